@@ -1,0 +1,192 @@
+"""The manifest: the one description of a released model that every room shares.
+
+It lies inside the archive (`manifest.json`) and beside it. Handlers read the same JSON without this module, so that a
+worker needs neither pydantic nor a checkout; everybody else reads it through these classes. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model_store.tensors import DTYPES
+
+FORMAT = 1
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(_Part):
+    """One OIP tensor of a model; the first dimension counts rows and is -1."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...] = Field(description="-1 marks a free dimension; the first is always the rows")
+    meaning: str
+    unit: str = ""
+    minimum: float | None = Field(None, description="smallest meaningful value")
+    maximum: float | None = Field(None, description="largest meaningful value")
+    finite: bool = Field(True, description="NaN and infinities are refused (floating-point inputs)")
+    optional: bool = False
+    max_element_bytes: int | None = Field(None, description="limit for one element of a BYTES input")
+
+    @model_validator(mode="after")
+    def _check(self) -> Tensor:
+        if self.datatype not in DTYPES:
+            raise ValueError(f"tensor {self.name}: unknown datatype {self.datatype}; use one of {list(DTYPES)}")
+        if not self.shape or self.shape[0] != -1:
+            raise ValueError(f"tensor {self.name}: the first dimension must be -1 (rows), got shape {self.shape}")
+        return self
+
+
+class Parameter(_Part):
+    """A request parameter that the model understands."""
+
+    name: str
+    kind: Literal["bool", "int64", "string", "double"]
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+class PairedTest(_Part):
+    """How this variant differs from the reference on the same held-out rows."""
+
+    name: str = Field(description="e.g. McNemar, paired bootstrap")
+    reference: str = Field(description="variant compared with")
+    difference: float = Field(description="variant minus reference, in the metric's unit, positive = better")
+    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
+    p_value: float | None = None
+
+
+class Quality(_Part):
+    metric: str
+    value: float
+    interval: tuple[float, float] = Field(description="95 % confidence interval of the value")
+    n: int = Field(description="held-out rows measured")
+    higher_is_better: bool = True
+    dataset: str
+    dataset_digest: str = Field(description="sha256 over the held-out rows")
+    paired: PairedTest | None = Field(None, description="absent for the reference itself")
+
+
+class Gate(_Part):
+    rule: str
+    passed: bool
+    why: str
+
+
+class Speed(_Part):
+    """Measured on the packaged program, in process, when it was released."""
+
+    rows: int
+    rows_per_s: float
+    single_row_ms: float
+    threads: int
+    host: str
+
+
+class Target(_Part):
+    """What a program is bound to: it is refused elsewhere."""
+
+    device: Literal["cpu", "cuda"]
+    capability: str = Field(description="CPU instruction set (AVX2, AVX512, …) or GPU architecture (sm_90); '' = any")
+    torch_version: str = Field(description="release of torch, without the build suffix")
+
+
+class Source(_Part):
+    git_commit: str
+    command: str
+    seed: int | None = None
+
+
+class Manifest(_Part):
+    """Everything known about one variant of one release of a model."""
+
+    format: Literal[1] = FORMAT
+    model: str = Field(pattern=NAME_PATTERN)
+    release: int = Field(ge=1)
+    variant: str = Field(pattern=NAME_PATTERN)
+    description: str
+    created: str = Field(description="ISO 8601, UTC")
+
+    handler: str = Field(description="module in `handlers` that serves it")
+    handler_options: dict[str, Any] = Field(default_factory=dict, description="what the handler must know (labels, limits, …)")
+    programs: dict[str, str] = Field(description="role → file inside the archive; one role, `main`, for most models")
+    inputs: tuple[Tensor, ...]
+    input_sets: tuple[tuple[str, ...], ...] = Field(
+        description="the combinations of inputs a request may bring; optional inputs may be left out of their set"
+    )
+    outputs: tuple[Tensor, ...]
+    default_outputs: tuple[str, ...] = Field((), description="outputs sent when a request names none; () = all")
+    parameters: tuple[Parameter, ...] = ()
+    max_rows: int = Field(ge=1, description="most rows in one batch")
+
+    quality: Quality
+    gate: Gate
+    speed: Speed
+    size_bytes: int = Field(description="of the program files together")
+    target: Target
+    files: dict[str, str] = Field(description="file inside the archive → sha256; the manifest itself is not among them")
+    source: Source
+
+    @property
+    def version(self) -> str:
+        """TorchServe's version string, `<release>-<variant>`."""
+        return f"{self.release}-{self.variant}"
+
+    def input(self, name: str) -> Tensor | None:
+        return next((tensor for tensor in self.inputs if tensor.name == name), None)
+
+    def output(self, name: str) -> Tensor | None:
+        return next((tensor for tensor in self.outputs if tensor.name == name), None)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Manifest:
+        known = {tensor.name for tensor in self.inputs}
+        used = {name for names in self.input_sets for name in names}
+        if used != known:
+            raise ValueError(f"input_sets name {sorted(used)}, inputs are {sorted(known)}")
+        outputs = {tensor.name for tensor in self.outputs}
+        if not set(self.default_outputs) <= outputs:
+            raise ValueError(f"default_outputs {self.default_outputs} are not all among the outputs {sorted(outputs)}")
+        return self
+
+
+class ReleaseIndex(_Part):
+    """`release.json`: the variants of one release, signed as a whole.
+
+    `archives` lists only variants that may be served; `rejected` keeps the manifests of those that failed the gate and
+    `left_out` the reasons for those that were not built.
+    """
+
+    format: Literal[1] = FORMAT
+    model: str = Field(pattern=NAME_PATTERN)
+    release: int = Field(ge=1)
+    default: str = Field(description="the fastest variant that passed")
+    archives: dict[str, str] = Field(description="variant → sha256 of its .mar")
+    manifests: dict[str, str] = Field(description="variant, rejected ones too → sha256 of its manifest file")
+    rejected: dict[str, str] = Field(default_factory=dict, description="variant → why it failed")
+    left_out: dict[str, str] = Field(default_factory=dict, description="variant → why it was not built")
+    examples: str = Field(description="sha256 of examples.npz: a few real input rows for warm-up and load tests")
+
+    @model_validator(mode="after")
+    def _check(self) -> ReleaseIndex:
+        if self.default not in self.archives:
+            raise ValueError(f"default variant {self.default!r} has no archive; there are {sorted(self.archives)}")
+        return self
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest file.
+
+    Raises:
+        ValueError: not JSON, or not a manifest of this format (pydantic names the field).
+    """
+    return Manifest.model_validate_json(path.read_bytes())

@@ -1,0 +1,15 @@
+"""The messages of the Open Inference Protocol: `open_inference.messages().ModelInferRequest` and so on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_store.protobuf import ProtoPackage, load_proto
+
+PROTO_PATH = Path(__file__).with_name("open_inference.proto")
+SERVICE = "inference.GRPCInferenceService"
+
+
+def messages() -> ProtoPackage:
+    """Message classes of package `inference`; compiled on first use, then cached."""
+    return load_proto(PROTO_PATH)

@@ -1,0 +1,54 @@
+"""Load message classes from a .proto file, without generated code.
+
+The descriptors live in a pool of their own: tritonclient and KServe define the same package `inference` in protobuf's
+default pool, and a second definition there fails on import in any process that uses both.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import grpc_tools
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from grpc_tools import protoc
+
+
+class ProtoPackage:
+    """The messages and services of one .proto file, by their names inside its package."""
+
+    def __init__(self, package: str, file_set: descriptor_pb2.FileDescriptorSet) -> None:
+        self.package = package
+        self.pool = descriptor_pool.DescriptorPool()
+        for file in file_set.file:
+            self.pool.Add(file)  # type: ignore[no-untyped-call]
+
+    def __getattr__(self, message_name: str) -> Any:
+        if message_name.startswith("_"):
+            raise AttributeError(message_name)
+        try:
+            descriptor = self.pool.FindMessageTypeByName(f"{self.package}.{message_name}")
+        except KeyError:
+            raise AttributeError(f"package {self.package} has no message {message_name}") from None
+        message_class = message_factory.GetMessageClass(descriptor)
+        setattr(self, message_name, message_class)
+        return message_class
+
+
+@lru_cache
+def load_proto(path: Path) -> ProtoPackage:
+    """Compile a .proto file in memory (about 15 ms) and return its messages.
+
+    Raises:
+        ValueError: the file does not compile; protoc has printed why.
+    """
+    well_known = Path(grpc_tools.__file__).parent / "_proto"
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "descriptors"
+        arguments = ["protoc", f"-I{path.parent}", f"-I{well_known}", "--include_imports"]
+        if protoc.main([*arguments, f"--descriptor_set_out={output}", path.name]) != 0:
+            raise ValueError(f"{path} is not a valid .proto file")
+        file_set = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes())
+    return ProtoPackage(file_set.file[-1].package, file_set)

@@ -1,0 +1,105 @@
+"""What a model tells `release` about itself: the contract between a model's folder and the model-blind release steps.
+
+A model's `recipe.py` builds one `ReleaseSpec` from a finished run (`describe_release`). Plain dataclasses, because the
+GPU check runs where neither pydantic nor the store is installed; `archive.py` turns them into the manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One OIP tensor; the fields are those of `model_store.manifest.Tensor`."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    meaning: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    finite: bool = True
+    optional: bool = False
+    max_element_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSpec:
+    """One request parameter; the fields are those of `model_store.manifest.Parameter`."""
+
+    name: str
+    kind: str
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramSpec:
+    """A network to capture with `torch.export`: normalisation included, so that the handler knows no network class.
+
+    `example_inputs` have 2 or more rows (1 would be specialised); `dynamic_shapes` as torch.export takes it, the row
+    dimension dynamic from 1 to the manifest's maximum. `calibration` yields example inputs from training data, never
+    held-out data, for static quantization; None: this program is never quantized.
+    """
+
+    module: torch.nn.Module
+    example_inputs: tuple[torch.Tensor, ...]
+    dynamic_shapes: Any
+    calibration: Callable[[], Iterable[tuple[torch.Tensor, ...]]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Rows that no training step has seen, in the form in which a request brings them.
+
+    `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier 1
+    for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test, others by
+    the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from
+    per-row statistics [N, ...] to the metric, with higher is better.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    score: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    metric: str
+    dataset: str
+    binary: bool = False
+    aggregate: Callable[[np.ndarray], float] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSpec:
+    """A model, ready to be captured, compiled, measured and packed.
+
+    `margin` is in the metric's unit: a variant passes when, at 95 % confidence, it is worse than the reference by no
+    more than this. `left_out` maps variants that make no sense for this model to the reason.
+    """
+
+    model: str
+    description: str
+    handler: str
+    programs: Mapping[str, ProgramSpec]
+    inputs: Sequence[TensorSpec]
+    input_sets: Sequence[tuple[str, ...]]
+    outputs: Sequence[TensorSpec]
+    held_out: HeldOut
+    margin: float
+    examples: Mapping[str, np.ndarray] = field(default_factory=dict)
+    default_outputs: tuple[str, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
+    handler_options: Mapping[str, Any] = field(default_factory=dict)
+    extra_files: Mapping[str, Path] = field(default_factory=dict)
+    max_rows: int = 64
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    run: Path | None = None
