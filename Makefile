@@ -1,0 +1,67 @@
+# Everything a person types. Bare `make` lists the targets; CI runs `make check test`.
+MODELS ?= classifier
+PRESET ?= demo
+SEED ?= 1
+STORE ?= model_store/archives
+
+TOOLS := .tools
+UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+RUN := $(UV) run --no-sync
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train release serve loadtest report check format test test-all gpu-check clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo
+	@echo "  MODELS=\"$(MODELS)\" PRESET=$(PRESET) SEED=$(SEED) STORE=$(STORE) can be set: make demo PRESET=full"
+
+$(TOOLS)/bin/uv:
+	@echo "uv is not installed: putting it into $(TOOLS)/"
+	@$(PYTHON) -m venv $(TOOLS) 2>/dev/null && $(TOOLS)/bin/python -m pip install -q uv \
+	  || $(PYTHON) -m pip install -q --target $(TOOLS) uv \
+	  || { echo "Neither 'python3 -m venv' nor 'python3 -m pip' works. Install one (Debian: python3-venv) or uv itself, then try again."; exit 1; }
+
+setup: $(if $(findstring $(TOOLS),$(UV)),$(UV))  ## Install everything from the committed lock
+	@$(UV) sync --locked --quiet
+
+demo: setup  ## Train, release, serve, call, load-test and report MODELS; at most 6 minutes
+	@for model in $(MODELS); do \
+	  $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) --overwrite || exit 1; \
+	  $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; \
+	done
+	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET)
+
+train: setup  ## Train each of MODELS into runs/<model>/<preset>
+	@for model in $(MODELS); do $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) || exit 1; done
+
+release: setup  ## Release the runs of MODELS: capture, variants, gate, signed archives
+	@for model in $(MODELS); do $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; done
+
+serve: setup  ## Serve everything in the store until Ctrl-C
+	@$(RUN) serve --store $(STORE)
+
+loadtest: setup  ## Serve MODELS, measure every variant and write the report
+	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET)
+
+check: setup  ## Lint, format and type checks
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+format: setup  ## Format the code and fix what ruff can fix
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+test: setup  ## Run the tests that need no GPU, network or long time
+	@$(RUN) pytest
+
+test-all: setup  ## Run every test, the slow ones too
+	@$(RUN) pytest -m 'slow or not slow'
+
+gpu-check:  ## Train, release and run the handlers on the GPU (on the CPU where there is none); needs only torch and numpy
+	@$(PYTHON) -m training.gpu_check
+
+clean:  ## Remove runs, reports and caches (not the store)
+	@rm -rf runs reports logs .pytest_cache .ruff_cache .mypy_cache

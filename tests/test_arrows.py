@@ -1,0 +1,72 @@
+"""Which room may import which: the arrows of the architecture."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("training", "handlers", "model_store", "services", "loadtests")
+EXCEPTIONS = {
+    "training/release": {"handlers"},
+    "training/gpu_check.py": {"handlers"},
+    "loadtests": {"services.client"},
+}
+# Separate processes on separate machines: one must never need the other's code.
+SERVICES = ("services.torchserve", "services.gateway", "services.client")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """List the absolute names that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the full name"
+            assert node.module
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_allowed(path: str, module: str) -> bool:
+    room, target = path.split("/")[0], module.split(".")[0]
+    if target not in ROOMS or target in (room, "model_store"):
+        return True
+    return any(
+        path.startswith(place) and (module + ".").startswith(f"{allowed}.")
+        for place, targets in EXCEPTIONS.items()
+        for allowed in targets
+    )
+
+
+def files() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files())
+def test_imports_follow_the_arrows(path):
+    forbidden = sorted(module for module in imported_modules(ROOT / path) if not is_allowed(path, module))
+    assert forbidden == [], f"{path} may not import {forbidden}"
+
+
+def test_the_rule_refuses_what_it_should():
+    assert not is_allowed("handlers/base.py", "training.engine")
+    assert not is_allowed("loadtests/report.py", "services.gateway.core")
+    assert not is_allowed("training/classifier/recipe.py", "handlers.classifier")
+    assert is_allowed("training/release/gate.py", "handlers.base")
+    assert is_allowed("loadtests/users.py", "services.client.client")
+    assert is_allowed("services/gateway/core.py", "model_store.manifest")
+
+
+@pytest.mark.parametrize("path", [path for path in files() if path.startswith("services/client/")])
+def test_the_client_needs_no_server_code(path):
+    assert not {module for module in imported_modules(ROOT / path) if module.startswith(SERVICES[:2])}
+
+
+def test_manifest_store_and_client_need_no_torch():
+    for path in files():
+        if path.startswith(("model_store/", "services/client/", "services/gateway/", "loadtests/")):
+            assert not any(module.split(".")[0] == "torch" for module in imported_modules(ROOT / path)), path
