@@ -1,0 +1,1 @@
+"""Everything known about making a model: fit, evaluate, release."""

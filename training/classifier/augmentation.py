@@ -1,0 +1,89 @@
+"""Random changes to training images, drawn anew for each step from the step's own generator.
+
+Dimensions: N images, H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.classifier.data import Split
+from training.engine.seeds import generator_for
+
+
+class TrainingBatches:
+    """Batches as a function of the step: shuffled each epoch, shifted, mirrored and partly covered.
+
+    Mirroring alternates: each image is mirrored in every second epoch, half of them in the even ones, which shows more
+    different views than tossing a coin. Source: Jordan 2024, https://arxiv.org/abs/2404.00498, section 3.6.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        shift_px: int = 0,
+        flip: bool = False,
+        cutout_px: int = 0,
+    ) -> None:
+        if len(split) < batch_size:
+            raise ValueError(f"batch_size {batch_size} is larger than the training data of {len(split)} images")
+        self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.shift_px, self.flip, self.cutout_px = shift_px, flip, cutout_px
+        self.height, self.width = split.images.shape[1:3]
+        self.labels = split.labels.to(device)
+        self.fill = split.images.float().mean((0, 1, 2)).round().to(torch.uint8).to(device)
+        self.padded = _pad(split.images, shift_px).to(device)
+        self.mirrored_first = torch.rand(len(split), generator=generator_for(seed, 0)) < 0.5
+        self._epoch = -1
+        self._order = torch.empty(0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.labels) // self.batch_size
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Make the batch of a step: images uint8 [N, H, W, C] and labels int64 [N]."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = torch.randperm(len(self.labels), generator=generator_for(self.seed, 1, epoch))
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        generator = generator_for(self.seed, 2, step)
+        images = self._shifted(rows, generator)
+        if self.flip:
+            mirror = (self.mirrored_first[rows] ^ bool(epoch % 2)).to(self.device)
+            images = torch.where(mirror.view(-1, 1, 1, 1), images.flip(2), images)
+        if self.cutout_px:
+            images = self._covered(images, generator)
+        return images, self.labels[rows.to(self.device)]
+
+    def _shifted(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        windows = self.padded.unfold(1, self.height, 1).unfold(2, self.width, 1)
+        offsets = torch.randint(0, 2 * self.shift_px + 1, (2, len(rows)), generator=generator)
+        rows, top, left = (index.to(self.device) for index in (rows, *offsets))
+        return windows[rows, top, left].permute(0, 2, 3, 1).contiguous()
+
+    def _covered(self, images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
+        size, count = self.cutout_px, len(images_NHWC)
+        tops = torch.randint(0, self.height - size + 1, (count, 1), generator=generator)
+        lefts = torch.randint(0, self.width - size + 1, (count, 1), generator=generator)
+        rows, columns = torch.arange(self.height) - tops, torch.arange(self.width) - lefts
+        inside = ((rows >= 0) & (rows < size))[:, :, None] & ((columns >= 0) & (columns < size))[:, None, :]
+        return torch.where(inside.unsqueeze(-1).to(self.device), self.fill, images_NHWC)
+
+
+def _pad(images_NHWC: Tensor, margin_px: int) -> Tensor:
+    """Extend images by reflection, in pieces, because torch reflects no bytes."""
+    if not margin_px:
+        return images_NHWC
+    pieces = []
+    for piece in images_NHWC.split(4096):
+        padded = F.pad(piece.permute(0, 3, 1, 2).float(), (margin_px,) * 4, mode="reflect")
+        pieces.append(padded.to(torch.uint8).permute(0, 2, 3, 1).contiguous())
+    return torch.cat(pieces)

@@ -1,0 +1,92 @@
+"""What the classifier is trained on: smoothed cross-entropy, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.classifier.augmentation import TrainingBatches
+from training.classifier.data import Split
+from training.classifier.network import Normalization
+from training.engine.averaging import WeightAverage
+from training.engine.device import autocast
+from training.engine.optimization import Updater
+
+
+class ClassifierTask:
+    """A network, its data and its optimizers, as the fit loop sees them."""
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        normalization: Normalization,
+        batches: TrainingBatches,
+        validation: Split,
+        updater: Updater,
+        device: torch.device,
+        precision: str = "auto",
+        label_smoothing: float = 0.0,
+        average_decay: float = 0.0,
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.network, self.normalization = network, normalization
+        self.batches, self.validation = batches, validation
+        self.updater, self.label_smoothing = updater, label_smoothing
+        self.average = WeightAverage(network, average_decay) if average_decay else None
+        self._epoch = -1
+
+    @property
+    def best_network(self) -> nn.Module:
+        """The network to evaluate and release: the average where there is one."""
+        return self.average.network if self.average else self.network
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """Fit one batch; log its loss and accuracy."""
+        self._prepare_epoch(step // self.batches.steps_per_epoch)
+        images, labels = self.batches.at(step)
+        self.network.train()
+        with autocast(self.device, self.precision):
+            logits = self.network(self.normalization(images)).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        self.updater.update(loss, step)
+        if self.average:
+            self.average.update(self.network)
+        accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        return {"loss": loss.detach(), "accuracy": accuracy}
+
+    @torch.no_grad()
+    def validate(self) -> Mapping[str, float]:
+        """Measure accuracy and cross-entropy on the validation part."""
+        network = self.best_network.eval()
+        right, loss = 0.0, 0.0
+        for images, labels in zip(self.validation.images.split(500), self.validation.labels.split(500), strict=True):
+            labels = labels.to(self.device)
+            with autocast(self.device, self.precision):
+                logits = network(self.normalization(images.to(self.device))).float()
+            right += float((logits.argmax(1) == labels).sum())
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+        return {"accuracy": right / len(self.validation), "loss": loss / len(self.validation)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "updater": self.updater.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.updater.load_state_dict(state["updater"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+
+    def _prepare_epoch(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self._epoch = epoch
+            if hasattr(self.network, "prepare_epoch"):
+                self.network.prepare_epoch(epoch)

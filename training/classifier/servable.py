@@ -1,0 +1,158 @@
+"""A finished classifier run, as `release` wants it described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.classifier.data import ImageData, load_data
+from training.classifier.network import Normalization, Program, build_network
+from training.classifier.recipe import Recipe
+from training.engine.overrides import from_record
+from training.engine.runs import read_run
+from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+
+MAX_ENCODED_BYTES = 8 * 2**20
+MAX_PIXELS = 40_000_000  # a 24-megapixel photograph passes, a decompression bomb does not
+
+
+def load_program(run: Path) -> tuple[Program, Recipe, dict]:
+    """Rebuild the released form of a run's network; also return its recipe and what was stored with it.
+
+    Raises:
+        FileNotFoundError: the run did not finish.
+    """
+    recipe = from_record(Recipe, read_run(run)["recipe"])
+    path = run / "network.pt"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no network.pt: the training did not finish; continue it with --resume")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    network = build_network(recipe, tuple(stored["shape"]), len(stored["labels"]))
+    network.load_state_dict(stored["network"])
+    channels = stored["shape"][2]
+    normalization = Normalization(torch.zeros(channels), torch.ones(channels))
+    normalization.load_state_dict(stored["normalization"])
+    program = Program(normalization, network, test_flip=recipe.test_flip, temperature=stored["temperature"])
+    return program, recipe, stored
+
+
+def describe_classifier(run: Path, device: str) -> ReleaseSpec:
+    """Describe a run: its program, tensors, held-out rows and margin."""
+    record = read_run(run)
+    program, recipe, stored = load_program(run)
+    data = load_data(
+        record["data"], Path(record["data_root"]), num_validation=recipe.num_validation, resolution=recipe.resolution
+    )
+    if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
+        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    return ReleaseSpec(
+        model="classifier",
+        description=f"{recipe.network} for {data.name}: {len(data.labels)} classes, {_shape_text(data)} images",
+        handler="classifier",
+        programs={"main": _describe_program(program, data, recipe, device)},
+        inputs=_describe_inputs(data),
+        input_sets=(("image",), ("encoded",)),
+        outputs=_describe_outputs(len(data.labels)),
+        parameters=(
+            ParameterSpec(
+                name="top_k",
+                kind="int64",
+                meaning="how many classes to return, most probable first; all if absent",
+                minimum=1,
+                maximum=len(data.labels),
+            ),
+        ),
+        handler_options={
+            "labels": list(data.labels),
+            "height": data.shape[0],
+            "width": data.shape[1],
+            "channels": data.shape[2],
+            "max_pixels": MAX_PIXELS,
+        },
+        held_out=HeldOut(
+            inputs={"image": data.test.images.numpy()},
+            score=make_score(data),
+            metric="accuracy",
+            dataset=f"{data.name} test",
+            binary=True,
+        ),
+        margin=recipe.margin,
+        examples={"image": data.test.images[: recipe.num_examples].numpy()},
+        max_rows=recipe.max_rows,
+        seed=record["seed"],
+        run=run,
+    )
+
+
+def make_score(data: ImageData) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+    """Score 1 where the most probable class is the true one, else 0."""
+    truth = data.test.labels.numpy()
+
+    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return (outputs["probabilities"].argmax(1) == truth).astype(np.float64)
+
+    return score
+
+
+def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, device: str) -> ProgramSpec:
+    program = program.to(device).to(memory_format=torch.channels_last)
+    rows = data.train.images[: recipe.num_calibration]
+
+    def calibration() -> Iterable[tuple[Tensor, ...]]:
+        return ((piece.to(device),) for piece in rows.split(32))
+
+    return ProgramSpec(
+        module=program,
+        example_inputs=(rows[:4].to(device),),
+        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
+        calibration=calibration,
+    )
+
+
+def _describe_inputs(data: ImageData) -> tuple[TensorSpec, ...]:
+    height, width, channels = data.shape
+    kind = "grey" if channels == 1 else "RGB"
+    return (
+        TensorSpec(
+            name="image",
+            datatype="UINT8",
+            shape=(-1, height, width, channels),
+            meaning=f"{kind} image of {height}×{width} pixels",
+            minimum=0,
+            maximum=255,
+        ),
+        TensorSpec(
+            name="encoded",
+            datatype="BYTES",
+            shape=(-1,),
+            meaning=f"PNG or JPEG file of any size; resized to {height}×{width} {kind}",
+            max_element_bytes=MAX_ENCODED_BYTES,
+        ),
+    )
+
+
+def _describe_outputs(num_classes: int) -> tuple[TensorSpec, ...]:
+    return (
+        TensorSpec(
+            name="probabilities",
+            datatype="FP32",
+            shape=(-1, num_classes),
+            meaning="probability of each class; with top_k of the k most probable ones, in falling order",
+            minimum=0,
+            maximum=1,
+        ),
+        TensorSpec(
+            name="label",
+            datatype="BYTES",
+            shape=(-1,),
+            meaning="name of the most probable class; with top_k of the k most probable ones",
+        ),
+    )
+
+
+def _shape_text(data: ImageData) -> str:
+    return "×".join(map(str, data.shape))

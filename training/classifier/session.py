@@ -1,0 +1,163 @@
+"""One training session of a classifier: from options to a finished run's folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.classifier.augmentation import TrainingBatches
+from training.classifier.compact import CompactNetwork
+from training.classifier.data import ImageData, load_data
+from training.classifier.evaluate import evaluate_predictions, fit_temperature, measure_reliability
+from training.classifier.network import Normalization, Program, build_network, predict_logits
+from training.classifier.objective import ClassifierTask
+from training.classifier.recipe import Recipe
+from training.classifier.transfer import PretrainedNetwork
+from training.engine.checkpoint import save_atomically
+from training.engine.device import choose_device
+from training.engine.loop import Plan, fit
+from training.engine.optimization import Updater
+from training.engine.options import TrainOptions
+from training.engine.runs import finish_run, start_run, write_json
+from training.engine.schedules import make_schedule
+from training.engine.seeds import seed_everything
+
+NETWORK = "network.pt"
+EVALUATION = "evaluation.json"
+PREDICTIONS = "predictions.npz"
+
+
+def train_classifier(recipe: Recipe, options: TrainOptions) -> Path:
+    """Train a classifier and leave its network, evaluation and pictures in the run's folder."""
+    device = choose_device(options.device)
+    data = load_data(
+        options.data, options.data_root, num_validation=recipe.num_validation, resolution=recipe.resolution
+    )
+    seed_everything(options.seed)
+    task, num_steps = make_task(recipe, data, device, options.seed)
+    run = start_run(options, recipe)
+    height, width, channels = data.shape
+    print(
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test images of "
+        f"{height}×{width}×{channels}; {num_steps} steps on {device}",
+        file=sys.stderr,
+    )
+    plan = Plan(
+        num_steps=num_steps,
+        validate_every=min(num_steps, task.batches.steps_per_epoch),
+        monitor="accuracy",
+        patience=recipe.patience,
+    )
+    progress = fit(task, plan, run, resume=options.resume)
+    metrics = finish_classifier(run, recipe, data, task, device)
+    finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    return run
+
+
+def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) -> tuple[ClassifierTask, int]:
+    """Build network, optimizers and batches; also return the number of steps in all."""
+    batches = TrainingBatches(
+        data.train,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        device=device,
+        shift_px=recipe.shift_px,
+        flip=recipe.flip,
+        cutout_px=recipe.cutout_px,
+    )
+    num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch))
+    normalization = Normalization.of(data.train.images)
+    network = build_network(recipe, data.shape, len(data.labels))
+    _initialize(network, recipe, normalization, data)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    schedule = make_schedule(recipe.schedule, num_steps=num_steps, warmup_fraction=recipe.warmup_fraction)
+    task = ClassifierTask(
+        network=network,
+        normalization=normalization.to(device),
+        batches=batches,
+        validation=data.validation,
+        updater=Updater(_make_optimizers(network, recipe), schedule, clip_norm=recipe.clip_norm),
+        device=device,
+        precision=recipe.precision,
+        label_smoothing=recipe.label_smoothing,
+        average_decay=recipe.average_decay,
+    )
+    return task, num_steps
+
+
+def _initialize(network: nn.Module, recipe: Recipe, normalization: Normalization, data: ImageData) -> None:
+    if isinstance(network, CompactNetwork):
+        network.initialize_from(normalization(data.train.images[:5000]))
+    if isinstance(network, PretrainedNetwork):
+        network.frozen_epochs = recipe.frozen_epochs
+        if recipe.weights_file:
+            network.load_weights(Path(recipe.weights_file))
+
+
+def _make_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    if isinstance(network, CompactNetwork):
+        return network.make_optimizers(
+            filter_lr=recipe.lr, batch_size=recipe.batch_size, weight_decay=recipe.weight_decay
+        )
+    return [torch.optim.SGD(_parameter_groups(network, recipe), momentum=recipe.momentum, nesterov=True)]
+
+
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
+    """Weights decay, biases and normalization do not; rates fall by `layer_decay` from each layer to the one below."""
+    layers = [list(network.parameters())]
+    if isinstance(network, PretrainedNetwork):
+        layers = network.parameter_layers()
+    groups = []
+    for depth, layer in enumerate(reversed(layers)):
+        lr = recipe.lr * recipe.layer_decay**depth
+        weights = [parameter for parameter in layer if parameter.dim() > 1]
+        others = [parameter for parameter in layer if parameter.dim() <= 1]
+        groups.append({"params": weights, "lr": lr, "weight_decay": recipe.weight_decay})
+        groups.append({"params": others, "lr": lr, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
+
+
+def finish_classifier(run: Path, recipe: Recipe, data: ImageData, task: ClassifierTask, device: torch.device) -> dict:
+    """Calibrate on validation data, measure on test data, and store network, figures and pictures."""
+    program = Program(task.normalization, task.best_network, test_flip=recipe.test_flip)
+    temperature = fit_temperature(predict_logits(program, data.validation.images, device), data.validation.labels)
+    save_atomically(
+        {
+            "network": task.best_network.state_dict(),
+            "normalization": task.normalization.state_dict(),
+            "temperature": temperature,
+            "shape": data.shape,
+            "labels": data.labels,
+        },
+        run / NETWORK,
+    )
+    return record_evaluation(run, predict_logits(program, data.test.images, device), data, temperature)
+
+
+def record_evaluation(run: Path, logits: Tensor, data: ImageData, temperature: float) -> dict:
+    """Write figures, pictures and the predictions that `--compare` needs; return the headline figures."""
+    figures = {"dataset": f"{data.name} test"} | evaluate_predictions(
+        logits, data.test.labels, temperature, data.labels
+    )
+    write_json(run / EVALUATION, figures)
+    np.savez_compressed(run / PREDICTIONS, logits=logits.numpy(), labels=data.test.labels.numpy())
+    _draw(run, logits, data, temperature, figures)
+    return {name: figures[name] for name in ("accuracy", "accuracy_interval", "n", "ece", "temperature")}
+
+
+def _draw(run: Path, logits: Tensor, data: ImageData, temperature: float, figures: dict) -> None:
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        return
+    from training.classifier.pictures import draw_confusion_matrix, draw_reliability
+
+    draw_confusion_matrix(np.array(figures["confusion_matrix"]), data.labels, run / "confusion_matrix.png")
+    labels = data.test.labels.numpy()
+    before = measure_reliability(logits.softmax(1).numpy(), labels)
+    after = measure_reliability((logits / temperature).softmax(1).numpy(), labels)
+    draw_reliability(before, after, run / "reliability.png")

@@ -1,0 +1,41 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.engine.seeds import capture_random_state, restore_random_state
+
+
+def save_atomically(content: Any, path: Path) -> None:
+    """Write with torch.save beside `path`, flush to disk, then rename: a crash leaves the old file or the new one."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def save_checkpoint(path: Path, task_state: dict[str, Any], progress: dict[str, Any]) -> None:
+    """Store a task's state, the loop's progress and the state of all random generators."""
+    save_atomically({"task": task_state, "progress": progress, "random": capture_random_state()}, path)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a checkpoint, restore the random generators, and return the task's state and the loop's progress.
+
+    Raises:
+        FileNotFoundError: there is none; the run never reached its first checkpoint.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint {path}: nothing to resume; start without --resume")
+    content = torch.load(path, map_location=device, weights_only=True)
+    content["random"]["torch"] = content["random"]["torch"].cpu()
+    content["random"]["cuda"] = [state.cpu() for state in content["random"]["cuda"]]
+    restore_random_state(content["random"])
+    return content["task"], content["progress"]

@@ -1,0 +1,29 @@
+"""TensorBoard event files."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class EventLog:
+    """Writes scalars and pictures into a run's folder; writes nothing where tensorboard is not installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer: Any = None
+        if importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder), max_queue=100, flush_secs=30)
+
+    def add_scalars(self, prefix: str, values: Mapping[str, float], step: int) -> None:
+        """Record one value under each `prefix/name`."""
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(f"{prefix}/{name}", value, step)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,147 @@
+"""The fit loop: steps, validation, early stopping, checkpoints. It knows a task only by the protocol below."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.events import EventLog
+from training.engine.interruption import Interrupted, Interruption
+from training.engine.progress import ProgressBar
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+
+
+class Task(Protocol):
+    """What is trained. A step may do anything: several optimizers, token batches, data generated on the fly.
+
+    What a step draws at random must come from `generator_for(seed, step)` or from torch's global generator; both are
+    the same again after a resume.
+    """
+
+    device: torch.device
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """Take one step and return scalars to log, still on the device."""
+
+    def validate(self) -> Mapping[str, float]:
+        """Measure on validation data."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long to fit, in steps.
+
+    `monitor` names the validation metric that `patience` watches, higher is better; `patience` counts validations
+    without improvement before the run stops and goes back to its best state, 0 trains to the end and keeps the end.
+    """
+
+    num_steps: int
+    validate_every: int
+    monitor: str
+    patience: int = 0
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "validate_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a fit has come; part of its checkpoint."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    best: float = float("-inf")
+    num_worse: int = 0
+    stopped_early: bool = False
+
+
+def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
+    """Train a task to the end of its plan, leaving checkpoints and events in the run's folder.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM came; the checkpoint holds the last finished step.
+        FloatingPointError: the loss is no longer finite.
+    """
+    progress = Progress()
+    if resume:
+        state, saved = load_checkpoint(run / CHECKPOINT, task.device)
+        task.load_state_dict(state)
+        progress = Progress(**saved)
+    events = EventLog(run)
+    try:
+        with Interruption() as interruption, ProgressBar("training", plan.num_steps, done=progress.step) as bar:
+            _run_steps(task, plan, run, progress, events, interruption, bar)
+    finally:
+        events.close()
+    if plan.patience:
+        state, _ = load_checkpoint(run / BEST, task.device)
+        task.load_state_dict(state)
+    return progress
+
+
+def _run_steps(
+    task: Task,
+    plan: Plan,
+    run: Path,
+    progress: Progress,
+    events: EventLog,
+    interruption: Interruption,
+    bar: ProgressBar,
+) -> None:
+    started = time.monotonic() - progress.elapsed_s
+    while progress.step < plan.num_steps and not progress.stopped_early:
+        metrics = task.train_step(progress.step)
+        progress.step += 1
+        progress.elapsed_s = time.monotonic() - started
+        note = None
+        if progress.step % plan.log_every == 0 or progress.step == plan.num_steps:
+            note = _log(metrics, progress.step, events)
+        bar.advance(1, note)
+        if progress.step % plan.validate_every == 0 or progress.step == plan.num_steps:
+            _validate(task, plan, run, progress, events, bar)
+            save_checkpoint(run / CHECKPOINT, task.state_dict(), vars(progress))
+        if interruption.requested and progress.step < plan.num_steps:
+            save_checkpoint(run / CHECKPOINT, task.state_dict(), vars(progress))
+            raise Interrupted(f"stopped after step {progress.step} of {plan.num_steps}; {run / CHECKPOINT} is complete")
+
+
+def _log(metrics: Mapping[str, Tensor], step: int, events: EventLog) -> str:
+    values = {name: float(value) for name, value in metrics.items()}
+    for name, value in values.items():
+        if value != value or abs(value) == float("inf"):
+            raise FloatingPointError(f"{name} is {value} at step {step}; lower the learning rate or set clip_norm")
+    events.add_scalars("train", values, step)
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _validate(task: Task, plan: Plan, run: Path, progress: Progress, events: EventLog, bar: ProgressBar) -> None:
+    scores = task.validate()
+    events.add_scalars("validation", scores, progress.step)
+    figures = "  ".join(f"{name} {value:.5g}" for name, value in scores.items())
+    bar.say(f"step {progress.step}/{plan.num_steps}  {progress.elapsed_s:.0f} s  validation: {figures}")
+    if scores[plan.monitor] > progress.best:
+        progress.best = scores[plan.monitor]
+        progress.num_worse = 0
+        if plan.patience:
+            save_checkpoint(run / BEST, task.state_dict(), vars(progress))
+        return
+    progress.num_worse += 1
+    if plan.patience and progress.num_worse >= plan.patience:
+        progress.stopped_early = True
+        bar.say(f"no better {plan.monitor} for {plan.patience} validations: stopped, keeping the best state")

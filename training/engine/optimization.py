@@ -1,0 +1,51 @@
+"""One backward pass and the steps that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.engine.schedules import Schedule
+
+
+class Updater:
+    """Optimizers that share a loss, with their schedule and gradient clipping.
+
+    A model with several losses (a generator and its critic) holds one Updater for each.
+    """
+
+    def __init__(
+        self, optimizers: Sequence[torch.optim.Optimizer], schedule: Schedule, *, clip_norm: float = 0.0
+    ) -> None:
+        self.optimizers = list(optimizers)
+        self.schedule = schedule
+        self.clip_norm = clip_norm
+        for group in self._groups():
+            group.setdefault("initial_lr", group["lr"])
+
+    def update(self, loss: Tensor, step: int) -> None:
+        """Propagate a loss and take one step of every optimizer at the rates of `step`."""
+        factor = self.schedule(step)
+        for group in self._groups():
+            group["lr"] = group["initial_lr"] * factor
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.clip_norm:
+            nn.utils.clip_grad_norm_([p for group in self._groups() for p in group["params"]], self.clip_norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        for optimizer in self.optimizers:
+            yield from optimizer.param_groups

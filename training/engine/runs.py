@@ -1,0 +1,102 @@
+"""A run's folder and its `run.json`: what was asked for, how, and what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.engine.options import TrainOptions
+
+RECORD = "run.json"
+
+
+def start_run(options: TrainOptions, recipe: Any) -> Path:
+    """Make the run's folder and record options and recipe in it; a resumed run keeps its record.
+
+    Raises:
+        FileExistsError: the folder holds a run and `resume` was not asked for.
+    """
+    record = options.out / RECORD
+    if options.resume:
+        read_run(options.out)
+        return options.out
+    if record.exists():
+        raise FileExistsError(f"{options.out} holds a run; use --resume, --overwrite, or another --out")
+    options.out.mkdir(parents=True, exist_ok=True)
+    content = {
+        "model": options.model,
+        "preset": options.preset,
+        "data": options.data,
+        "data_root": str(options.data_root),
+        "seed": options.seed,
+        "device": options.device,
+        "command": options.command,
+        "git_commit": _git_commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": {"machine": platform.machine(), "torch": torch.__version__, "threads": torch.get_num_threads()},
+        "recipe": dataclasses.asdict(recipe),
+        "finished": None,
+        "metrics": {},
+    }
+    write_json(record, content)
+    return options.out
+
+
+def finish_run(run: Path, metrics: dict[str, Any]) -> None:
+    """Record the results of a run that has come to its end."""
+    content = read_run(run)
+    content["metrics"] = metrics
+    content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(run / RECORD, content)
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """Read a run's record.
+
+    Raises:
+        FileNotFoundError: the folder is no run.
+    """
+    record = run / RECORD
+    if not record.is_file():
+        raise FileNotFoundError(f"{run} is no training run: it has no {RECORD}; `train MODEL --out {run}` makes one")
+    return json.loads(record.read_text())
+
+
+def clear_run(run: Path) -> None:
+    """Remove a run; refuses a folder that is none.
+
+    Raises:
+        FileNotFoundError: the folder is no run.
+    """
+    read_run(run)
+    shutil.rmtree(run)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON in one rename."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def _git_commit() -> str:
+    """Name the commit of the checkout this code runs from; empty where it runs from no checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    answer = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip()
