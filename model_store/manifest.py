@@ -117,7 +117,9 @@ class Manifest(_Part):
     created: str = Field(description="ISO 8601, UTC")
 
     handler: str = Field(description="module in `handlers` that serves it")
-    handler_options: dict[str, Any] = Field(default_factory=dict, description="what the handler must know (labels, limits, …)")
+    handler_options: dict[str, Any] = Field(
+        default_factory=dict, description="what the handler must know (labels, limits, …)"
+    )
     programs: dict[str, str] = Field(description="role → file inside the archive; one role, `main`, for most models")
     inputs: tuple[Tensor, ...]
     input_sets: tuple[tuple[str, ...], ...] = Field(

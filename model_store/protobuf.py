@@ -1,6 +1,7 @@
 """Load message classes from a .proto file, without generated code.
 
-The descriptors live in a pool of their own: tritonclient and KServe define the same package `inference` in protobuf's
+A set of compiled descriptors beside the file (`<name>.binpb`) is used instead of compiling; archives carry one, so that a
+worker starts without protoc. The descriptors live in a pool of their own: tritonclient and KServe define the same package `inference` in protobuf's
 default pool, and a second definition there fails on import in any process that uses both.
 """
 
@@ -11,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import grpc_tools
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_tools import protoc
+
+COMPILED_SUFFIX = ".binpb"
 
 
 class ProtoPackage:
@@ -39,16 +40,30 @@ class ProtoPackage:
 
 @lru_cache
 def load_proto(path: Path) -> ProtoPackage:
-    """Compile a .proto file in memory (about 15 ms) and return its messages.
+    """Load the messages of a .proto file: from its compiled descriptors, or compiled in memory (about 15 ms).
 
     Raises:
         ValueError: the file does not compile; protoc has printed why.
     """
+    compiled = path.with_suffix(COMPILED_SUFFIX)
+    data = compiled.read_bytes() if compiled.exists() else compile_proto(path)
+    file_set = descriptor_pb2.FileDescriptorSet.FromString(data)
+    return ProtoPackage(file_set.file[-1].package, file_set)
+
+
+def compile_proto(path: Path) -> bytes:
+    """Compile a .proto file to a serialized FileDescriptorSet.
+
+    Raises:
+        ValueError: the file does not compile; protoc has printed why.
+    """
+    import grpc_tools
+    from grpc_tools import protoc
+
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "descriptors"
         arguments = ["protoc", f"-I{path.parent}", f"-I{well_known}", "--include_imports"]
         if protoc.main([*arguments, f"--descriptor_set_out={output}", path.name]) != 0:
             raise ValueError(f"{path} is not a valid .proto file")
-        file_set = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes())
-    return ProtoPackage(file_set.file[-1].package, file_set)
+        return output.read_bytes()

@@ -40,7 +40,9 @@ def datatype_of(array: np.ndarray) -> str:
     try:
         return _NAMES[array.dtype]
     except KeyError:
-        raise ValueError(f"no Open Inference datatype for numpy dtype {array.dtype}; use one of {list(DTYPES)}") from None
+        raise ValueError(
+            f"no Open Inference datatype for numpy dtype {array.dtype}; use one of {list(DTYPES)}"
+        ) from None
 
 
 def encode_raw(array: np.ndarray) -> bytes:

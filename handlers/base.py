@@ -1,0 +1,87 @@
+"""The handler contract: decode → stack → run → unstack → encode.
+
+A model's handler overrides the steps that differ; the `tensor` handler overrides none. Row counts never change on the
+way: a row that cannot be decoded travels as zeros, and its outputs are zeroed again at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from handlers.program import load_program
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Arrays for the program, in its order, all with N rows; `row_errors` has N entries, or none if every row is fine."""
+
+    arrays: Sequence[np.ndarray]
+    row_errors: Sequence[str | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Output arrays by name, and why rows failed; a failed row is zeros (b"" in BYTES outputs)."""
+
+    arrays: dict[str, np.ndarray]
+    row_errors: Sequence[str | None] = ()
+
+
+class Handler:
+    """Serve one variant of one released model."""
+
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+        """Load the programs of an unpacked archive; `manifest` is its manifest.json as plain JSON."""
+        self.manifest = manifest
+        self.options: Mapping[str, Any] = manifest["handler_options"]
+        self.device = device
+        self.programs = {role: load_program(folder / file, device) for role, file in manifest["programs"].items()}
+        self.input_names = tuple(tensor["name"] for tensor in manifest["inputs"])
+        self.output_names = tuple(tensor["name"] for tensor in manifest["outputs"])
+        self.default_outputs = tuple(manifest["default_outputs"]) or self.output_names
+
+    def infer(
+        self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str] = ()
+    ) -> Outputs:
+        """Answer N rows. `requested` names the outputs to make; empty means the manifest's default outputs."""
+        decoded = self.decode(inputs, parameters)
+        with torch.inference_mode():
+            results = self.unstack(self.run(self.stack(decoded.arrays), parameters))
+        arrays = self.encode(results, parameters, requested or self.default_outputs)
+        for row, error in enumerate(decoded.row_errors):
+            if error:
+                for array in arrays.values():
+                    array[row] = b"" if array.dtype == np.object_ else 0
+        return Outputs(arrays, decoded.row_errors)
+
+    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
+        """Turn OIP inputs into the program's arrays; here: the inputs in the manifest's order."""
+        return Decoded([inputs[name] for name in self.input_names])
+
+    def stack(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        """Move arrays to the device; on a CPU without a copy."""
+        tensors = [torch.from_numpy(array) for array in arrays]
+        return tensors if self.device.type == "cpu" else [tensor.to(self.device) for tensor in tensors]
+
+    def run(self, tensors: list[torch.Tensor], parameters: Mapping[str, Any]) -> Sequence[torch.Tensor]:
+        """Run the program on all rows; models of several programs (an encoder and a decoder) drive them here."""
+        return self.programs["main"](tensors)
+
+    def unstack(self, results: Sequence[torch.Tensor]) -> list[np.ndarray]:
+        """Bring the results back as arrays."""
+        if self.device.type == "cpu":
+            return [result.numpy() for result in results]
+        return [result.cpu().numpy() for result in results]
+
+    def encode(
+        self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Turn results into the requested outputs; here: the results are the manifest's outputs, in its order."""
+        named = dict(zip(self.output_names, results, strict=True))
+        return {name: named[name] for name in requested}

@@ -1,0 +1,60 @@
+"""What a machine can run, and the check that a program was built for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# What a feature implies, so that a program built for AVX2 runs on an AVX512 machine.
+_IMPLIED = {"AVX512": ("AVX2",)}
+_CPU_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "VNNI", "avx512_bf16": "BF16", "amx_int8": "AMX", "asimdbf16": "BF16"}
+
+
+@lru_cache
+def cpu_features() -> tuple[str, ...]:
+    """Name this CPU's instruction sets as torch sees them, e.g. ('AVX512', 'VNNI', 'BF16')."""
+    level = torch.backends.cpu.get_cpu_capability()
+    words = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").exists() else set()
+    extensions = {name for flag, name in _CPU_FLAGS.items() if flag in words}
+    return (level, *sorted(extensions, reverse=True))
+
+
+def describe_host(device: torch.device) -> dict[str, str]:
+    """Describe this machine in the terms of a manifest's target."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        capability = f"sm_{major}{minor}"
+    else:
+        capability = "+".join(cpu_features())
+    return {"device": device.type, "capability": capability, "torch_version": torch.__version__.split("+")[0]}
+
+
+def check_target(target: Mapping[str, Any], device: torch.device) -> None:
+    """Refuse a program that was built for something else.
+
+    Raises:
+        RuntimeError: device, instruction set, GPU architecture or torch version differ; both targets are named.
+    """
+    if target["device"] == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(f"this program was built for {_in_words(target)}, but no CUDA device is available here")
+    host = describe_host(device)
+    if target["device"] == "cuda":
+        fits = target["capability"] in ("", host["capability"])
+    else:
+        have = set(host["capability"].split("+"))
+        have |= {implied for feature in have for implied in _IMPLIED.get(feature, ())}
+        fits = set(filter(None, target["capability"].split("+"))) <= have
+    if not fits or any(target[key] != host[key] for key in ("device", "torch_version")):
+        raise RuntimeError(
+            f"this program was built for {_in_words(target)}, and this worker is {_in_words(host)}; "
+            "release the model on a machine like this one, or serve it on one like the former"
+        )
+
+
+def _in_words(target: Mapping[str, Any]) -> str:
+    capability = target["capability"] or "any instruction set"
+    return f"{target['device']} ({capability}, torch {target['torch_version']})"

@@ -1,0 +1,89 @@
+"""A started worker: the handler of one archive, and the answers to TorchServe's calls."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handlers.base import Handler
+from handlers.message import decode_request, encode_failure, encode_response
+from handlers.target import check_target
+
+
+def open_handler(folder: Path, device: torch.device) -> Handler:
+    """Open the handler of an unpacked archive.
+
+    Raises:
+        RuntimeError: the program was built for another target.
+        ValueError: the archive names a handler that its package does not have.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text())
+    check_target(manifest["target"], device)
+    return find_handler(manifest["handler"])(manifest, folder, device)
+
+
+def find_handler(name: str) -> type[Handler]:
+    """Find the one Handler class of the module `handlers.<name>`.
+
+    Raises:
+        ValueError: there is no such module, or not exactly one Handler in it.
+    """
+    try:
+        module = importlib.import_module(f"handlers.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"handlers.{name}":
+            raise
+        raise ValueError(f"there is no handler {name!r}: no module handlers/{name}.py") from None
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Handler) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ValueError(f"handlers/{name}.py must define exactly one Handler, it defines {len(found)}")
+    return found[0]
+
+
+def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
+    """Start a worker on a GPU, or on the CPU with a number of threads."""
+    torch.set_num_threads(num_threads)
+    # Request bytes are read-only, and programs never write to their inputs.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    manifest = json.loads((Path(folder) / "manifest.json").read_text())
+    on_gpu = gpu_id is not None and manifest["target"]["device"] == "cuda"
+    return Worker(open_handler(Path(folder), torch.device("cuda", gpu_id) if on_gpu else torch.device("cpu")))
+
+
+class Worker:
+    """Answer calls with one handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.model: str = handler.manifest["model"]
+        self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
+
+    def answer(self, request: Mapping[str, Any], index: int, context: Any) -> bytes:
+        """Answer one TorchServe request: a packed OIP call from the gateway, or what somebody sent by hand."""
+        body = request.get("request")
+        if body is not None:
+            return self.answer_packed(body)
+        raise ValueError("no input 'request'")
+
+    def answer_packed(self, body: bytes | bytearray) -> bytes:
+        """Answer a serialized ModelInferRequest; a handler that breaks is reported inside the answer.
+
+        TorchServe would turn an exception into UNAVAILABLE without its cause, which clients retry.
+        """
+        try:
+            inputs, parameters, requested = decode_request(body)
+            outputs = self.handler.infer(inputs, parameters, requested)
+            return encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)
+        except Exception:  # noqa: BLE001
+            return encode_failure(self.model, self.version, traceback.format_exc())

@@ -1,0 +1,303 @@
+"""The store: releases on disk, each complete and signed, or not visible at all.
+
+`<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
+each that was measured, and `examples.npz`. A release is built in `.building-<release>/` and appears by one rename. Numbers
+are never used twice: a removed release leaves an empty `.removed-<release>`. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
+from model_store.signing import Keyring, VerificationError
+
+INDEX_NAME = "release.json"
+SIGNATURE_NAME = "release.json.sig"
+EXAMPLES_NAME = "examples.npz"
+_LOCK_NAME = ".lock"
+_CLAIM_S = 60.0
+_NUMBER = re.compile(r"^(?:\.building-|\.removed-|\.trash-)?(\d+)$")
+
+
+class UnknownReleaseError(LookupError):
+    """There is no such model, release or variant in the store."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A verified release."""
+
+    folder: Path
+    index: ReleaseIndex
+    manifests: Mapping[str, Manifest]
+
+    @property
+    def model(self) -> str:
+        return self.index.model
+
+    @property
+    def number(self) -> int:
+        return self.index.release
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants that may be served, the default first."""
+        default = self.index.default
+        return (default, *sorted(variant for variant in self.index.archives if variant != default))
+
+    def archive_path(self, variant: str) -> Path:
+        """Path of a variant's archive.
+
+        Raises:
+            UnknownReleaseError: the variant is not in this release or may not be served; says why.
+        """
+        if variant in self.index.archives:
+            return self.folder / archive_name(self.model, self.number, variant)
+        why = self.index.rejected.get(variant) or self.index.left_out.get(variant)
+        reason = f": {why}" if why else ""
+        raise UnknownReleaseError(
+            f"{self.model} release {self.number} has no variant {variant!r}{reason}; it has {', '.join(self.variants)}"
+        )
+
+    def examples(self) -> dict[str, np.ndarray]:
+        """A few real input rows by input name; BYTES inputs as object arrays of bytes."""
+        return read_examples(self.folder / EXAMPLES_NAME)
+
+
+class Store:
+    """All releases below one folder."""
+
+    def __init__(self, root: Path, keyring: Keyring) -> None:
+        self.root = root
+        self.keyring = keyring
+
+    def models(self) -> list[str]:
+        """Names of the models that have a release."""
+        if not self.root.is_dir():
+            return []
+        names = (path.name for path in self.root.iterdir() if path.is_dir() and re.match(NAME_PATTERN, path.name))
+        return sorted(name for name in names if self.releases(name))
+
+    def releases(self, model: str) -> list[int]:
+        """Numbers of a model's releases, oldest first; empty for an unknown model."""
+        _check_name(model)
+        folder = self.root / model
+        if not folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+
+    def open(self, model: str, release: int) -> Release:
+        """Read a release and verify everything in it.
+
+        Raises:
+            UnknownReleaseError: there is no such release.
+            VerificationError: a file is missing, changed or signed by an unknown key.
+        """
+        folder = self._folder(model, release)
+        index = self._verified_index(folder, model, release)
+        manifests = {}
+        for variant, digest in index.manifests.items():
+            path = folder / manifest_name(model, release, variant)
+            _check_digest(path, digest)
+            manifests[variant] = read_manifest(path)
+        for variant, digest in index.archives.items():
+            _check_digest(folder / archive_name(model, release, variant), digest)
+        _check_digest(folder / EXAMPLES_NAME, index.examples)
+        return Release(folder, index, manifests)
+
+    def resolve(self, model: str, version: str = "") -> tuple[Release, str]:
+        """Find what an OIP model version means: '' newest release's default, '3' release 3's default, '3-int8' exactly that.
+
+        Raises:
+            UnknownReleaseError: no such model, release or variant.
+            VerificationError: the release does not verify.
+        """
+        number, _, variant = version.partition("-")
+        known = self.releases(model)
+        if not known:
+            raise UnknownReleaseError(f"no model {model!r} in {self.root}; it has {', '.join(self.models()) or 'none'}")
+        if version and not (number.isdecimal() and int(number) in known):
+            raise UnknownReleaseError(f"{model} has no release {version!r}; it has {', '.join(map(str, known))}")
+        release = self.open(model, int(number) if version else known[-1])
+        variant = variant or release.index.default
+        release.archive_path(variant)
+        return release, variant
+
+    @contextmanager
+    def building(self, model: str) -> Iterator[tuple[int, Path]]:
+        """Claim a model's next release number and give a folder to build it in; removed again unless it was published.
+
+        A crash leaves the folder behind, invisible; `prune` removes it.
+        """
+        _check_name(model)
+        (self.root / model).mkdir(parents=True, exist_ok=True)
+        number, folder = self._claim(model)
+        with (folder / _LOCK_NAME).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield number, folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, folder: Path, index: ReleaseIndex) -> Release:
+        """Sign a folder from `building`, holding all files that the index lists, and make it visible by one rename."""
+        (folder / INDEX_NAME).write_text(index.model_dump_json(indent=2))
+        (folder / SIGNATURE_NAME).write_bytes(self.keyring.sign((folder / INDEX_NAME).read_bytes()))
+        for path in folder.iterdir():
+            _sync(path)
+        _sync(folder)
+        final = self.root / index.model / str(index.release)
+        os.rename(folder, final)
+        _sync(final.parent)
+        (final / _LOCK_NAME).unlink()
+        return self.open(index.model, index.release)
+
+    def remove(self, model: str, release: int) -> None:
+        """Remove a release; it disappears at once, its number is not used again.
+
+        Raises:
+            UnknownReleaseError: there is no such release.
+        """
+        folder = self._folder(model, release)
+        trash = folder.with_name(f".trash-{release}")
+        (folder.parent / f".removed-{release}").touch()
+        os.rename(folder, trash)
+        shutil.rmtree(trash)
+
+    def prune(self, keep: int) -> list[Path]:
+        """Remove all but the newest `keep` releases of each model, and what crashed builds have left; return what went."""
+        gone: list[Path] = []
+        for model in self.models():
+            for release in self.releases(model)[:-keep]:
+                self.remove(model, release)
+                gone.append(self.root / model / str(release))
+        leftovers = [*self.root.glob("*/.building-*"), *self.root.glob("*/.trash-*")]
+        for folder in leftovers:
+            if not _is_in_use(folder):
+                shutil.rmtree(folder)
+                gone.append(folder)
+        return gone
+
+    def _folder(self, model: str, release: int) -> Path:
+        if release not in self.releases(model):
+            known = ", ".join(map(str, self.releases(model))) or "none"
+            raise UnknownReleaseError(f"{model} has no release {release} in {self.root}; it has {known}")
+        return self.root / model / str(release)
+
+    def _verified_index(self, folder: Path, model: str, release: int) -> ReleaseIndex:
+        paths = (folder / INDEX_NAME, folder / SIGNATURE_NAME)
+        for path in paths:
+            if not path.is_file():
+                raise VerificationError(f"{path} is missing")
+        data, signature = (path.read_bytes() for path in paths)
+        self.keyring.verify(data, signature, str(paths[0]))
+        index = ReleaseIndex.model_validate_json(data)
+        if (index.model, index.release) != (model, release):
+            raise VerificationError(f"{paths[0]} is {index.model} release {index.release}: it was moved from its place")
+        return index
+
+    def _claim(self, model: str) -> tuple[int, Path]:
+        while True:
+            taken = [int(match[1]) for name in os.listdir(self.root / model) if (match := _NUMBER.match(name))]
+            number = max(taken, default=0) + 1
+            folder = self.root / model / f".building-{number}"
+            try:
+                folder.mkdir()
+            except FileExistsError:  # somebody else has just claimed it
+                continue
+            if (self.root / model / str(number)).exists():  # or has claimed and published it since the listing
+                folder.rmdir()
+                continue
+            return number, folder
+
+
+def archive_name(model: str, release: int, variant: str) -> str:
+    """File name of a variant's archive."""
+    return f"{model}-{release}-{variant}.mar"
+
+
+def manifest_name(model: str, release: int, variant: str) -> str:
+    """File name of a variant's manifest."""
+    return f"{model}-{release}-{variant}.json"
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
+    """Write input rows as .npz; BYTES elements are kept as one byte array with offsets, so that no pickle is needed."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, array in examples.items():
+        if array.dtype != np.object_:
+            arrays[name] = array
+            continue
+        elements = [element.encode() if isinstance(element, str) else bytes(element) for element in array.ravel()]
+        arrays[f"{name}/bytes"] = np.frombuffer(b"".join(elements), np.uint8)
+        arrays[f"{name}/ends"] = np.cumsum([len(element) for element in elements], dtype=np.int64)
+        arrays[f"{name}/shape"] = np.array(array.shape, np.int64)
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_examples(path: Path) -> dict[str, np.ndarray]:
+    """Read what `write_examples` wrote."""
+    examples: dict[str, np.ndarray] = {}
+    with np.load(path, allow_pickle=False) as file:
+        for key in file.files:
+            name, _, part = key.partition("/")
+            if not part:
+                examples[name] = file[key]
+            elif part == "ends":
+                data, ends = file[f"{name}/bytes"].tobytes(), file[key]
+                array = np.empty(len(ends), np.object_)
+                for index, end in enumerate(ends):
+                    array[index] = data[ends[index - 1] if index else 0 : end]
+                examples[name] = array.reshape(file[f"{name}/shape"])
+    return examples
+
+
+def _check_name(model: str) -> None:
+    if not re.match(NAME_PATTERN, model):
+        raise UnknownReleaseError(f"{model!r} is no model name: lower-case letters, digits, - and _, a letter first")
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise VerificationError(f"{path} is missing")
+    if file_digest(path) != digest:
+        raise VerificationError(f"{path} is not the file that was signed; restore it or remove the release")
+
+
+def _is_in_use(folder: Path) -> bool:
+    lock = folder / _LOCK_NAME
+    if not lock.exists():  # claimed a moment ago, or trash
+        return folder.name.startswith(".building-") and time.time() - folder.stat().st_mtime < _CLAIM_S
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,119 @@
+"""Write a release: complete manifests, archives made by torch-model-archiver, and the signed index."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_store.manifest import Manifest, ReleaseIndex
+from model_store.store import (
+    EXAMPLES_NAME,
+    Release,
+    Store,
+    archive_name,
+    file_digest,
+    manifest_name,
+    write_examples,
+)
+from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME
+from training.release.evaluation import Evaluated, Evaluation
+from training.release.gate import rows_digest
+from training.release.spec import ReleaseSpec
+
+_NUM_EXAMPLES = 8
+
+
+def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluation, source: dict[str, Any]) -> Release:
+    """Write manifests, archives and examples into a folder claimed from the store, and publish it.
+
+    `source` holds the manifest's git_commit, command and seed.
+    """
+    archives, manifests, rejected = {}, {}, {}
+    for variant, evaluated in evaluation.variants.items():
+        manifest = complete_manifest(spec, evaluated, source)
+        path = folder / manifest_name(manifest.model, manifest.release, variant)
+        path.write_text(manifest.model_dump_json(indent=2))
+        manifests[variant] = file_digest(path)
+        if not evaluated.verdict.passed:
+            rejected[variant] = evaluated.verdict.why
+            continue
+        shutil.copy(path, evaluated.folder / MANIFEST_NAME)
+        archive = folder / archive_name(manifest.model, manifest.release, variant)
+        pack(evaluated.folder, manifest, archive)
+        archives[variant] = file_digest(archive)
+        release = manifest.release
+    write_examples(folder / EXAMPLES_NAME, _examples(spec))
+    index = ReleaseIndex(
+        model=spec.model,
+        release=release,
+        default=evaluation.default,
+        archives=archives,
+        manifests=manifests,
+        rejected=rejected,
+        left_out=evaluation.left_out,
+        examples=file_digest(folder / EXAMPLES_NAME),
+    )
+    return store.publish(folder, index)
+
+
+def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any]) -> Manifest:
+    """Add what was measured, and the digests of the archive's files, to a variant's manifest."""
+    known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
+    files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+    measurement = evaluated.measurement
+    return Manifest.model_validate(
+        known
+        | {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "quality": {
+                "metric": spec.held_out.metric,
+                "value": measurement.value,
+                "interval": measurement.interval,
+                "n": len(measurement.scores),
+                "dataset": spec.held_out.dataset,
+                "dataset_digest": rows_digest(spec.held_out.inputs),
+                "paired": dataclasses.asdict(evaluated.comparison) if evaluated.comparison else None,
+            },
+            "gate": dataclasses.asdict(evaluated.verdict),
+            "speed": dataclasses.asdict(evaluated.timing),
+            "size_bytes": evaluated.size_bytes,
+            "files": {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files},
+            "source": source,
+        }
+    )
+
+
+def pack(content: Path, manifest: Manifest, archive: Path) -> None:
+    """Pack an archive's content as an uncompressed .mar.
+
+    Raises:
+        RuntimeError: torch-model-archiver failed; carries its output.
+    """
+    private = archive.with_name(f".packing-{archive.stem}")
+    private.mkdir()
+    command = [sys.executable, "-m", "model_archiver.model_packaging"]
+    command += ["--model-name", manifest.model, "--version", manifest.version, "--archive-format", "zip-store"]
+    command += ["--handler", str(content / ENTRY_NAME), "--config-file", str(content / MODEL_CONFIG_NAME)]
+    command += ["--extra-files", str(content), "--export-path", str(private), "--runtime", "python3"]
+    # It stages in $TMPDIR/<model>, where two builds of one model would meet.
+    environment = os.environ | {"TMPDIR": str(private)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"torch-model-archiver failed:\n{done.stderr or done.stdout}")
+    os.rename(private / f"{manifest.model}.mar", archive)
+    shutil.rmtree(private)
+
+
+def _examples(spec: ReleaseSpec) -> dict[str, np.ndarray]:
+    if spec.examples:
+        return dict(spec.examples)
+    return {name: array[:_NUM_EXAMPLES] for name, array in spec.held_out.inputs.items()}

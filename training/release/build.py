@@ -1,0 +1,100 @@
+"""Build the variants of a model: captured once, each variant made in a process of its own, laid out as archive content."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from handlers.target import describe_host
+from training.engine.progress import ProgressBar
+from training.release.capture import capture
+from training.release.content import lay_out
+from training.release.spec import ReleaseSpec
+from training.release.variants import LeftOutError, Recipe, make_program, required_capability, variants_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """Variant → its archive's content as a folder, and variant → why it was not built."""
+
+    folders: dict[str, Path]
+    left_out: dict[str, str]
+
+
+def build_variants(
+    spec: ReleaseSpec, *, device: torch.device, release: int, work: Path, wanted: Sequence[str] = ()
+) -> Built:
+    """Build the wanted variants (default: all for the device) below the folder `work`; the reference is always among them.
+
+    Raises:
+        ValueError: a wanted variant does not exist for this device.
+    """
+    variants = _choose_variants(device, wanted)
+    left_out = {name: why for name, why in spec.left_out.items() if name in variants}
+    recipes = _write_recipes(spec, device, work, [name for name in variants if name not in left_out], left_out)
+    programs = _make_programs(recipes, left_out)
+    folders = {}
+    for variant in variants:
+        if variant in left_out or variant not in programs:
+            continue
+        target = describe_host(device) | {"capability": required_capability(variant, device)}
+        folders[variant] = work / "content" / variant
+        folders[variant].mkdir(parents=True)
+        lay_out(folders[variant], spec, release=release, variant=variant, programs=programs[variant], target=target)
+    return Built(folders=folders, left_out=left_out)
+
+
+def _choose_variants(device: torch.device, wanted: Sequence[str]) -> list[str]:
+    known = variants_for(device)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"no variant {', '.join(unknown)} for {device.type}; there are {', '.join(known)}")
+    return [name for name in known if not wanted or name in wanted or name == known[0]]
+
+
+def _write_recipes(
+    spec: ReleaseSpec, device: torch.device, work: Path, variants: Sequence[str], left_out: dict[str, str]
+) -> list[tuple[str, Recipe]]:
+    recipes = []
+    (work / "captured").mkdir(parents=True)
+    for role, program in spec.programs.items():
+        eager = work / "captured" / f"{role}.pt2"
+        torch.export.save(capture(program, device), eager)
+        calibration = None
+        if program.calibration is not None and "int8" in variants:
+            calibration = work / "captured" / f"{role}-calibration.pt"
+            torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
+        for variant in variants:
+            try:
+                required_capability(variant, device)
+            except LeftOutError as error:
+                left_out[variant] = str(error)
+                continue
+            folder = work / "programs" / variant / role
+            recipe = Recipe(variant=variant, eager=eager, folder=folder, device=str(device), calibration=calibration)
+            recipes.append((role, recipe))
+    return recipes
+
+
+def _make_programs(recipes: Sequence[tuple[str, Recipe]], left_out: dict[str, str]) -> dict[str, dict[str, Path]]:
+    programs: dict[str, dict[str, Path]] = {}
+    # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
+    pool = ProcessPoolExecutor(min(len(recipes), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
+    with pool, ProgressBar("making variants", total=len(recipes)) as bar:
+        pending: dict[Future[Path], tuple[str, Recipe]] = {
+            pool.submit(make_program, recipe): (role, recipe) for role, recipe in recipes
+        }
+        for future in as_completed(pending):
+            role, recipe = pending[future]
+            try:
+                programs.setdefault(recipe.variant, {})[role] = future.result()
+            except LeftOutError as error:
+                left_out[recipe.variant] = str(error)
+            bar.advance(1, recipe.variant)
+    return {variant: roles for variant, roles in programs.items() if variant not in left_out}

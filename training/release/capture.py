@@ -1,0 +1,71 @@
+"""Capture networks as exported programs, and read what an exported program tells about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+from training.release.spec import ProgramSpec
+
+
+def capture(program: ProgramSpec, device: torch.device) -> ExportedProgram:
+    """Export a network in evaluation mode on a device; rows stay dynamic.
+
+    Raises:
+        torch._dynamo.exc.UserError: the network cannot be captured, or fixes its row count.
+    """
+    module = program.module.to(device).eval()
+    inputs = tuple(tensor.to(device) for tensor in program.example_inputs)
+    with torch.no_grad():
+        return torch.export.export(module, inputs, dynamic_shapes=program.dynamic_shapes)
+
+
+def input_values(program: ExportedProgram) -> list[torch.Tensor]:
+    """The program's inputs as fake tensors: shape (dynamic sizes are symbolic), dtype and device of each, in order."""
+    names = program.graph_signature.user_inputs
+    placeholders = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    values = [placeholders.get(name) for name in names if isinstance(name, str)]
+    if len(values) != len(names) or not all(isinstance(value, torch.Tensor) for value in values):
+        raise ValueError(f"every input of the program must be a tensor; its inputs are {list(names)}")
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def output_values(program: ExportedProgram) -> list[torch.Tensor]:
+    """The program's outputs as fake tensors, in order."""
+    names = program.graph_signature.user_outputs
+    nodes = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    values = [nodes.get(name) for name in names if isinstance(name, str)]
+    if len(values) != len(names) or not all(isinstance(value, torch.Tensor) for value in values):
+        raise ValueError(f"every output of the program must be a tensor; its outputs are {list(names)}")
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def dynamic_shapes_of(program: ExportedProgram, max_rows: int | None = None) -> tuple[dict[int, Any], ...]:
+    """Describe the dynamic sizes of a program's inputs, for exporting it again after a change.
+
+    Sizes with the same symbol stay equal; `max_rows` bounds the first dimension anew, from 1.
+    """
+    dims: dict[str, Any] = {}
+    shapes = []
+    for value in input_values(program):
+        shape: dict[int, Any] = {}
+        for axis, size in enumerate(value.shape):
+            if isinstance(size, int):
+                continue
+            symbol = str(size)
+            if symbol not in dims:
+                dims[symbol] = _dimension(program, size, len(dims), max_rows if axis == 0 else None)
+            shape[axis] = dims[symbol]
+        shapes.append(shape)
+    return tuple(shapes)
+
+
+def _dimension(program: ExportedProgram, size: Any, index: int, max_rows: int | None) -> Any:
+    bounds = program.range_constraints.get(size.node.expr)
+    if max_rows is not None:
+        return Dim(f"rows{index}", min=1, max=max_rows)
+    lower = int(bounds.lower) if bounds is not None else 1
+    upper = int(bounds.upper) if bounds is not None and bounds.upper.is_finite else None
+    return Dim(f"size{index}", min=max(lower, 1), max=upper)

@@ -1,0 +1,123 @@
+"""The content of an archive as a folder: what a worker finds when TorchServe has unpacked it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.release.spec import ReleaseSpec
+
+MANIFEST_NAME = "manifest.json"
+ENTRY_NAME = "entry.py"
+MODEL_CONFIG_NAME = "model-config.yaml"
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKED_ROOMS = ("handlers", "model_store")
+# minWorkers at registration is ignored where a model has a config file; maxBatchDelay 0 would mean 100 ms.
+_MODEL_CONFIG = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120}
+
+
+def lay_out(
+    folder: Path,
+    spec: ReleaseSpec,
+    *,
+    release: int,
+    variant: str,
+    programs: Mapping[str, Path],
+    target: Mapping[str, str],
+) -> None:
+    """Fill a folder with all that one variant's archive holds; its manifest lacks what is measured later.
+
+    Raises:
+        ValueError: two files of the archive have the same name.
+    """
+    copy_modules(folder, spec.handler)
+    shutil.copy(_ROOT / "handlers" / ENTRY_NAME, folder / ENTRY_NAME)
+    device_type = {"deviceType": "gpu"} if target["device"] == "cuda" else {}
+    lines = [f"{key}: {value}" for key, value in (_MODEL_CONFIG | device_type).items()]
+    (folder / MODEL_CONFIG_NAME).write_text("\n".join(lines) + "\n")
+    for name, path in spec.extra_files.items():
+        if (folder / name).exists():
+            raise ValueError(f"extra file {name!r} has the name of a file that every archive holds; rename it")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / name)
+    files = {}
+    for role, path in programs.items():
+        place = folder / "programs" / role
+        place.mkdir(parents=True)
+        for file in path.parent.iterdir() if path.suffix == ".so" else (path,):  # a library needs its kernels beside it
+            shutil.copy(file, place)
+        files[role] = f"programs/{role}/{path.name}"
+    manifest = describe(spec, release=release, variant=variant, programs=files, target=target)
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2))
+
+
+def describe(
+    spec: ReleaseSpec, *, release: int, variant: str, programs: Mapping[str, str], target: Mapping[str, str]
+) -> dict[str, Any]:
+    """The part of a manifest that is known before anything is measured; all that a handler reads."""
+    return {
+        "format": 1,
+        "model": spec.model,
+        "release": release,
+        "variant": variant,
+        "description": spec.description,
+        "handler": spec.handler,
+        "handler_options": dict(spec.handler_options),
+        "programs": dict(programs),
+        "inputs": [dataclasses.asdict(tensor) for tensor in spec.inputs],
+        "input_sets": [list(names) for names in spec.input_sets],
+        "outputs": [dataclasses.asdict(tensor) for tensor in spec.outputs],
+        "default_outputs": list(spec.default_outputs),
+        "parameters": [dataclasses.asdict(parameter) for parameter in spec.parameters],
+        "max_rows": spec.max_rows,
+        "target": dict(target),
+    }
+
+
+def copy_modules(folder: Path, handler: str) -> None:
+    """Copy the modules that a handler needs, as packages `handlers` and `model_store`.
+
+    Raises:
+        FileNotFoundError: there is no such handler.
+    """
+    from model_store.open_inference import PROTO_PATH
+    from model_store.protobuf import COMPILED_SUFFIX, compile_proto
+
+    for module in needed_modules(("handlers.worker", f"handlers.{handler}")):
+        source = _module_path(module)
+        place = folder / source.relative_to(_ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, place)
+    shutil.copy(PROTO_PATH, folder / "model_store")
+    (folder / "model_store" / PROTO_PATH.name).with_suffix(COMPILED_SUFFIX).write_bytes(compile_proto(PROTO_PATH))
+
+
+def needed_modules(roots: Iterable[str]) -> list[str]:
+    """List modules of the packed rooms that `roots` import, directly or not, wherever in the file; packages included."""
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module in found or module.split(".")[0] not in _PACKED_ROOMS:
+            continue
+        found.add(module)
+        waiting.append(module.split(".")[0])
+        for node in ast.walk(ast.parse(_module_path(module).read_text())):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting.append(node.module)
+    return sorted(found)
+
+
+def _module_path(module: str) -> Path:
+    path = _ROOT / Path(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not file.is_file():
+        raise FileNotFoundError(f"no module {module}: {file} is missing")
+    return file

@@ -1,0 +1,63 @@
+"""The table of a release: quality, speed and verdict of every variant."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+from training.release.evaluation import Evaluation
+from training.release.spec import ReleaseSpec
+
+COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "verdict")
+
+
+def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
+    """Print all variants with their numbers, and why others were rejected or left out."""
+    title = f"{spec.model}: {spec.held_out.metric} on {spec.held_out.dataset}, margin {spec.margin:g}"
+    rows = _rows(evaluation)
+    if importlib.util.find_spec("rich"):
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*COLUMNS, title=title)
+        for row in rows:
+            table.add_row(*row)
+        Console(width=None).print(table)
+    else:
+        print(title)
+        _print_plain([COLUMNS, *rows])
+    for variant, result in evaluation.variants.items():
+        if not result.verdict.passed:
+            print(f"{variant} rejected: {result.verdict.why}")
+    for variant, why in evaluation.left_out.items():
+        print(f"{variant} left out: {why}")
+
+
+def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    rows = []
+    for variant, result in evaluation.variants.items():
+        low, high = result.measurement.interval
+        difference = "reference"
+        if result.comparison is not None:
+            bounds = result.comparison.interval
+            difference = f"{result.comparison.difference:+.4f} ({bounds[0]:+.4f} … {bounds[1]:+.4f})"
+        verdict = "default" if variant == evaluation.default else "passed" if result.verdict.passed else "rejected"
+        rows.append(
+            (
+                variant,
+                f"{result.measurement.value:.4f}",
+                f"{low:.4f} … {high:.4f}",
+                difference,
+                f"{result.timing.rows_per_s:,.0f}",
+                f"{result.timing.single_row_ms:.3f} ms",
+                f"{result.size_bytes / 1e6:.1f} MB",
+                verdict,
+            )
+        )
+    return rows
+
+
+def _print_plain(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

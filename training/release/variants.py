@@ -1,0 +1,147 @@
+"""Make the variants of a released program: the same function in other precisions and compiled.
+
+Each variant is made from the exported eager program alone, so that it can be made in a process of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from handlers.target import cpu_features
+from training.release.capture import dynamic_shapes_of
+
+CPU_VARIANTS = ("eager", "compiled", "bf16", "int8")
+CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
+
+
+class LeftOutError(Exception):
+    """A variant makes no sense here; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What it takes to make one program of a variant.
+
+    `calibration` is a file with a list of example inputs (torch.save), for static quantization.
+    """
+
+    variant: str
+    eager: Path
+    folder: Path
+    device: str
+    calibration: Path | None = None
+
+
+def variants_for(device: torch.device) -> tuple[str, ...]:
+    """Names of the variants for a device, the reference first."""
+    return CUDA_VARIANTS if device.type == "cuda" else CPU_VARIANTS
+
+
+def required_capability(variant: str, device: torch.device) -> str:
+    """The CPU instruction set or GPU architecture that a variant's program needs; '' = any.
+
+    Raises:
+        LeftOutError: this machine lacks it.
+    """
+    if variant == "eager":
+        return ""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"sm_{major}{minor}"
+    level, *extensions = cpu_features()
+    needed = {"int8": "VNNI", "bf16": "BF16"}.get(variant)
+    if needed and needed not in extensions:
+        raise LeftOutError(f"this CPU has no {needed} instructions ({'+'.join(cpu_features())})")
+    return f"{level}+{needed}" if needed else level
+
+
+def make_program(recipe: Recipe) -> Path:
+    """Make one program of a variant; returns its file in the recipe's folder.
+
+    Raises:
+        LeftOutError: the variant makes no sense for this program.
+    """
+    recipe.folder.mkdir(parents=True, exist_ok=True)
+    if recipe.variant == "eager":
+        return Path(shutil.copy(recipe.eager, recipe.folder))
+    program = torch.export.load(recipe.eager)
+    device = torch.device(recipe.device)
+    if recipe.variant in ("bf16", "fp16"):
+        dtype = torch.bfloat16 if recipe.variant == "bf16" else torch.float16
+        program = _export_again(_Autocast(program.module(check_guards=False), device.type, dtype), program)
+    elif recipe.variant == "int8":
+        program = _quantize(program, recipe, device)
+    return compile_program(program, recipe.folder / f"{recipe.eager.stem}-{recipe.variant}", device)
+
+
+def compile_program(program: ExportedProgram, folder: Path, device: torch.device) -> Path:
+    """Compile a program with AOTInductor; returns the library in `folder`, its kernels beside it."""
+    from torch._inductor import aoti_compile_and_package
+
+    folder.mkdir(parents=True)
+    package = folder / "package.pt2"
+    with torch.no_grad():
+        aoti_compile_and_package(program, package_path=str(package), inductor_configs=_compiler_options(device))
+    with zipfile.ZipFile(package) as archive:
+        for entry in archive.infolist():
+            name = Path(entry.filename).name
+            if name.endswith((".so", ".cubin", ".hsaco", ".spv")):
+                (folder / name).write_bytes(archive.read(entry))
+    package.unlink()
+    (library,) = folder.glob("*.so")
+    return library.rename(folder / "program.so")
+
+
+def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) -> ExportedProgram:
+    from training.release.quantization import NotQuantizableError, quantize
+
+    if recipe.calibration is None:
+        raise LeftOutError("there are no calibration rows")
+    if device.type == "cuda":
+        raise LeftOutError("static int8 is made for CPUs only")
+    try:
+        return quantize(program, torch.load(recipe.calibration))
+    except NotQuantizableError as error:
+        raise LeftOutError(str(error)) from error
+
+
+def _compiler_options(device: torch.device) -> dict[str, Any]:
+    options: dict[str, Any] = {"freezing": True}
+    if device.type == "cpu":
+        # Without it the number of threads at release time is compiled in, and a worker's own is ignored.
+        options["cpp.dynamic_threads"] = True
+        levels = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
+        level = cpu_features()[0]
+        if level in levels and hasattr(torch._inductor.config.cpp, "march"):
+            # The default, native, uses whatever this CPU has, which the manifest's target does not name.
+            options["cpp.march"] = levels[level]
+    return options
+
+
+class _Autocast(torch.nn.Module):
+    """Run a module in a lower precision where autocast holds it safe; outputs keep their dtypes."""
+
+    def __init__(self, module: torch.nn.Module, device_type: str, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.module = module
+        self.device_type = device_type
+        self.dtype = dtype
+
+    def forward(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
+        with torch.autocast(self.device_type, self.dtype):
+            outputs = pytree.tree_leaves(self.module(*inputs))
+        return [output.float() if output.dtype == self.dtype else output for output in outputs]
+
+
+def _export_again(module: torch.nn.Module, program: ExportedProgram) -> ExportedProgram:
+    assert program.example_inputs is not None
+    with torch.no_grad():
+        return torch.export.export(module, program.example_inputs[0], dynamic_shapes=(dynamic_shapes_of(program),))
