@@ -1,0 +1,180 @@
+"""`Client` and `AsyncClient`: the same operations over gRPC, one blocking, one for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+import grpc
+
+from model_store.open_inference import SERVICE
+from services.client.classification import classify
+from services.client.errors import ClientError, make_error
+from services.client.inference import infer, is_ready, metadata, wait_ready
+from services.client.steps import Call, Pause, Steps
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+
+
+class Operation(Generic[P, T]):
+    """Make an operation a method of both clients: blocking in `Client`, awaitable in `AsyncClient`."""
+
+    def __init__(self, start: Callable[P, Steps[T]]) -> None:
+        self.start = start
+
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Awaitable[T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[P, Steps[T]]: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Callable[P, Any]:
+        if client is None:
+            return self.start
+
+        @functools.wraps(self.start)
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.perform(self.start(*args, **kwargs))
+
+        return method
+
+
+class Operations:
+    """Everything a client can do; a model with an operation of its own adds one line."""
+
+    infer = Operation(infer)
+    metadata = Operation(metadata)
+    is_ready = Operation(is_ready)
+    wait_ready = Operation(wait_ready)
+    classify = Operation(classify)
+
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
+        """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""
+        self.url = url
+        self.timeout_s = timeout_s
+
+    def _call_options(self, call: Call) -> dict[str, Any]:
+        timeout_s = self.timeout_s if call.timeout_s is None else call.timeout_s
+        return {"timeout": timeout_s, "metadata": (("x-request-id", call.request_id),)}
+
+    def _translate(self, error: Any, call: Call) -> ClientError:
+        """Turn gRPC's error into the client's; the server's own request id wins over the one that was sent."""
+        trailing = dict(error.trailing_metadata() or ())
+        message = error.details() or error.code().name.lower()
+        if message.startswith("failed to connect"):
+            message = f"nothing answers at {self.url}; start a server (`serve`) or give another address"
+        return make_error(error.code().name, message, str(trailing.get("x-request-id") or call.request_id))
+
+
+class Client(Operations):
+    """Call a server and wait for the answer; threads may share one client."""
+
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
+        super().__init__(url, timeout_s=timeout_s)
+        self._channel = grpc.insecure_channel(url, options=CHANNEL_OPTIONS)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def perform(self, steps: Steps[T]) -> T:
+        """Run an operation to its end."""
+        try:
+            wanted = next(steps)
+            while True:
+                try:
+                    answer = self._fulfil(wanted)
+                except ClientError as error:
+                    wanted = steps.throw(error)
+                else:
+                    wanted = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _fulfil(self, wanted: Sequence[Call] | Pause) -> list[bytes] | None:
+        if isinstance(wanted, Pause):
+            time.sleep(wanted.duration_s)
+            return None
+        futures = [
+            self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None).future(
+                call.body, **self._call_options(call)
+            )
+            for call in wanted
+        ]
+        try:
+            return [self._read_result(future, call) for future, call in zip(futures, wanted, strict=True)]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _read_result(self, future: Any, call: Call) -> bytes:
+        try:
+            answer: bytes = future.result()
+            return answer
+        except grpc.RpcError as error:
+            raise self._translate(error, call) from None
+
+
+class AsyncClient(Operations):
+    """Call a server from asyncio; use it in one event loop."""
+
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
+        super().__init__(url, timeout_s=timeout_s)
+        self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)
+
+    async def close(self) -> None:
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def perform(self, steps: Steps[T]) -> T:
+        """Run an operation to its end."""
+        try:
+            wanted = next(steps)
+            while True:
+                try:
+                    answer = await self._fulfil(wanted)
+                except ClientError as error:
+                    wanted = steps.throw(error)
+                else:
+                    wanted = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _fulfil(self, wanted: Sequence[Call] | Pause) -> list[bytes] | None:
+        if isinstance(wanted, Pause):
+            await asyncio.sleep(wanted.duration_s)
+            return None
+        return await asyncio.gather(*(self._await_answer(call) for call in wanted))
+
+    async def _await_answer(self, call: Call) -> bytes:
+        pending = self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None)(
+            call.body, **self._call_options(call)
+        )
+        try:
+            answer: bytes = await pending
+            return answer
+        except grpc.aio.AioRpcError as error:
+            raise self._translate(error, call) from None

@@ -1,0 +1,14 @@
+"""The command-line options that every `infer` command has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+UrlOption = Annotated[str, typer.Option(help="host:port of the gRPC server", envvar="MILLRACE_URL")]
+VersionOption = Annotated[
+    str, typer.Option(help="'' newest release's default, '3' release 3's default, '3-int8' exactly")
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="seconds to wait for an answer", min=0.001)]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -1,0 +1,113 @@
+"""A small Open Inference server in a thread: model `classifier` answers images, model `double` doubles x."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import numpy as np
+
+from model_store.open_inference import SERVICE, messages
+from model_store.tensors import datatype_of, decode_raw, encode_raw
+
+CORRUPT = b"corrupt"
+
+
+@dataclass
+class FakeServer:
+    """What the server saw, and when it becomes ready."""
+
+    port: int = 0
+    not_ready_answers: int = 0
+    requests: list = field(default_factory=list)
+    metadata: list = field(default_factory=list)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def infer(self, request, context):
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        inputs = {
+            tensor.name: decode_raw(raw, tensor.datatype, tuple(tensor.shape))
+            for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
+        }
+        if request.model_name == "double":
+            return self._answer(request, {"y": inputs["x"] * 2})
+        if request.model_name == "classifier":
+            return self._classify(request, inputs)
+        if request.model_name == "slow":
+            self.release.wait(10)
+        status = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "broken": grpc.StatusCode.INTERNAL}.get(
+            request.model_name, grpc.StatusCode.NOT_FOUND
+        )
+        context.set_trailing_metadata((("x-request-id", f"server-{request.id}"),))
+        return context.abort(status, f"no model {request.model_name!r}; there are classifier and double")
+
+    def _classify(self, request, inputs):
+        (rows,) = inputs.values()
+        top = request.parameters["top_k"].int64_param
+        labels = np.array([[f"label{k}".encode() for k in range(top)] for _ in rows], np.object_)
+        arrays = {
+            "label": labels,
+            "probabilities": np.array([[1 / (k + 2) for k in range(top)] for _ in rows], np.float32),
+        }
+        if any(row is CORRUPT or (isinstance(row, bytes) and row == CORRUPT) for row in rows):
+            arrays["row_errors"] = np.array(["not an image" if row == CORRUPT else "" for row in rows], np.object_)
+        return self._answer(request, arrays)
+
+    def _answer(self, request, arrays):
+        response = messages().ModelInferResponse(model_name=request.model_name, model_version="1-int8", id=request.id)
+        for name, array in arrays.items():
+            response.outputs.add(name=name, datatype=datatype_of(array), shape=array.shape)
+            response.raw_output_contents.append(encode_raw(array))
+        return response
+
+    def is_ready(self, request, context):
+        self.not_ready_answers -= 1
+        return messages().ModelReadyResponse(ready=self.not_ready_answers < 0)
+
+    def describe(self, request, context):
+        response = messages().ModelMetadataResponse(
+            name=request.name, versions=["1-int8", "1-eager"], platform="millrace"
+        )
+        response.inputs.add(name="x", datatype="FP32", shape=[-1, 4])
+        response.outputs.add(name="y", datatype="FP32", shape=[-1, 4])
+        return response
+
+
+@contextmanager
+def run_server() -> Iterator[FakeServer]:
+    """Serve on a free loopback port."""
+    fake = FakeServer()
+    pool = messages()
+    methods = {
+        "ModelInfer": (fake.infer, pool.ModelInferRequest),
+        "ModelReady": (fake.is_ready, pool.ModelReadyRequest),
+        "ServerReady": (fake.is_ready, pool.ServerReadyRequest),
+        "ModelMetadata": (fake.describe, pool.ModelMetadataRequest),
+    }
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            method,
+            request_deserializer=kind.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+        for name, (method, kind) in methods.items()
+    }
+    options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+    server = grpc.server(ThreadPoolExecutor(8), options=options)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    fake.port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield fake
+    finally:
+        fake.release.set()
+        server.stop(None).wait()

@@ -1,0 +1,110 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from services.client import cli
+from tests.services.client.open_inference_server import CORRUPT
+
+
+@pytest.fixture
+def infer(server, monkeypatch, capsys):
+    """Run the command as a shell would; gives exit status, stdout and stderr."""
+
+    def run(*arguments, url=server.url):
+        monkeypatch.setattr(sys, "argv", ["infer", *map(str, arguments), "--url", url])
+        monkeypatch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"image bytes")
+    return path
+
+
+def test_classifier_prints_a_table_with_the_top_labels(infer, image):
+    status, out, _ = infer("classifier", image, "--top", 3)
+    assert status == 0
+    assert "1-int8" in out
+    assert [line for line in out.splitlines() if "label2" in line and "25.0%" in line]
+
+
+def test_classifier_prints_json(infer, image):
+    status, out, _ = infer("classifier", image, image, "--json")
+    assert status == 0
+    answers = json.loads(out)
+    assert [answer["image"] for answer in answers] == [str(image)] * 2
+    assert answers[0]["top"] == [{"label": "label0", "probability": 0.5}]
+
+
+def test_a_failed_image_is_shown_and_the_status_is_1(infer, image, tmp_path):
+    corrupt = tmp_path / "b.png"
+    corrupt.write_bytes(CORRUPT)
+    status, out, _ = infer("classifier", image, corrupt)
+    assert status == 1
+    assert "not an image" in out
+    assert "label0" in out
+
+
+def test_any_model_takes_arrays_from_files_and_writes_its_outputs(infer, tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[1, 2]], np.float32))
+    out_path = tmp_path / "out.npz"
+    status, _, _ = infer("double", "--input", f"x={tmp_path}/x.npy", "--param", "k=3", "--out", out_path)
+    assert status == 0
+    with np.load(out_path) as file:
+        np.testing.assert_array_equal(file["y"], [[2, 4]])
+
+
+def test_a_model_with_a_command_of_its_own_takes_arrays_too(infer, server, tmp_path):
+    np.save(tmp_path / "image.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    status, out, _ = infer("classifier", "--input", f"image={tmp_path}/image.npy", "--param", "top_k=1", "--json")
+    assert status == 0
+    assert json.loads(out)["label"] == [["label0"], ["label0"]]
+
+
+def test_without_input_the_models_tensors_are_shown(infer):
+    status, out, _ = infer("double")
+    assert status == 0
+    assert "1-int8, 1-eager" in out
+    assert "FP32" in out
+    assert "[-1, 4]" in out
+
+
+def test_a_failed_call_is_one_line_with_the_request_id(infer, server, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    status, out, err = infer("nothing", "--input", f"x={tmp_path}/x.npy")
+    assert (status, out) == (1, "")
+    assert err.strip() == (
+        "infer: no model 'nothing'; there are classifier and double "
+        f"[NOT_FOUND, request server-{server.requests[0].id}]"
+    )
+
+
+def test_no_server_says_what_to_do(infer):
+    status, _, err = infer("double", url="127.0.0.1:1")
+    assert status == 1
+    assert "nothing answers at 127.0.0.1:1; start a server" in err
+
+
+@pytest.mark.parametrize("text", ["x", "=a.npy", "x=nothing.npy"])
+def test_a_wrong_input_is_a_usage_error(infer, text):
+    status, _, err = infer("double", "--input", text)
+    assert status == 2
+    assert "--input" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("k=3", 3), ("k=0.5", 0.5), ("k=true", True), ("k=abc", "abc"), ("k=", "")]
+)
+def test_parameters_are_typed_by_their_look(text, value):
+    from services.client.generic import read_parameter
+
+    assert read_parameter(text) == ("k", value)
