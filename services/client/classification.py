@@ -75,7 +75,7 @@ def classify(
             {name: rows[start : start + ROWS_PER_CALL]},
             parameters={"top_k": top},
             version=version,
-            outputs=("label", "probabilities"),
+            outputs=("label", "probabilities", "row_errors"),
             timeout_s=timeout_s,
         )
         for start in range(0, len(rows), ROWS_PER_CALL)

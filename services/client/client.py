@@ -60,9 +60,8 @@ class Operations:
         self.url = url
         self.timeout_s = timeout_s
 
-    def _call_options(self, call: Call) -> dict[str, Any]:
-        timeout_s = self.timeout_s if call.timeout_s is None else call.timeout_s
-        return {"timeout": timeout_s, "metadata": (("x-request-id", call.request_id),)}
+    def _timeout_of(self, call: Call) -> float:
+        return self.timeout_s if call.timeout_s is None else call.timeout_s
 
     def _translate(self, error: Any, call: Call) -> ClientError:
         """Turn gRPC's error into the client's; the server's own request id wins over the one that was sent."""
@@ -112,7 +111,7 @@ class Client(Operations):
             return None
         futures = [
             self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None).future(
-                call.body, **self._call_options(call)
+                call.body, timeout=self._timeout_of(call)
             )
             for call in wanted
         ]
@@ -171,7 +170,7 @@ class AsyncClient(Operations):
 
     async def _await_answer(self, call: Call) -> bytes:
         pending = self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None)(
-            call.body, **self._call_options(call)
+            call.body, timeout=self._timeout_of(call)
         )
         try:
             answer: bytes = await pending

@@ -23,7 +23,9 @@ class ClientError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.status}{f', request {self.request_id}' if self.request_id else ''}]"
+        # This server's messages end with the request id already.
+        needs_id = self.request_id and self.request_id not in self.message
+        return f"{self.message} [{self.status}{f', request {self.request_id}' if needs_id else ''}]"
 
 
 class BadRequestError(ClientError):

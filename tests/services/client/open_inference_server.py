@@ -24,7 +24,6 @@ class FakeServer:
     port: int = 0
     not_ready_answers: int = 0
     requests: list = field(default_factory=list)
-    metadata: list = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -33,7 +32,6 @@ class FakeServer:
 
     def infer(self, request, context):
         self.requests.append(request)
-        self.metadata.append(dict(context.invocation_metadata()))
         inputs = {
             tensor.name: decode_raw(raw, tensor.datatype, tuple(tensor.shape))
             for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
@@ -58,8 +56,10 @@ class FakeServer:
             "label": labels,
             "probabilities": np.array([[1 / (k + 2) for k in range(top)] for _ in rows], np.float32),
         }
-        if any(row is CORRUPT or (isinstance(row, bytes) and row == CORRUPT) for row in rows):
-            arrays["row_errors"] = np.array(["not an image" if row == CORRUPT else "" for row in rows], np.object_)
+        if "row_errors" in [output.name for output in request.outputs]:
+            arrays["row_errors"] = np.array(
+                ["not an image" if isinstance(row, bytes) and row == CORRUPT else "" for row in rows], np.object_
+            )
         return self._answer(request, arrays)
 
     def _answer(self, request, arrays):
