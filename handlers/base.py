@@ -19,7 +19,7 @@ from handlers.program import load_program
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Arrays for the program, in its order, all with N rows; `row_errors` has N entries, or none if every row is fine."""
+    """Arrays for the program, in its order, all with N rows; `row_errors` has N entries, or none if all is well."""
 
     arrays: Sequence[np.ndarray]
     row_errors: Sequence[str | None] = ()

@@ -1,7 +1,7 @@
 """What TorchServe calls: a module-level `handle`, the file at the root of every archive.
 
-A function, because TorchServe accepts a handler module only with exactly one class or with `handle`, and because it masks
-an ImportError in the module by importing `ts.torch_handler.<name>` instead: the imports that may fail are in the function.
+A function, because TorchServe accepts a handler module only with exactly one class or with `handle`, and because it
+masks an ImportError in the module by importing `ts.torch_handler.<name>` instead: the imports that may fail are inside.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 FAILURE_PREFIX = "MILLRACE WORKER FAILED: "
 
 
-def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes] | None:
+def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes | str] | None:
     """Start the worker when `data` is None; otherwise answer each request of the batch."""
     if data is None:
         context.millrace_worker = _start_worker(context)

@@ -42,7 +42,7 @@ def decode_request(body: bytes | bytearray) -> Request:
 def encode_response(
     model: str, version: str, arrays: Mapping[str, np.ndarray], row_errors: Sequence[str | None]
 ) -> bytes:
-    """Serialize a ModelInferResponse; failed rows add an output `row_errors`, BYTES [N], empty for rows that are fine."""
+    """Serialize a ModelInferResponse; failed rows add an output `row_errors`, BYTES [N], empty where all is well."""
     response = messages().ModelInferResponse(model_name=model, model_version=version)
     for name, array in arrays.items():
         _add_output(response, name, array)

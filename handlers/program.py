@@ -1,6 +1,6 @@
 """Released programs: files that map tensors to tensors, without any network class.
 
-`*.pt2` is an exported program, run as it is; `*.so` is a library made by AOTInductor, with the kernels it needs beside it.
+`*.pt2` is an exported program, run as it is; `*.so` is a library made by AOTInductor, its kernels beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _load_exported(path: Path) -> Program:
     from torch.utils import _pytree as pytree
 
     exported = torch.export.load(path)
-    # The gateway checks every request against the manifest; checking the same shapes again costs more than small networks.
+    # The gateway checks requests against the manifest; checking shapes again costs more than small networks.
     module = exported.module(check_guards=False)
     in_spec = exported.call_spec.in_spec
     assert in_spec is not None
@@ -43,11 +43,10 @@ def _load_exported(path: Path) -> Program:
 
 
 def _load_compiled(path: Path, device: torch.device) -> Program:
-    # The runner itself, not AOTIModelPackageLoader: that one unpacks a copy of the program into /tmp, which a killed worker
-    # leaves behind. Importing torch._inductor for it would double a worker's start-up time.
+    # The runner itself, not AOTIModelPackageLoader: that one unpacks a copy of the program into /tmp, which a killed
+    # worker leaves behind. Importing torch._inductor for it would double a worker's start-up time.
     if device.type == "cuda":
-        runner = torch._C._aoti.AOTIModelContainerRunnerCuda(str(path), 1, str(device), str(path.parent))
+        run: Program = torch._C._aoti.AOTIModelContainerRunnerCuda(str(path), 1, str(device), str(path.parent)).run
     else:
-        runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)
-    run: Program = runner.run
+        run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
     return run

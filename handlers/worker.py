@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from handlers.base import Handler
+from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response
 from handlers.target import check_target
 
@@ -57,8 +58,10 @@ def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker
     # Request bytes are read-only, and programs never write to their inputs.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
-    on_gpu = gpu_id is not None and manifest["target"]["device"] == "cuda"
-    return Worker(open_handler(Path(folder), torch.device("cuda", gpu_id) if on_gpu else torch.device("cpu")))
+    device = torch.device("cpu")
+    if manifest["target"]["device"] == "cuda":
+        device = torch.device("cuda", gpu_id or 0)
+    return Worker(open_handler(Path(folder), device))
 
 
 class Worker:
@@ -69,12 +72,19 @@ class Worker:
         self.model: str = handler.manifest["model"]
         self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
 
-    def answer(self, request: Mapping[str, Any], index: int, context: Any) -> bytes:
+    def answer(self, request: Mapping[str, Any], index: int, context: Any) -> bytes | str:
         """Answer one TorchServe request: a packed OIP call from the gateway, or what somebody sent by hand."""
-        body = request.get("request")
-        if body is not None:
-            return self.answer_packed(body)
-        raise ValueError("no input 'request'")
+        packed = request.get("request")  # TorchServe's gRPC
+        if packed is None and context.get_request_header(index, "url_path") == "packed":  # its REST
+            packed = request.get("body")
+        if packed is not None:
+            return self.answer_packed(packed)
+        context.set_response_content_type(index, "application/json")
+        try:
+            return answer_direct(self.handler, request)
+        except DirectCallError as error:
+            context.set_response_status(400, "Bad Request", index)
+            return json.dumps({"error": str(error)}) + "\n"
 
     def answer_packed(self, body: bytes | bytearray) -> bytes:
         """Answer a serialized ModelInferRequest; a handler that breaks is reported inside the answer.

@@ -7,13 +7,13 @@ worker needs neither pydantic nor a checkout; everybody else reads it through th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model_store.tensors import DTYPES
 
-FORMAT = 1
+FORMAT: Final = 1
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 
 

@@ -1,8 +1,8 @@
 """Load message classes from a .proto file, without generated code.
 
-A set of compiled descriptors beside the file (`<name>.binpb`) is used instead of compiling; archives carry one, so that a
-worker starts without protoc. The descriptors live in a pool of their own: tritonclient and KServe define the same package `inference` in protobuf's
-default pool, and a second definition there fails on import in any process that uses both.
+A set of compiled descriptors beside the file (`<name>.binpb`) is used instead of compiling; archives carry one, so that
+a worker starts without protoc. The descriptors live in a pool of their own: tritonclient and KServe define the same
+package `inference` in protobuf's default pool, and a second definition there fails in any process that uses both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ProtoPackage:
         self.package = package
         self.pool = descriptor_pool.DescriptorPool()
         for file in file_set.file:
-            self.pool.Add(file)  # type: ignore[no-untyped-call]
+            self.pool.Add(file)
 
     def __getattr__(self, message_name: str) -> Any:
         if message_name.startswith("_"):

@@ -37,10 +37,10 @@ class Keyring:
         return json.dumps(signature, indent=2).encode()
 
     def verify(self, data: bytes, signature_file: bytes, what: str) -> None:
-        """Check data against its signature file.
+        """Check data against its signature file; errors name `what` it is.
 
         Raises:
-            VerificationError: unreadable signature, unknown key, or data that differs from what was signed; names `what`.
+            VerificationError: unreadable signature, unknown key, or data that differs from what was signed.
         """
         try:
             signature = json.loads(signature_file)
@@ -59,7 +59,8 @@ class Keyring:
             if isinstance(key, Ed25519PublicKey) and fingerprint(key) == name:
                 return key
         raise VerificationError(
-            f"{what} is signed by key {name}, which is not trusted here; if it should be, put the signer's public key into {trusted}"
+            f"{what} is signed by key {name}, which is not trusted here; "
+            f"if it should be, put the signer's public key into {trusted}"
         )
 
     def _signing_key(self) -> Ed25519PrivateKey:

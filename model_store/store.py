@@ -1,8 +1,8 @@
 """The store: releases on disk, each complete and signed, or not visible at all.
 
 `<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
-each that was measured, and `examples.npz`. A release is built in `.building-<release>/` and appears by one rename. Numbers
-are never used twice: a removed release leaves an empty `.removed-<release>`. Imports no torch.
+each that was measured, and `examples.npz`. A release is built in `.building-<release>/` and appears by one rename.
+Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Imports no torch.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Store:
         return Release(folder, index, manifests)
 
     def resolve(self, model: str, version: str = "") -> tuple[Release, str]:
-        """Find what an OIP model version means: '' newest release's default, '3' release 3's default, '3-int8' exactly that.
+        """Find what an OIP version means: '' newest release's default, '3' release 3's default, '3-int8' exactly that.
 
         Raises:
             UnknownReleaseError: no such model, release or variant.
@@ -177,7 +177,7 @@ class Store:
         shutil.rmtree(trash)
 
     def prune(self, keep: int) -> list[Path]:
-        """Remove all but the newest `keep` releases of each model, and what crashed builds have left; return what went."""
+        """Remove all but the newest `keep` releases of each model, and what crashed builds left; return what went."""
         gone: list[Path] = []
         for model in self.models():
             for release in self.releases(model)[:-keep]:

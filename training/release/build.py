@@ -1,4 +1,4 @@
-"""Build the variants of a model: captured once, each variant made in a process of its own, laid out as archive content."""
+"""Build a model's variants: captured once, each made in a process of its own, laid out as archive content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Built:
 def build_variants(
     spec: ReleaseSpec, *, device: torch.device, release: int, work: Path, wanted: Sequence[str] = ()
 ) -> Built:
-    """Build the wanted variants (default: all for the device) below the folder `work`; the reference is always among them.
+    """Build the wanted variants (default: all for the device) below the folder `work`; always with the reference.
 
     Raises:
         ValueError: a wanted variant does not exist for this device.

@@ -98,7 +98,7 @@ def copy_modules(folder: Path, handler: str) -> None:
 
 
 def needed_modules(roots: Iterable[str]) -> list[str]:
-    """List modules of the packed rooms that `roots` import, directly or not, wherever in the file; packages included."""
+    """List modules of the packed rooms that `roots` import, directly or not, wherever in a file; with packages."""
     found: set[str] = set()
     waiting = list(roots)
     while waiting:

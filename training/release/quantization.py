@@ -1,4 +1,7 @@
-"""int8 by post-training static quantization (PT2E): observers see calibration rows, then values become scale and zero point."""
+"""int8 by post-training static quantization (PT2E).
+
+Observers see calibration rows; their ranges become a scale and a zero point for every quantized tensor.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
 
 
 def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for variant, result in evaluation.variants.items():
         low, high = result.measurement.interval
         difference = "reference"

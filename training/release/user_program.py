@@ -37,8 +37,8 @@ def describe_user_program(
     """Describe a saved exported program.
 
     Raises:
-        ValueError: the file is no exported program, an input or output is no tensor with dynamic rows, or the calibration
-            file does not fit the inputs.
+        ValueError: the file is no exported program, an input or output is no tensor with dynamic rows, or the
+            calibration file does not fit the inputs.
     """
     program = _load(path)
     max_rows = max_rows or _bound_of_rows(program) or DEFAULT_MAX_ROWS
@@ -66,8 +66,8 @@ def choose_agreement(
 ) -> tuple[Callable[[Mapping[str, np.ndarray]], np.ndarray], str, bool]:
     """Choose how agreement with reference outputs is scored; returns the score, its name and whether it is binary.
 
-    One output of probabilities (rows of floats ≥ 0 that sum to 1): whether the most probable class is the same. Anything
-    else: 1 − ‖y − r‖ / ‖r‖ per row for floats, the share of equal elements for other types, the least of all outputs.
+    One output of probabilities (rows of floats ≥ 0 that sum to 1): whether the most probable class is the same.
+    Else: 1 − ‖y − r‖ / ‖r‖ per row for floats, the share of equal elements for others; the least of all outputs.
     """
     arrays = list(reference.values())
     if len(arrays) == 1 and _are_probabilities(arrays[0]):
@@ -170,8 +170,8 @@ def _describe_inputs(program: ExportedProgram) -> tuple[TensorSpec, ...]:
     for name, value in zip(names, values, strict=True):
         if value.dim() == 0 or isinstance(value.shape[0], int):
             raise ValueError(
-                f"input {name!r} has the fixed shape {list(value.shape)}: its first dimension must be the rows; export it "
-                "with dynamic_shapes={0: torch.export.Dim('rows', min=1, max=64)} for each input"
+                f"input {name!r} has the fixed shape {list(value.shape)}: its first dimension must be the rows; "
+                "export it with dynamic_shapes={0: torch.export.Dim('rows', min=1, max=64)} for each input"
             )
     return tuple(_tensor_spec(name, value, "input") for name, value in zip(names, values, strict=True))
 
@@ -203,7 +203,8 @@ def _tensor_spec(name: str, value: torch.Tensor, kind: str) -> TensorSpec:
         datatype = datatype_of(np.empty(0, str(value.dtype).removeprefix("torch.")))
     except (TypeError, ValueError):
         raise ValueError(
-            f"{kind} {name!r} is {value.dtype}, which the Open Inference Protocol cannot carry; convert it inside the program"
+            f"{kind} {name!r} is {value.dtype}, which the Open Inference Protocol cannot carry; "
+            "convert it inside the program"
         ) from None
     shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
     return TensorSpec(name=name, datatype=datatype, shape=shape, meaning=f"{kind} {name} of the program")

@@ -1,0 +1,59 @@
+"""Serve an image classifier: pixels or image files in, probabilities and labels out.
+
+Options: `labels`, `height`, `width`, `channels` of the images that the program takes, `max_pixels` of an encoded file.
+Program: uint8 [N, H, W, C] → probabilities float32 [N, classes].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from handlers.base import Decoded, Handler
+from handlers.images import ImageError, decode_image
+
+
+class ClassifierHandler(Handler):
+    """Inputs `image` UINT8 [N, H, W, C] or `encoded` BYTES [N]; outputs `probabilities`, `label`; parameter `top_k`."""
+
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+        super().__init__(manifest, folder, device)
+        self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
+        self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}
+
+    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
+        if "image" in inputs:
+            return Decoded([inputs["image"]])
+        files = inputs["encoded"]
+        size = self.image_size
+        images = np.zeros((len(files), size["height"], size["width"], size["channels"]), np.uint8)
+        row_errors: list[str | None] = [None] * len(files)
+        for row, file in enumerate(files):
+            try:
+                images[row] = decode_image(file, **size)
+            except ImageError as error:
+                row_errors[row] = str(error)
+        return Decoded([images], row_errors)
+
+    def encode(
+        self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        (probabilities,) = results
+        top_k = parameters.get("top_k")
+        outputs = {}
+        if top_k is None:
+            if "probabilities" in requested:
+                outputs["probabilities"] = probabilities
+            if "label" in requested:
+                outputs["label"] = self.labels[probabilities.argmax(1)]
+            return outputs
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+        if "probabilities" in requested:
+            outputs["probabilities"] = np.take_along_axis(probabilities, best, axis=1)
+        if "label" in requested:
+            outputs["label"] = self.labels[best]
+        return outputs
