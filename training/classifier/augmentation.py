@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from training.classifier.data import Split
+from training.classifier.images import Split, pad_by_reflection
 from training.engine.seeds import generator_for
 
 
@@ -38,7 +37,7 @@ class TrainingBatches:
         self.height, self.width = split.images.shape[1:3]
         self.labels = split.labels.to(device)
         self.fill = split.images.float().mean((0, 1, 2)).round().to(torch.uint8).to(device)
-        self.padded = _pad(split.images, shift_px).to(device)
+        self.padded = pad_by_reflection(split.images, shift_px).to(device)
         self.mirrored_first = torch.rand(len(split), generator=generator_for(seed, 0)) < 0.5
         self._epoch = -1
         self._order = torch.empty(0)
@@ -76,14 +75,3 @@ class TrainingBatches:
         rows, columns = torch.arange(self.height) - tops, torch.arange(self.width) - lefts
         inside = ((rows >= 0) & (rows < size))[:, :, None] & ((columns >= 0) & (columns < size))[:, None, :]
         return torch.where(inside.unsqueeze(-1).to(self.device), self.fill, images_NHWC)
-
-
-def _pad(images_NHWC: Tensor, margin_px: int) -> Tensor:
-    """Extend images by reflection, in pieces, because torch reflects no bytes."""
-    if not margin_px:
-        return images_NHWC
-    pieces = []
-    for piece in images_NHWC.split(4096):
-        padded = F.pad(piece.permute(0, 3, 1, 2).float(), (margin_px,) * 4, mode="reflect")
-        pieces.append(padded.to(torch.uint8).permute(0, 2, 3, 1).contiguous())
-    return torch.cat(pieces)

@@ -67,9 +67,9 @@ class CompactNetwork(nn.Module):
             raise ValueError(f"depth must be 2 or 3 convolutions a stage, got {depth}")
         self.whiten_epochs = whiten_epochs
         num_filters = 2 * channels * kernel**2
-        self.whiten = nn.Conv2d(channels, num_filters, kernel)
+        self.whiten = nn.Conv2d(channels, num_filters, kernel, bias=False)
         self.whiten.weight.requires_grad_(False)
-        nn.init.zeros_(self.whiten.bias)
+        self.whiten_bias = nn.Parameter(torch.zeros(num_filters))
         self.activation = nn.GELU()
         sizes = [num_filters, *widths]
         self.stages = nn.Sequential(*(Stage(a, b, depth) for a, b in pairwise(sizes)))
@@ -77,7 +77,8 @@ class CompactNetwork(nn.Module):
         nn.init.normal_(self.head.weight, std=1 / widths[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stages(self.activation(self.whiten(x)))
+        x = nn.functional.conv2d(x, self.whiten.weight, self.whiten_bias)
+        x = self.stages(self.activation(x))
         return self.head(x.amax((2, 3)))
 
     def initialize_from(self, images_NCHW: Tensor) -> None:
@@ -92,17 +93,17 @@ class CompactNetwork(nn.Module):
 
     def prepare_epoch(self, epoch: int) -> None:
         """Hold the whitening layer's bias after its first epochs: this spares the backward pass its costliest layer."""
-        self.whiten.bias.requires_grad_(epoch < self.whiten_epochs)
+        self.whiten_bias.requires_grad_(epoch < self.whiten_epochs)
 
     def make_optimizers(self, *, filter_lr: float, batch_size: int, weight_decay: float) -> list[torch.optim.Optimizer]:
-        """Muon for filters, Nesterov momentum for biases and head, whose published rates are for a batch's summed loss."""
+        """Muon for filters, Nesterov momentum for biases and head, at rates published for a batch's summed loss."""
         filters = [parameter for parameter in self.stages.parameters() if parameter.dim() == 4]
         biases = [
             parameter for parameter in self.stages.parameters() if parameter.dim() == 1 and parameter.requires_grad
         ]
         bias_lr, head_lr = 0.053 * batch_size, 0.67 * batch_size / self.head.in_features**2
         groups = [
-            {"params": [self.whiten.bias, *biases], "lr": bias_lr, "weight_decay": weight_decay / bias_lr},
+            {"params": [self.whiten_bias, *biases], "lr": bias_lr, "weight_decay": weight_decay / bias_lr},
             {"params": [self.head.weight], "lr": head_lr, "weight_decay": weight_decay / head_lr},
         ]
         return [torch.optim.SGD(groups, momentum=0.85, nesterov=True), Muon(filters, lr=filter_lr)]
@@ -110,8 +111,9 @@ class CompactNetwork(nn.Module):
     def folded(self) -> CompactNetwork:
         """Copy for inference, without normalization layers."""
         network = copy.deepcopy(self).eval()
-        for stage in network.stages:
-            stage.fold()
+        for module in network.modules():
+            if isinstance(module, Stage):
+                module.fold()
         return network
 
 

@@ -1,4 +1,4 @@
-"""How good a classifier is, and whether two of them differ.
+"""How good a classifier is: accuracy, errors by class, and calibration.
 
 Dimensions: N rows, K classes.
 """
@@ -9,20 +9,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_Z95 = 1.959963984540054
+from training.release.statistics import wilson_interval
+
 _NUM_BINS = 15
-
-
-def wilson_interval(successes: int, count: int) -> tuple[float, float]:
-    """Give the 95 % score interval of a proportion. Source: Wilson 1927, JASA 22:209."""
-    share = successes / count
-    centre = share + _Z95**2 / (2 * count)
-    spread = _Z95 * math.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
-    return (centre - spread) / (1 + _Z95**2 / count), (centre + spread) / (1 + _Z95**2 / count)
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -101,45 +93,3 @@ def evaluate_predictions(logits: Tensor, labels: Tensor, temperature: float, nam
         },
         "confusion_matrix": matrix.tolist(),
     }
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two classifiers on the same rows; `difference` and `interval` are in accuracy, second minus first."""
-
-    only_first_right: int
-    only_second_right: int
-    n: int
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-
-
-def compare_paired(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
-    """Test whether two classifiers differ, from bool [N] each: McNemar's exact test.
-
-    The 95 % interval of the difference is Wald's with one pseudo-count in each discordant cell (Agresti and Min 2005,
-    Statistics in Medicine 24:729), which keeps its coverage where the two hardly disagree.
-
-    Raises:
-        ValueError: the two do not describe the same rows.
-    """
-    if first_right.shape != second_right.shape:
-        raise ValueError(f"paired rows are needed, got {len(first_right)} and {len(second_right)}")
-    first, second = int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
-    n = len(first_right)
-    b, c, total = first + 0.5, second + 0.5, n + 2
-    centre = (c - b) / total
-    spread = _Z95 * math.sqrt(b + c - (c - b) ** 2 / total) / total
-    return McNemar(
-        first, second, n, (second - first) / n, (centre - spread, centre + spread), _sign_test(first, second)
-    )
-
-
-def _sign_test(first: int, second: int) -> float:
-    """Two-sided exact binomial test of equal odds."""
-    flips, fewer = first + second, min(first, second)
-    tail = torch.tensor(
-        [math.lgamma(flips + 1) - math.lgamma(k + 1) - math.lgamma(flips - k + 1) for k in range(fewer + 1)]
-    )
-    return min(1.0, 2 * math.exp(float(tail.double().logsumexp(0)) - flips * math.log(2)))

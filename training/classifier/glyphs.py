@@ -43,5 +43,5 @@ def _draw_glyph(label: int, random: np.random.Generator) -> np.ndarray:
         canvas[top + 2 * row : top + 2 * row + 2, shift : shift + 10] = dots[row].repeat(2)
     if random.random() < 0.5:
         canvas = np.maximum(canvas, np.roll(canvas, 1, axis=1))
-    canvas = canvas * random.uniform(0.5, 1.0) + random.normal(0, 0.18, canvas.shape)
-    return np.clip(canvas * 255, 0, 255).astype(np.uint8)
+    noisy = canvas * random.uniform(0.5, 1.0) + random.normal(0, 0.18, canvas.shape)
+    return np.clip(noisy * 255, 0, 255).astype(np.uint8)

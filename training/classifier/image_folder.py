@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.classifier.data import Split, cut_test
+from training.classifier.images import Split, cut
 from training.engine.progress import ProgressBar
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
@@ -32,7 +32,7 @@ def load_folder(folder: Path, resolution: int) -> tuple[str, tuple[str, ...], Sp
             raise ValueError(f"{folder}: classes of train {labels} and test {test_labels} differ")
         return folder.name, labels, train, test
     labels, everything = _read_classes(folder, resolution)
-    return (folder.name, labels, *cut_test(everything, max(1, len(everything) // 5)))
+    return (folder.name, labels, *cut(everything, max(1, len(everything) // 5)))
 
 
 def _read_classes(folder: Path, resolution: int) -> tuple[tuple[str, ...], Split]:

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.classifier.augmentation import TrainingBatches
-from training.classifier.data import Split
-from training.classifier.network import Normalization
+from training.classifier.compact import CompactNetwork
+from training.classifier.images import Split
+from training.classifier.normalization import Normalization
+from training.classifier.transfer import PretrainedNetwork
 from training.engine.averaging import WeightAverage
 from training.engine.device import autocast
 from training.engine.optimization import Updater
@@ -88,5 +90,5 @@ class ClassifierTask:
     def _prepare_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:
             self._epoch = epoch
-            if hasattr(self.network, "prepare_epoch"):
+            if isinstance(self.network, CompactNetwork | PretrainedNetwork):
                 self.network.prepare_epoch(epoch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.classifier.transfer import PRETRAINED
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
@@ -74,6 +75,8 @@ class Recipe:
         for name in ("dropout", "label_smoothing", "average_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.weights_file and self.network not in PRETRAINED:
+            raise ValueError(f"weights_file goes with network {', '.join(PRETRAINED)}; got {self.network}")
 
 
 # The demo's 540 test rows: two variants that disagree on 3 of them already leave an interval of ±0.6 points, so a
@@ -100,6 +103,13 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     from training.classifier.session import train_classifier
 
     return train_classifier(recipe, options)
+
+
+def compare_runs(first: Path, second: Path) -> str:
+    """Tell whether two finished runs differ on their test rows."""
+    from training.classifier.comparison import compare_runs
+
+    return compare_runs(first, second)
 
 
 def describe_release(run: Path, device: str) -> ReleaseSpec:

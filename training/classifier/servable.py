@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.classifier.data import ImageData, load_data
-from training.classifier.network import Normalization, Program, build_network
+from training.classifier.data import load_data
+from training.classifier.images import ImageData
+from training.classifier.network import Program, build_network
+from training.classifier.normalization import Normalization
 from training.classifier.recipe import Recipe
+from training.engine.device import place
 from training.engine.overrides import from_record
 from training.engine.runs import read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
@@ -37,7 +40,7 @@ def load_program(run: Path) -> tuple[Program, Recipe, dict]:
     normalization = Normalization(torch.zeros(channels), torch.ones(channels))
     normalization.load_state_dict(stored["normalization"])
     program = Program(normalization, network, test_flip=recipe.test_flip, temperature=stored["temperature"])
-    return program, recipe, stored
+    return program.requires_grad_(False), recipe, stored
 
 
 def describe_classifier(run: Path, device: str) -> ReleaseSpec:
@@ -99,7 +102,7 @@ def make_score(data: ImageData) -> Callable[[Mapping[str, np.ndarray]], np.ndarr
 
 
 def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, device: str) -> ProgramSpec:
-    program = program.to(device).to(memory_format=torch.channels_last)
+    program = place(program, torch.device(device))
     rows = data.train.images[: recipe.num_calibration]
 
     def calibration() -> Iterable[tuple[Tensor, ...]]:

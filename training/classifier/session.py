@@ -11,14 +11,17 @@ from torch import Tensor, nn
 
 from training.classifier.augmentation import TrainingBatches
 from training.classifier.compact import CompactNetwork
-from training.classifier.data import ImageData, load_data
+from training.classifier.comparison import PREDICTIONS
+from training.classifier.data import load_data
 from training.classifier.evaluate import evaluate_predictions, fit_temperature, measure_reliability
-from training.classifier.network import Normalization, Program, build_network, predict_logits
+from training.classifier.images import ImageData
+from training.classifier.network import Program, build_network, predict_logits
+from training.classifier.normalization import Normalization
 from training.classifier.objective import ClassifierTask
 from training.classifier.recipe import Recipe
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.checkpoint import save_atomically
-from training.engine.device import choose_device
+from training.engine.device import choose_device, place
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -28,7 +31,6 @@ from training.engine.seeds import seed_everything
 
 NETWORK = "network.pt"
 EVALUATION = "evaluation.json"
-PREDICTIONS = "predictions.npz"
 
 
 def train_classifier(recipe: Recipe, options: TrainOptions) -> Path:
@@ -70,10 +72,9 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         cutout_px=recipe.cutout_px,
     )
     num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch))
-    normalization = Normalization.of(data.train.images)
     network = build_network(recipe, data.shape, len(data.labels))
-    _initialize(network, recipe, normalization, data)
-    network = network.to(device).to(memory_format=torch.channels_last)
+    normalization = _initialize(network, recipe, data)
+    network = place(network, device)
     schedule = make_schedule(recipe.schedule, num_steps=num_steps, warmup_fraction=recipe.warmup_fraction)
     task = ClassifierTask(
         network=network,
@@ -89,13 +90,16 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
     return task, num_steps
 
 
-def _initialize(network: nn.Module, recipe: Recipe, normalization: Normalization, data: ImageData) -> None:
-    if isinstance(network, CompactNetwork):
-        network.initialize_from(normalization(data.train.images[:5000]))
+def _initialize(network: nn.Module, recipe: Recipe, data: ImageData) -> Normalization:
+    """Give the network what it takes from data or from a file before training; return its pixel normalization."""
     if isinstance(network, PretrainedNetwork):
-        network.frozen_epochs = recipe.frozen_epochs
         if recipe.weights_file:
             network.load_weights(Path(recipe.weights_file))
+        return network.normalization
+    normalization = Normalization.of(data.train.images)
+    if isinstance(network, CompactNetwork):
+        network.initialize_from(normalization(data.train.images[:5000]))
+    return normalization
 
 
 def _make_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -110,7 +114,7 @@ def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
     """Weights decay, biases and normalization do not; rates fall by `layer_decay` from each layer to the one below."""
     layers = [list(network.parameters())]
     if isinstance(network, PretrainedNetwork):
-        layers = network.parameter_layers()
+        layers = network.list_layers()
     groups = []
     for depth, layer in enumerate(reversed(layers)):
         lr = recipe.lr * recipe.layer_decay**depth

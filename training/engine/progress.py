@@ -20,6 +20,7 @@ class ProgressBar:
 
     def __init__(self, title: str, total: int, *, done: int = 0) -> None:
         self.title, self.total, self.done = title, total, done
+        self.note = ""
         self._rich: Any = None
         self._line_due = 0.0
         self._started = time.monotonic()
@@ -38,15 +39,13 @@ class ProgressBar:
     def advance(self, count: int = 1, note: str | None = None) -> None:
         """Count `count` more as done; `note` is shown behind the bar."""
         self.done += count
+        self.note = self.note if note is None else note
         if self._rich is not None:
-            fields = {} if note is None else {"note": note}
-            self._rich.update(self._rich.task_ids[0], completed=self.done, **fields)
+            self._rich.update(self._rich.task_ids[0], completed=self.done, note=self.note)
         elif time.monotonic() >= self._line_due or self.done == self.total:
             self._line_due = time.monotonic() + _LINE_EVERY_S
             elapsed_s = time.monotonic() - self._started
-            print(
-                f"{self.title} {self.done}/{self.total}  {elapsed_s:.0f} s  {note or ''}", file=sys.stderr, flush=True
-            )
+            print(f"{self.title} {self.done}/{self.total}  {elapsed_s:.0f} s  {self.note}", file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""

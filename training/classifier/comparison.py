@@ -1,0 +1,86 @@
+"""Whether two finished runs really differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
+
+PREDICTIONS = "predictions.npz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two classifiers on the same n rows; `difference` and `interval` (95 %) are in accuracy, second minus first."""
+
+    n: int
+    first_right: int
+    second_right: int
+    only_first_right: int
+    only_second_right: int
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+def compare_rows(first_right: np.ndarray, second_right: np.ndarray) -> Comparison:
+    """Compare which rows two classifiers got right, bool [N] each, by McNemar's test.
+
+    Raises:
+        ValueError: the two are not about the same rows.
+    """
+    if first_right.shape != second_right.shape:
+        raise ValueError(f"paired rows are needed, got {len(first_right)} and {len(second_right)}")
+    n = len(first_right)
+    only_first = int((first_right & ~second_right).sum())
+    only_second = int((second_right & ~first_right).sum())
+    return Comparison(
+        n=n,
+        first_right=int(first_right.sum()),
+        second_right=int(second_right.sum()),
+        only_first_right=only_first,
+        only_second_right=only_second,
+        difference=(only_second - only_first) / n,
+        interval=paired_difference_interval(only_second, only_first, n),
+        p_value=mcnemar_p(only_second, only_first),
+    )
+
+
+def compare_runs(first: Path, second: Path) -> str:
+    """Compare the test predictions of two finished runs; return the findings as text.
+
+    Raises:
+        FileNotFoundError: a run has no predictions because it did not finish.
+        ValueError: the runs were evaluated on different test rows.
+    """
+    (first_right, first_labels), (second_right, second_labels) = _read(first), _read(second)
+    if not np.array_equal(first_labels, second_labels):
+        raise ValueError(f"{first} and {second} were evaluated on different test rows; compare runs on the same data")
+    result = compare_rows(first_right, second_right)
+    low, high = result.interval
+    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
+    return "\n".join(
+        [
+            _describe(first, result.first_right, result.n),
+            _describe(second, result.second_right, result.n),
+            f"right only in the first {result.only_first_right}, only in the second {result.only_second_right}",
+            f"second − first {100 * result.difference:+.2f} points (95 % interval {100 * low:+.2f} … "
+            f"{100 * high:+.2f}), McNemar p = {result.p_value:.3g}: {verdict}",
+        ]
+    )
+
+
+def _describe(run: Path, right: int, n: int) -> str:
+    low, high = wilson_interval(right, n)
+    return f"{run}: accuracy {100 * right / n:.2f} % ({100 * low:.2f} … {100 * high:.2f}) on {n} rows"
+
+
+def _read(run: Path) -> tuple[np.ndarray, np.ndarray]:
+    path = run / PREDICTIONS
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
+    with np.load(path) as stored:
+        return stored["logits"].argmax(1) == stored["labels"], stored["labels"]
