@@ -81,8 +81,8 @@ def infer(
     """Run a model on named arrays, rows first; numeric answers are read-only views of the received bytes.
 
     `version` '' is the newest release's default, '3' release 3's default, '3-int8' exactly that. `outputs` () asks for
-    the model's default outputs. Rows that fail make the whole call fail, unless `row_errors` is among the outputs: it says
-    why for each row, '' for good ones, and failed rows are zeros in the other outputs.
+    the model's default outputs. A row that fails makes the whole call fail, unless `row_errors` is among the outputs:
+    it says why for each row, '' for good ones, and failed rows are zeros in the other outputs.
 
     Raises:
         ClientError: the server refused or did not answer; the subclass says which.

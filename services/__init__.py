@@ -1,0 +1,1 @@
+"""ONLINE: TorchServe under control, the front door, and the client."""

@@ -1,0 +1,61 @@
+"""What a serving process offers: variants of releases, and which of them a request's version means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedVariant:
+    """One variant of one release, with its verified archive."""
+
+    manifest: Manifest
+    archive: Path
+    examples: Path
+    is_default: bool
+
+    @property
+    def model(self) -> str:
+        return self.manifest.model
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.version}"
+
+
+class Catalogue:
+    """All variants that are served, by model and version string."""
+
+    def __init__(self, variants: Iterable[ServedVariant]) -> None:
+        self.variants = tuple(variants)
+        self._by_version: dict[str, dict[str, ServedVariant]] = {}
+        for variant in sorted(self.variants, key=lambda variant: variant.manifest.release):
+            versions = self._by_version.setdefault(variant.model, {})
+            versions[variant.version] = variant
+            if variant.is_default:
+                versions[str(variant.manifest.release)] = variant
+                versions[""] = variant
+
+    @property
+    def models(self) -> list[str]:
+        return sorted(self._by_version)
+
+    def versions(self, model: str) -> list[str]:
+        """List the version strings of a model, its default first."""
+        default = self._by_version[model].get("")
+        names = [variant.version for variant in self.variants if variant.model == model]
+        return sorted(names, key=lambda name: (default is None or name != default.version, name))
+
+    def find(self, model: str, version: str = "") -> ServedVariant | None:
+        """Find what a request means: '' newest release's default, '3' release 3's default, '3-int8' exactly that."""
+        return self._by_version.get(model, {}).get(version)
+
+    def __contains__(self, model: str) -> bool:
+        return model in self._by_version

@@ -1,0 +1,161 @@
+"""`serve [MODEL…]`: verified releases behind the front door, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from model_store.settings import DEFAULT_ROOT, keys_folder
+
+if TYPE_CHECKING:
+    from services.catalogue import Catalogue
+    from services.gateway.settings import GatewaySettings
+    from services.serving import Serving
+    from services.torchserve.settings import TorchServeSettings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_EPILOG = "Examples: serve    serve classifier --variants int8 --workers 2    serve classifier:3 --host 0.0.0.0"
+
+
+@app.command(epilog=_EPILOG)
+def serve(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models, each a name or name:release; all if none is given.")
+    ] = None,
+    store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
+    variants: Annotated[str, typer.Option(help="Comma-separated names, or all, or default.")] = "all",
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 = every network. [127.0.0.1]")] = None,
+    http_port: Annotated[int | None, typer.Option(min=0, max=65535, help="REST; 0 = any free port. [8000]")] = None,
+    grpc_port: Annotated[int | None, typer.Option(min=0, max=65535, help="gRPC; 0 = any free port. [8001]")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Prometheus; 0 = any free. [8002]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per variant. [1]")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
+    device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written when everything is ready: JSON with url, ports and pid.")
+    ] = None,
+) -> None:
+    """Serve releases of the store over Open Inference Protocol; every setting is also read from MILLRACE_…."""
+    # grpc would warn about each process that is started beside its threads; ours replace themselves at once.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told in our words
+    from pydantic import ValidationError
+
+    from services.gateway.settings import GatewaySettings
+    from services.logs import configure_logs
+    from services.torchserve.settings import TorchServeSettings
+
+    configure_logs()
+    given = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
+    given |= {"workers": workers, "threads": threads, "device": device}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if device_ids:
+        values["device_ids"] = tuple(device_ids.split(","))
+    try:
+        engine = TorchServeSettings(**values)
+        gateway = GatewaySettings(**values)
+        wanted = [name.strip() for name in variants.split(",") if name.strip()]
+        catalogue = _select(store, models or [], wanted, engine)
+    except ValidationError as error:
+        problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+        _fail(problems)
+    except (ValueError, LookupError) as error:
+        _fail(str(error))
+    status = _run(catalogue, engine, gateway, ready_file)
+    raise typer.Exit(status)
+
+
+def _select(store: Path, models: list[str], variants: list[str], engine: TorchServeSettings) -> Catalogue:
+    from model_store.signing import Keyring
+    from model_store.store import Store
+    from services.selection import choose_device, select_variants
+
+    opened = Store(store, Keyring(keys_folder()))
+    return select_variants(opened, models, variants, choose_device(opened, models, engine.device))
+
+
+def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None) -> int:
+    import uvloop
+
+    from services.gateway.http_server import PortTakenError
+    from services.torchserve.java import NoUsableJavaError
+    from services.torchserve.server import StartError
+
+    try:
+        uvloop.run(_serve_until_signal(catalogue, engine, gateway, ready_file))
+    except (PortTakenError, StartError, NoUsableJavaError) as error:
+        _fail(str(error))
+    return 0
+
+
+async def _serve_until_signal(
+    catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
+) -> None:
+    from services.progress import StartProgress
+    from services.serving import Serving
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    started_s = time.monotonic()
+    with StartProgress(catalogue.variants) as progress:
+        serving = Serving(catalogue, engine, gateway, progress.update)
+        starting = asyncio.create_task(serving.start())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    starting.result()
+    try:
+        _announce(serving, catalogue, gateway, time.monotonic() - started_s, ready_file)
+        await stopping
+        typer.echo("stopping: requests in flight are answered first")
+    finally:
+        await serving.stop()
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+
+
+def _announce(
+    serving: Serving, catalogue: Catalogue, gateway: GatewaySettings, seconds: float, ready_file: Path | None
+) -> None:
+    host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
+    ports = serving.ports
+    from services.gateway.readable import example_command
+
+    typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
+    typer.echo(f"  REST     http://{host}:{ports['http']}  (documentation: /docs)")
+    typer.echo(f"  gRPC     {host}:{ports['grpc']}")
+    typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")
+    for model in catalogue.models:
+        variant = catalogue.find(model)
+        if variant is not None:
+            url = f"{host}:{ports['http']}/"
+            typer.echo(f"  try      {example_command(variant, url)}")
+            typer.echo(f"           infer {model} FILE --url {host}:{ports['grpc']}")
+    typer.echo("Ctrl-C stops it")
+    if ready_file is not None:
+        draft = ready_file.with_name(f".{ready_file.name}.draft")
+        draft.write_text(json.dumps({"host": host, "ports": ports, "pid": os.getpid(), "ready_s": round(seconds, 2)}))
+        draft.replace(ready_file)
+
+
+def _fail(text: str) -> None:
+    typer.echo(f"serve: {text}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,218 @@
+"""Work-conserving batching for one model version.
+
+While a slot is idle, what has arrived is sent at once; while all are busy, rows accumulate; when a slot frees,
+everything that waits and fits together goes, up to the most rows of a batch. There is no timer. A slot is one packed
+call under way: with two for each worker, the next batch already waits at the worker when it finishes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+
+from services.catalogue import ServedVariant
+from services.gateway.backends import Backend, BackendBrokenError, BackendError, BackendLostError, BackendTimeoutError
+from services.gateway.errors import DeadlineError, GatewayError, InternalError, NotReadyError, OverloadedError
+from services.gateway.metrics import ModelMetrics
+from services.gateway.packing import WorkerBrokeError, pack_requests, unpack_answer
+from services.gateway.tensors import InferRequest, NamedTensor
+
+logger = structlog.get_logger("gateway")
+
+Outputs = list[NamedTensor]
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    request: InferRequest
+    num_rows: int
+    num_bytes: int
+    arrived_s: float
+    result: asyncio.Future[Outputs]
+
+
+class Batcher:
+    """The queue of one model version and the calls to its workers."""
+
+    def __init__(
+        self,
+        variant: ServedVariant,
+        backend: Backend,
+        metrics: ModelMetrics,
+        *,
+        num_slots: int,
+        max_batch_bytes: int,
+        max_waiting_rows: int,
+    ) -> None:
+        self._variant = variant
+        self._backend = backend
+        self._metrics = metrics
+        self._max_rows = variant.manifest.max_rows
+        self._max_batch_bytes = max_batch_bytes
+        self._max_waiting_rows = max_waiting_rows
+        self._loop = asyncio.get_running_loop()
+        # By what makes requests fit together, the one that has waited longest first.
+        self._waiting: dict[Hashable, deque[_Job]] = {}
+        self._waiting_rows = 0
+        self._free_slots = num_slots
+        self._dispatch_is_due = False
+        self._calls: set[asyncio.Task[None]] = set()
+        metrics.slots.set(num_slots)
+        metrics.waiting_rows.set_function(lambda: self._waiting_rows)
+        metrics.busy_slots.set_function(lambda: num_slots - self._free_slots)
+
+    async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
+        """Queue a request of at most one batch's rows and return its outputs.
+
+        Leaving (cancellation) takes it out of the queue, so that it never enters a batch.
+
+        Raises:
+            OverloadedError, DeadlineError, NotReadyError, InternalError: see errors.py.
+        """
+        if self._waiting_rows + num_rows > self._max_waiting_rows:
+            raise OverloadedError(
+                f"{self._waiting_rows} rows of {self._variant} are waiting, at most {self._max_waiting_rows} may; "
+                "send fewer requests at once, or try again later"
+            )
+        num_bytes = sum([len(tensor.data) for tensor in request.inputs])
+        job = _Job(request, num_rows, num_bytes, arrived_s, self._loop.create_future())
+        key = _batch_key(request)
+        queue = self._waiting.get(key)
+        if queue is None:
+            queue = self._waiting[key] = deque()
+        queue.append(job)
+        self._waiting_rows += num_rows
+        if self._free_slots and not self._dispatch_is_due:
+            # At the end of this turn of the event loop, so that requests read in the same turn go together.
+            self._dispatch_is_due = True
+            self._loop.call_soon(self._dispatch)
+        timer = self._loop.call_later(request.deadline_s - monotonic(), _expire, job)
+        try:
+            return await job.result
+        except BaseException:
+            self._remove(key, job)
+            raise
+        finally:
+            timer.cancel()
+
+    def _remove(self, key: Hashable, job: _Job) -> None:
+        queue = self._waiting.get(key)
+        if queue is not None and job in queue:
+            queue.remove(job)
+            self._waiting_rows -= job.num_rows
+            if not queue:
+                del self._waiting[key]
+
+    def _dispatch(self) -> None:
+        self._dispatch_is_due = False
+        while self._free_slots and self._waiting:
+            batch = self._take_batch()
+            if batch:
+                self._free_slots -= 1
+                call = self._loop.create_task(self._call(batch))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+
+    def _take_batch(self) -> list[_Job]:
+        """Take the jobs that have waited longest and fit together."""
+        key, queue = next(iter(self._waiting.items()))
+        now_s = monotonic()
+        batch: list[_Job] = []
+        rows, size = 0, 0
+        while queue:
+            job = queue[0]
+            if batch and (rows + job.num_rows > self._max_rows or size + job.num_bytes > self._max_batch_bytes):
+                break
+            queue.popleft()
+            self._waiting_rows -= job.num_rows
+            if job.result.done():  # its caller has left, or its deadline has passed
+                continue
+            batch.append(job)
+            rows += job.num_rows
+            size += job.num_bytes
+            self._metrics.queue_time.observe(now_s - job.arrived_s)
+        del self._waiting[key]
+        if queue:
+            self._waiting[key] = queue  # behind the others: no kind of request can starve another
+        return batch
+
+    async def _call(self, batch: list[_Job]) -> None:
+        try:
+            failure = await self._answer(batch)
+            if failure is not None:
+                await self._answer_singly(batch, failure)
+        except Exception as error:
+            logger.exception("batching broke", variant=str(self._variant))
+            for job in batch:
+                _fail(job, _explain(error))
+        finally:
+            self._free_slots += 1
+            self._dispatch()
+
+    async def _answer(self, batch: list[_Job]) -> Exception | None:
+        """Make one packed call and answer its jobs; return why it failed, with no job answered."""
+        row_counts = [job.num_rows for job in batch]
+        self._metrics.batch_rows.observe(sum(row_counts))
+        started_s = monotonic()
+        try:
+            packed = pack_requests([job.request for job in batch])
+            answer = await self._backend.predict(self._variant, packed)
+            outputs = unpack_answer(answer, row_counts)
+        except (BackendError, WorkerBrokeError) as error:
+            ids = [job.request.id for job in batch]
+            logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=str(error))
+            return error
+        finally:
+            self._metrics.backend_time.observe(monotonic() - started_s)
+        for job, tensors in zip(batch, outputs, strict=True):
+            if not job.result.done():
+                job.result.set_result(tensors)
+        return None
+
+    async def _answer_singly(self, batch: list[_Job], failure: Exception) -> None:
+        """Repeat a failed call once, each job by itself, so that the one that breaks a worker fails alone.
+
+        Not repeated: a single request that was answered with an error (it would be again), and what took too long.
+        """
+        is_final = isinstance(failure, BackendTimeoutError) or (
+            len(batch) == 1 and isinstance(failure, BackendBrokenError | WorkerBrokeError)
+        )
+        for job in batch:
+            if job.result.done():
+                continue
+            again = failure if is_final else await self._answer([job])
+            if again is not None:
+                _fail(job, _explain(again))
+
+
+def _batch_key(request: InferRequest) -> Hashable:
+    inputs = request.inputs
+    if len(inputs) == 1 and not request.parameters and not request.outputs:
+        return (inputs[0].name, inputs[0].shape[1:])
+    shapes = tuple([(tensor.name, tensor.shape[1:]) for tensor in inputs])
+    # True == 1 == 1.0 in Python, but not for a model: hence the types.
+    parameters = tuple(sorted((name, type(value), value) for name, value in request.parameters.items()))
+    return (shapes, parameters, request.outputs)
+
+
+def _expire(job: _Job) -> None:
+    _fail(job, DeadlineError("no answer before the deadline; allow more time, or send less at once"))
+
+
+def _fail(job: _Job, error: GatewayError) -> None:
+    if not job.result.done():
+        job.result.set_exception(error)
+
+
+def _explain(error: Exception) -> GatewayError:
+    """Turn what happened behind the gateway into what a caller may know."""
+    if isinstance(error, BackendLostError):
+        return NotReadyError("the model's worker went away while it answered and is being restarted; try again")
+    if isinstance(error, BackendTimeoutError):
+        return DeadlineError("the model did not answer in time; send fewer rows at once")
+    return InternalError("the model failed on this request; the server's log has the cause under this request's id")

@@ -1,0 +1,52 @@
+"""Refuse large HTTP bodies before they are read."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class BodyLimit:
+    """ASGI middleware: 413 from the announced length at once, or when a body of unknown length passes the limit."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._max_body_bytes:
+            await self._refuse(send)
+            return
+        received = 0
+        is_answered = False
+
+        async def limited_receive() -> Message:
+            nonlocal received, is_answered
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body_bytes:
+                if not is_answered:
+                    is_answered = True
+                    await self._refuse(send)
+                return {"type": "http.disconnect"}
+            return message
+
+        async def send_unless_answered(message: Message) -> None:
+            if not is_answered:
+                await send(message)
+
+        await self._app(scope, limited_receive, send_unless_answered)
+
+    async def _refuse(self, send: Send) -> None:
+        text = (
+            f"the body is larger than {self._max_body_bytes} bytes; send fewer rows at once, or have the server's "
+            "MILLRACE_MAX_BODY_MIB raised"
+        )
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps({"error": text}).encode()})

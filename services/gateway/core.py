@@ -1,0 +1,200 @@
+"""The front door without its transports: which model answers, whether it can, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+
+import structlog
+
+from model_store.tensors import decode_raw
+from services.catalogue import Catalogue, ServedVariant
+from services.gateway.backends import Backend
+from services.gateway.batching import Batcher, Outputs
+from services.gateway.errors import GatewayError, InvalidRequestError, UnknownModelError, status_of
+from services.gateway.metrics import Metrics, ModelMetrics
+from services.gateway.settings import GatewaySettings
+from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
+from services.gateway.validation import ROW_ERRORS, Validator
+
+logger = structlog.get_logger("gateway")
+
+NAME = "millrace"
+MAX_ERRORS_NAMED = 5
+
+
+class ServedModel:
+    """One model version with its rules, its queue and its metrics."""
+
+    def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
+        self.variant = variant
+        self.max_rows = variant.manifest.max_rows
+        self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
+        self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
+        self.batcher = Batcher(
+            variant,
+            backend,
+            self.metrics,
+            num_slots=backend.num_workers(variant) * settings.batches_per_worker,
+            max_batch_bytes=settings.max_body_bytes,
+            max_waiting_rows=settings.max_waiting_rows,
+        )
+
+
+class Gateway:
+    """Everything a transport may ask for."""
+
+    def __init__(self, catalogue: Catalogue, backend: Backend, settings: GatewaySettings) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.metrics = Metrics()
+        self.is_draining = False
+        self._backend = backend
+        self._ids = itertools.count(1)
+        self._id_prefix = os.urandom(3).hex()
+        self._models = {
+            (variant.model, variant.version): ServedModel(variant, backend, self.metrics, settings)
+            for variant in catalogue.variants
+        }
+
+    def new_request_id(self) -> str:
+        """Make an id for a request that came without one; unique in this process and, by its prefix, among others."""
+        return f"{self._id_prefix}-{next(self._ids):x}"
+
+    async def infer(self, request: InferRequest) -> InferAnswer:
+        """Answer a request.
+
+        Raises:
+            GatewayError: the request gets no answer; see errors.py.
+        """
+        arrived_s = monotonic()
+        model = self._find_model(request.model, request.version)
+        metrics = model.metrics
+        request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
+        try:
+            num_rows = model.validator.check(request)
+            if num_rows <= model.max_rows:
+                outputs = await model.batcher.submit(request, num_rows, arrived_s)
+            else:
+                outputs = await self._submit_split(model, request, num_rows, arrived_s)
+            answer = _make_answer(request, model.variant, outputs)
+        except GatewayError as error:
+            outcome = status_of(error).outcome
+            metrics.count_failure(outcome)
+            logger.info("refused", request=request.id, variant=str(model.variant), outcome=outcome, why=str(error))
+            raise
+        except asyncio.CancelledError:
+            metrics.count_failure("cancelled")
+            raise
+        metrics.ok.inc()
+        metrics.latency.observe(monotonic() - arrived_s)
+        return answer
+
+    async def _submit_split(
+        self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float
+    ) -> Outputs:
+        """Answer a request of more rows than a batch takes as several, and join their outputs."""
+        full, rest = divmod(num_rows, model.max_rows)
+        row_counts = [model.max_rows] * full + ([rest] if rest else [])
+        columns = [split_rows(tensor, row_counts) for tensor in request.inputs]
+        parts = [replace(request, inputs=list(inputs), packed=None) for inputs in zip(*columns, strict=True)]
+        results = await asyncio.gather(
+            *(model.batcher.submit(part, count, arrived_s) for part, count in zip(parts, row_counts, strict=True)),
+            return_exceptions=True,
+        )
+        outputs = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            outputs.append(result)
+        return _join_outputs(outputs, row_counts)
+
+    def _find_model(self, name: str, version: str) -> ServedModel:
+        variant = self.find_variant(name, version)
+        return self._models[variant.model, variant.version]
+
+    def find_variant(self, name: str, version: str = "") -> ServedVariant:
+        """Find the variant that a model name and version mean.
+
+        Raises:
+            UnknownModelError: names what there is.
+        """
+        variant = self.catalogue.find(name, version)
+        if variant is not None:
+            return variant
+        if name not in self.catalogue:
+            known = ", ".join(self.catalogue.models)
+            raise UnknownModelError(f"there is no model {name!r}; this server has {known}")
+        versions = ", ".join(self.catalogue.versions(name))
+        raise UnknownModelError(
+            f"model {name} has no version {version!r}; this server has {versions}; '' means the first"
+        )
+
+    def is_ready(self) -> bool:
+        """Say whether every model can answer and the server takes requests."""
+        return not self.is_draining and all(self.is_model_ready(variant) for variant in self.catalogue.variants)
+
+    def is_model_ready(self, variant: ServedVariant) -> bool:
+        """Say whether a variant can answer now."""
+        return not self.is_draining and self._backend.ready_workers(variant) > 0
+
+    def state_of(self, variant: ServedVariant) -> tuple[str, str]:
+        """State and reason as a repository index has them."""
+        if self.is_draining:
+            return "UNAVAILABLE", "the server is shutting down"
+        return ("READY", "") if self.is_model_ready(variant) else ("UNAVAILABLE", "its workers are being restarted")
+
+    def update_ready_metrics(self) -> None:
+        for model in self._models.values():
+            model.metrics.ready.set(self.is_model_ready(model.variant))
+
+
+def _make_answer(request: InferRequest, variant: ServedVariant, outputs: Outputs) -> InferAnswer:
+    """Make the answer, or refuse a request of which rows failed unless it asked for `row_errors`."""
+    wants_errors = ROW_ERRORS in request.outputs
+    last = outputs[-1]
+    if last.name == ROW_ERRORS:
+        errors = decode_raw(last.data, "BYTES", last.shape)
+        if not wants_errors:
+            outputs = outputs[:-1]
+            _refuse_failed_rows([error.decode() for error in errors])
+    elif wants_errors:
+        outputs = [*outputs, _no_errors(last.shape[0])]
+    return InferAnswer(variant.model, variant.version, request.id, outputs)
+
+
+def _refuse_failed_rows(errors: Sequence[str]) -> None:
+    failed = [(row, error) for row, error in enumerate(errors) if error]
+    if not failed:
+        return
+    if len(errors) == 1:
+        raise InvalidRequestError(errors[0])
+    named = "; ".join(f"row {row}: {error}" for row, error in failed[:MAX_ERRORS_NAMED])
+    more = f"; and {len(failed) - MAX_ERRORS_NAMED} more" if len(failed) > MAX_ERRORS_NAMED else ""
+    raise InvalidRequestError(
+        f"{len(failed)} of {len(errors)} rows failed: {named}{more}. Leave them out, or request the output "
+        f"{ROW_ERRORS!r} beside the others to get the good rows and the reasons"
+    )
+
+
+def _no_errors(num_rows: int) -> NamedTensor:
+    return NamedTensor(ROW_ERRORS, "BYTES", (num_rows,), bytes(4 * num_rows))
+
+
+def _join_outputs(parts: Sequence[Outputs], row_counts: Sequence[int]) -> Outputs:
+    """Join the outputs of consecutive groups of rows."""
+    if any(outputs[-1].name == ROW_ERRORS for outputs in parts):
+        parts = [
+            outputs if outputs[-1].name == ROW_ERRORS else [*outputs, _no_errors(num_rows)]
+            for outputs, num_rows in zip(parts, row_counts, strict=True)
+        ]
+    joined = []
+    for column in zip(*parts, strict=True):
+        first = column[0]
+        data = b"".join(tensor.data for tensor in column)
+        joined.append(NamedTensor(first.name, first.datatype, (sum(row_counts), *first.shape[1:]), data))
+    return joined

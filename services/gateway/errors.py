@@ -1,0 +1,72 @@
+"""What can go wrong with a request, and the one table from it to gRPC and HTTP status.
+
+GatewayError
+├── InvalidRequestError     the request is wrong and will stay wrong
+│   └── BodyTooLargeError   it is larger than this server takes
+├── UnknownModelError       no such model, version or output
+├── NotReadyError           the model or the server cannot answer now, but will
+├── OverloadedError         too much is waiting; send less or later
+├── DeadlineError           no answer before the caller's deadline or the server's limit
+└── InternalError           our fault; details are in the log under the request's id
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import grpc
+
+
+class GatewayError(Exception):
+    """A request that gets no answer; the text says what was wrong, what was received and what to do."""
+
+
+class InvalidRequestError(GatewayError):
+    """The request is wrong and will stay wrong."""
+
+
+class BodyTooLargeError(InvalidRequestError):
+    """The request is larger than this server takes."""
+
+
+class UnknownModelError(GatewayError):
+    """There is no such model or version."""
+
+
+class NotReadyError(GatewayError):
+    """The model or the server cannot answer now."""
+
+
+class OverloadedError(GatewayError):
+    """Too many rows are waiting."""
+
+
+class DeadlineError(GatewayError):
+    """No answer in time."""
+
+
+class InternalError(GatewayError):
+    """Something here is broken; the text is for the caller and names no internals."""
+
+
+class Status(NamedTuple):
+    grpc: grpc.StatusCode
+    http: int
+    outcome: str
+
+
+OK = "ok"
+STATUSES: dict[type[GatewayError], Status] = {
+    InvalidRequestError: Status(grpc.StatusCode.INVALID_ARGUMENT, 400, "invalid"),
+    BodyTooLargeError: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, "too_large"),
+    UnknownModelError: Status(grpc.StatusCode.NOT_FOUND, 404, "unknown_model"),
+    NotReadyError: Status(grpc.StatusCode.UNAVAILABLE, 503, "not_ready"),
+    OverloadedError: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "overloaded"),
+    DeadlineError: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504, "deadline"),
+    InternalError: Status(grpc.StatusCode.INTERNAL, 500, "internal"),
+}
+
+
+def status_of(error: GatewayError) -> Status:
+    """Look up the statuses of an error."""
+    return STATUSES[type(error)]

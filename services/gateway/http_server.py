@@ -1,0 +1,78 @@
+"""HTTP servers in the gateway's event loop, on sockets that were opened before anything else was started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class PortTakenError(RuntimeError):
+    """A port of ours is used by another process."""
+
+
+def open_port(host: str, port: int, setting: str) -> socket.socket:
+    """Listen on a port; 0 takes any free one.
+
+    Raises:
+        PortTakenError: names the port and what to set.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(describe_taken_port(host, port, setting, error)) from None
+    return listener
+
+
+def describe_taken_port(host: str, port: int, setting: str, error: OSError | None = None) -> str:
+    if error is not None and error.errno != errno.EADDRINUSE:
+        return f"cannot listen on {host}:{port}: {error.strerror}; choose another address or port"
+    option = f"--{setting.replace('_', '-')}"
+    return (
+        f"port {port} on {host} is taken by another process; choose another with {option} or MILLRACE_{setting.upper()}"
+    )
+
+
+class HttpServer:
+    """One ASGI application on one listening socket."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new connections, wait for requests in flight at most `grace_s`, then cut them."""
+        if self._task is None:
+            self._listener.close()
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
+        self._server.should_exit = True
+        await self._task
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that owns the event loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

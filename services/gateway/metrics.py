@@ -1,0 +1,64 @@
+"""Prometheus metrics of the front door."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+SECONDS = (
+    *(0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.075),
+    *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_LABELS = ("model", "version")
+
+
+class Metrics:
+    """All metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Counter(
+            "millrace_requests", "Inference requests by outcome", (*_LABELS, "outcome"), registry=self.registry
+        )
+        self.latency = self._seconds("millrace_request_seconds", "From a request's arrival to its answer")
+        self.queue_time = self._seconds("millrace_queue_seconds", "From a request's arrival to the batch that took it")
+        self.backend_time = self._seconds("millrace_backend_seconds", "One packed call to a worker and back")
+        self.batch_rows = Histogram(
+            "millrace_batch_rows", "Rows in one packed call", _LABELS, buckets=ROWS, registry=self.registry
+        )
+        self.waiting_rows = Gauge("millrace_waiting_rows", "Rows that wait for a slot", _LABELS, registry=self.registry)
+        self.busy_slots = Gauge("millrace_busy_slots", "Packed calls under way", _LABELS, registry=self.registry)
+        self.slots = Gauge(
+            "millrace_slots", "Packed calls that may be under way at once", _LABELS, registry=self.registry
+        )
+        self.ready = Gauge("millrace_model_ready", "1 while the model version answers", _LABELS, registry=self.registry)
+
+    def of(self, model: str, version: str) -> ModelMetrics:
+        return ModelMetrics(self, model, version)
+
+    def _seconds(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
+
+
+class ModelMetrics:
+    """The metrics of one model version, looked up once because looking up labels costs more than counting."""
+
+    def __init__(self, metrics: Metrics, model: str, version: str) -> None:
+        self._requests = metrics.requests
+        self._labels = (model, version)
+        self.ok = metrics.requests.labels(model, version, "ok")
+        self.latency = metrics.latency.labels(model, version)
+        self.queue_time = metrics.queue_time.labels(model, version)
+        self.backend_time = metrics.backend_time.labels(model, version)
+        self.batch_rows = metrics.batch_rows.labels(model, version)
+        self.waiting_rows = metrics.waiting_rows.labels(model, version)
+        self.busy_slots = metrics.busy_slots.labels(model, version)
+        self.slots = metrics.slots.labels(model, version)
+        self.ready = metrics.ready.labels(model, version)
+
+    def count_failure(self, outcome: str) -> None:
+        self._requests.labels(*self._labels, outcome).inc()

@@ -1,0 +1,137 @@
+"""ModelInferRequest, as gRPC clients send it, to the core's InferRequest."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from model_store.open_inference import messages
+from model_store.tensors import DTYPES, encode_raw
+from services.gateway.errors import InvalidRequestError
+from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, count_elements
+from services.gateway.validation import ROW_ERRORS
+
+_TYPED_FIELDS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+
+
+def decode_infer_request(data: bytes) -> InferRequest:
+    """Decode a serialized ModelInferRequest with raw or typed contents.
+
+    Raises:
+        InvalidRequestError: not such a message, contents missing or given twice, or an extension that is not offered.
+    """
+    try:
+        message = messages().ModelInferRequest.FromString(data)
+    except DecodeError:
+        raise InvalidRequestError("the body is no ModelInferRequest: truncated or not protobuf") from None
+    request = InferRequest(message.model_name, message.model_version, message.id, [])
+    request.inputs = _decode_raw_inputs(message) if message.raw_input_contents else _decode_typed_inputs(message)
+    if message.outputs:
+        request.outputs = tuple([_decode_output(output) for output in message.outputs])
+    if message.parameters:
+        request.parameters = {name: _decode_parameter(name, value) for name, value in message.parameters.items()}
+        apply_timeout(request)
+    elif message.raw_input_contents and ROW_ERRORS not in request.outputs:
+        request.packed = data
+    return request
+
+
+def apply_timeout(request: InferRequest) -> None:
+    """Take the parameter `timeout` (microseconds, as Triton has it) as a deadline."""
+    timeout_us = request.parameters.pop("timeout", None)
+    if timeout_us is None:
+        return
+    if isinstance(timeout_us, bool) or not isinstance(timeout_us, int) or timeout_us <= 0:
+        raise InvalidRequestError(f"parameter timeout is {timeout_us!r}; it must be a positive number of microseconds")
+    request.deadline_s = monotonic() + timeout_us / 1e6
+
+
+def _decode_raw_inputs(message: Any) -> list[NamedTensor]:
+    contents = message.raw_input_contents
+    if len(contents) != len(message.inputs):
+        raise InvalidRequestError(
+            f"{len(message.inputs)} inputs came with {len(contents)} raw_input_contents; send one for each input"
+        )
+    inputs = []
+    for tensor, raw in zip(message.inputs, contents, strict=True):
+        if tensor.HasField("contents"):
+            raise InvalidRequestError(f"input {tensor.name} has typed and raw contents; send one of them")
+        _refuse_parameters(tensor, "input")
+        inputs.append(NamedTensor(tensor.name, tensor.datatype, _decode_shape(tensor), raw))
+    return inputs
+
+
+def _decode_typed_inputs(message: Any) -> list[NamedTensor]:
+    inputs = []
+    for tensor in message.inputs:
+        _refuse_parameters(tensor, "input")
+        inputs.append(_decode_typed_input(tensor, _decode_shape(tensor)))
+    return inputs
+
+
+def _decode_typed_input(tensor: Any, shape: tuple[int, ...]) -> NamedTensor:
+    name, datatype = tensor.name, tensor.datatype
+    field = _TYPED_FIELDS.get(datatype)
+    if field is None:
+        known = f"one of {', '.join(DTYPES)}" if datatype not in DTYPES else "sent in raw_input_contents"
+        raise InvalidRequestError(f"input {name} has typed contents of datatype {datatype!r}; it must be {known}")
+    values = getattr(tensor.contents, field)
+    if len(values) != count_elements(shape):
+        raise InvalidRequestError(
+            f"input {name} has {len(values)} values in {field}; shape {list(shape)} takes {count_elements(shape)}"
+        )
+    if datatype == "BYTES":
+        array = np.empty(len(values), np.object_)
+        array[:] = list(values)
+        return NamedTensor(name, datatype, shape, encode_raw(array))
+    try:
+        array = np.array(values, DTYPES[datatype])
+    except OverflowError:
+        raise InvalidRequestError(f"input {name} has values that do not fit into {datatype}") from None
+    return NamedTensor(name, datatype, shape, array.tobytes())
+
+
+def _decode_shape(tensor: Any) -> tuple[int, ...]:
+    shape = tuple(tensor.shape)
+    if shape and min(shape) < 0:
+        raise InvalidRequestError(f"input {tensor.name} has shape {list(shape)}; sizes cannot be negative")
+    return shape
+
+
+def _decode_output(output: Any) -> str:
+    _refuse_parameters(output, "output")
+    name: str = output.name
+    return name
+
+
+def _refuse_parameters(tensor: Any, kind: str) -> None:
+    if tensor.parameters:
+        names = ", ".join(sorted(tensor.parameters))
+        raise InvalidRequestError(
+            f"{kind} {tensor.name} has the parameters {names}; shared memory and classification are not offered: "
+            "send contents with the request"
+        )
+
+
+def _decode_parameter(name: str, parameter: Any) -> ParameterValue:
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind is None:
+        raise InvalidRequestError(f"parameter {name!r} has no value")
+    value: ParameterValue = getattr(parameter, kind)
+    return value

@@ -1,0 +1,32 @@
+"""Settings of the front door."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Read once per process from `MILLRACE_…`; a command-line option overrides the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 = every network")
+    http_port: int = Field(8000, ge=0, le=65535, description="REST; 0 = any free port")
+    grpc_port: int = Field(8001, ge=0, le=65535, description="gRPC; 0 = any free port")
+    metrics_port: int = Field(8002, ge=0, le=65535, description="Prometheus; 0 = any free port")
+    max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
+    request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
+    batches_per_worker: int = Field(
+        2, ge=1, le=8, description="packed calls sent to a worker at once: one runs, others wait at it"
+    )
+    max_waiting_rows: int = Field(8192, ge=1, description="rows of one model version that may wait; more are refused")
+    max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
+    drain_delay_s: float = Field(
+        0, ge=0, description="from not ready to closing the doors, for load balancers to notice"
+    )
+    drain_timeout_s: float = Field(30, ge=0, description="longest wait for requests in flight at shutdown")
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.max_body_mib * 2**20

@@ -1,0 +1,197 @@
+"""Check requests against a manifest before anything queues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from model_store.manifest import Manifest, Parameter, Tensor
+from model_store.tensors import DTYPES
+from services.gateway.errors import InvalidRequestError
+from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, check_bytes_elements, count_elements
+
+# Requested by callers who want the good rows of a request although others failed.
+ROW_ERRORS = "row_errors"
+_KINDS: dict[str, tuple[type, ...]] = {"bool": (bool,), "int64": (int,), "double": (float, int), "string": (str,)}
+
+
+class Validator:
+    """The rules that one model version's manifest makes."""
+
+    def __init__(self, manifest: Manifest, max_rows: int) -> None:
+        self._manifest = manifest
+        self._max_rows = max_rows
+        self._inputs = {tensor.name: tensor for tensor in manifest.inputs}
+        self._order = {tensor.name: index for index, tensor in enumerate(manifest.inputs)}
+        self._outputs = {tensor.name for tensor in manifest.outputs} | {ROW_ERRORS}
+        self._parameters = {parameter.name: parameter for parameter in manifest.parameters}
+        self._values = {tensor.name: _needs_value_check(tensor) for tensor in manifest.inputs}
+        self._known_sets: set[tuple[str, ...]] = set()
+
+    def check(self, request: InferRequest) -> int:
+        """Check a request, put its inputs into the manifest's order and return its number of rows.
+
+        Raises:
+            InvalidRequestError: says what was wrong, what came and what to do.
+        """
+        inputs = request.inputs
+        names = tuple(tensor.name for tensor in inputs)
+        if names not in self._known_sets:
+            names = self._check_names(names)
+            inputs.sort(key=lambda tensor: self._order[tensor.name])
+            if tuple(tensor.name for tensor in inputs) != names:
+                request.packed = None
+        num_rows = inputs[0].shape[0] if inputs[0].shape else 0
+        for tensor in inputs:
+            rule = self._inputs[tensor.name]
+            if tensor.datatype != rule.datatype:
+                raise InvalidRequestError(
+                    f"input {rule.name} is {tensor.datatype}; it must be {rule.datatype}: {rule.meaning}"
+                )
+            self._check_shape(tensor, rule, num_rows)
+            self._check_contents(tensor, rule)
+        if request.parameters:
+            self._check_parameters(request.parameters)
+        if request.outputs:
+            self._check_outputs(request.outputs)
+        return num_rows
+
+    def _check_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in self._inputs:
+                raise InvalidRequestError(f"there is no input {name!r}; the inputs are {self._describe_sets()}")
+        if len(set(names)) < len(names):
+            raise InvalidRequestError(f"an input appears twice in {list(names)}")
+        if not any(self._fills(names, wanted) for wanted in self._manifest.input_sets):
+            raise InvalidRequestError(f"the inputs {list(names)} do not go together; send {self._describe_sets()}")
+        ordered = tuple(sorted(names, key=self._order.__getitem__))
+        self._known_sets.add(ordered)
+        return ordered
+
+    def _fills(self, names: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+        needed = {name for name in wanted if not self._inputs[name].optional}
+        return bool(names) and needed <= set(names) <= set(wanted)
+
+    def _describe_sets(self) -> str:
+        described = (
+            " and ".join(
+                f"{name} ({self._inputs[name].datatype} {_in_words(self._inputs[name].shape)})" for name in names
+            )
+            for names in self._manifest.input_sets
+        )
+        return ", or ".join(described)
+
+    def _check_shape(self, tensor: NamedTensor, rule: Tensor, num_rows: int) -> None:
+        shape, wanted = tensor.shape, rule.shape
+        if shape[1:] != wanted[1:] or len(shape) != len(wanted):
+            fits = len(shape) == len(wanted) and all(
+                size == want or (want == -1 and size > 0) for size, want in zip(shape[1:], wanted[1:], strict=True)
+            )
+            if not fits:
+                raise InvalidRequestError(
+                    f"input {rule.name} has shape {list(shape)}; it must be {_in_words(wanted)}: {rule.meaning}"
+                )
+        if shape[0] != num_rows:
+            raise InvalidRequestError(f"input {rule.name} has {shape[0]} rows where another input has {num_rows}")
+        if not 1 <= num_rows <= self._max_rows:
+            raise InvalidRequestError(
+                f"input {rule.name} has {num_rows} rows; a request may have 1 to {self._max_rows} "
+                f"({self._manifest.max_rows} fit into one batch): split it into several requests"
+            )
+
+    def _check_contents(self, tensor: NamedTensor, rule: Tensor) -> None:
+        count = count_elements(tensor.shape)
+        if rule.datatype == "BYTES":
+            _check_bytes(tensor, rule, count)
+            return
+        dtype = DTYPES[rule.datatype]
+        if len(tensor.data) != count * dtype.itemsize:
+            raise InvalidRequestError(
+                f"input {rule.name} of shape {list(tensor.shape)} and datatype {rule.datatype} takes "
+                f"{count * dtype.itemsize} bytes, got {len(tensor.data)}"
+            )
+        if self._values[rule.name]:
+            _check_values(np.frombuffer(tensor.data, dtype), rule)
+
+    def _check_parameters(self, parameters: Mapping[str, ParameterValue]) -> None:
+        for name, value in parameters.items():
+            rule = self._parameters.get(name)
+            if rule is None:
+                known = ", ".join(self._parameters) or "none"
+                raise InvalidRequestError(f"there is no parameter {name!r}; this model's parameters: {known}")
+            _check_parameter(rule, value)
+
+    def _check_outputs(self, outputs: tuple[str, ...]) -> None:
+        unknown = [name for name in outputs if name not in self._outputs]
+        if unknown:
+            known = ", ".join(tensor.name for tensor in self._manifest.outputs)
+            raise InvalidRequestError(f"there is no output {unknown[0]!r}; the outputs are {known}, and {ROW_ERRORS}")
+        if len(set(outputs)) < len(outputs):
+            raise InvalidRequestError(f"an output is requested twice in {list(outputs)}")
+
+
+def _needs_value_check(rule: Tensor) -> bool:
+    if rule.datatype in ("BYTES", "BOOL"):
+        return False
+    dtype = DTYPES[rule.datatype]
+    if dtype.kind == "f":
+        return rule.finite or rule.minimum is not None or rule.maximum is not None
+    limits = np.iinfo(dtype)
+    return (rule.minimum is not None and rule.minimum > limits.min) or (
+        rule.maximum is not None and rule.maximum < limits.max
+    )
+
+
+def _check_values(values: np.ndarray, rule: Tensor) -> None:
+    if rule.finite and values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values))
+        raise InvalidRequestError(
+            f"input {rule.name} has {len(bad)} values that are NaN or infinite, the first at position {bad[0]}; "
+            "all must be finite"
+        )
+    if rule.minimum is not None and values.min() < rule.minimum:
+        raise InvalidRequestError(_out_of_range(rule, float(values.min())))
+    if rule.maximum is not None and values.max() > rule.maximum:
+        raise InvalidRequestError(_out_of_range(rule, float(values.max())))
+
+
+def _out_of_range(rule: Tensor, value: float) -> str:
+    low = "-∞" if rule.minimum is None else f"{rule.minimum:g}"
+    high = "∞" if rule.maximum is None else f"{rule.maximum:g}"
+    unit = f" {rule.unit}" if rule.unit else ""
+    return f"input {rule.name} has the value {value:g}{unit}; the range is {low} to {high}{unit}: {rule.meaning}"
+
+
+def _check_bytes(tensor: NamedTensor, rule: Tensor, count: int) -> None:
+    try:
+        sizes = check_bytes_elements(tensor.data, count)
+    except ValueError as error:
+        raise InvalidRequestError(
+            f"input {rule.name}: {error}; each BYTES element is preceded by its length as 4 bytes, little-endian"
+        ) from None
+    limit = rule.max_element_bytes
+    if limit is not None and max(sizes) > limit:
+        raise InvalidRequestError(f"input {rule.name} has an element of {max(sizes)} bytes; at most {limit} are taken")
+
+
+def _check_parameter(rule: Parameter, value: ParameterValue) -> None:
+    allowed = _KINDS[rule.kind]
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise InvalidRequestError(f"parameter {rule.name} is {value!r}; it must be a {rule.kind}: {rule.meaning}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequestError(f"parameter {rule.name} is {value}; it must be finite")
+    if rule.choices and value not in rule.choices:
+        raise InvalidRequestError(f"parameter {rule.name} is {value!r}; it must be one of {', '.join(rule.choices)}")
+    if isinstance(value, str):
+        return
+    too_low = rule.minimum is not None and value < rule.minimum
+    if too_low or (rule.maximum is not None and value > rule.maximum):
+        low = "-∞" if rule.minimum is None else f"{rule.minimum:g}"
+        high = "∞" if rule.maximum is None else f"{rule.maximum:g}"
+        raise InvalidRequestError(f"parameter {rule.name} is {value}; the range is {low} to {high}: {rule.meaning}")
+
+
+def _in_words(shape: tuple[int, ...]) -> str:
+    return "[" + ", ".join(["N", *("any" if size == -1 else str(size) for size in shape[1:])]) + "]"

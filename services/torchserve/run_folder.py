@@ -1,0 +1,129 @@
+"""The private folder of one run: TorchServe's configuration, its temporary files and the unpacked archives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from services.catalogue import ServedVariant
+from services.torchserve.settings import TorchServeSettings
+
+# sockaddr_un holds 108 bytes; TorchServe appends `/.ts.sock.<port>` to its temporary folder.
+LONGEST_FOLDER_PATH = 80
+
+LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders>
+    <Console name="stdout" target="SYSTEM_OUT"><PatternLayout pattern="%p|%t|%m%n"/></Console>
+  </Appenders>
+  <Loggers>
+    <Logger name="MODEL_LOG" level="info"/>
+    <Logger name="io.netty" level="error"/>
+    <Root level="warn"><AppenderRef ref="stdout"/></Root>
+  </Loggers>
+</Configuration>
+"""
+
+
+class RunFolder:
+    """Paths of one run; everything is readable by this user only and goes away with the run."""
+
+    def __init__(self, path: Path) -> None:
+        if len(str(path)) > LONGEST_FOLDER_PATH:
+            raise ValueError(
+                f"the folder for temporary files is too deep for sockets: {path}; set TMPDIR to a shorter path"
+            )
+        self.path = path
+        self.models = path / "models"
+        self.temporary = path / "tmp"
+        self.configuration = path / "config.properties"
+        self.logging = path / "log4j2.xml"
+        self.inference_socket = path / "inference.sock"
+        self.management_socket = path / "management.sock"
+
+    @classmethod
+    def create(cls) -> RunFolder:
+        """Make a new folder under the system's temporary folder, with mode 0700."""
+        folder = cls(Path(tempfile.mkdtemp(prefix="millrace-")))
+        folder.models.mkdir()
+        folder.temporary.mkdir()
+        folder.logging.write_text(LOGGING)
+        return folder
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def unpack_archive(variant: ServedVariant, settings: TorchServeSettings, folder: RunFolder) -> str:
+    """Unpack an archive as a model folder for TorchServe and return its name.
+
+    Workers and devices are a matter of this machine, not of the release, and TorchServe takes them only from the
+    configuration inside a model: hence folders with a configuration of ours instead of the archives themselves.
+    """
+    name = f"{variant.model}-{variant.version}"
+    target = folder.models / name
+    with zipfile.ZipFile(variant.archive) as archive:
+        archive.extractall(target)
+    manifest_path = target / "MAR-INF" / "MANIFEST.json"
+    manifest = json.loads(manifest_path.read_text())
+    packed_name = manifest["model"].get("configFile")
+    packed = yaml.safe_load((target / packed_name).read_text()) if packed_name else {}
+    (target / "served-config.yaml").write_text(
+        yaml.safe_dump({**(packed or {}), **model_configuration(variant, settings)})
+    )
+    manifest["model"]["configFile"] = "served-config.yaml"
+    manifest["runtime"] = "python"  # the interpreter that we name; `python3` would be whatever PATH has
+    manifest_path.write_text(json.dumps(manifest))
+    return name
+
+
+def model_configuration(variant: ServedVariant, settings: TorchServeSettings) -> dict[str, object]:
+    """Say how TorchServe runs one variant on this machine."""
+    on_gpu = variant.manifest.target.device == "cuda"
+    configuration: dict[str, object] = {
+        "minWorkers": settings.workers,
+        "maxWorkers": settings.workers,
+        "batchSize": 1,
+        "maxBatchDelay": 1,  # 0 would become 100 ms
+        "responseTimeout": settings.response_timeout_s,
+        "startupTimeout": int(settings.startup_timeout_s),
+        "jobQueueSize": 10_000,  # the gateway bounds what waits
+        "deviceType": "gpu" if on_gpu else "cpu",
+    }
+    if on_gpu and settings.device_ids:
+        configuration["deviceIds"] = list(settings.device_ids)
+    return configuration
+
+
+def write_configuration(
+    folder: RunFolder, models: Iterable[str], settings: TorchServeSettings, grpc_ports: tuple[int, int]
+) -> None:
+    """Write `config.properties`: sockets inside the folder for what we use, loopback for what cannot be turned off."""
+    size_bytes = settings.max_message_mib * 2**20
+    properties = {
+        "inference_address": f"unix:{folder.inference_socket}",
+        "management_address": f"unix:{folder.management_socket}",
+        "grpc_inference_address": "127.0.0.1",
+        "grpc_inference_port": grpc_ports[0],
+        "grpc_management_address": "127.0.0.1",
+        "grpc_management_port": grpc_ports[1],
+        "enable_metrics_api": "false",
+        "disable_system_metrics": "true",  # else a Python process every 60 s
+        "disable_token_authorization": "true",  # it would write key_file.json and guard /ping
+        "enable_envvars_config": "false",
+        "model_store": folder.models,
+        "load_models": ",".join(models),
+        "allowed_urls": f"file://{folder.models}/.*",
+        "number_of_netty_threads": 1,
+        "netty_client_threads": 1,
+        "max_request_size": size_bytes,
+        "max_response_size": size_bytes,
+        "default_response_timeout": settings.response_timeout_s,
+    }
+    folder.configuration.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))

