@@ -1,0 +1,1 @@
+"""Load generation, verdicts and reports; `loadtest --help` lists what it does."""

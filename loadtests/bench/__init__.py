@@ -1,0 +1,1 @@
+"""Benchmarks as commands: each prints one figure with its ratio, both sides alternating in one run."""

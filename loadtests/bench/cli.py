@@ -1,0 +1,92 @@
+"""`loadtest bench`: the figures that Millrace promises, each with its ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from loadtests.bench.int8 import compare_int8
+from loadtests.bench.served import compare_served
+from loadtests.bench.startup import measure_startup
+from loadtests.options import (
+    GrpcUrlOption,
+    MeasureOption,
+    ModelArgument,
+    ModelsArgument,
+    RepeatsOption,
+    ServeOption,
+    StoreOption,
+    open_release,
+)
+from loadtests.server import run_server
+from model_store.settings import DEFAULT_ROOT
+
+app = typer.Typer(no_args_is_help=True, help="Figures with their ratios; exit status 1 where a bar is missed.")
+console = Console()
+
+
+@app.command()
+def int8(
+    model: ModelArgument,
+    test_data: Annotated[
+        Path | None,
+        typer.Option(help="MNIST-like folder, or .npz with `image` and `label`: also measures accuracy", exists=True),
+    ] = None,
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 5.0,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """Served int8 against eager. Example: loadtest bench int8 classifier --serve --test-data data/FashionMNIST"""
+    release = open_release(store, model)
+    with _open_server(serve, store, model, ("int8", "eager"), grpc_url) as url:
+        _exit(compare_int8(release, url, test_data=test_data, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def served(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to compare")] = "int8",
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 5.0,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """A served variant against the same program in process. Example: loadtest bench served classifier --serve"""
+    release = open_release(store, model)
+    with _open_server(serve, store, model, (variant,), grpc_url) as url:
+        _exit(compare_served(release, url, variant=variant, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def startup(
+    models: ModelsArgument = None,
+    store: StoreOption = DEFAULT_ROOT,
+    repeats: RepeatsOption = 3,
+) -> None:
+    """From `serve` to ready, and from Ctrl-C to nothing left. Example: loadtest bench startup classifier"""
+    _exit(measure_startup(store, models or [], repeats=repeats, console=console))
+
+
+@contextmanager
+def _open_server(serve: bool, store: Path, model: str, variants: Sequence[str], grpc_url: str) -> Iterator[str]:
+    if not serve:
+        yield grpc_url
+        return
+    with (
+        TemporaryDirectory(prefix="bench-") as folder,
+        run_server(store, [model], Path(folder), variants=variants) as server,
+    ):
+        yield server.wait_ready().grpc
+
+
+def _exit(reached: bool) -> None:
+    raise typer.Exit(0 if reached else 1)

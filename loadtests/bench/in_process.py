@@ -1,0 +1,48 @@
+"""Run an unpacked archive's own handler; a script for a subprocess, which imports nothing but what the archive brings.
+
+Reads seconds from stdin, line by line, and answers with the rows a second that the handler made in that time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: dict[str, Any]) -> None:
+    """Open the handler and measure whenever asked."""
+    sys.path.insert(0, arguments["folder"])
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(arguments["threads"])
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    worker = importlib.import_module("handlers.worker")
+    handler = worker.open_handler(Path(arguments["folder"]), torch.device("cpu"))
+    inputs = _read_rows(arguments["examples"], arguments["input_names"], arguments["rows"])
+    handler.infer(inputs, {})
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(_measure(handler, inputs, arguments["rows"], float(line)), flush=True)
+
+
+def _read_rows(path: str, names: list[str], rows: int) -> dict[str, Any]:
+    numpy = importlib.import_module("numpy")
+    with numpy.load(path, allow_pickle=False) as file:
+        return {name: numpy.resize(file[name], (rows, *file[name].shape[1:])) for name in names}
+
+
+def _measure(handler: Any, inputs: dict[str, Any], rows: int, duration_s: float) -> float:
+    start_s = time.perf_counter()
+    count = 0
+    while (elapsed_s := time.perf_counter() - start_s) < duration_s:
+        handler.infer(inputs, {})
+        count += 1
+    return count * rows / elapsed_s
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,86 @@
+"""A served variant against the same program in a process of its own, on the same cores."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.bench.ratio import measure_ratio, print_bar
+from loadtests.bench.throughput import measure_rows_per_s
+from loadtests.server import count_cores
+from loadtests.subject import find_variant
+from model_store.store import Release
+
+BAR_RATIO = 0.7
+
+
+def compare_served(
+    release: Release, grpc_url: str, *, variant: str, repeats: int, measure_s: float, console: Console
+) -> bool:
+    """Compare a served variant with its archive run in process; return whether the bar is reached.
+
+    Raises:
+        LookupError: the release does not serve the variant; says why.
+    """
+    subject = find_variant(release, variant)
+    with _run_in_process(release, variant, subject.manifest.max_rows) as process:
+        ratio = measure_ratio(
+            f"served {variant}",
+            lambda: measure_rows_per_s(subject, grpc_url, measure_s),
+            "in process",
+            lambda: _ask(process, measure_s),
+            unit="rows/s",
+            repeats=repeats,
+            console=console,
+        )
+    console.print(str(ratio))
+    return print_bar(console, f"served {variant} ÷ in process", ratio.value, BAR_RATIO, unit="×")
+
+
+@contextmanager
+def _run_in_process(release: Release, variant: str, rows: int) -> Iterator[subprocess.Popen[str]]:
+    """Unpack an archive and start its own handler on all cores; nothing of the checkout is used."""
+    script = Path(__file__).with_name("in_process.py")
+    with tempfile.TemporaryDirectory(prefix="archive-") as folder:
+        with zipfile.ZipFile(release.archive_path(variant)) as archive:
+            archive.extractall(folder)
+        arguments = {
+            "folder": folder,
+            "examples": str(release.folder / "examples.npz"),
+            "input_names": list(find_variant(release, variant).input_names),
+            "rows": rows,
+            "threads": count_cores(),
+        }
+        # -P: the script's own folder must not come before the archive's.
+        command = [sys.executable, "-P", str(script), json.dumps(arguments)]
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            if _read_line(process) != "ready":
+                raise RuntimeError("the archive's handler did not start; its traceback is above")
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _ask(process: subprocess.Popen[str], measure_s: float) -> float:
+    assert process.stdin is not None
+    process.stdin.write(f"{measure_s}\n")
+    process.stdin.flush()
+    return float(_read_line(process))
+
+
+def _read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    if not line:
+        raise RuntimeError(f"the in-process side ended with {process.wait()}; its traceback is above")
+    return line

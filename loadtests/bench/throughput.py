@@ -1,0 +1,33 @@
+"""Served throughput: LoadGen's Offline scenario with full batches."""
+
+from __future__ import annotations
+
+from loadtests.generator import OpenLoop, aim, run_open_loop
+from loadtests.subject import Subject
+
+NO_BOUND_MS = 1e6
+
+
+class ThroughputError(RuntimeError):
+    """Requests failed while throughput was measured."""
+
+
+def measure_rows_per_s(subject: Subject, grpc_url: str, measure_s: float) -> float:
+    """Send full batches as fast as they are answered and count rows.
+
+    Raises:
+        ThroughputError: a request failed.
+    """
+    rows = subject.manifest.max_rows
+    recording = run_open_loop(
+        OpenLoop(
+            traffic=aim(subject, url=grpc_url, rows_per_request=rows),
+            scenario="Offline",
+            rate=subject.manifest.speed.rows_per_s,
+            measure_s=measure_s,
+            bound_ms=NO_BOUND_MS,
+        )
+    )
+    if recording.errors:
+        raise ThroughputError(f"{subject.name}: {recording.errors}")
+    return recording.rows_per_s

@@ -1,0 +1,160 @@
+"""The `loadtest` command."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from loadtests.bench.cli import app as bench
+from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
+from loadtests.generator import GeneratorError
+from loadtests.host import describe_host
+from loadtests.options import (
+    GrpcUrlOption,
+    HttpUrlOption,
+    MetricsUrlOption,
+    ModelsArgument,
+    ServeOption,
+    StoreOption,
+    open_release,
+    open_store,
+)
+from loadtests.presets import PRESETS
+from loadtests.progress import show_progress
+from loadtests.report import write_report
+from loadtests.results import ModelResults, Results, read_results, write_results
+from loadtests.server import ServerError, run_server
+from loadtests.summary import print_summary
+from model_store.settings import DEFAULT_ROOT
+from model_store.signing import VerificationError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure served models. Example: loadtest run classifier --serve --preset demo",
+)
+app.add_typer(bench, name="bench")
+console = Console()
+
+
+@app.command()
+def run(
+    models: ModelsArgument = None,
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    preset: Annotated[str, typer.Option(help=f"how thoroughly: {', '.join(PRESETS)}")] = "demo",
+    bound_ms: Annotated[
+        float, typer.Option("--bound", help="latency bound in ms for the open-loop runs", min=0.1)
+    ] = 50.0,
+    processes: Annotated[int, typer.Option(help="Locust processes that share the callers of a level", min=1)] = 1,
+    out: Annotated[Path | None, typer.Option(help="folder of the report [default: reports/<date>-<time>]")] = None,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+    http_url: HttpUrlOption = "http://localhost:8000",
+    metrics_url: MetricsUrlOption = "http://localhost:8002/metrics",
+) -> None:
+    """Load-test every variant of MODELS and write a report. Example: loadtest run classifier --serve --preset full"""
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}")
+    releases = [open_release(store, model) for model in models or list_models(store)]
+    folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    host = describe_host()
+    given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url)
+    num_variants = [len(release.variants) for release in releases]
+    total_s = sum(estimate_campaign_s(PRESETS[preset], number) for number in num_variants)
+    found: list[ModelResults] = []
+    scraped_by = ""
+    names = [release.model for release in releases]
+    with _open_server(serve, store, names, folder, given) as addresses, show_progress(console, total_s) as advance:
+        campaign = Campaign(
+            addresses=addresses, preset=PRESETS[preset], bound_ms=bound_ms, processes=processes, advance=advance
+        )
+        for release in releases:
+            measured, scraped_by = campaign.measure(release)
+            found.append(measured)
+    results = Results(
+        name=folder.name,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=shlex.join(["loadtest", *sys.argv[1:]]),
+        preset=preset,
+        bound_ms=bound_ms,
+        host=host,
+        scraped_by=scraped_by,
+        models=tuple(found),
+    )
+    write_results(results, folder)
+    print_summary(results, console)
+    console.print(f"Report: {write_report(results, folder)}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="folder with a results.json", file_okay=False)]) -> None:
+    """Write a run's report again from its results.json. Example: loadtest report reports/2026-01-31-120000"""
+    console.print(f"Report: {write_report(read_results(folder), folder)}")
+
+
+@app.command()
+def summary(folder: Annotated[Path, typer.Argument(help="folder with a results.json", file_okay=False)]) -> None:
+    """Print a run's table. Example: loadtest summary reports/2026-01-31-120000"""
+    print_summary(read_results(folder), console)
+
+
+@app.command()
+def ui(
+    model: Annotated[str, typer.Argument(help="model in the store")],
+    version: Annotated[str, typer.Option(help="'' newest release's default, '3-int8' exactly that")] = "",
+    store: StoreOption = DEFAULT_ROOT,
+    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 1,
+    processes: Annotated[int, typer.Option(help="Locust processes", min=1)] = 1,
+    web_port: Annotated[int, typer.Option(help="port of the web page, on 127.0.0.1")] = 8089,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+    http_url: HttpUrlOption = "http://localhost:8000",
+) -> None:
+    """Open Locust's web page with users for a model: ramps, spikes, soaks. Example: loadtest ui classifier"""
+    open_release(store, model)
+    command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--class-picker"]
+    command += ["--web-host", "127.0.0.1", "--web-port", str(web_port), "--processes", str(processes)]
+    command += ["--model", model, "--model-version", version, "--store", str(store), "--rows", str(rows)]
+    command += ["--grpc-url", grpc_url, "--http-url", http_url]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+def list_models(store: Path) -> list[str]:
+    """List the models of a store.
+
+    Raises:
+        typer.BadParameter: it has none.
+    """
+    models = open_store(store).models()
+    if not models:
+        raise typer.BadParameter(f"{store} holds no release; make one with `train` and `release`, or give --store")
+    return models
+
+
+@contextmanager
+def _open_server(serve: bool, store: Path, models: list[str], folder: Path, given: Addresses) -> Iterator[Addresses]:
+    if not serve:
+        yield given
+        return
+    with run_server(store, models, folder) as server:
+        with console.status(f"Starting {', '.join(models)}"):
+            addresses = server.wait_ready()
+        yield addresses
+
+
+def main() -> None:
+    """Run the command; what went wrong is one message on stderr and exit status 1."""
+    try:
+        app()
+    except (GeneratorError, ServerError, VerificationError, LookupError, OSError, ValueError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,94 @@
+"""The closed-loop generator, run as a process: Locust users without think time, level after level."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from loadtests.users import GrpcUser, RestUser, name_failure  # first: makes the process cooperative
+
+import gevent  # isort: skip
+from locust.env import Environment  # isort: skip
+
+from loadtests.generator import RECORDINGS, ClosedLoop, Traffic
+from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.recording import Recorder, Recording
+
+NUM_WINDOWS = 3
+WINDOW_S = 2.0
+
+
+class Listener:
+    """Feeds Locust's request event into the recorder of the current level; without one, requests only warm up."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.start_s = 0.0
+
+    def start(self, recorder: Recorder) -> None:
+        self.start_s = time.perf_counter()
+        self.recorder = recorder
+
+    def on_request(self, response_time: float, exception: BaseException | None, **_: Any) -> None:
+        if self.recorder is None:
+            return
+        if exception is not None:
+            self.recorder.record_error(name_failure(exception))
+        else:
+            self.recorder.record(time.perf_counter() - self.start_s, response_time / 1e3)
+
+
+def make_user_class(traffic: Traffic) -> type[GrpcUser] | type[RestUser]:
+    """Make the Locust user that sends this traffic."""
+    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
+    shared = {"host": traffic.url, "label": f"{traffic.model} {traffic.version}"}
+    if traffic.protocol == "grpc":
+        return type(
+            "Caller", (GrpcUser,), {**shared, "bodies": make_grpc_bodies(traffic.model, traffic.version, batches)}
+        )
+    path = f"/v2/models/{traffic.model}/versions/{traffic.version}/infer"
+    return type("Caller", (RestUser,), {**shared, "path": path, "bodies": make_rest_bodies(batches)})
+
+
+def run_levels(plan: ClosedLoop) -> list[Recording]:
+    """Run every level of the sweep in this process."""
+    environment = Environment(user_classes=[make_user_class(plan.traffic)])
+    listener = Listener()
+    environment.events.request.add_listener(listener.on_request)
+    runner = environment.create_local_runner()
+    try:
+        return [_run_level(plan, callers, runner, listener) for callers in plan.callers]
+    finally:
+        runner.quit()
+
+
+def _run_level(plan: ClosedLoop, callers: int, runner: Any, listener: Listener) -> Recording:
+    runner.start(callers, spawn_rate=callers)
+    while runner.user_count < callers:
+        gevent.sleep(0.01)
+    gevent.sleep(plan.warm_up_s)
+    recorder = Recorder(
+        started=time.time(),
+        duration_s=plan.measure_s,
+        num_windows=max(NUM_WINDOWS, int(plan.measure_s / WINDOW_S)),
+        rows_per_request=plan.traffic.rows_per_request,
+    )
+    cpu_before_s = _cpu_s()
+    listener.start(recorder)
+    gevent.sleep(plan.measure_s)
+    listener.recorder = None
+    duration_s = time.perf_counter() - listener.start_s
+    return recorder.finish(duration_s=duration_s, cpu_s=_cpu_s() - cpu_before_s)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    recordings = run_levels(ClosedLoop.model_validate_json(sys.argv[1]))
+    Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json(recordings))

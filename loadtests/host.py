@@ -1,0 +1,80 @@
+"""The machine that a figure came from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from loadtests.recording import Part
+
+# What decides how fast variants run: vector width, int8 and bf16 instructions.
+_FLAGS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_int8": "AMX INT8",
+    "amx_bf16": "AMX BF16",
+    "asimddp": "NEON dot product",
+    "i8mm": "NEON INT8",
+    "bf16": "NEON BF16",
+}
+_PACKAGES = ("torch", "torchserve", "grpcio", "locust", "mlcommons-loadgen")
+
+
+class Host(Part):
+    cpu: str
+    cores: int
+    cores_usable: int
+    flags: tuple[str, ...]
+    memory_gib: float
+    system: str
+    python: str
+    packages: dict[str, str]
+    load_average: float
+
+
+def describe_host() -> Host:
+    """Describe this machine, and how busy it was before the test."""
+    info = _read_cpuinfo()
+    present = set(info.get("flags", info.get("Features", "")).split())
+    return Host(
+        cpu=info.get("model name") or platform.processor() or platform.machine(),
+        cores=psutil.cpu_count(logical=True) or 1,
+        cores_usable=len(os.sched_getaffinity(0)),
+        flags=tuple(name for flag, name in _FLAGS.items() if flag in present),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        system=_system_name(),
+        python=platform.python_version(),
+        packages={package: version for package in _PACKAGES if (version := _version_of(package))},
+        load_average=round(os.getloadavg()[0], 2),
+    )
+
+
+def _read_cpuinfo() -> Mapping[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first = path.read_text().split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _system_name() -> str:
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release()}"
+    except OSError:  # no os-release file: not a Linux distribution
+        return f"{platform.system()} {platform.release()}"
+
+
+def _version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

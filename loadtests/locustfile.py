@@ -1,0 +1,54 @@
+"""What `loadtest ui` gives to Locust: its own command line, and users for one model of the store."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from loadtests.users import GrpcUser, RestUser  # first: makes the process cooperative
+
+from locust import events  # isort: skip
+
+from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.shapes import Ramp, Spike
+from loadtests.subject import find_variant
+from model_store.settings import keys_folder
+from model_store.signing import Keyring
+from model_store.store import Store
+
+__all__ = ["GrpcCaller", "Ramp", "RestCaller", "Spike"]
+
+
+class GrpcCaller(GrpcUser):
+    """Calls over gRPC."""
+
+
+class RestCaller(RestUser):
+    """Calls over REST."""
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: ArgumentParser) -> None:
+    """Add what the users need to know to Locust's own options."""
+    parser.add_argument("--model", required=True, help="model in the store")
+    parser.add_argument("--model-version", default="", help="'' newest release's default, '3-int8' exactly that")
+    parser.add_argument("--store", default="model_store/archives", help="folder of the store")
+    parser.add_argument("--grpc-url", default="localhost:8001", help="host:port of the gRPC door")
+    parser.add_argument("--http-url", default="http://localhost:8000", help="URL of the REST door")
+    parser.add_argument("--rows", type=int, default=1, help="rows in one request")
+
+
+@events.init.add_listener
+def prepare_users(environment: Any, **_: Any) -> None:
+    """Give the users their addresses and requests."""
+    options = environment.parsed_options
+    release, variant = Store(Path(options.store), Keyring(keys_folder())).resolve(options.model, options.model_version)
+    subject = find_variant(release, variant)
+    version = subject.manifest.version
+    batches = cut_batches(read_rows(subject.examples_path, subject.input_names), options.rows)
+    GrpcCaller.host, RestCaller.host = options.grpc_url, options.http_url
+    GrpcCaller.label = RestCaller.label = subject.name
+    GrpcCaller.bodies = make_grpc_bodies(options.model, version, batches)
+    RestCaller.bodies = make_rest_bodies(batches)
+    RestCaller.path = f"/v2/models/{options.model}/versions/{version}/infer"

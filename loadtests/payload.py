@@ -1,0 +1,80 @@
+"""Prepared requests: real rows from the store's examples, serialized once, so that sending them costs little."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_store.store import read_examples
+from model_store.tensors import datatype_of, encode_raw
+from services.client.wire import encode_infer_request
+
+_MOST_PAYLOADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RestBody:
+    """One OIP REST request with binary tensors; `json_size` goes into Inference-Header-Content-Length."""
+
+    body: bytes
+    json_size: int
+
+
+def read_rows(examples_path: Path, input_names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the example rows of some inputs.
+
+    Raises:
+        ValueError: the examples lack an input.
+    """
+    examples = read_examples(examples_path)
+    missing = [name for name in input_names if name not in examples]
+    if missing:
+        raise ValueError(
+            f"{examples_path} has no rows for {missing}, it has {sorted(examples)}; release the model again"
+        )
+    return {name: examples[name] for name in input_names}
+
+
+def cut_batches(rows: Mapping[str, np.ndarray], rows_per_request: int) -> list[dict[str, np.ndarray]]:
+    """Cut rows into requests of equal size, going round, so that requests differ where rows do."""
+    num_rows = len(next(iter(rows.values())))
+    count = min(num_rows, _MOST_PAYLOADS)
+    starts = [index * rows_per_request for index in range(count)]
+    picks = [np.arange(start, start + rows_per_request) % num_rows for start in starts]
+    return [{name: array[pick] for name, array in rows.items()} for pick in picks]
+
+
+def make_grpc_bodies(model: str, version: str, batches: Sequence[Mapping[str, np.ndarray]]) -> list[bytes]:
+    """Serialize one ModelInferRequest for each batch."""
+    return [encode_infer_request(model, batch, version=version) for batch in batches]
+
+
+def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]]) -> list[RestBody]:
+    """Serialize one REST request with binary inputs and outputs for each batch.
+
+    Source: Open Inference Protocol, binary tensor data extension.
+    """
+    return [_make_rest_body(batch) for batch in batches]
+
+
+def _make_rest_body(batch: Mapping[str, np.ndarray]) -> RestBody:
+    raws = [encode_raw(array) for array in batch.values()]
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": name,
+                    "datatype": datatype_of(array),
+                    "shape": list(array.shape),
+                    "parameters": {"binary_data_size": len(raw)},
+                }
+                for (name, array), raw in zip(batch.items(), raws, strict=True)
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    return RestBody(head + b"".join(raws), len(head))

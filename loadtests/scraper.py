@@ -1,0 +1,155 @@
+"""Scrape a metrics endpoint while a test runs: by a Prometheus server where one is installed, else in a thread."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtests.metrics import Metrics, Series
+
+INTERVAL_S = 0.5
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+
+Collect = Callable[[], Metrics]
+
+
+@contextmanager
+def scrape(url: str) -> Iterator[Collect]:
+    """Scrape `url` until the block ends; the yielded function returns what has been scraped so far."""
+    binary = shutil.which("prometheus")
+    with _run_prometheus(binary, url) if binary else _run_thread(url) as collect:
+        yield collect
+
+
+@contextmanager
+def _run_thread(url: str) -> Iterator[Collect]:
+    stop = threading.Event()
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[list[float], list[float]]] = {}
+    lock = threading.Lock()
+
+    def poll() -> None:
+        while not stop.wait(INTERVAL_S):
+            read_endpoint()
+
+    def read_endpoint() -> None:
+        try:
+            text = _get(url, timeout_s=INTERVAL_S * 4).decode()
+        except OSError:  # the server is starting, restarting or gone: a gap in the series says so
+            return
+        now = time.time()
+        with lock:
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    times, values = found.setdefault((sample.name, tuple(sorted(sample.labels.items()))), ([], []))
+                    times.append(now)
+                    values.append(sample.value)
+
+    def collect() -> Metrics:
+        read_endpoint()
+        with lock:
+            series = [Series(name, dict(labels), list(t), list(v)) for (name, labels), (t, v) in found.items()]
+        return Metrics(series, "embedded scraper")
+
+    read_endpoint()
+    thread = threading.Thread(target=poll, name="scraper", daemon=True)
+    thread.start()
+    try:
+        yield collect
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
+    target = urllib.parse.urlsplit(url)
+    port = _find_free_port()
+    base = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
+        config = Path(folder) / "prometheus.yml"
+        config.write_text(
+            json.dumps(  # JSON is YAML
+                {
+                    "global": {"scrape_interval": f"{round(INTERVAL_S * 1e3)}ms"},
+                    "scrape_configs": [
+                        {
+                            "job_name": "gateway",
+                            "scheme": target.scheme,
+                            "metrics_path": target.path,
+                            "static_configs": [{"targets": [target.netloc]}],
+                        }
+                    ],
+                }
+            )
+        )
+        command = [
+            binary,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log.level=error",
+        ]
+        process = subprocess.Popen(command)
+        try:
+            _wait_until_ready(base, process)
+            yield lambda: _read_prometheus(base)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _read_prometheus(base: str) -> Metrics:
+    time.sleep(2 * INTERVAL_S)  # the last scrape has to arrive
+    query = urllib.parse.urlencode({"query": '{job="gateway"}[1d]'})
+    answer: dict[str, Any] = json.loads(_get(f"{base}/api/v1/query?{query}", timeout_s=30))
+    series = []
+    for item in answer["data"]["result"]:
+        labels = dict(item["metric"])
+        name = labels.pop("__name__")
+        times, values = zip(*item["values"], strict=True)
+        series.append(Series(name, labels, [float(t) for t in times], [float(v) for v in values]))
+    return Metrics(series, "Prometheus")
+
+
+def _wait_until_ready(base: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"prometheus ended with {process.returncode} instead of starting; its message is above")
+        try:
+            _get(f"{base}/-/ready", timeout_s=1)
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"prometheus was not ready within {START_TIMEOUT_S:g} s")
+
+
+def _get(url: str, *, timeout_s: float) -> bytes:
+    with urllib.request.urlopen(url, timeout=timeout_s) as response:
+        data: bytes = response.read()
+        return data
+
+
+def _find_free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

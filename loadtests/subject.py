@@ -1,0 +1,53 @@
+"""What is tested: the variants of a model's newest release, with real input rows, all from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.manifest import Manifest
+from model_store.store import EXAMPLES_NAME, Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One variant that may be served."""
+
+    manifest: Manifest
+    examples_path: Path
+    is_default: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest.model} {self.manifest.version}"
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The first combination of inputs that a request may bring, without optional ones."""
+        manifest = self.manifest
+        return tuple(
+            tensor.name for tensor in manifest.inputs if tensor.name in manifest.input_sets[0] and not tensor.optional
+        )
+
+
+def list_subjects(release: Release) -> list[Subject]:
+    """The servable variants of a release, slowest first as they were released, so that gains read downwards."""
+    manifests = sorted((release.manifests[variant] for variant in release.variants), key=lambda m: m.speed.rows_per_s)
+    return [
+        Subject(
+            manifest=manifest,
+            examples_path=release.folder / EXAMPLES_NAME,
+            is_default=manifest.variant == release.index.default,
+        )
+        for manifest in manifests
+    ]
+
+
+def find_variant(release: Release, variant: str) -> Subject:
+    """Find one variant of a release.
+
+    Raises:
+        UnknownReleaseError: the variant is not in the release or may not be served; says why.
+    """
+    release.archive_path(variant)
+    return next(subject for subject in list_subjects(release) if subject.manifest.variant == variant)

@@ -1,0 +1,66 @@
+"""The result in a terminal: one table per model and the recommendation."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.recommendation import find_held, find_peak_rows_per_s
+from loadtests.results import ModelResults, Results, count_valid
+from loadtests.verdict import bound_percentile
+
+
+def print_summary(results: Results, console: Console) -> None:
+    """Print the tables of all models."""
+    for model in results.models:
+        console.print(_make_table(model, results))
+        console.print(f"[bold]{model.recommendation.headline}[/bold]")
+        for reason in model.recommendation.reasons:
+            console.print(f"  {reason}")
+        for caveat in model.recommendation.caveats:
+            console.print(f"  [yellow]{caveat}[/yellow]")
+        console.print()
+
+
+def _make_table(model: ModelResults, results: Results) -> Table:
+    valid, total = count_valid(model.runs)
+    table = Table(
+        title=f"{model.name}: {valid} of {total} runs VALID, bound {results.bound_ms:g} ms",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("variant")
+    table.add_column("quality")
+    table.add_column("gate")
+    for column in ("peak rows/s", "×", "held requests/s", "p50 ms", "p90 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    table.add_column("verdict")
+    served = model.served
+    slowest = find_peak_rows_per_s(model.runs, served[0].version)
+    for manifest in served:
+        peak = find_peak_rows_per_s(model.runs, manifest.version)
+        name = f"{manifest.variant} (default)" if manifest.variant == model.index.default else manifest.variant
+        quality = f"{manifest.quality.metric} {manifest.quality.value:.4g}"
+        gain = f"{peak / slowest:.1f}" if slowest else ""
+        table.add_row(name, quality, "passed", f"{peak:,.0f}", gain, *_describe_held(model, manifest.version))
+    for manifest in model.rejected:
+        quality = f"{manifest.quality.metric} {manifest.quality.value:.4g}"
+        table.add_row(manifest.variant, quality, "[red]refused[/red]", *[""] * 6, "not served")
+    for variant, why in model.index.left_out.items():
+        table.add_row(variant, "", "", *[""] * 6, f"not built: {why}")
+    return table
+
+
+def _describe_held(model: ModelResults, version: str) -> list[str]:
+    runs = model.select(version, "Server")
+    run = find_held(model.runs, version) or min(runs, key=lambda run: run.rate or 0.0, default=None)
+    if run is None:
+        return [""] * 5
+    latencies = run.recording.latencies()
+    supported = bound_percentile(run.recording)
+    figures = [
+        f"{latencies.find_percentile_ms(p):.1f}" if p <= supported and len(latencies) else "–" for p in (50, 90, 99)
+    ]
+    rate = f"{run.rate:,.0f}" if run.holds_bound else f"[yellow]not {run.rate:,.0f}[/yellow]"
+    verdict = "VALID" if run.verdict.valid else f"INVALID: {run.verdict.reasons[0].partition(':')[0]}"
+    return [rate, *figures, verdict]
