@@ -1,0 +1,97 @@
+import shutil
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from loadtests.metrics import Metrics, Series
+from loadtests.recording import Recorder
+from loadtests.scraper import scrape
+from loadtests.time_split import split_time
+
+
+@pytest.fixture
+def counting_endpoint():
+    """A metrics endpoint whose counter grows by 100 a second."""
+    start_s = time.monotonic()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            value = 100 * (time.monotonic() - start_s)
+            body = f'# TYPE work_total counter\nwork_total{{model="m"}} {value}\n# TYPE idle gauge\nidle 1\n'.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "installed",
+    [False, pytest.param(True, marks=pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus"))],
+)
+def test_increases_between_two_moments_are_seen(counting_endpoint, installed, monkeypatch):
+    if not installed:
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+    with scrape(counting_endpoint) as collect:
+        time.sleep(1.0)
+        start = time.time()
+        time.sleep(1.5)
+        end = time.time()
+        time.sleep(0.7)
+        metrics = collect()
+    assert metrics.increase("work_total", start, end, model="m") == pytest.approx(150, rel=0.15)
+    assert metrics.increase("work_total", start, end, model="other") == 0
+    assert metrics.source == ("Prometheus" if installed else "embedded scraper")
+
+
+def test_a_server_that_is_gone_leaves_a_gap_and_no_error():
+    with scrape("http://127.0.0.1:1/metrics") as collect:
+        assert collect().series == []
+
+
+def test_a_restarted_counter_counts_from_zero_again():
+    series = Series("a", {}, [0, 1, 2, 3], [100, 150, 20, 40])
+    assert series.increase(0, 3) == 90
+    assert series.increase(0.5, 1) == 25
+
+
+def make_metrics(**values):
+    names = {"request": "millrace_request_seconds", "queue": "millrace_queue_seconds", "batch": "millrace_batch_rows"}
+    series = []
+    for key, (total, count) in values.items():
+        labels = {"model": "m", "version": "1-a"}
+        series.append(Series(f"{names[key]}_sum", labels, [0.0, 10.0], [0.0, total]))
+        series.append(Series(f"{names[key]}_count", labels, [0.0, 10.0], [0.0, count]))
+    return Metrics(series, "test")
+
+
+def record():
+    recorder = Recorder(started=0.0, duration_s=10.0, num_windows=3)
+    for index in range(1000):
+        recorder.record(index / 100, 0.010)
+    return recorder.finish(duration_s=10.0, cpu_s=1.0)
+
+
+def test_time_is_split_into_queue_compute_and_transport():
+    metrics = make_metrics(request=(8.0, 1000), queue=(3.0, 1000), batch=(1000, 250))
+    split = split_time(record(), metrics, model="m", version="1-a")
+    assert (split.queue_ms, split.compute_ms) == (pytest.approx(3), pytest.approx(5))
+    assert split.transport_ms == pytest.approx(2, rel=1e-2)
+    assert split.rows_per_batch == 4
+    assert [moment.offset_s for moment in split.moments] == [k + 0.5 for k in range(10)]
+
+
+def test_a_server_without_these_metrics_gives_no_split():
+    assert split_time(record(), Metrics([], "test"), model="m", version="1-a") is None
