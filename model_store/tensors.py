@@ -57,7 +57,7 @@ def encode_raw(array: np.ndarray) -> bytes:
 
 
 def decode_raw(data: bytes | memoryview, datatype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode raw OIP tensor contents; numeric arrays are read-only views of `data`, BYTES become an object array of bytes.
+    """Decode raw OIP tensor contents: numeric arrays are read-only views of `data`, BYTES an object array of bytes.
 
     Raises:
         ValueError: unknown datatype, or the size of the data does not fit datatype and shape.

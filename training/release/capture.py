@@ -22,6 +22,25 @@ def capture(program: ProgramSpec, device: torch.device) -> ExportedProgram:
         return torch.export.export(module, inputs, dynamic_shapes=program.dynamic_shapes)
 
 
+def capture_again(module: torch.nn.Module, program: ExportedProgram) -> ExportedProgram:
+    """Export a changed form of a program, `module`, with the program's example inputs and dynamic sizes."""
+    assert program.example_inputs is not None
+    with torch.no_grad():
+        shapes = (dynamic_shapes_of(program),)
+        return torch.export.export(_Positional(module), program.example_inputs[0], dynamic_shapes=shapes)
+
+
+class _Positional(torch.nn.Module):
+    """Give a module one signature, `*inputs`, whatever its own: dynamic shapes are nested as the signature is."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.module(*inputs)
+
+
 def input_values(program: ExportedProgram) -> list[torch.Tensor]:
     """The program's inputs as fake tensors: shape (dynamic sizes are symbolic), dtype and device of each, in order."""
     names = program.graph_signature.user_inputs

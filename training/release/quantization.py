@@ -5,12 +5,36 @@ Observers see calibration rows; their ranges become a scale and a zero point for
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch import nn
 from torch.export import ExportedProgram
 
-from training.release.capture import dynamic_shapes_of
+from training.release.capture import capture_again
+
+_aten = torch.ops.aten
+_SOURCES: dict[Any, Any] = {
+    _aten.conv1d.default: nn.Conv1d,
+    _aten.conv2d.default: nn.Conv2d,
+    _aten.linear.default: nn.Linear,
+    _aten.relu.default: nn.ReLU,
+    _aten.relu_.default: nn.ReLU,
+    _aten.hardtanh.default: nn.Hardtanh,
+    _aten.hardtanh_.default: nn.Hardtanh,
+    _aten.hardswish.default: nn.Hardswish,
+    _aten.hardswish_.default: nn.Hardswish,
+    _aten.silu.default: nn.SiLU,
+    _aten.silu_.default: nn.SiLU,
+    _aten.leaky_relu.default: nn.LeakyReLU,
+    _aten.leaky_relu_.default: nn.LeakyReLU,
+    _aten.tanh.default: nn.Tanh,
+    _aten.gelu.default: nn.GELU,
+    _aten.add.Tensor: operator.add,
+    _aten.add_.Tensor: operator.add,
+}
 
 
 class NotQuantizableError(Exception):
@@ -32,7 +56,7 @@ def quantize(program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor,
     except ImportError as error:
         raise NotQuantizableError(f"torchao cannot be imported: {error}") from None
     module = program.module(check_guards=False)
-    _tell_calls_apart(module)
+    _name_sources(module)
     quantizer = X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config())
     with torch.no_grad():
         prepared = prepare_pt2e(module, quantizer)
@@ -41,19 +65,28 @@ def quantize(program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor,
         converted = convert_pt2e(prepared)
         if not any("quantize_per" in str(node.target) for node in converted.graph.nodes):
             raise NotQuantizableError("it has no convolution or linear layer that the int8 backend quantizes")
-        assert program.example_inputs is not None
-        return torch.export.export(converted, program.example_inputs[0], dynamic_shapes=(dynamic_shapes_of(program),))
+        return capture_again(converted, program)
 
 
-def _tell_calls_apart(module: torch.fx.GraphModule) -> None:
-    """Give every call of a reused module a source of its own: the quantizer refuses one ReLU that is called twice."""
-    seen: dict[tuple[str, str], str] = {}
+def _name_sources(module: torch.fx.GraphModule) -> None:
+    """Tell the quantizer which layer each operation is, one source for each call.
+
+    It finds its patterns by the modules that operations came from; a program that was saved and loaded has lost some of
+    them, functional code never had any, and one ReLU module called twice makes it fail.
+    """
     for node in module.graph.nodes:
-        sources = node.meta.get("source_fn_stack")
-        if not sources:
+        if node.op != "call_function":
             continue
-        name, kind = sources[-1]
-        key = (str(name), str(node.target))
-        if key in seen:
-            node.meta["source_fn_stack"] = [*sources[:-1], (f"{name}_{node.name}", kind)]
-        seen[key] = node.name
+        source = _SOURCES.get(node.target)
+        if source is operator.add and not _adds_equal_shapes(node):
+            source = None
+        node.meta.pop("torch_fn", None)
+        node.meta.pop("nn_module_stack", None)
+        node.meta["source_fn_stack"] = [(node.name, source or node.target)]
+
+
+def _adds_equal_shapes(node: torch.fx.Node) -> bool:
+    values = [argument.meta.get("val") if isinstance(argument, torch.fx.Node) else None for argument in node.args[:2]]
+    if len(values) != 2 or not all(isinstance(value, torch.Tensor) for value in values):
+        return False
+    return str(values[0].shape) == str(values[1].shape)  # type: ignore[union-attr]

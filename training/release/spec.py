@@ -62,8 +62,8 @@ class ProgramSpec:
 class HeldOut:
     """Rows that no training step has seen, in the form in which a request brings them.
 
-    `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier 1
-    for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test, others by
+    `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier
+    1 for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test, others by
     the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from
     per-row statistics [N, ...] to the metric, with higher is better.
     """

@@ -5,7 +5,9 @@ Each variant is made from the exported eager program alone, so that it can be ma
 
 from __future__ import annotations
 
+import logging
 import shutil
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from handlers.target import cpu_features
-from training.release.capture import dynamic_shapes_of
+from training.release.capture import capture_again
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
@@ -60,7 +62,9 @@ def required_capability(variant: str, device: torch.device) -> str:
     needed = {"int8": "VNNI", "bf16": "BF16"}.get(variant)
     if needed and needed not in extensions:
         raise LeftOutError(f"this CPU has no {needed} instructions ({'+'.join(cpu_features())})")
-    return f"{level}+{needed}" if needed else level
+    # Inductor compiles every program for VNNI where the CPU has it.
+    used = [extension for extension in extensions if extension in ("VNNI", needed)]
+    return "+".join([level, *used])
 
 
 def make_program(recipe: Recipe) -> Path:
@@ -69,6 +73,9 @@ def make_program(recipe: Recipe) -> Path:
     Raises:
         LeftOutError: the variant makes no sense for this program.
     """
+    # The compiler warns about itself and about a missing CUDA; what matters comes as an exception.
+    warnings.simplefilter("ignore")
+    logging.getLogger("torch").setLevel(logging.ERROR)
     recipe.folder.mkdir(parents=True, exist_ok=True)
     if recipe.variant == "eager":
         return Path(shutil.copy(recipe.eager, recipe.folder))
@@ -76,7 +83,7 @@ def make_program(recipe: Recipe) -> Path:
     device = torch.device(recipe.device)
     if recipe.variant in ("bf16", "fp16"):
         dtype = torch.bfloat16 if recipe.variant == "bf16" else torch.float16
-        program = _export_again(_Autocast(program.module(check_guards=False), device.type, dtype), program)
+        program = capture_again(_Autocast(program.module(check_guards=False), device.type, dtype), program)
     elif recipe.variant == "int8":
         program = _quantize(program, recipe, device)
     return compile_program(program, recipe.folder / f"{recipe.eager.stem}-{recipe.variant}", device)
@@ -139,9 +146,3 @@ class _Autocast(torch.nn.Module):
         with torch.autocast(self.device_type, self.dtype):
             outputs = pytree.tree_leaves(self.module(*inputs))
         return [output.float() if output.dtype == self.dtype else output for output in outputs]
-
-
-def _export_again(module: torch.nn.Module, program: ExportedProgram) -> ExportedProgram:
-    assert program.example_inputs is not None
-    with torch.no_grad():
-        return torch.export.export(module, program.example_inputs[0], dynamic_shapes=(dynamic_shapes_of(program),))

@@ -1,0 +1,140 @@
+"""`store list|show|verify|remove|prune`: look after released models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_store.manifest import Manifest
+from model_store.settings import DEFAULT_ROOT, keys_folder
+from model_store.signing import Keyring, VerificationError
+from model_store.store import Release, Store, UnknownReleaseError
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Look after released models."
+)
+
+Root = Annotated[Path, typer.Option("--store", envvar="MILLRACE_STORE", help="Folder of the store.")]
+Name = Annotated[
+    str, typer.Argument(metavar="MODEL[/VERSION]", help="As in classifier, classifier/3, classifier/3-int8.")
+]
+
+
+@app.command("list", epilog="Example: store list")
+def list_releases(root: Root = DEFAULT_ROOT) -> None:
+    """List all releases with their variants, the default first, and what rejected variants lacked."""
+    store = _open(root)
+    for model in store.models():
+        for number in reversed(store.releases(model)):
+            try:
+                release = store.open(model, number)
+            except VerificationError as error:
+                typer.echo(f"{model}/{number}  DOES NOT VERIFY: {error}")
+                continue
+            quality = release.manifests[release.index.default].quality
+            measured = f"{quality.metric} {quality.value:.4f} on {quality.dataset}"
+            rejected = f"  rejected: {', '.join(release.index.rejected)}" if release.index.rejected else ""
+            typer.echo(f"{model}/{number}  {', '.join(release.variants)}  {measured}{rejected}")
+    if not store.models():
+        typer.echo(f"{root} holds no releases; `release RUN` makes one")
+
+
+@app.command(epilog="Example: store show classifier/3-int8")
+def show(name: Name, root: Root = DEFAULT_ROOT) -> None:
+    """Show a variant's manifest in words; the newest release's default unless a version says otherwise."""
+    model, _, version = name.partition("/")
+    try:
+        release, variant = _open(root).resolve(model, version)
+    except (UnknownReleaseError, VerificationError) as error:
+        raise _fail(error) from error
+    typer.echo("\n".join(_describe(release, release.manifests[variant])))
+
+
+@app.command(epilog="Example: store verify classifier")
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="All models if absent.")] = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Check signatures and digests of all releases; exits with 1 if one does not verify."""
+    store = _open(root)
+    failed = False
+    for model in [name] if name else store.models():
+        if not store.releases(model):
+            raise _fail(f"no model {model!r} in {root}")
+        for number in store.releases(model):
+            try:
+                store.open(model, number)
+                typer.echo(f"{model}/{number} verified")
+            except (VerificationError, ValueError) as error:
+                failed = True
+                typer.echo(f"{model}/{number} DOES NOT VERIFY: {error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: store remove classifier/3")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="MODEL/RELEASE", help="As in classifier/3.")], root: Root = DEFAULT_ROOT
+) -> None:
+    """Remove one release with all its variants; its number is not used again."""
+    model, _, number = name.partition("/")
+    if not number.isdecimal():
+        raise _fail(f"say which release, as in {model}/3; got {name!r}")
+    try:
+        _open(root).remove(model, int(number))
+    except UnknownReleaseError as error:
+        raise _fail(error) from error
+    typer.echo(f"removed {model}/{number}")
+
+
+@app.command(epilog="Example: store prune --keep 2")
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="Newest releases of each model to keep.")] = 3,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Remove all but the newest releases of each model, and what crashed builds left behind."""
+    for path in _open(root).prune(keep):
+        typer.echo(f"removed {path}")
+
+
+def _describe(release: Release, manifest: Manifest) -> list[str]:
+    quality, speed, target = manifest.quality, manifest.speed, manifest.target
+    kind = "default" if manifest.variant == release.index.default else "variant"
+    lines = [
+        f"{manifest.model}/{manifest.version} ({kind}): {manifest.description}",
+        f"  archive   {release.archive_path(manifest.variant)}",
+        f"  created   {manifest.created} by `{manifest.source.command}` at {manifest.source.git_commit or 'no commit'}",
+        f"  target    {target.device} {target.capability or 'any'}, torch {target.torch_version}",
+        f"  quality   {quality.metric} {quality.value:.4f} ({quality.interval[0]:.4f} … {quality.interval[1]:.4f}), "
+        f"{quality.n} rows of {quality.dataset}",
+        f"  gate      {manifest.gate.why}",
+        f"  speed     {speed.rows_per_s:,.0f} rows/s at {speed.rows} rows, one row {speed.single_row_ms:.3f} ms, "
+        f"{speed.threads} thread(s) of {speed.host}",
+        f"  rows      at most {manifest.max_rows} in a batch",
+    ]
+    for kind, tensors in (("input", manifest.inputs), ("output", manifest.outputs)):
+        lines += [
+            f"  {kind:<9} {tensor.name} {tensor.datatype} {list(tensor.shape)}: {tensor.meaning}" for tensor in tensors
+        ]
+    lines += [
+        f"  parameter {parameter.name} {parameter.kind}: {parameter.meaning}" for parameter in manifest.parameters
+    ]
+    lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
+    lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]
+    return lines
+
+
+def _open(root: Path) -> Store:
+    return Store(root, Keyring(keys_folder()))
+
+
+def _fail(error: object) -> typer.Exit:
+    typer.echo(f"store: {error}", err=True)
+    return typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
