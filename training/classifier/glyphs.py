@@ -34,7 +34,7 @@ def draw_glyphs(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_glyph(label: int, random: np.random.Generator) -> np.ndarray:
     dots = np.array([[row >> bit & 1 for bit in range(4, -1, -1)] for row in _FONT[label]], np.float32)
-    dots *= random.random(dots.shape) > 0.06
+    dots *= random.random(dots.shape) > 0.1
     canvas = np.zeros((SIZE, SIZE), np.float32)
     top, left = random.integers(0, SIZE - 2 * _ROWS + 1), random.integers(1, SIZE - 13)
     slant = random.integers(-1, 2)
@@ -43,5 +43,5 @@ def _draw_glyph(label: int, random: np.random.Generator) -> np.ndarray:
         canvas[top + 2 * row : top + 2 * row + 2, shift : shift + 10] = dots[row].repeat(2)
     if random.random() < 0.5:
         canvas = np.maximum(canvas, np.roll(canvas, 1, axis=1))
-    noisy = canvas * random.uniform(0.5, 1.0) + random.normal(0, 0.18, canvas.shape)
+    noisy = canvas * random.uniform(0.4, 1.0) + random.normal(0, 0.33, canvas.shape)
     return np.clip(noisy * 255, 0, 255).astype(np.uint8)

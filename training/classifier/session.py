@@ -107,10 +107,10 @@ def _make_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Opt
         return network.make_optimizers(
             filter_lr=recipe.lr, batch_size=recipe.batch_size, weight_decay=recipe.weight_decay
         )
-    return [torch.optim.SGD(_parameter_groups(network, recipe), momentum=recipe.momentum, nesterov=True)]
+    return [torch.optim.SGD(make_parameter_groups(network, recipe), momentum=recipe.momentum, nesterov=True)]
 
 
-def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
+def make_parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
     """Weights decay, biases and normalization do not; rates fall by `layer_decay` from each layer to the one below."""
     layers = [list(network.parameters())]
     if isinstance(network, PretrainedNetwork):

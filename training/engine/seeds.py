@@ -20,7 +20,7 @@ def generator_for(seed: int, *path: int) -> torch.Generator:
 
     Data drawn from it needs no state in a checkpoint: a resumed run asks for the same place again.
     """
-    state = np.random.SeedSequence([seed, *path]).generate_state(2, np.uint32)
+    state = np.random.SeedSequence([len(path), seed, *path]).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
 
 
