@@ -1,0 +1,57 @@
+import pytest
+from typer.testing import CliRunner
+
+from model_store.cli import app
+
+
+@pytest.fixture
+def run(store, monkeypatch):
+    monkeypatch.setenv("MILLRACE_KEYS", str(store.keyring.folder))
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--store", str(store.root)])
+
+    return run
+
+
+def test_lists_variants_with_the_default_first(run, add_release):
+    add_release()
+    assert run("list").output == "net/1  int8, eager  accuracy 0.9000 on test\n"
+
+
+def test_list_of_an_empty_store_says_how_to_fill_it(run):
+    assert "`release RUN` makes one" in run("list").output
+
+
+def test_shows_a_manifest_in_words(run, add_release):
+    add_release()
+    output = run("show", "net/1-eager").output
+    assert "net/1-eager (variant): a net" in output
+    assert "accuracy 0.9000 (0.8000 … 0.9500), 100 rows of test" in output
+    assert "left out  bf16: this CPU has no BF16 instructions" in output
+
+
+def test_verify_fails_loudly(run, add_release, store):
+    add_release()
+    assert run("verify").output == "net/1 verified\n"
+    (store.root / "net" / "1" / "net-1-int8.mar").write_bytes(b"other")
+    result = run("verify", "net")
+    assert result.exit_code == 1
+    assert "net/1 DOES NOT VERIFY" in result.output
+
+
+def test_removes_and_prunes(run, add_release, store):
+    for _ in range(3):
+        add_release()
+    assert run("remove", "net/1").output == "removed net/1\n"
+    assert run("prune", "--keep", "1").exit_code == 0
+    assert store.releases("net") == [3]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("remove", "net"), ("remove", "net/9"), ("show", "nothing"), ("verify", "nothing")]
+)
+def test_bad_names_exit_with_2(run, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.output.startswith("store: ")

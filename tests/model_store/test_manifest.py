@@ -1,0 +1,46 @@
+import pytest
+from pydantic import ValidationError
+
+from model_store.manifest import Manifest, ReleaseIndex, read_manifest
+
+
+def test_round_trips_through_json(make_manifest, tmp_path):
+    manifest = make_manifest(variant="int8")
+    path = tmp_path / "manifest.json"
+    path.write_text(manifest.model_dump_json())
+    assert read_manifest(path) == manifest
+    assert manifest.version == "1-int8"
+    assert manifest.input("x").shape == (-1, 4)
+    assert manifest.output("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "Net!"}, "model"),
+        ({"release": 0}, "release"),
+        ({"input_sets": [["z"]]}, "input_sets name"),
+        ({"default_outputs": ["z"]}, "not all among the outputs"),
+        ({"inputs": [{"name": "x", "datatype": "BF16", "shape": [-1], "meaning": ""}]}, "unknown datatype BF16"),
+        ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [4], "meaning": ""}]}, "must be -1"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_refuses_what_makes_no_sense(make_manifest, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        make_manifest(**changes)
+
+
+def test_index_needs_an_archive_for_its_default():
+    with pytest.raises(ValidationError, match="default variant 'int8' has no archive"):
+        ReleaseIndex(
+            model="net", release=1, default="int8", archives={"eager": "0"}, manifests={"eager": "0"}, examples="0"
+        )
+
+
+def test_names_the_field_of_a_broken_file(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text('{"format": 1}')
+    with pytest.raises(ValueError, match="model"):
+        read_manifest(path)
+    assert Manifest.model_fields["format"].default == 1
