@@ -10,7 +10,9 @@ CPU = torch.device("cpu")
 
 
 def make_split(count=12, size=8):
-    images = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (count, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     return Split(images, torch.arange(count))
 
 

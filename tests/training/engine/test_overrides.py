@@ -19,9 +19,7 @@ class Recipe:
 
 
 def test_parses_each_type():
-    changed = override(
-        Recipe(), ["epochs=0.5", "width=4", "widths=3,4,5", "flip=true", "kind=fast", "file=a=b.pth"]
-    )
+    changed = override(Recipe(), ["epochs=0.5", "width=4", "widths=3,4,5", "flip=true", "kind=fast", "file=a=b.pth"])
     assert changed == Recipe(epochs=0.5, width=4, widths=(3, 4, 5), flip=True, kind="fast", file="a=b.pth")
     assert override(changed, ["file=none"]).file is None
 

@@ -1,0 +1,164 @@
+"""Whole sessions on generated glyphs: train, interrupt, resume, evaluate, describe for release."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.classifier.objective import ClassifierTask
+from training.classifier.recipe import DEMO, describe_release, train
+from training.engine.interruption import Interrupted
+from training.engine.options import TrainOptions
+
+TINY = replace(
+    DEMO,
+    widths=(8, 16, 16),
+    resolution=20,
+    epochs=2,
+    batch_size=100,
+    num_validation=1900,
+    average_decay=0.9,
+    cutout_px=4,
+    dropout=0.1,
+)
+
+
+def make_options(out: Path, **changes) -> TrainOptions:
+    options = TrainOptions(
+        model="classifier", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4
+    )
+    return replace(options, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    return train(replace(TINY, epochs=6, lr=0.2), make_options(tmp_path_factory.mktemp("run")))
+
+
+def load(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def assert_same(first, second):
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second)
+        for a, b in zip(first, second, strict=True):
+            assert_same(a, b)
+    else:
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data"),
+    [
+        (TINY, "glyphs"),
+        (
+            replace(
+                TINY,
+                network="vgg11",
+                resolution=16,
+                precision="bf16",
+                lr=0.01,
+                clip_norm=1.0,
+                epochs=1,
+                batch_size=50,
+                num_validation=1007,
+            ),
+            "digits",
+        ),
+    ],
+)
+def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(recipe, data, tmp_path, monkeypatch):
+    train(recipe, make_options(tmp_path / "whole", data=data))
+    step_once = ClassifierTask.train_step
+    stop_at = 3
+
+    def step_then_interrupt(task, step):
+        metrics = step_once(task, step)
+        if step == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+        return metrics
+
+    monkeypatch.setattr(ClassifierTask, "train_step", step_then_interrupt)
+    with pytest.raises(Interrupted, match="stopped after step 4"):
+        train(recipe, make_options(tmp_path / "broken", data=data))
+    assert not (tmp_path / "broken" / "network.pt").exists()
+    monkeypatch.undo()
+    train(recipe, make_options(tmp_path / "broken", data=data, resume=True))
+
+    whole, broken = (load(tmp_path / name / "checkpoint.pt") for name in ("whole", "broken"))
+    assert_same(broken["task"], whole["task"])
+    assert (broken["task"]["average"]["num_updates"], broken["progress"]["step"]) == (whole["progress"]["step"],) * 2
+    assert_same(load(tmp_path / "broken" / "network.pt"), load(tmp_path / "whole" / "network.pt"))
+
+
+def test_run_learns_and_leaves_everything(finished_run):
+    record = json.loads((finished_run / "run.json").read_text())
+    evaluation = json.loads((finished_run / "evaluation.json").read_text())
+    assert record["metrics"]["accuracy"] == evaluation["accuracy"] > 0.6
+    assert evaluation["dataset"] == "glyphs test"
+    assert evaluation["n"] == 1200
+    assert evaluation["ece"] < evaluation["ece_uncalibrated"]
+    assert record["finished"] is not None
+    for name in ("checkpoint.pt", "network.pt", "predictions.npz", "confusion_matrix.png", "reliability.png"):
+        assert (finished_run / name).stat().st_size > 0
+
+
+def test_release_description_matches_the_run(finished_run):
+    spec = describe_release(finished_run, "cpu")
+    program = spec.programs["main"]
+    images = spec.held_out.inputs["image"]
+    assert images.shape == (1200, 20, 20, 1)
+    with torch.no_grad():
+        probabilities = program.module(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    accuracy = json.loads((finished_run / "run.json").read_text())["metrics"]["accuracy"]
+    assert spec.held_out.score({"probabilities": probabilities}).mean() == accuracy
+    assert spec.held_out.binary
+    assert spec.margin == 0.015
+    assert spec.handler_options["labels"] == list("0123456789")
+    assert {tensor.name: tensor.shape for tensor in spec.inputs} == {"image": (-1, 20, 20, 1), "encoded": (-1,)}
+    assert spec.examples["image"].shape == (16, 20, 20, 1)
+
+
+def test_calibration_rows_are_training_rows(finished_run):
+    spec = describe_release(finished_run, "cpu")
+    rows = np.concatenate([batch[0].numpy() for batch in spec.programs["main"].calibration()])
+    assert len(rows) == 256
+    held_out = {row.tobytes() for row in spec.held_out.inputs["image"]}
+    assert not held_out & {row.tobytes() for row in rows}
+
+
+def test_program_exports_with_any_number_of_rows(finished_run):
+    program = describe_release(finished_run, "cpu").programs["main"]
+    exported = torch.export.export(program.module, program.example_inputs, dynamic_shapes=program.dynamic_shapes)
+    images = torch.randint(0, 256, (17, 20, 20, 1), dtype=torch.uint8)
+    for count in (1, 2, 17):
+        torch.testing.assert_close(exported.module()(images[:count]), program.module(images[:count]))
+
+
+def test_unfinished_run_cannot_be_released(tmp_path, finished_run):
+    (tmp_path / "run.json").write_text((finished_run / "run.json").read_text())
+    with pytest.raises(FileNotFoundError, match="the training did not finish; continue it with --resume"):
+        describe_release(tmp_path, "cpu")
+
+
+def test_release_refuses_data_that_has_changed(tmp_path, finished_run):
+    record = json.loads((finished_run / "run.json").read_text())
+    record["recipe"]["resolution"] = 24
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "network.pt").write_bytes((finished_run / "network.pt").read_bytes())
+    with pytest.raises(ValueError, match="was trained on other data than glyphs"):
+        describe_release(tmp_path, "cpu")
