@@ -45,9 +45,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve releases of the store over Open Inference Protocol; every setting is also read from MILLRACE_…."""
-    # grpc would warn about each process that is started beside its threads; ours replace themselves at once.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told in our words
     from pydantic import ValidationError
 
     from services.gateway.settings import GatewaySettings

@@ -45,8 +45,9 @@ class Serving:
             metrics = opened.enter_context(
                 contextlib.closing(open_port(gateway.host, gateway.metrics_port, "metrics_port"))
             )
-            self._grpc = GrpcServer(self.gateway)
+            grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()
+        self._grpc = GrpcServer(self.gateway, grpc)
         self._http = HttpServer(make_app(self.gateway), http)
         self._metrics = HttpServer(make_metrics_app(self.gateway), metrics)
 
@@ -66,7 +67,7 @@ class Serving:
             self._metrics.start()
             await self._grpc.start()
             await self._torchserve.start(self._report_progress)
-            await self._update_state()
+            self._update_state()
         except BaseException:
             await self.stop()
             raise
@@ -80,7 +81,7 @@ class Serving:
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
-            await self._update_state()
+            self._update_state()
             await asyncio.sleep(settings.drain_delay_s)
         grace_s = settings.drain_timeout_s if was_serving else 0
         await asyncio.gather(self._grpc.stop(grace_s), self._http.stop(grace_s), self._metrics.stop(0))
@@ -89,11 +90,11 @@ class Serving:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            await self._update_state()
+            self._update_state()
 
-    async def _update_state(self) -> None:
+    def _update_state(self) -> None:
         self.gateway.update_ready_metrics()
-        await self._grpc.update_health()
+        self._grpc.update_health()
 
     async def __aenter__(self) -> Serving:
         await self.start()

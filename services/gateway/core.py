@@ -24,6 +24,9 @@ from services.gateway.validation import ROW_ERRORS, Validator
 logger = structlog.get_logger("gateway")
 
 NAME = "millrace"
+PLATFORM = "pytorch_torchserve"
+# Named as Triton names them; the binary tensor extension is REST's.
+EXTENSIONS = ("model_repository", "binary_tensor_data", "parameters")
 MAX_ERRORS_NAMED = 5
 
 

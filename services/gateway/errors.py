@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import grpc
+from services.gateway.http2.status import GrpcStatus
 
 
 class GatewayError(Exception):
@@ -50,20 +50,20 @@ class InternalError(GatewayError):
 
 
 class Status(NamedTuple):
-    grpc: grpc.StatusCode
+    grpc: GrpcStatus
     http: int
     outcome: str
 
 
 OK = "ok"
 STATUSES: dict[type[GatewayError], Status] = {
-    InvalidRequestError: Status(grpc.StatusCode.INVALID_ARGUMENT, 400, "invalid"),
-    BodyTooLargeError: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, "too_large"),
-    UnknownModelError: Status(grpc.StatusCode.NOT_FOUND, 404, "unknown_model"),
-    NotReadyError: Status(grpc.StatusCode.UNAVAILABLE, 503, "not_ready"),
-    OverloadedError: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "overloaded"),
-    DeadlineError: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504, "deadline"),
-    InternalError: Status(grpc.StatusCode.INTERNAL, 500, "internal"),
+    InvalidRequestError: Status(GrpcStatus.INVALID_ARGUMENT, 400, "invalid"),
+    BodyTooLargeError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 413, "too_large"),
+    UnknownModelError: Status(GrpcStatus.NOT_FOUND, 404, "unknown_model"),
+    NotReadyError: Status(GrpcStatus.UNAVAILABLE, 503, "not_ready"),
+    OverloadedError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 429, "overloaded"),
+    DeadlineError: Status(GrpcStatus.DEADLINE_EXCEEDED, 504, "deadline"),
+    InternalError: Status(GrpcStatus.INTERNAL, 500, "internal"),
 }
 
 

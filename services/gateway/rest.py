@@ -15,14 +15,13 @@ from starlette.types import ASGIApp
 
 from services.catalogue import ServedVariant
 from services.gateway.body_limit import BodyLimit
-from services.gateway.core import NAME, Gateway
+from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
 from services.gateway.errors import GatewayError, InternalError, InvalidRequestError, status_of
 from services.gateway.readable import build_file_request, describe_answer, example_command
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
 
 logger = structlog.get_logger("gateway")
 
-EXTENSIONS = ("model_repository", "binary_tensor_data", "parameters")
 _OIP_EXAMPLE = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
     "outputs": [{"name": "y"}],
@@ -123,7 +122,7 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
         return {
             "name": variant.model,
             "versions": gateway.catalogue.versions(variant.model),
-            "platform": "pytorch_torchserve",
+            "platform": PLATFORM,
             "inputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.inputs],
             "outputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.outputs],
         }

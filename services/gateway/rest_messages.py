@@ -124,8 +124,8 @@ def _split_body(body: bytes, header_length: str | None) -> tuple[bytes, memoryvi
         return body, memoryview(b"")
     if not header_length.isdecimal() or int(header_length) > len(body):
         raise InvalidRequestError(
-            f"Inference-Header-Content-Length is {header_length!r}; it must be the length of the JSON part of a body of "
-            f"{len(body)} bytes"
+            f"Inference-Header-Content-Length is {header_length!r}; it must be the length of the JSON part of a body "
+            f"of {len(body)} bytes"
         )
     length = int(header_length)
     return body[:length], memoryview(body)[length:]
