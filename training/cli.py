@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from training.engine.interruption import Interrupted
 from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record, override
-from training.engine.runs import clear_run, read_run
+from training.engine.runs import read_run
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -50,15 +51,16 @@ def train(
     try:
         recipe_module = load_recipe_module(model)
         if compare is not None:
+            if not hasattr(recipe_module, "compare_runs"):
+                raise ValueError(f"{model} has no comparison of runs")
             typer.echo(recipe_module.compare_runs(*compare))
             return
         out = out or Path("runs") / model / (preset or "demo")
         given = {"preset": preset, "data": data, "data_root": data_root, "seed": seed}
-        recipe, options = _settle(recipe_module.PRESETS, model, out, given, changes or [], resume=resume, device=device)
-        if overwrite and not resume and out.exists():
-            clear_run(out)
+        recipe, options = _settle(recipe_module.PRESETS, model, out, given, changes or [], resume=resume)
+        options = replace(options, device=device, overwrite=overwrite)
         run = recipe_module.train(recipe, options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         typer.echo(f"train: {error}", err=True)
         raise typer.Exit(2) from error
     except Interrupted as stop:
@@ -75,7 +77,6 @@ def _settle(
     changes: list[str],
     *,
     resume: bool,
-    device: str,
 ) -> tuple[Any, TrainOptions]:
     """Work out recipe and options; a resumed run takes both from its record and may not be given others."""
     record: dict[str, Any] = read_run(out) if resume else {}
@@ -93,7 +94,6 @@ def _settle(
         data=given["data"] or record.get("data", recipe.data),
         data_root=given["data_root"] or Path(record.get("data_root", "data")),
         out=out,
-        device=device,
         seed=record.get("seed", 0) if given["seed"] is None else given["seed"],
         resume=resume,
         command=shlex.join(["train", *sys.argv[1:]]),

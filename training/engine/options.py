@@ -18,4 +18,5 @@ class TrainOptions:
     device: str = "auto"
     seed: int = 0
     resume: bool = False
+    overwrite: bool = False
     command: str = ""

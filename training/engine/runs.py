@@ -22,12 +22,14 @@ def start_run(options: TrainOptions, recipe: Any) -> Path:
     """Make the run's folder and record options and recipe in it; a resumed run keeps its record.
 
     Raises:
-        FileExistsError: the folder holds a run and `resume` was not asked for.
+        FileExistsError: the folder holds a run, and neither to resume nor to overwrite it was asked for.
     """
     record = options.out / RECORD
     if options.resume:
         read_run(options.out)
         return options.out
+    if record.exists() and options.overwrite:
+        clear_run(options.out)
     if record.exists():
         raise FileExistsError(f"{options.out} holds a run; use --resume, --overwrite, or another --out")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,7 @@ def start_run(options: TrainOptions, recipe: Any) -> Path:
         "model": options.model,
         "preset": options.preset,
         "data": options.data,
-        "data_root": str(options.data_root),
+        "data_root": str(options.data_root.resolve()),
         "seed": options.seed,
         "device": options.device,
         "command": options.command,
