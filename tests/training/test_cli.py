@@ -75,7 +75,7 @@ def test_interrupted_run_says_how_to_resume_and_resumes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["classifier", "--preset", "huge"], "classifier has no preset 'huge'; there are: demo, full"),
+        (["classifier", "--preset", "huge"], "classifier has no preset 'huge'; there are: demo, full, resnet18"),
         (["clasifier"], "unknown model 'clasifier'; there are: "),
         (["classifier", "--set", "epoch=3"], "no field 'epoch'; did you mean epochs?"),
         (["classifier", "--set", "epochs=-1"], "epochs must be positive, got -1.0"),

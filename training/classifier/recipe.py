@@ -13,6 +13,18 @@ from training.classifier.transfer import PRETRAINED
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
+_POSITIVE = ("epochs", "batch_size", "lr", "num_validation", "num_calibration", "num_examples", "max_rows", "margin")
+_NOT_NEGATIVE = (
+    "shift_px",
+    "cutout_px",
+    "patience",
+    "clip_norm",
+    "weight_decay",
+    "frozen_epochs",
+    "resolution",
+    "max_threads",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -36,7 +48,7 @@ class Recipe:
     shift_px: int = 2
     cutout_px: int = 0
 
-    epochs: float = 16.0
+    epochs: float = 10.0
     batch_size: int = 500
     lr: float = 0.12
     momentum: float = 0.9
@@ -48,6 +60,7 @@ class Recipe:
     average_decay: float = 0.0
     patience: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    max_threads: int = 0
 
     test_flip: bool = False
     margin: float = 0.003
@@ -56,20 +69,10 @@ class Recipe:
     max_rows: int = 64
 
     def __post_init__(self) -> None:
-        positive = (
-            "epochs",
-            "batch_size",
-            "lr",
-            "num_validation",
-            "num_calibration",
-            "num_examples",
-            "max_rows",
-            "margin",
-        )
-        for name in positive:
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("shift_px", "cutout_px", "patience", "clip_norm", "weight_decay", "frozen_epochs", "resolution"):
+        for name in _NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("dropout", "label_smoothing", "average_decay"):
@@ -80,22 +83,43 @@ class Recipe:
 
 
 # The demo's 540 test rows: two variants that disagree on 3 of them already leave an interval of ±0.6 points, so a
-# margin of 0.3 could never be shown; 1.5 points is what so few rows can resolve.
+# margin of 0.3 could never be shown; 1.5 points is what so few rows can resolve. One thread, because steps this small
+# gain little from a second one and become ten times slower when another process wants its core.
 DEMO = Recipe(
     data="digits",
     num_validation=157,
     resolution=32,
     widths=(32, 64, 64),
     flip=False,
-    shift_px=2,
-    epochs=20,
+    epochs=12,
     batch_size=50,
     lr=0.1,
     margin=0.015,
+    max_threads=1,
 )
-FULL = Recipe()
+FULL = Recipe(
+    data="fashion-mnist",
+    epochs=30,
+    batch_size=500,
+    lr=0.12,
+    weight_decay=1e-3,
+    label_smoothing=0.2,
+    cutout_px=8,
+    test_flip=True,
+)
+RESNET18 = Recipe(
+    data="fashion-mnist",
+    network="resnet18",
+    epochs=3,
+    batch_size=128,
+    lr=0.1,
+    weight_decay=5e-4,
+    warmup_fraction=0.3,
+    shift_px=1,
+    label_smoothing=0.05,
+)
 
-PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
+PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "resnet18": RESNET18}
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:

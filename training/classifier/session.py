@@ -21,7 +21,7 @@ from training.classifier.objective import ClassifierTask
 from training.classifier.recipe import Recipe
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.checkpoint import save_atomically
-from training.engine.device import choose_device, place
+from training.engine.device import choose_device, limit_threads, place
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -54,7 +54,8 @@ def train_classifier(recipe: Recipe, options: TrainOptions) -> Path:
         monitor="accuracy",
         patience=recipe.patience,
     )
-    progress = fit(task, plan, run, resume=options.resume)
+    with limit_threads(recipe.max_threads):
+        progress = fit(task, plan, run, resume=options.resume)
     metrics = finish_classifier(run, recipe, data, task, device)
     finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
     return run

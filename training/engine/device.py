@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -49,3 +51,14 @@ def place(network: Module, device: torch.device) -> Module:
     """Move a network to a device, with channels last in memory: the layout in which convolutions run fastest."""
     move: Any = network.to  # torch's annotations do not know memory_format
     return move(device, memory_format=torch.channels_last)
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """Compute on at most `count` CPU threads for a while; 0 leaves torch's choice."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(count or before, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
