@@ -9,7 +9,7 @@ from typing import Any
 
 
 class EventLog:
-    """Writes scalars and pictures into a run's folder; writes nothing where tensorboard is not installed."""
+    """Writes scalars into a run's folder; writes nothing where tensorboard is not installed."""
 
     def __init__(self, folder: Path) -> None:
         self._writer: Any = None
