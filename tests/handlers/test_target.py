@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from handlers.target import check_target, cpu_features, describe_host
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def host():
+    return describe_host(CPU)
+
+
+def test_accepts_its_own_host_and_programs_for_any_cpu(host):
+    check_target(host, CPU)
+    check_target(host | {"capability": ""}, CPU)
+
+
+@pytest.mark.skipif("AVX512" not in cpu_features(), reason="needs an AVX-512 CPU")
+def test_accepts_what_a_better_cpu_implies(host):
+    check_target(host | {"capability": "AVX2"}, CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "theirs"),
+    [
+        ({"capability": "AVX999"}, r"cpu \(AVX999, torch"),
+        ({"torch_version": "1.0.0"}, r"torch 1\.0\.0"),
+        ({"device": "cuda", "capability": "sm_90"}, r"cuda \(sm_90, torch"),
+    ],
+)
+def test_refuses_other_targets_and_names_both(host, change, theirs):
+    with pytest.raises(RuntimeError, match=f"built for .*{theirs}") as caught:
+        check_target(host | change, CPU)
+    assert "this worker is" in str(caught.value) or "no CUDA device" in str(caught.value)

@@ -1,0 +1,120 @@
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import numpy as np
+import pytest
+import torch
+
+from handlers.worker import Worker, find_handler, open_handler
+from model_store.open_inference import messages
+from model_store.tensors import decode_raw, encode_raw
+
+# What TorchServe does with an archive, in an interpreter that has it and the installed libraries, but no checkout.
+RUN_ARCHIVE = """
+import json, sys
+folder, libraries = sys.argv[1:]
+sys.path[:] = [folder] + [path for path in sys.path if "site-packages" not in path] + [libraries]
+import entry
+
+class Context:
+    system_properties = {"model_dir": folder, "gpu_id": None}
+    def get_request_header(self, index, key): return "packed" if key == "url_path" else None
+    def set_response_content_type(self, index, value): pass
+    def set_response_status(self, code, phrase, index): print("status", code)
+
+context = Context()
+assert entry.handle(None, context) is None
+import handlers, model_store, numpy, logging
+assert handlers.__file__.startswith(folder) and model_store.__file__.startswith(folder), handlers.__file__
+for absent in ("training", "services", "pydantic", "grpc_tools", "torchvision", "PIL"):
+    assert absent not in sys.modules, absent
+assert logging.getLogger().level == logging.WARNING
+sys.stdout.buffer.write(entry.handle([{"body": bytearray(sys.stdin.buffer.read())}], context)[0])
+"""
+
+
+def run_archive(folder, request=b""):
+    command = [sys.executable, "-I", "-S", "-c", RUN_ARCHIVE, str(folder), sysconfig.get_path("purelib")]
+    return subprocess.run(command, input=request, capture_output=True, check=False, cwd=folder)
+
+
+def pack(array):
+    request = messages().ModelInferRequest(model_name="brightness")
+    request.inputs.add(name="image", datatype="UINT8", shape=array.shape)
+    request.raw_input_contents.append(encode_raw(array))
+    return request.SerializeToString()
+
+
+def test_an_archive_runs_where_no_checkout_is(content):
+    done = run_archive(content, pack(np.zeros((2, 8, 6, 3), np.uint8)))
+    assert done.returncode == 0, done.stderr.decode()
+    answer = messages().ModelInferResponse.FromString(done.stdout)
+    assert (answer.model_name, answer.model_version) == ("brightness", "2-eager")
+    assert decode_raw(answer.raw_output_contents[1], "BYTES", (2,)).tolist() == [b"dark", b"dark"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "programs/main/main.pt2").unlink(), "main.pt2"),
+        (lambda folder: (folder / "handlers/classifier.py").write_text("import nothing_like_it"), "nothing_like_it"),
+        (lambda folder: retarget(folder, "AVX999"), "built for cpu (AVX999"),
+    ],
+)
+def test_a_failing_start_prints_its_traceback_for_the_supervisor(content, tmp_path, damage, message):
+    broken = tmp_path / "broken"
+    shutil.copytree(content, broken)
+    damage(broken)
+    done = run_archive(broken)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.decode().splitlines() if line.startswith("MILLRACE WORKER FAILED: ")]
+    assert lines[0] == "MILLRACE WORKER FAILED: Traceback (most recent call last):"
+    assert message in lines[-1]
+
+
+def retarget(folder, capability):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["target"]["capability"] = capability
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_handler_that_breaks_answers_an_internal_error(content):
+    worker = Worker(open_handler(content, torch.device("cpu")))
+    answer = messages().ModelInferResponse.FromString(worker.answer_packed(b"no message"))
+    assert "Traceback" in answer.parameters["internal_error"].string_param
+    assert len(answer.outputs) == 0
+    wrong_shape = worker.answer_packed(pack(np.zeros((2, 3), np.uint8)))
+    assert b"internal_error" in wrong_shape
+
+
+def test_direct_calls_are_told_apart_from_packed_ones(content):
+    class Context:
+        status = None
+
+        def get_request_header(self, index, key):
+            return None
+
+        def set_response_content_type(self, index, value):
+            self.content_type = value
+
+        def set_response_status(self, code, phrase, index):
+            self.status = code
+
+    worker, context = Worker(open_handler(content, torch.device("cpu"))), Context()
+    assert "label" in json.loads(worker.answer({"body": {"image": np.zeros((8, 6, 3)).tolist()}}, 0, context))
+    assert context.status is None
+    assert "error" in json.loads(worker.answer({"body": b"{"}, 0, context))
+    assert (context.status, context.content_type) == (400, "application/json")
+    packed = worker.answer({"request": bytearray(pack(np.zeros((1, 8, 6, 3), np.uint8)))}, 0, context)
+    assert messages().ModelInferResponse.FromString(packed).model_name == "brightness"
+
+
+def test_finds_handlers_by_their_module():
+    assert find_handler("tensor").__name__ == "TensorHandler"
+    with pytest.raises(ValueError, match=r"no module handlers/nothing\.py"):
+        find_handler("nothing")
+    with pytest.raises(ValueError, match="exactly one Handler, it defines 0"):
+        find_handler("message")
