@@ -44,7 +44,9 @@ def pack_requests(requests: Sequence[InferRequest]) -> bytes:
         heads.append((tensor.name, tensor.datatype, (num_rows, *tensor.shape[1:])))
         parts += (_RAW_INPUT_TAG, _encode_length(size), *contents)
     outputs = tuple(name for name in first.outputs if name != ROW_ERRORS)
-    parts[0] = _request_head(tuple(heads), tuple(first.parameters.items()), outputs)
+    parts[0] = _request_head(
+        tuple(heads), tuple([(name, type(value), value) for name, value in first.parameters.items()]), outputs
+    )
     return b"".join(parts)
 
 
@@ -100,12 +102,12 @@ def set_parameter(parameters: Any, name: str, value: ParameterValue) -> None:
 
 @lru_cache(maxsize=1024)
 def _request_head(
-    tensors: tuple[TensorHead, ...], parameters: tuple[tuple[str, ParameterValue], ...], outputs: tuple[str, ...]
+    tensors: tuple[TensorHead, ...], parameters: tuple[tuple[str, type, ParameterValue], ...], outputs: tuple[str, ...]
 ) -> bytes:
     request = messages().ModelInferRequest()
     for name, datatype, shape in tensors:
         request.inputs.add(name=name, datatype=datatype, shape=shape)
-    for name, value in parameters:
+    for name, _, value in parameters:  # the type is in the key of the cache, where True == 1 == 1.0
         set_parameter(request.parameters, name, value)
     for name in outputs:
         request.outputs.add(name=name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from importlib import metadata
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import make_asgi_app
@@ -16,11 +14,10 @@ from starlette.types import ASGIApp
 from services.catalogue import ServedVariant
 from services.gateway.body_limit import BodyLimit
 from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
-from services.gateway.errors import GatewayError, InternalError, InvalidRequestError, status_of
+from services.gateway.errors import GatewayError, InvalidRequestError, status_of
 from services.gateway.readable import build_file_request, describe_answer, example_command
+from services.gateway.request_ids import RequestIds
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
-
-logger = structlog.get_logger("gateway")
 
 _OIP_EXAMPLE = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
@@ -37,36 +34,22 @@ def make_metrics_app(gateway: Gateway) -> ASGIApp:
 def make_app(gateway: Gateway) -> ASGIApp:
     """Make the REST application."""
     app = FastAPI(title="Millrace", version=metadata.version(NAME), summary="Open Inference Protocol and the short way")
-    _add_errors(app, gateway)
+    _add_errors(app)
     _add_server_routes(app, gateway)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
-    return BodyLimit(app, gateway.settings.max_body_bytes)
+    return RequestIds(BodyLimit(app, gateway.settings.max_body_bytes), gateway.new_request_id)
 
 
-def _add_errors(app: FastAPI, gateway: Gateway) -> None:
+def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def answer_http_error(request: Request, error: HTTPException) -> Response:
         text = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
         return JSONResponse({"error": text}, error.status_code)
 
-    @app.middleware("http")
-    async def answer_errors(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        request_id = request.headers.get("x-request-id") or gateway.new_request_id()
-        request.state.id = request_id
-        try:
-            response = await call_next(request)
-        except GatewayError as error:
-            response = _answer_error(error, request.state.id)
-        except Exception:
-            logger.exception("a request broke the gateway", request=request_id)
-            response = _answer_error(InternalError("the server failed; its log has the cause"), request_id)
-        response.headers["x-request-id"] = request.state.id
-        return response
-
-
-def _answer_error(error: GatewayError, request_id: str) -> JSONResponse:
-    return JSONResponse({"error": str(error), "request": request_id}, status_of(error).http)
+    @app.exception_handler(GatewayError)
+    async def answer_error(request: Request, error: GatewayError) -> Response:
+        return JSONResponse({"error": str(error), "request": request.state.id}, status_of(error).http)
 
 
 def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:

@@ -39,10 +39,8 @@ class Validator:
         inputs = request.inputs
         names = tuple(tensor.name for tensor in inputs)
         if names not in self._known_sets:
-            names = self._check_names(names)
+            self._check_names(names)
             inputs.sort(key=lambda tensor: self._order[tensor.name])
-            if tuple(tensor.name for tensor in inputs) != names:
-                request.packed = None
         num_rows = inputs[0].shape[0] if inputs[0].shape else 0
         for tensor in inputs:
             rule = self._inputs[tensor.name]
@@ -58,7 +56,7 @@ class Validator:
             self._check_outputs(request.outputs)
         return num_rows
 
-    def _check_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_names(self, names: tuple[str, ...]) -> None:
         for name in names:
             if name not in self._inputs:
                 raise InvalidRequestError(f"there is no input {name!r}; the inputs are {self._describe_sets()}")
@@ -66,9 +64,7 @@ class Validator:
             raise InvalidRequestError(f"an input appears twice in {list(names)}")
         if not any(self._fills(names, wanted) for wanted in self._manifest.input_sets):
             raise InvalidRequestError(f"the inputs {list(names)} do not go together; send {self._describe_sets()}")
-        ordered = tuple(sorted(names, key=self._order.__getitem__))
-        self._known_sets.add(ordered)
-        return ordered
+        self._known_sets.add(tuple(sorted(names, key=self._order.__getitem__)))
 
     def _fills(self, names: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
         needed = {name for name in wanted if not self._inputs[name].optional}

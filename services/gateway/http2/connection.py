@@ -87,13 +87,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.add(self)
-        settings = (
-            (frames.MAX_CONCURRENT_STREAMS, MAX_STREAMS),
-            (frames.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
-            (frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST_BYTES),
-        )
-        self._write(frames.settings_frame(settings))
-        self._write(frames.window_update_frame(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -125,6 +118,7 @@ class Connection(asyncio.Protocol):
             if total < len(frames.PREFACE):
                 return 0
             self._has_preface = True
+            self._send_preface()
             offset = len(frames.PREFACE)
         while total - offset >= frames.FRAME_HEAD_SIZE:
             high, low, kind, flags, number = frames.FRAME_HEAD.unpack_from(data, offset)
@@ -137,6 +131,15 @@ class Connection(asyncio.Protocol):
             self._read_frame(kind, flags, number & frames.MAX_WINDOW, data[offset + frames.FRAME_HEAD_SIZE : end])
             offset = end
         return offset
+
+    def _send_preface(self) -> None:
+        settings = (
+            (frames.MAX_CONCURRENT_STREAMS, MAX_STREAMS),
+            (frames.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST_BYTES),
+        )
+        self._write(frames.settings_frame(settings))
+        self._write(frames.window_update_frame(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW))
 
     def _read_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._continued is not None and kind != frames.CONTINUATION:

@@ -1,0 +1,167 @@
+"""Our front door against Triton's, tiny network behind both: throughput at 64 callers, latency at one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+from tritonclient import grpc as triton_grpc
+
+from loadtests.bench import tiny_program
+from loadtests.bench.h2load import H2loadError, run_h2load, write_grpc_frame
+from loadtests.bench.ratio import measure_ratio, print_bar
+from loadtests.server import Server
+from model_store.open_inference import SERVICE, messages
+
+CALLERS = 64
+BAR_THROUGHPUT, BAR_LATENCY = 1.2, 0.6
+METHOD = f"/{SERVICE}/ModelInfer"
+DEFAULT_TRITON = Path(".tools/pytriton/bin/python")
+TRITON_START_S = 60.0
+
+
+def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, console: Console) -> bool:
+    """Release a tiny program, serve it by us and by Triton, measure both in turn; return whether both bars are reached.
+
+    Raises:
+        H2loadError: h2load or Triton's environment is missing, or a side did not answer.
+    """
+    if not triton_python.exists():
+        folder = triton_python.parent.parent
+        raise H2loadError(
+            f"there is no {triton_python}; make it (Debian's own interpreter, which Triton's stub needs):\n"
+            f"  /usr/bin/python3 -m venv {folder} && {folder}/bin/pip install nvidia-pytriton==0.7.0 'numpy<2'"
+        )
+    with TemporaryDirectory(prefix="door-") as name, contextlib.ExitStack() as servers:
+        folder = Path(name)
+        _release_tiny(folder, console)
+        ours = servers.enter_context(_serve_ours(folder))
+        triton = servers.enter_context(_serve_triton(triton_python, folder))
+        body = folder / "call.bin"
+        write_grpc_frame(_make_call(), body)
+        for address in (ours, triton):
+            _check_answer(address)
+
+        def measure_throughput(address: str) -> float:
+            return run_h2load(address, METHOD, body, callers=CALLERS, duration_s=measure_s).requests_per_s
+
+        def measure_latency_ms(address: str) -> float:
+            return run_h2load(address, METHOD, body, callers=1, duration_s=measure_s).mean_ms
+
+        throughput = measure_ratio(
+            *("millrace", lambda: measure_throughput(ours), "triton", lambda: measure_throughput(triton)),
+            unit="requests/s",
+            repeats=repeats,
+            console=console,
+        )
+        latency = measure_ratio(
+            *("millrace", lambda: measure_latency_ms(ours), "triton", lambda: measure_latency_ms(triton)),
+            unit="ms",
+            repeats=repeats,
+            console=console,
+        )
+    console.print(f"{CALLERS} callers: {throughput}")
+    console.print(f"one caller, mean: {latency}")
+    fast = print_bar(console, f"throughput, {CALLERS} callers", throughput.value, BAR_THROUGHPUT, unit="×")
+    quick = print_bar(console, "mean latency, one caller", latency.value, BAR_LATENCY, at_least=False, unit="×")
+    return fast and quick
+
+
+def _release_tiny(folder: Path, console: Console) -> None:
+    console.print("releasing the tiny program (exported and compiled)")
+    subprocess.run([sys.executable, tiny_program.__file__, str(folder)], check=True)
+    command = [str(Path(sys.executable).with_name("release")), "--program", str(folder / "tiny.pt2"), "--name", "tiny"]
+    command += ["--calibration", str(folder / "rows.npz"), "--max-rows", str(tiny_program.MAX_ROWS)]
+    command += ["--variants", "eager,compiled", "--device", "cpu", "--store", str(folder / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise H2loadError(f"the tiny program was not released:\n{done.stdout}{done.stderr}")
+
+
+@contextlib.contextmanager
+def _serve_ours(folder: Path) -> Iterator[str]:
+    command = [str(Path(sys.executable).with_name("serve")), "tiny", "--store", str(folder / "store")]
+    command += ["--variants", "default", "--threads", "1", "--device", "cpu"]
+    command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
+    server = Server(command, folder)
+    try:
+        yield server.wait_ready().grpc
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _serve_triton(python: Path, folder: Path) -> Iterator[str]:
+    ports = _find_free_ports(3)
+    sizes = (tiny_program.NUM_INPUTS, tiny_program.NUM_HIDDEN, tiny_program.NUM_OUTPUTS, tiny_program.MAX_ROWS)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    log = folder / "triton.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(python.absolute()), str(Path(__file__).with_name("triton_peer.py")), *map(str, (*ports, *sizes))],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    address = f"127.0.0.1:{ports[1]}"
+    try:
+        _wait_for_triton(address, process, log)
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_for_triton(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end_s = time.monotonic() + TRITON_START_S
+    while time.monotonic() < end_s and process.poll() is None:
+        with (
+            contextlib.suppress(triton_grpc.InferenceServerException),
+            triton_grpc.InferenceServerClient(address) as client,
+        ):
+            if client.is_model_ready("tiny"):
+                return
+        time.sleep(0.3)
+    raise H2loadError(f"Triton was not ready after {TRITON_START_S:g} s:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _find_free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [opened.getsockname()[1] for opened in sockets]
+
+
+def _make_call() -> bytes:
+    request = messages().ModelInferRequest(model_name="tiny")
+    request.inputs.add(name="input", datatype="FP32", shape=[1, tiny_program.NUM_INPUTS])
+    request.raw_input_contents.append(np.linspace(-1, 1, tiny_program.NUM_INPUTS, dtype=np.float32).tobytes())
+    data: bytes = request.SerializeToString()
+    return data
+
+
+def _check_answer(address: str) -> None:
+    tensor = triton_grpc.InferInput("input", [1, tiny_program.NUM_INPUTS], "FP32")
+    tensor.set_data_from_numpy(np.zeros((1, tiny_program.NUM_INPUTS), np.float32))
+    with triton_grpc.InferenceServerClient(address) as client:
+        shape = client.infer("tiny", [tensor]).as_numpy("output").shape
+    if shape != (1, tiny_program.NUM_OUTPUTS):
+        raise H2loadError(f"{address} answered with shape {shape}")

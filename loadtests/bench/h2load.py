@@ -1,0 +1,59 @@
+"""h2load, nghttp2's load generator in C: the ceiling of a gRPC server on a small machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_FINISHED = re.compile(r"finished in [\d.]+\w+, ([\d.]+) req/s")
+_REQUESTS = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout")
+_TIMES = re.compile(r"time for request:\s+(\S+)\s+(\S+)\s+(\S+)")
+
+
+class H2loadError(RuntimeError):
+    """h2load is missing or did not measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class H2loadResult:
+    requests_per_s: float
+    mean_ms: float
+
+
+def write_grpc_frame(message: bytes, path: Path) -> None:
+    """Write a message as the body of a unary gRPC call."""
+    path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+
+
+def run_h2load(address: str, method: str, body: Path, *, callers: int, duration_s: float) -> H2loadResult:
+    """Call a unary gRPC method from `callers` connections, each with one call at a time.
+
+    h2load counts HTTP 200 as success whatever the gRPC status is: check one answer before.
+
+    Raises:
+        H2loadError: not installed, or calls failed.
+    """
+    program = shutil.which("h2load")
+    if program is None:
+        raise H2loadError("h2load is not installed; on Debian: apt-get install nghttp2-client")
+    command = [program, "-t", "1", "-c", str(callers), "-m", "1", "-D", f"{round(duration_s * 1000)}ms", "--warm-up-time", "500ms"]
+    command += ["-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers"]
+    done = subprocess.run([*command, f"http://{address}{method}"], capture_output=True, text=True, check=False)
+    output = done.stdout
+    finished, requests, times = _FINISHED.search(output), _REQUESTS.search(output), _TIMES.search(output)
+    if done.returncode != 0 or not (finished and requests and times):
+        raise H2loadError(f"h2load against {address} failed:\n{output}{done.stderr}")
+    if any(int(count) for count in requests.groups()[1:]):
+        raise H2loadError(f"calls to {address} failed: {requests[0]}")
+    return H2loadResult(float(finished[1]), _parse_ms(times[3]))
+
+
+def _parse_ms(text: str) -> float:
+    match = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
+    if match is None:
+        raise H2loadError(f"h2load printed {text!r} where a time was expected")
+    return float(match[1]) * _UNITS_MS[match[2]]

@@ -1,0 +1,102 @@
+"""A manifest, a variant and an engine for the gateway's tests."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_store.manifest import Gate, Manifest, Parameter, Quality, Source, Speed, Target, Tensor
+from model_store.open_inference import messages
+from model_store.tensors import decode_raw, encode_raw
+from services.catalogue import ServedVariant
+
+
+def make_manifest(**changes: object) -> Manifest:
+    """A model that doubles `x`, or takes `text` instead; `gain` multiplies."""
+    values = {
+        "model": "double",
+        "release": 3,
+        "variant": "eager",
+        "description": "doubles its input",
+        "created": "2026-01-01T00:00:00Z",
+        "handler": "tensor",
+        "programs": {"main": "program.pt2"},
+        "inputs": (
+            Tensor(name="x", datatype="FP32", shape=(-1, 2), meaning="two numbers", minimum=-100, maximum=100),
+            Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", max_element_bytes=8),
+            Tensor(name="weight", datatype="FP32", shape=(-1,), meaning="a weight", optional=True),
+        ),
+        "input_sets": (("x", "weight"), ("text",)),
+        "outputs": (
+            Tensor(name="y", datatype="FP32", shape=(-1, 2), meaning="twice x"),
+            Tensor(name="label", datatype="BYTES", shape=(-1,), meaning="a name"),
+        ),
+        "parameters": (
+            Parameter(name="top_k", kind="int64", meaning="how many", minimum=1, maximum=5),
+            Parameter(name="gain", kind="double", meaning="factor"),
+            Parameter(name="mode", kind="string", meaning="how", choices=("fast", "slow")),
+            Parameter(name="flip", kind="bool", meaning="whether"),
+        ),
+        "max_rows": 4,
+        "quality": Quality(metric="m", value=1, interval=(1, 1), n=1, dataset="d", dataset_digest="0"),
+        "gate": Gate(rule="r", passed=True, why="reference"),
+        "speed": Speed(rows=4, rows_per_s=1, single_row_ms=1, threads=1, host="h"),
+        "size_bytes": 1,
+        "target": Target(device="cpu", capability="", torch_version="2.13.0"),
+        "files": {},
+        "source": Source(git_commit="0", command="c"),
+    }
+    return Manifest.model_validate(values | changes)
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return make_manifest()
+
+
+@pytest.fixture
+def variant(manifest: Manifest) -> ServedVariant:
+    return ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
+
+
+class DoublingBackend:
+    """An engine in this process: answers y = 2x, one call at a time per slot, and does what a test tells it to."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self.batches: list[list[list[float]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.before_answer: Callable[[np.ndarray], None] = lambda rows: None
+        self.row_error: Callable[[np.ndarray], str] = lambda row: ""
+        self.is_ready = True
+
+    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+        message = messages().ModelInferRequest.FromString(request)
+        tensor = message.inputs[0]
+        rows = decode_raw(message.raw_input_contents[0], tensor.datatype, tuple(tensor.shape))
+        self.batches.append(rows.tolist())
+        await self.gate.wait()
+        self.before_answer(rows)
+        response = messages().ModelInferResponse()
+        response.outputs.add(name="y", datatype="FP32", shape=rows.shape)
+        response.raw_output_contents.append(encode_raw(2 * rows))
+        errors = [self.row_error(row) for row in rows]
+        if any(errors):
+            response.outputs.add(name="row_errors", datatype="BYTES", shape=[len(rows)])
+            response.raw_output_contents.append(encode_raw(np.array(errors, np.object_)))
+        data: bytes = response.SerializeToString()
+        return data
+
+    def ready_workers(self, variant: ServedVariant) -> int:
+        return self.workers if self.is_ready else 0
+
+    def num_workers(self, variant: ServedVariant) -> int:
+        return self.workers
+
+
+@pytest.fixture
+async def backend() -> DoublingBackend:
+    return DoublingBackend()

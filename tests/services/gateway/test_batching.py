@@ -1,0 +1,167 @@
+import asyncio
+from time import monotonic
+
+import numpy as np
+import pytest
+
+from model_store.tensors import encode_raw
+from services.gateway.backends import BackendBrokenError, BackendLostError, BackendTimeoutError
+from services.gateway.batching import Batcher
+from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError
+from services.gateway.metrics import Metrics
+from services.gateway.tensors import InferRequest, NamedTensor
+
+POISON = 66.0
+
+
+@pytest.fixture
+async def batcher(variant, backend):
+    metrics = Metrics().of("double", "3-eager")
+    return Batcher(variant, backend, metrics, num_slots=1, max_batch_bytes=1000, max_waiting_rows=10)
+
+
+def make_request(*values, **changes):
+    array = np.array([[value, value] for value in values], np.float32)
+    return InferRequest(
+        "double",
+        "",
+        "id",
+        [NamedTensor("x", "FP32", array.shape, encode_raw(array))],
+        **{"deadline_s": monotonic() + 5, **changes},
+    )
+
+
+def submit(batcher, *values, **changes):
+    return asyncio.ensure_future(batcher.submit(make_request(*values, **changes), len(values), monotonic()))
+
+
+async def answer(submitted):
+    (tensor,) = await submitted
+    return np.frombuffer(tensor.data, np.float32).reshape(tensor.shape)[:, 0].tolist()
+
+
+async def turns(count=5):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_sends_at_once_what_arrived_in_one_turn_and_gathers_the_rest_while_busy(batcher, backend):
+    backend.gate.clear()
+    first = [submit(batcher, value) for value in (1, 2)]
+    await turns()
+    later = [submit(batcher, value) for value in (3, 4, 5, 6, 7)]
+    await turns()
+    assert [len(batch) for batch in backend.batches] == [2]
+    backend.gate.set()
+    assert [await answer(item) for item in (*first, *later)] == [[2 * value] for value in (1, 2, 3, 4, 5, 6, 7)]
+    assert [len(batch) for batch in backend.batches] == [2, 4, 1]  # 4 is the manifest's maximum
+
+
+async def test_batches_only_what_fits_together(batcher, backend):
+    backend.gate.clear()
+    blocker = submit(batcher, 0)
+    await turns()
+    kinds = [{"k": 1}, {"k": True}, {"k": 1}, {}]
+    submitted = [submit(batcher, value, parameters=kind) for value, kind in enumerate(kinds)]
+    backend.gate.set()
+    assert [await answer(item) for item in submitted] == [[0], [2], [4], [6]]
+    assert [[row[0] for row in batch] for batch in backend.batches] == [[0], [0, 2], [1], [3]]
+    await blocker
+
+
+async def test_never_splits_a_request_over_two_batches(batcher, backend):
+    backend.gate.clear()
+    submitted = [submit(batcher, 0), *(submit(batcher, *values) for values in ((1, 2, 3), (4, 5)))]
+    backend.gate.set()
+    assert [await answer(item) for item in submitted] == [[0], [2, 4, 6], [8, 10]]
+    assert [len(batch) for batch in backend.batches] == [4, 2]
+
+
+async def test_a_request_that_was_cancelled_never_enters_a_batch(batcher, backend):
+    backend.gate.clear()
+    first = submit(batcher, 1)
+    await turns()
+    gone, kept = submit(batcher, 2), submit(batcher, 3)
+    await turns()
+    gone.cancel()
+    backend.gate.set()
+    assert await answer(first) == [2]
+    assert await answer(kept) == [6]
+    assert [[row[0] for row in batch] for batch in backend.batches] == [[1], [3]]
+
+
+async def test_a_request_past_its_deadline_is_answered_while_it_waits(batcher, backend):
+    backend.gate.clear()
+    first = submit(batcher, 1)
+    await turns()
+    late = submit(batcher, 2, deadline_s=monotonic() + 0.01)
+    with pytest.raises(DeadlineError, match="allow more time"):
+        await late
+    backend.gate.set()
+    await first
+    await turns()
+    assert len(backend.batches) == 1
+
+
+async def test_refuses_more_rows_than_may_wait(batcher, backend):
+    backend.gate.clear()
+    held = [submit(batcher, 1)]
+    await turns()
+    held += [submit(batcher, *range(4)) for _ in range(2)]
+    await turns()
+    with pytest.raises(OverloadedError, match="8 rows of double 3-eager are waiting, at most 10 may"):
+        await submit(batcher, 1, 2, 3)
+    backend.gate.set()
+    await asyncio.gather(*held)
+    assert await answer(submit(batcher, 1, 2, 3)) == [2, 4, 6]
+
+
+@pytest.mark.parametrize("error", [BackendLostError("gone"), BackendBrokenError("bad"), None])
+async def test_the_request_that_breaks_a_batch_fails_alone(batcher, backend, error):
+    def break_on_poison(rows):
+        if POISON in rows and error is not None:
+            raise error
+        if POISON in rows:
+            raise RuntimeError("a bug in the engine")
+
+    backend.before_answer = break_on_poison
+    submitted = [submit(batcher, value) for value in (1, POISON, 2)]
+    results = await asyncio.gather(*map(answer, submitted), return_exceptions=True)
+    if error is None:  # not an error that engines have: the batch fails, the next one does not
+        assert {type(result) for result in results} == {InternalError}
+    else:
+        assert (results[0], results[2]) == ([2], [4])
+        assert isinstance(results[1], NotReadyError if isinstance(error, BackendLostError) else InternalError)
+    assert await answer(submit(batcher, 5)) == [10]
+
+
+async def test_a_call_whose_worker_died_is_repeated_once(batcher, backend):
+    failures = [BackendLostError("died")]
+
+    def die_once(rows):
+        if failures:
+            raise failures.pop()
+
+    backend.before_answer = die_once
+    assert await answer(submit(batcher, 1)) == [2]
+    assert len(backend.batches) == 2
+
+
+async def test_what_took_too_long_is_not_repeated(batcher, backend):
+    def run_out_of_time(rows):
+        raise BackendTimeoutError("120 s")
+
+    backend.before_answer = run_out_of_time
+    with pytest.raises(DeadlineError):
+        await submit(batcher, 1)
+    assert len(backend.batches) == 1
+
+
+async def test_internal_text_stays_inside(batcher, backend):
+    def leak(rows):
+        raise BackendBrokenError("/secret/path")
+
+    backend.before_answer = leak
+    with pytest.raises(InternalError) as caught:
+        await submit(batcher, 1)
+    assert "secret" not in str(caught.value)
