@@ -72,7 +72,7 @@ class Campaign:
         for subject in subjects:
             peak = find_peak_rows_per_s(sweeps, subject.manifest.version)
             yield from self._search_rate(subject, peak)
-            yield from self._run_fixed_scenarios(subject, peak)
+            yield from self._run_fixed_scenarios(subject)
 
     def _sweep(self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: str) -> Iterator[Run]:
         preset = self.preset
@@ -102,26 +102,30 @@ class Campaign:
                 failed = rate
                 rate = (held + failed) / 2 if held else 0.7 * rate
 
-    def _run_fixed_scenarios(self, subject: Subject, peak: float) -> Iterator[Run]:
+    def _run_fixed_scenarios(self, subject: Subject) -> Iterator[Run]:
         rows = subject.manifest.max_rows
-        rate = max(peak, subject.manifest.speed.rows_per_s)
-        yield self._run_scenario(subject, "Offline", rate=rate, measure_s=self.preset.offline_s, rows=rows)
+        yield self._run_scenario(subject, "Offline", measure_s=self.preset.offline_s, rows=rows)
         if self.preset.streams:
-            yield self._run_scenario(subject, "SingleStream", rate=peak, measure_s=self.preset.probe_s)
-            rows = min(MULTI_STREAM_ROWS, subject.manifest.max_rows)
-            yield self._run_scenario(subject, "MultiStream", rate=peak, measure_s=self.preset.probe_s, rows=rows)
+            yield self._run_scenario(subject, "SingleStream", measure_s=self.preset.probe_s)
+            rows = min(MULTI_STREAM_ROWS, rows)
+            yield self._run_scenario(subject, "MultiStream", measure_s=self.preset.probe_s, rows=rows)
 
     def _run_scenario(
-        self, subject: Subject, kind: Scenario, *, rate: float, measure_s: float, rows: int = 1, round_: int = 0
+        self,
+        subject: Subject,
+        kind: Scenario,
+        *,
+        measure_s: float,
+        rate: float | None = None,
+        rows: int = 1,
+        round_: int = 0,
     ) -> Run:
         traffic = aim(subject, url=self.addresses.grpc, rows_per_request=rows)
-        plan = OpenLoop(traffic=traffic, scenario=kind, rate=rate, measure_s=measure_s, bound_ms=self.bound_ms)
+        plan = OpenLoop(traffic=traffic, scenario=kind, measure_s=measure_s, bound_ms=self.bound_ms, rate=rate or 1.0)
         recording = run_open_loop(plan)
         self.advance(f"{subject.name}: {kind}", measure_s + START_S)
-        if kind != "Server":
-            return _make_run(subject, kind, recording, traffic, round_=round_)
         run = _make_run(subject, kind, recording, traffic, round_=round_, rate=rate)
-        return run.model_copy(update={"holds_bound": holds_bound(recording, self.bound_ms)})
+        return run.model_copy(update={"holds_bound": holds_bound(recording, self.bound_ms)}) if rate else run
 
 
 def estimate_sweep_s(preset: Preset, callers: Sequence[int]) -> float:

@@ -44,13 +44,13 @@ class ClosedLoop(Part):
 
 
 class OpenLoop(Part):
-    """A scenario of MLPerf's LoadGen; `rate` is queries a second (Server) or an estimate of rows a second (Offline)."""
+    """A scenario of MLPerf's LoadGen; `rate` is the queries a second of the Server scenario."""
 
     traffic: Traffic
     scenario: Literal["Server", "Offline", "SingleStream", "MultiStream"]
-    rate: float
     measure_s: float
     bound_ms: float
+    rate: float = 1.0
     max_in_flight: int = 4
     seed: int = 1
 

@@ -30,6 +30,7 @@ from model_store.open_inference import SERVICE
 TIMEOUT_S = 30.0
 NUM_WINDOWS = 3
 WINDOW_S = 2.0
+CALIBRATION_S = 0.4
 
 
 class Query:
@@ -70,6 +71,13 @@ class Sender:
         self.queries += queries
         self._loop.call_soon_threadsafe(self._start, queries)
 
+    def calibrate(self, in_flight: int) -> float:
+        """Measure how many requests a second are answered with this many in flight; also warms up.
+
+        LoadGen generates the queries of a closed scenario beforehand and has to know how many will be needed.
+        """
+        return asyncio.run_coroutine_threadsafe(self._calibrate(in_flight), self._loop).result()
+
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._channel.close(None), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -86,6 +94,18 @@ class Sender:
         self._slots = asyncio.Semaphore(self.plan.max_in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
         await self._infer(next(self._bodies), timeout=TIMEOUT_S)
+
+    async def _calibrate(self, in_flight: int) -> float:
+        start_s = time.perf_counter()
+        counts = await asyncio.gather(*(self._call_until(start_s + CALIBRATION_S) for _ in range(in_flight)))
+        return sum(counts) / (time.perf_counter() - start_s)
+
+    async def _call_until(self, end_s: float) -> int:
+        count = 0
+        while count == 0 or time.perf_counter() < end_s:
+            await self._infer(next(self._bodies), timeout=TIMEOUT_S)
+            count += 1
+        return count
 
     def _start(self, queries: list[Query]) -> None:
         send = self._send_when_free if self.plan.scenario == "Offline" else self._send
@@ -114,9 +134,10 @@ def run_scenario(plan: OpenLoop) -> Recording:
         read_rows(plan.traffic.examples_path, plan.traffic.input_names), plan.traffic.rows_per_request
     )
     sender = Sender(plan, make_grpc_bodies(plan.traffic.model, plan.traffic.version, batches))
+    requests_per_s = sender.calibrate(plan.max_in_flight if plan.scenario == "Offline" else 1)
     with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
         cpu_before_s, started, start_s = _cpu_s(), time.time(), time.perf_counter()
-        _run_loadgen(plan, sender.issue, Path(folder))
+        _run_loadgen(plan, requests_per_s, sender.issue, Path(folder))
         duration_s = time.perf_counter() - start_s
         sender.close()
         recorder = Recorder(
@@ -131,7 +152,8 @@ def run_scenario(plan: OpenLoop) -> Recording:
         return recorder.finish(duration_s=duration_s, cpu_s=_cpu_s() - cpu_before_s, loadgen_result=result)
 
 
-def _run_loadgen(plan: OpenLoop, issue: Callable[[list[Any]], None], folder: Path) -> None:
+def _run_loadgen(plan: OpenLoop, requests_per_s: float, issue: Callable[[list[Any]], None], folder: Path) -> None:
+    rows = plan.traffic.rows_per_request
     settings = loadgen.TestSettings()
     settings.mode = loadgen.TestMode.PerformanceOnly
     settings.scenario = getattr(loadgen.TestScenario, plan.scenario)
@@ -139,9 +161,13 @@ def _run_loadgen(plan: OpenLoop, issue: Callable[[list[Any]], None], folder: Pat
     settings.max_duration_ms = 0 if plan.scenario == "Offline" else round(plan.measure_s * 1e3)
     settings.min_query_count = 1
     settings.schedule_rng_seed = settings.sample_index_rng_seed = settings.qsl_rng_seed = plan.seed
-    settings.server_target_qps = settings.offline_expected_qps = plan.rate
+    settings.server_target_qps = plan.rate
+    # Offline sends 1.1 times what it expects; half the latency expected gives the streams queries to spare.
+    settings.offline_expected_qps = requests_per_s * rows / 1.1
+    settings.single_stream_expected_latency_ns = round(0.5e9 / requests_per_s)
+    settings.multi_stream_expected_latency_ns = round(0.5e9 / requests_per_s)
     settings.server_target_latency_ns = round(plan.bound_ms * 1e6)
-    settings.multi_stream_samples_per_query = plan.traffic.rows_per_request
+    settings.multi_stream_samples_per_query = rows
     logs = loadgen.LogSettings()
     logs.log_output.outdir = str(folder)
     logs.enable_trace = plan.scenario == "Server"

@@ -95,6 +95,9 @@ def _find_caveats(
         )
     if best.variant != index.default:
         caveats.append(f"The release's default is {index.default}; callers reach this one as version {best.version}.")
+    num_valid = sum(run.verdict.valid for run in runs)
+    if num_valid < len(runs) / 2:
+        caveats.append(f"Only {num_valid} of {len(runs)} runs are VALID: the order of the variants is provisional.")
     cpu_cores = max((run.recording.cost.cpu_cores for run in runs if run.version == best.version), default=0.0)
     if cpu_cores > 0.1:
         caveats.append(

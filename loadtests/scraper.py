@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
         ]
         process = subprocess.Popen(command)
         try:
-            _wait_until_ready(base, process)
+            _wait_for_first_scrape(base, process)
             yield lambda: _read_prometheus(base)
         finally:
             process.terminate()
@@ -130,17 +130,17 @@ def _read_prometheus(base: str) -> Metrics:
     return Metrics(series, "Prometheus")
 
 
-def _wait_until_ready(base: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_first_scrape(base: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the first scrape was made, well or not: Prometheus is ready some seconds before it begins."""
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"prometheus ended with {process.returncode} instead of starting; its message is above")
-        try:
-            _get(f"{base}/-/ready", timeout_s=1)
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"prometheus was not ready within {START_TIMEOUT_S:g} s")
+        with suppress(OSError):  # not listening yet
+            if json.loads(_get(f"{base}/api/v1/query?query=up", timeout_s=1))["data"]["result"]:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"prometheus scraped nothing within {START_TIMEOUT_S:g} s")
 
 
 def _get(url: str, *, timeout_s: float) -> bytes:

@@ -14,11 +14,15 @@ def print_summary(results: Results, console: Console) -> None:
     """Print the tables of all models."""
     for model in results.models:
         console.print(_make_table(model, results))
-        console.print(f"[bold]{model.recommendation.headline}[/bold]")
+        for manifest in model.rejected:
+            console.print(f"  [red]{manifest.variant} refused by the gate[/red]: {manifest.gate.why}", highlight=False)
+        for variant, why in model.index.left_out.items():
+            console.print(f"  {variant} not built: {why}", highlight=False)
+        console.print(f"\n[bold]{model.recommendation.headline}[/bold]")
         for reason in model.recommendation.reasons:
-            console.print(f"  {reason}")
+            console.print(f"  {reason}", highlight=False)
         for caveat in model.recommendation.caveats:
-            console.print(f"  [yellow]{caveat}[/yellow]")
+            console.print(f"  [yellow]{caveat}[/yellow]", highlight=False)
         console.print()
 
 
@@ -28,26 +32,21 @@ def _make_table(model: ModelResults, results: Results) -> Table:
         title=f"{model.name}: {valid} of {total} runs VALID, bound {results.bound_ms:g} ms",
         title_justify="left",
         title_style="bold",
+        caption=f"quality: {model.served[0].quality.metric}; peak: rows/s; held: requests/s within the bound; ms",
+        caption_justify="left",
     )
-    table.add_column("variant")
-    table.add_column("quality")
-    table.add_column("gate")
-    for column in ("peak rows/s", "×", "held requests/s", "p50 ms", "p90 ms", "p99 ms"):
-        table.add_column(column, justify="right")
+    table.add_column("variant", no_wrap=True)
+    for column in ("quality", "peak", "×", "held", "p50", "p90", "p99"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict")
     served = model.served
     slowest = find_peak_rows_per_s(model.runs, served[0].version)
     for manifest in served:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
-        name = f"{manifest.variant} (default)" if manifest.variant == model.index.default else manifest.variant
-        quality = f"{manifest.quality.metric} {manifest.quality.value:.4g}"
+        name = f"{manifest.variant} *" if manifest.variant == model.index.default else manifest.variant
         gain = f"{peak / slowest:.1f}" if slowest else ""
-        table.add_row(name, quality, "passed", f"{peak:,.0f}", gain, *_describe_held(model, manifest.version))
-    for manifest in model.rejected:
-        quality = f"{manifest.quality.metric} {manifest.quality.value:.4g}"
-        table.add_row(manifest.variant, quality, "[red]refused[/red]", *[""] * 6, "not served")
-    for variant, why in model.index.left_out.items():
-        table.add_row(variant, "", "", *[""] * 6, f"not built: {why}")
+        quality = f"{manifest.quality.value:.4g}"
+        table.add_row(name, quality, f"{peak:,.0f}", gain, *_describe_held(model, manifest.version))
     return table
 
 
@@ -61,6 +60,6 @@ def _describe_held(model: ModelResults, version: str) -> list[str]:
     figures = [
         f"{latencies.find_percentile_ms(p):.1f}" if p <= supported and len(latencies) else "–" for p in (50, 90, 99)
     ]
-    rate = f"{run.rate:,.0f}" if run.holds_bound else f"[yellow]not {run.rate:,.0f}[/yellow]"
+    rate = f"{run.rate:,.0f}" if run.holds_bound else f"[yellow]< {run.rate:,.0f}[/yellow]"
     verdict = "VALID" if run.verdict.valid else f"INVALID: {run.verdict.reasons[0].partition(':')[0]}"
     return [rate, *figures, verdict]

@@ -23,7 +23,6 @@ def measure_rows_per_s(subject: Subject, grpc_url: str, measure_s: float) -> flo
         OpenLoop(
             traffic=aim(subject, url=grpc_url, rows_per_request=rows),
             scenario="Offline",
-            rate=subject.manifest.speed.rows_per_s,
             measure_s=measure_s,
             bound_ms=NO_BOUND_MS,
         )

@@ -18,6 +18,8 @@ Figure = dict[str, Any]
 PALETTE = ("#7d8794", "#2f7fd6", "#d9822b", "#1f9e77", "#9b5de5", "#d6457f", "#b59f00", "#17a2b8")
 QUEUE, COMPUTE, TRANSPORT = "#d9822b", "#2f7fd6", "#9aa5b1"
 HEIGHT_PX = 400
+_TICKS_MS = [factor * 10.0**power for power in range(-2, 6) for factor in (1, 2, 5)]
+LATENCY_TICKS = {"tickvals": _TICKS_MS, "ticktext": [f"{tick:,.10g}" for tick in _TICKS_MS]}
 
 
 def assign_colours(model: ModelResults) -> dict[str, str]:
@@ -63,7 +65,7 @@ def draw_latency_throughput(model: ModelResults, bound_ms: float) -> Figure:
             )
     layout = {
         "xaxis": {"title": {"text": "throughput, rows/s"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "latency, ms"}, "type": "log", "dtick": "D2"},
+        "yaxis": {"title": {"text": "latency, ms"}, "type": "log", **LATENCY_TICKS},
         "shapes": [_bound_line(bound_ms)],
         "annotations": [_bound_label(bound_ms)],
     }
@@ -110,7 +112,7 @@ def draw_percentiles(model: ModelResults, bound_ms: float) -> Figure:
             "tickvals": [value for value, _ in ticks],
             "ticktext": [label for _, label in ticks],
         },
-        "yaxis": {"title": {"text": "latency, ms"}, "type": "log", "dtick": "D2"},
+        "yaxis": {"title": {"text": "latency, ms"}, "type": "log", **LATENCY_TICKS},
         "shapes": [_bound_line(bound_ms)],
         "annotations": [_bound_label(bound_ms)],
     }

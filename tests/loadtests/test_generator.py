@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from loadtests.generator import ClosedLoop, GeneratorError, OpenLoop, Traffic, run_closed_loop, run_open_loop
+from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies
+from model_store.open_inference import messages
+from model_store.store import write_examples
+from tests.services.client.open_inference_server import run_server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with run_server() as fake:
+        yield fake
+
+
+@pytest.fixture
+def traffic(server, tmp_path):
+    examples = tmp_path / "examples.npz"
+    write_examples(examples, {"x": np.arange(12, dtype=np.float32).reshape(3, 4)})
+    server.requests.clear()
+    return Traffic(url=server.url, model="double", version="1-int8", examples_path=examples, input_names=("x",))
+
+
+def test_closed_loop_measures_each_level(traffic, server):
+    plan = ClosedLoop(traffic=traffic, callers=(1, 4), warm_up_s=0.2, measure_s=1.0)
+    one, four = run_closed_loop(plan)
+    for recording in (one, four):
+        assert recording.requests > 50
+        assert recording.errors == {}
+        assert recording.corrected is None
+        assert 0 < recording.cost.cpu_cores < 2
+        assert recording.duration_s == pytest.approx(1.0, abs=0.2)
+        assert sum(window.requests for window in recording.windows) == pytest.approx(recording.requests, abs=5)
+    assert len(server.requests) >= one.requests + four.requests
+    assert {request.model_version for request in server.requests} == {"1-int8"}
+
+
+def test_closed_loop_shares_callers_among_processes(traffic):
+    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(4,), warm_up_s=0.1, measure_s=0.5), processes=2)
+    assert recording.cost.processes == 2
+    assert recording.requests > 20
+
+
+def test_failed_requests_are_counted_by_status(traffic):
+    broken = traffic.model_copy(update={"model": "busy"})
+    (recording,) = run_closed_loop(ClosedLoop(traffic=broken, callers=(1,), warm_up_s=0.0, measure_s=0.5))
+    assert recording.requests == 0
+    assert list(recording.errors) == ["RESOURCE_EXHAUSTED"]
+
+
+def test_open_loop_sends_at_the_rate_and_counts_from_the_schedule(traffic):
+    plan = OpenLoop(traffic=traffic, scenario="Server", rate=100, measure_s=2.0, bound_ms=1000)
+    recording = run_open_loop(plan)
+    assert recording.requests == pytest.approx(200, rel=0.35)  # Poisson: 200 ± 14, and the last may lie beyond the end
+    assert recording.errors == {}
+    assert recording.loadgen_result in ("VALID", "INVALID")
+    uncorrected = recording.model_copy(update={"corrected": None})
+    assert recording.latencies().mean_ms >= uncorrected.latencies().mean_ms
+    assert sum(window.scheduled for window in recording.windows) == pytest.approx(recording.requests, abs=3)
+
+
+@pytest.mark.parametrize(("scenario", "rows"), [("SingleStream", 1), ("MultiStream", 8), ("Offline", 3)])
+def test_the_other_scenarios_send_their_rows(traffic, server, scenario, rows):
+    sized = traffic.model_copy(update={"rows_per_request": rows})
+    recording = run_open_loop(OpenLoop(traffic=sized, scenario=scenario, rate=300, measure_s=1.0, bound_ms=1000))
+    assert recording.requests > 20
+    assert recording.rows_per_s == pytest.approx(recording.requests_per_s * rows)
+    assert {request.inputs[0].shape[0] for request in server.requests} == {rows}
+
+
+def test_open_loop_counts_errors(traffic):
+    broken = traffic.model_copy(update={"model": "busy"})
+    with pytest.raises(GeneratorError, match="RESOURCE_EXHAUSTED"):
+        run_open_loop(OpenLoop(traffic=broken, scenario="Server", rate=50, measure_s=0.5, bound_ms=1000))
+
+
+def test_a_generator_without_its_examples_says_so(traffic):
+    with pytest.raises(GeneratorError, match="has no rows for"):
+        run_open_loop(
+            OpenLoop(
+                traffic=traffic.model_copy(update={"input_names": ("y",)}),
+                scenario="Server",
+                rate=50,
+                measure_s=0.5,
+                bound_ms=1000,
+            )
+        )
+
+
+def test_batches_go_round_the_examples():
+    batches = cut_batches({"x": np.arange(5)}, 2)
+    assert [batch["x"].tolist() for batch in batches] == [[0, 1], [2, 3], [4, 0], [1, 2], [3, 4]]
+
+
+def test_grpc_and_rest_bodies_carry_the_same_rows():
+    batches = cut_batches({"x": np.arange(4, dtype=np.float32).reshape(2, 2)}, 1)
+    grpc_body, rest_body = make_grpc_bodies("m", "1-a", batches)[1], make_rest_bodies(batches)[1]
+    request = messages().ModelInferRequest.FromString(grpc_body)
+    assert np.frombuffer(request.raw_input_contents[0], np.float32).tolist() == [2.0, 3.0]
+    assert rest_body.body[rest_body.json_size :] == request.raw_input_contents[0]
