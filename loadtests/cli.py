@@ -16,7 +16,6 @@ from rich.console import Console
 
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
-from loadtests.generator import GeneratorError
 from loadtests.host import describe_host
 from loadtests.options import (
     GrpcUrlOption,
@@ -32,10 +31,11 @@ from loadtests.presets import PRESETS
 from loadtests.progress import show_progress
 from loadtests.report import write_report
 from loadtests.results import ModelResults, Results, read_results, write_results
-from loadtests.server import ServerError, run_server
+from loadtests.server import run_server
 from loadtests.summary import print_summary
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
+from services.client import ClientError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -155,6 +155,6 @@ def main() -> None:
     """Run the command; what went wrong is one message on stderr and exit status 1."""
     try:
         app()
-    except (GeneratorError, ServerError, VerificationError, LookupError, OSError, ValueError) as error:
+    except (ClientError, RuntimeError, VerificationError, LookupError, OSError, ValueError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         sys.exit(1)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
@@ -74,6 +75,18 @@ def startup(
 ) -> None:
     """From `serve` to ready, and from Ctrl-C to nothing left. Example: loadtest bench startup classifier"""
     _exit(measure_startup(store, models or [], repeats=repeats, console=console))
+
+
+@app.command()
+def front_door(
+    triton_python: Annotated[
+        Path, typer.Option(help="interpreter of an environment with nvidia-pytriton")
+    ] = DEFAULT_TRITON,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 5.0,
+) -> None:
+    """Our front door against Triton's, a tiny network behind both. Example: loadtest bench front-door"""
+    _exit(compare_front_door(triton_python, repeats=repeats, measure_s=seconds, console=console))
 
 
 @contextmanager

@@ -40,7 +40,19 @@ def run_h2load(address: str, method: str, body: Path, *, callers: int, duration_
     program = shutil.which("h2load")
     if program is None:
         raise H2loadError("h2load is not installed; on Debian: apt-get install nghttp2-client")
-    command = [program, "-t", "1", "-c", str(callers), "-m", "1", "-D", f"{round(duration_s * 1000)}ms", "--warm-up-time", "500ms"]
+    command = [
+        program,
+        "-t",
+        "1",
+        "-c",
+        str(callers),
+        "-m",
+        "1",
+        "-D",
+        f"{round(duration_s * 1000)}ms",
+        "--warm-up-time",
+        "500ms",
+    ]
     command += ["-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers"]
     done = subprocess.run([*command, f"http://{address}{method}"], capture_output=True, text=True, check=False)
     output = done.stdout
