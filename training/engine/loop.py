@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
     events = EventLog(run)
     try:
         with Interruption() as interruption, ProgressBar("training", plan.num_steps, done=progress.step) as bar:
-            _run_steps(task, plan, run, progress, events, interruption, bar)
+            _Fit(task, plan, run, progress, events, bar).run_steps(interruption)
     finally:
         events.close()
     if plan.patience:
@@ -95,53 +96,58 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
     return progress
 
 
-def _run_steps(
-    task: Task,
-    plan: Plan,
-    run: Path,
-    progress: Progress,
-    events: EventLog,
-    interruption: Interruption,
-    bar: ProgressBar,
-) -> None:
-    started = time.monotonic() - progress.elapsed_s
-    while progress.step < plan.num_steps and not progress.stopped_early:
-        metrics = task.train_step(progress.step)
-        progress.step += 1
-        progress.elapsed_s = time.monotonic() - started
-        note = None
-        if progress.step % plan.log_every == 0 or progress.step == plan.num_steps:
-            note = _log(metrics, progress.step, events)
-        bar.advance(1, note)
-        if progress.step % plan.validate_every == 0 or progress.step == plan.num_steps:
-            _validate(task, plan, run, progress, events, bar)
-            save_checkpoint(run / CHECKPOINT, task.state_dict(), vars(progress))
-        if interruption.requested and progress.step < plan.num_steps:
-            save_checkpoint(run / CHECKPOINT, task.state_dict(), vars(progress))
-            raise Interrupted(f"stopped after step {progress.step} of {plan.num_steps}; {run / CHECKPOINT} is complete")
+@dataclass(frozen=True)
+class _Fit:
+    task: Task
+    plan: Plan
+    run: Path
+    progress: Progress
+    events: EventLog
+    bar: ProgressBar
 
+    def run_steps(self, interruption: Interruption) -> None:
+        plan, progress = self.plan, self.progress
+        started = time.monotonic() - progress.elapsed_s
+        while progress.step < plan.num_steps and not progress.stopped_early:
+            metrics = self.task.train_step(progress.step)
+            progress.step += 1
+            progress.elapsed_s = time.monotonic() - started
+            is_last = progress.step == plan.num_steps
+            note = self._log(metrics) if is_last or progress.step % plan.log_every == 0 else None
+            self.bar.advance(1, note)
+            if is_last or progress.step % plan.validate_every == 0:
+                self._validate()
+                self._save(CHECKPOINT)
+            elif interruption.requested:
+                self._save(CHECKPOINT)
+            if interruption.requested and not is_last:
+                checkpoint = self.run / CHECKPOINT
+                raise Interrupted(f"stopped after step {progress.step} of {plan.num_steps}; {checkpoint} is complete")
 
-def _log(metrics: Mapping[str, Tensor], step: int, events: EventLog) -> str:
-    values = {name: float(value) for name, value in metrics.items()}
-    for name, value in values.items():
-        if value != value or abs(value) == float("inf"):
-            raise FloatingPointError(f"{name} is {value} at step {step}; lower the learning rate or set clip_norm")
-    events.add_scalars("train", values, step)
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    def _log(self, metrics: Mapping[str, Tensor]) -> str:
+        step = self.progress.step
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{name} is {value} at step {step}; lower the learning rate or set clip_norm")
+        self.events.add_scalars("train", values, step)
+        return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
+    def _validate(self) -> None:
+        plan, progress = self.plan, self.progress
+        scores = self.task.validate()
+        self.events.add_scalars("validation", scores, progress.step)
+        figures = "  ".join(f"{name} {value:.5g}" for name, value in scores.items())
+        self.bar.say(f"step {progress.step}/{plan.num_steps}  {progress.elapsed_s:.0f} s  validation: {figures}")
+        if scores[plan.monitor] > progress.best:
+            progress.best, progress.num_worse = scores[plan.monitor], 0
+            if plan.patience:
+                self._save(BEST)
+            return
+        progress.num_worse += 1
+        if plan.patience and progress.num_worse >= plan.patience:
+            progress.stopped_early = True
+            self.bar.say(f"no better {plan.monitor} for {plan.patience} validations: stopped, keeping the best state")
 
-def _validate(task: Task, plan: Plan, run: Path, progress: Progress, events: EventLog, bar: ProgressBar) -> None:
-    scores = task.validate()
-    events.add_scalars("validation", scores, progress.step)
-    figures = "  ".join(f"{name} {value:.5g}" for name, value in scores.items())
-    bar.say(f"step {progress.step}/{plan.num_steps}  {progress.elapsed_s:.0f} s  validation: {figures}")
-    if scores[plan.monitor] > progress.best:
-        progress.best = scores[plan.monitor]
-        progress.num_worse = 0
-        if plan.patience:
-            save_checkpoint(run / BEST, task.state_dict(), vars(progress))
-        return
-    progress.num_worse += 1
-    if plan.patience and progress.num_worse >= plan.patience:
-        progress.stopped_early = True
-        bar.say(f"no better {plan.monitor} for {plan.patience} validations: stopped, keeping the best state")
+    def _save(self, name: str) -> None:
+        save_checkpoint(self.run / name, self.task.state_dict(), vars(self.progress))
