@@ -121,7 +121,8 @@ def ui(
 ) -> None:
     """Open Locust's web page with users for a model: ramps, spikes, soaks. Example: loadtest ui classifier"""
     open_release(store, model)
-    command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--class-picker"]
+    files = ",".join(str(Path(__file__).with_name(name)) for name in ("locustfile.py", "shapes.py"))
+    command = [sys.executable, "-m", "locust", "-f", files, "--class-picker"]
     command += ["--web-host", "127.0.0.1", "--web-port", str(web_port), "--processes", str(processes)]
     command += ["--model", model, "--model-version", version, "--store", str(store), "--rows", str(rows)]
     command += ["--grpc-url", grpc_url, "--http-url", http_url]

@@ -11,13 +11,12 @@ from loadtests.users import GrpcUser, RestUser  # first: makes the process coope
 from locust import events  # isort: skip
 
 from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
-from loadtests.shapes import Ramp, Spike
 from loadtests.subject import find_variant
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
 from model_store.store import Store
 
-__all__ = ["GrpcCaller", "Ramp", "RestCaller", "Spike"]
+__all__ = ["GrpcCaller", "RestCaller"]
 
 
 class GrpcCaller(GrpcUser):

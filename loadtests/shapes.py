@@ -23,7 +23,7 @@ class _Timed(LoadTestShape):
         elapsed = self.get_run_time() / (options.run_time or DEFAULT_RUN_S)
         if elapsed >= 1:
             return None
-        return max(1, round(options.users * self.find_share(elapsed))), options.users
+        return max(1, round(options.num_users * self.find_share(elapsed))), options.num_users
 
     def find_share(self, elapsed: float) -> float:
         """Share of the users wanted after this share of the run time."""

@@ -12,43 +12,10 @@ from loadtests.results import Agreement, ModelResults, Results, Run, read_result
 from loadtests.summary import print_summary
 from loadtests.time_split import Moment, TimeSplit
 from loadtests.verdict import holds_bound, judge
-from model_store.manifest import Manifest, ReleaseIndex
+from model_store.manifest import ReleaseIndex
+from tests.loadtests.conftest import make_manifest
 
 BOUND_MS = 50.0
-
-
-def make_manifest(variant, speed, *, passed=True):
-    paired = None
-    if variant != "eager":
-        paired = {"name": "McNemar", "reference": "eager", "difference": -0.001, "interval": (-0.003, 0.001)}
-    return Manifest(
-        model="classifier",
-        release=3,
-        variant=variant,
-        description="a network",
-        created="2026-01-31T12:00:00+00:00",
-        handler="classifier",
-        programs={"main": "main.pt2"},
-        inputs=[{"name": "image", "datatype": "UINT8", "shape": (-1, 8, 8, 1), "meaning": "image"}],
-        input_sets=[("image",)],
-        outputs=[{"name": "label", "datatype": "BYTES", "shape": (-1,), "meaning": "label"}],
-        max_rows=64,
-        quality={
-            "metric": "accuracy",
-            "value": 0.93,
-            "interval": (0.92, 0.94),
-            "n": 2000,
-            "dataset": "digits test",
-            "dataset_digest": "0",
-            "paired": paired,
-        },
-        gate={"rule": "not worse by more than 0.003", "passed": passed, "why": "difference -0.001 is within 0.003"},
-        speed={"rows": 64, "rows_per_s": speed, "single_row_ms": 1.0, "threads": 1, "host": "here"},
-        size_bytes=1_000_000,
-        target={"device": "cpu", "capability": "AVX512", "torch_version": "2.13.0"},
-        files={},
-        source={"git_commit": "0", "command": "release"},
-    )
 
 
 def record(rate, latency_s, *, scheduled=False):
@@ -88,7 +55,12 @@ def make_run(version, kind, rate, latency_s, callers=None):
 
 @pytest.fixture
 def results():
-    manifests = [make_manifest("eager", 100), make_manifest("int8", 500), make_manifest("bf16", 300, passed=False)]
+    known = {"model": "classifier", "release": 3}
+    manifests = [
+        make_manifest("eager", speed=100.0, **known),
+        make_manifest("int8", speed=500.0, **known),
+        make_manifest("bf16", speed=300.0, passed=False, **known),
+    ]
     index = ReleaseIndex(
         model="classifier",
         release=3,
