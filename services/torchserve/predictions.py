@@ -55,7 +55,7 @@ class Predictions:
         if answer.status == 200:
             return answer.body
         text = answer.body.decode(errors="replace")
-        if answer.status == 500 and "Worker died" in text:
+        if "Worker died" in text:  # 500, or 507 when the kernel killed it
             raise EngineUnavailableError("the worker process died")
         raise EngineFailedError(f"TorchServe answered {answer.status}: {text[:500]}")
 

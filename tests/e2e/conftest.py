@@ -1,0 +1,129 @@
+"""A real TorchServe behind a real gateway, with two small released models, once for all tests here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from model_store.signing import Keyring
+from model_store.store import Store
+from tests.handlers.conftest import describe_brightness
+from training.release.cli import release_model
+from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
+
+READY_S = 150
+
+
+class Scale(torch.nn.Module):
+    """Double x [N, 4]."""
+
+    def forward(self, x):
+        return 2 * x
+
+
+def describe_scale() -> ReleaseSpec:
+    rows = np.random.default_rng(0).uniform(-1, 1, (8, 4)).astype(np.float32)
+    return ReleaseSpec(
+        model="scale",
+        description="doubles four numbers",
+        handler="tensor",
+        programs={
+            "main": ProgramSpec(
+                module=Scale(),
+                example_inputs=(torch.from_numpy(rows),),
+                dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=32)},),
+            )
+        },
+        inputs=(TensorSpec(name="x", datatype="FP32", shape=(-1, 4), meaning="numbers", minimum=-1000, maximum=1000),),
+        input_sets=(("x",),),
+        outputs=(TensorSpec(name="y", datatype="FP32", shape=(-1, 4), meaning="twice x"),),
+        held_out=HeldOut(
+            inputs={"x": rows}, score=lambda outputs: np.ones(len(rows)), metric="agreement", dataset="random"
+        ),
+        margin=0.1,
+        max_rows=32,
+    )
+
+
+@dataclass(frozen=True)
+class Released:
+    """A store with the models `scale` and `brightness`, and the keys that signed them."""
+
+    store: Path
+    keys: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        serve = str(Path(sys.executable).with_name("serve"))
+        return [serve, *arguments, "--store", str(self.store), "--device", "cpu", "--threads", "1"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"MILLRACE_KEYS": str(self.keys)}
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory) -> Released:
+    folder = tmp_path_factory.mktemp("released")
+    released = Released(folder / "store", folder / "keys")
+    store = Store(released.store, Keyring(released.keys))
+    for spec in (describe_scale(), describe_brightness()):
+        release_model(spec, store, "cpu", ["eager"])
+    return released
+
+
+class Served:
+    """A running `serve` and its addresses."""
+
+    def __init__(self, released: Released, folder: Path, *arguments: str) -> None:
+        self.log = folder / "serve.log"
+        ready = folder / "ready.json"
+        ports = [f"--{kind}-port=0" for kind in ("http", "grpc", "metrics")]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                released.command(*arguments, *ports, "--ready-file", str(ready)),
+                env=released.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        end_s = time.monotonic() + READY_S
+        while not ready.exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end_s, self.log.read_text()
+            time.sleep(0.05)
+        ports = json.loads(ready.read_text())["ports"]
+        self.http, self.grpc = f"127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['grpc']}"
+        self.metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
+
+    def processes(self) -> list[psutil.Process]:
+        """The serving process and all below it."""
+        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def workers(self, model: str) -> list[psutil.Process]:
+        """The worker processes of a model."""
+        found = []
+        for process in self.processes():
+            if any("model_service_worker" in part for part in process.cmdline()):
+                found += [process] if f"{model}-1-eager" in str(Path(process.cwd()).resolve()) else []
+        return found
+
+    def stop(self, how: int = signal.SIGINT, timeout_s: float = 30) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(timeout_s)
+
+
+@pytest.fixture(scope="session")
+def served(released, tmp_path_factory):
+    served = Served(released, tmp_path_factory.mktemp("served"))
+    yield served
+    served.stop()

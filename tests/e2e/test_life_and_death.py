@@ -1,0 +1,162 @@
+"""Starting, failing to start, losing workers, and ending without a trace."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import zipfile
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+
+from model_store.manifest import ReleaseIndex
+from model_store.open_inference import messages
+from model_store.signing import Keyring
+from model_store.store import file_digest
+from tests.e2e.conftest import Released, Served
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+
+
+def scale_request(value=1.0):
+    request = messages().ModelInferRequest(model_name="scale")
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 4])
+    request.raw_input_contents.append(np.full((1, 4), value, np.float32).tobytes())
+    return request.SerializeToString()
+
+
+def doubled(response):
+    return np.frombuffer(messages().ModelInferResponse.FromString(response).raw_output_contents[0], np.float32)[0]
+
+
+def infer_with_patience(served, value, patience_s):
+    end_s = time.monotonic() + patience_s
+    with grpc.insecure_channel(served.grpc) as channel:
+        infer = channel.unary_unary(METHOD)
+        while True:
+            call = infer.future(scale_request(value), timeout=10)
+            if call.exception() is None:
+                return doubled(call.result())
+            if call.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > end_s:
+                raise call.exception()
+            time.sleep(0.3)
+
+
+def leftovers(processes):
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_answers_or_refuses_properly_while_a_worker_is_killed_and_recovers_by_itself(served):
+    (worker,) = served.workers("scale")
+    stop = threading.Event()
+    answers, refusals = [], []
+
+    def call(number):
+        with grpc.insecure_channel(served.grpc, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            infer = channel.unary_unary(METHOD)
+            while not stop.is_set():
+                try:
+                    answers.append(doubled(infer(scale_request(number), timeout=60)) == 2 * number)
+                except grpc.RpcError as error:
+                    refusals.append(error.code())
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    before = len(answers)
+    worker.kill()
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s and not (served.workers("scale") and len(answers) > before + 100):
+        time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert before > 0
+    assert len(answers) > before + 100
+    assert all(answers)
+    assert set(refusals) <= {grpc.StatusCode.UNAVAILABLE}
+
+
+def test_ctrl_c_leaves_nothing_behind_and_death_of_torchserve_is_survived(released, tmp_path):
+    served = Served(released, tmp_path, "scale")
+    (java,) = [process for process in served.processes() if process.name() == "java"]
+    java.kill()
+    assert infer_with_patience(served, 3, patience_s=90) == 6
+    processes = served.processes()
+    folders = {process.cwd() for process in processes if process.name() == "java"}
+    started_s = time.monotonic()
+    served.stop(signal.SIGINT)
+    assert leftovers(processes) == []
+    assert time.monotonic() - started_s < 15
+    assert not any(os.path.exists(folder) for folder in folders)
+    assert served.process.returncode == 0
+
+
+def test_a_killed_server_leaves_nothing_behind(released, tmp_path):
+    served = Served(released, tmp_path, "scale")
+    processes = served.processes()
+    (folder,) = {process.cwd() for process in processes if process.name() == "java"}
+    served.stop(signal.SIGKILL)
+    assert leftovers(processes) == []
+    assert not os.path.exists(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"), [("http", "--http-port"), ("grpc", "--grpc-port"), ("metrics", "--metrics-port")]
+)
+def test_a_taken_port_is_a_clear_error_before_anything_starts(released, kind, option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = dict.fromkeys(("--http-port", "--grpc-port", "--metrics-port"), "0") | {option: str(port)}
+        command = released.command("scale", *(part for item in ports.items() for part in item))
+        done = subprocess.run(
+            command, env=released.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 is taken by another process; choose another with {option}" in done.stderr
+
+
+def test_a_worker_that_does_not_start_shows_its_own_traceback(released, tmp_path):
+    broken = Released(tmp_path / "store", released.keys)
+    shutil.copytree(released.store / "scale", broken.store / "scale")
+    folder = broken.store / "scale" / "1"
+    archive = folder / "scale-1-eager.mar"
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(folder / "new", "w") as changed:
+        for item in whole.infolist():
+            data = whole.read(item)
+            if item.filename == "handlers/tensor.py":
+                data += b"\nraise ArithmeticError('the handler cannot count')\n"
+            changed.writestr(item, data)
+    (folder / "new").rename(archive)
+    refused = start(broken)
+    assert refused.returncode == 2
+    assert "is not the file that was signed" in refused.stderr
+
+    index = ReleaseIndex.model_validate_json((folder / "release.json").read_bytes())
+    signed = index.model_copy(update={"archives": {"eager": file_digest(archive)}}).model_dump_json().encode()
+    (folder / "release.json").write_bytes(signed)
+    (folder / "release.json.sig").write_bytes(Keyring(released.keys).sign(signed))
+    failed = start(broken)
+    assert failed.returncode == 2
+    assert "a worker of scale 1-eager did not start:" in failed.stderr
+    assert "ArithmeticError: the handler cannot count" in failed.stderr
+    assert 'tensor.py", line' in failed.stderr
+
+
+def start(released):
+    ports = [f"--{kind}-port=0" for kind in ("http", "grpc", "metrics")]
+    return subprocess.run(
+        released.command("scale", *ports),
+        env=released.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

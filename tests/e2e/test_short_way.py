@@ -1,0 +1,62 @@
+"""curl -T shoe.png localhost:8000/v1/classifier"""
+
+import io
+
+import httpx
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def picture():
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40), (250, 250, 250)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_answers_a_file_with_a_readable_ranking(served, picture, method):
+    url = f"http://{served.http}/v1/brightness?top_k=2"
+    response = httpx.request(method, url, content=picture, headers={"x-request-id": "me-1"})
+    assert response.status_code == 200
+    answer = response.json()
+    assert {key: answer[key] for key in ("model", "version", "request")} == {
+        "model": "brightness",
+        "version": "1-eager",
+        "request": "me-1",
+    }
+    assert [result["label"] for result in answer["results"]] == ["bright", "middle"]
+    assert answer["results"][0]["probability"] > 0.9
+    assert response.headers["x-request-id"] == "me-1"
+
+
+def test_ranks_without_being_asked(served, picture):
+    answer = httpx.put(f"http://{served.http}/v1/brightness/1-eager", content=picture).json()
+    assert [result["label"] for result in answer["results"]] == ["bright", "middle", "dark"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "status", "words"),
+    [
+        ("/v1/brightness", b"", 400, "send a file"),
+        ("/v1/brightness", b"text", 400, "not a PNG or JPEG file"),
+        ("/v1/brightness?top_k=many", b"x", 400, "must be a int64"),
+        ("/v1/brightness?topk=1", b"x", 400, "there is no parameter 'topk'"),
+        ("/v1/scale", b"x", 400, "takes no file but x (FP32)"),
+        ("/v1/nothing", b"x", 404, "there is no model 'nothing'"),
+        ("/v1/brightness/7", b"x", 404, "no version '7'"),
+        ("/nowhere", b"x", 404, "GET / lists"),
+    ],
+)
+def test_says_what_is_wrong(served, path, content, status, words):
+    response = httpx.put(f"http://{served.http}{path}", content=content)
+    assert response.status_code == status
+    assert words in response.json()["error"]
+
+
+def test_the_first_page_and_the_documentation_show_the_models(served):
+    index = httpx.get(f"http://{served.http}/").json()
+    assert [model["name"] for model in index["models"]] == ["brightness", "scale"]
+    assert index["models"][0]["try"] == f"curl -T FILE http://{served.http}/v1/brightness"
+    assert httpx.get(index["documentation"]).status_code == 200
+    assert "/v2/models/{model}/infer" in httpx.get(f"http://{served.http}/openapi.json").json()["paths"]
