@@ -7,6 +7,7 @@ from typing import Any
 from locust import LoadTestShape
 
 DEFAULT_RUN_S = 60
+DEFAULT_USERS = 10
 SPIKE_BASE = 0.1
 SPIKE_START, SPIKE_END = 1 / 3, 2 / 3
 
@@ -23,7 +24,9 @@ class _Timed(LoadTestShape):
         elapsed = self.get_run_time() / (options.run_time or DEFAULT_RUN_S)
         if elapsed >= 1:
             return None
-        return max(1, round(options.num_users * self.find_share(elapsed))), options.num_users
+        # The web page and the command line leave it under different names.
+        num_users = vars(options).get("user_count") or options.num_users or DEFAULT_USERS
+        return max(1, round(num_users * self.find_share(elapsed))), num_users
 
     def find_share(self, elapsed: float) -> float:
         """Share of the users wanted after this share of the run time."""

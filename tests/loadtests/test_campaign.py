@@ -86,7 +86,7 @@ def test_the_locustfile_calls_the_models_default(store, keys, rest_url):
     locustfile = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
     with run_server() as server:
         command = [sys.executable, "-m", "locust", "-f", str(locustfile), "GrpcCaller", "RestCaller", "--headless"]
-        command += "--users 2 --spawn-rate 2 --run-time 2s --only-summary --exit-code-on-error 1".split()
+        command += ["-u", "2", "-r", "2", "-t", "2s", "--only-summary", "--exit-code-on-error", "1"]
         command += ["--model", "double", "--store", str(store.root), "--grpc-url", server.url, "--http-url", rest_url]
         done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
