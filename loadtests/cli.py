@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,7 @@ def _open_server(serve: bool, store: Path, models: list[str], folder: Path, give
 
 def main() -> None:
     """Run the command; what went wrong is one message on stderr and exit status 1."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
     try:
         app()
     except (ClientError, RuntimeError, VerificationError, LookupError, OSError, ValueError) as error:

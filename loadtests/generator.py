@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from loadtests.child import end_with_parent
 from loadtests.recording import Part, Recording, merge_recordings
 from loadtests.subject import Subject
 
@@ -100,7 +101,9 @@ def _run(module: str, plans: Sequence[Part]) -> list[list[Recording]]:
                 log = output.with_suffix(".log")
                 with log.open("wb") as file:
                     command = [sys.executable, "-m", f"loadtests.{module}", plan.model_dump_json(), str(output)]
-                    process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=_environment())
+                    process = subprocess.Popen(
+                        command, stdout=file, stderr=subprocess.STDOUT, env=_environment(), preexec_fn=end_with_parent
+                    )
                     started.append((process, log))
             for process, log in started:
                 if process.wait() != 0:

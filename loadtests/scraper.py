@@ -19,6 +19,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtests.child import end_with_parent
 from loadtests.metrics import Metrics, Series
 
 INTERVAL_S = 0.5
@@ -104,7 +105,7 @@ def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=error",
         ]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, preexec_fn=end_with_parent)
         try:
             _wait_for_first_scrape(base, process)
             yield lambda: _read_prometheus(base)

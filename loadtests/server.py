@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from loadtests.campaign import Addresses
+from loadtests.child import end_with_parent
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 45.0
@@ -39,6 +40,7 @@ class Server:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> Addresses:

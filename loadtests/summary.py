@@ -18,6 +18,7 @@ def print_summary(results: Results, console: Console) -> None:
             console.print(f"  [red]{manifest.variant} refused by the gate[/red]: {manifest.gate.why}", highlight=False)
         for variant, why in model.index.left_out.items():
             console.print(f"  {variant} not built: {why}", highlight=False)
+        console.print(f"  gRPC and REST answered {model.agreement.rows} example rows alike", highlight=False)
         console.print(f"\n[bold]{model.recommendation.headline}[/bold]")
         for reason in model.recommendation.reasons:
             console.print(f"  {reason}", highlight=False)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.throughput import measure_rows_per_s
+from loadtests.child import end_with_parent
 from loadtests.server import count_cores
 from loadtests.subject import find_variant
 from model_store.store import Release
@@ -61,7 +62,14 @@ def _run_in_process(release: Release, variant: str, rows: int) -> Iterator[subpr
         }
         # -P: the script's own folder must not come before the archive's.
         command = [sys.executable, "-P", str(script), json.dumps(arguments)]
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent,
+        )
         try:
             if _read_line(process) != "ready":
                 raise RuntimeError("the archive's handler did not start; its traceback is above")
