@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from importlib import metadata
@@ -149,4 +148,4 @@ class GrpcServer:
         """Refuse new calls, wait for those in flight at most `grace_s`, then cut them."""
         self._health.close()
         await self._server.stop(grace_s)
-        await asyncio.to_thread(self._listener.close)
+        self._listener.close()

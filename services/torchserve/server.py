@@ -228,6 +228,9 @@ def build_environment(settings: TorchServeSettings, folder: RunFolder) -> dict[s
     """Build the environment of TorchServe and its workers: ours, without what would change their behaviour."""
     dropped = ("PYTHONPATH", "TS_CONFIG_FILE", "TS_OPEN_INFERENCE_PROTOCOL", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS")
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not all(part.strip().isdecimal() for part in visible.split(",") if part):
+        raise StartError(f"CUDA_VISIBLE_DEVICES is {visible!r}; TorchServe takes numbers only, such as 0,1")
     threads = str(settings.threads_per_worker)
     environment |= {
         "LOG_LOCATION": str(folder.temporary),

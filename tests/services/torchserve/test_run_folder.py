@@ -1,0 +1,71 @@
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.catalogue import ServedVariant
+from services.torchserve.run_folder import RunFolder, unpack_archive, write_configuration
+from services.torchserve.settings import TorchServeSettings
+from tests.services.gateway.conftest import make_manifest
+
+
+@pytest.fixture
+def folder():
+    folder = RunFolder.create()
+    yield folder
+    folder.remove()
+
+
+@pytest.fixture
+def make_variant(tmp_path):
+    def make(device="cpu"):
+        manifest = make_manifest(target={"device": device, "capability": "", "torch_version": "2.13.0"})
+        archive = tmp_path / "a.mar"
+        with zipfile.ZipFile(archive, "w") as file:
+            packed = {"runtime": "python3", "model": {"modelName": "double", "configFile": "model-config.yaml"}}
+            file.writestr("MAR-INF/MANIFEST.json", json.dumps(packed))
+            file.writestr("model-config.yaml", "minWorkers: 9\nmaxWorkers: 9\nhandler: {limit: 3}\n")
+        return ServedVariant(manifest=manifest, archive=archive, examples=Path("e"), is_default=True)
+
+    return make
+
+
+def test_nobody_else_may_read_the_folder(folder):
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+
+
+def test_this_machines_settings_replace_the_archives_own(folder, make_variant):
+    settings = TorchServeSettings(workers=2, response_timeout_s=30)
+    name = unpack_archive(make_variant(), settings, folder)
+    manifest = json.loads((folder.models / name / "MAR-INF/MANIFEST.json").read_text())
+    assert (manifest["runtime"], manifest["model"]["modelName"]) == ("python", "double")
+    configuration = yaml.safe_load((folder.models / name / manifest["model"]["configFile"]).read_text())
+    assert configuration["handler"] == {"limit": 3}
+    wanted = {"minWorkers": 2, "maxWorkers": 2, "batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 30}
+    assert wanted.items() <= configuration.items()
+    assert configuration["deviceType"] == "cpu"
+
+
+def test_workers_are_pinned_to_the_gpus_that_were_chosen(folder, make_variant):
+    name = unpack_archive(make_variant("cuda"), TorchServeSettings(device_ids=(1, 3)), folder)
+    configuration = yaml.safe_load((folder.models / name / "served-config.yaml").read_text())
+    assert (configuration["deviceType"], configuration["deviceIds"]) == ("gpu", [1, 3])
+
+
+def test_nothing_listens_outside_the_folder_but_loopback(folder):
+    write_configuration(folder, ["a", "b"], TorchServeSettings(), (17070, 17071))
+    lines = folder.configuration.read_text().splitlines()
+    properties = dict(line.split("=", 1) for line in lines)
+    assert properties["inference_address"] == f"unix:{folder.path}/inference.sock"
+    assert properties["management_address"] == f"unix:{folder.path}/management.sock"
+    assert properties["grpc_inference_address"] == properties["grpc_management_address"] == "127.0.0.1"
+    assert properties["load_models"] == "a,b"
+    assert properties["allowed_urls"] == f"file://{folder.models}/.*"
+
+
+def test_refuses_a_folder_too_deep_for_sockets():
+    with pytest.raises(ValueError, match="set TMPDIR to a shorter path"):
+        RunFolder(Path("/" + "x" * 100))
