@@ -1,8 +1,8 @@
 """Work-conserving batching for one model version.
 
-While a slot is idle, what has arrived is sent at once; while all are busy, rows accumulate; when a slot frees,
-everything that waits and fits together goes, up to the most rows of a batch. There is no timer. A slot is one packed
-call under way: with two for each worker, the next batch already waits at the worker when it finishes one.
+While a worker is idle, what has arrived is sent at once; while all are busy, rows accumulate; when one frees,
+everything that waits and fits together goes, up to the most rows of a batch. There is no timer. Only a full batch,
+which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
@@ -36,6 +36,12 @@ class _Job:
     result: asyncio.Future[Outputs]
 
 
+@dataclass(slots=True, eq=False)
+class _Queue:
+    jobs: deque[_Job] = field(default_factory=deque)
+    rows: int = 0
+
+
 class Batcher:
     """The queue of one model version and the calls to its workers."""
 
@@ -45,7 +51,7 @@ class Batcher:
         backend: Backend,
         metrics: ModelMetrics,
         *,
-        num_slots: int,
+        num_workers: int,
         max_batch_bytes: int,
         max_waiting_rows: int,
     ) -> None:
@@ -57,14 +63,15 @@ class Batcher:
         self._max_waiting_rows = max_waiting_rows
         self._loop = asyncio.get_running_loop()
         # By what makes requests fit together, the one that has waited longest first.
-        self._waiting: dict[Hashable, deque[_Job]] = {}
+        self._waiting: dict[Hashable, _Queue] = {}
         self._waiting_rows = 0
-        self._free_slots = num_slots
+        self._num_workers = num_workers
+        self._num_calls = 0
         self._dispatch_is_due = False
         self._calls: set[asyncio.Task[None]] = set()
-        metrics.slots.set(num_slots)
+        metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting_rows)
-        metrics.busy_slots.set_function(lambda: num_slots - self._free_slots)
+        metrics.busy_slots.set_function(lambda: self._num_calls)
 
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Queue a request of at most one batch's rows and return its outputs.
@@ -84,10 +91,11 @@ class Batcher:
         key = _batch_key(request)
         queue = self._waiting.get(key)
         if queue is None:
-            queue = self._waiting[key] = deque()
-        queue.append(job)
+            queue = self._waiting[key] = _Queue()
+        queue.jobs.append(job)
+        queue.rows += num_rows
         self._waiting_rows += num_rows
-        if self._free_slots and not self._dispatch_is_due:
+        if not self._dispatch_is_due and self._may_call(queue):
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
             self._loop.call_soon(self._dispatch)
@@ -102,18 +110,24 @@ class Batcher:
 
     def _remove(self, key: Hashable, job: _Job) -> None:
         queue = self._waiting.get(key)
-        if queue is not None and job in queue:
-            queue.remove(job)
+        if queue is not None and job in queue.jobs:
+            queue.jobs.remove(job)
+            queue.rows -= job.num_rows
             self._waiting_rows -= job.num_rows
-            if not queue:
+            if not queue.jobs:
                 del self._waiting[key]
+
+    def _may_call(self, queue: _Queue) -> bool:
+        return self._num_calls < self._num_workers or (
+            queue.rows >= self._max_rows and self._num_calls < 2 * self._num_workers
+        )
 
     def _dispatch(self) -> None:
         self._dispatch_is_due = False
-        while self._free_slots and self._waiting:
+        while self._waiting and self._may_call(next(iter(self._waiting.values()))):
             batch = self._take_batch()
             if batch:
-                self._free_slots -= 1
+                self._num_calls += 1
                 call = self._loop.create_task(self._call(batch))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
@@ -124,11 +138,12 @@ class Batcher:
         now_s = monotonic()
         batch: list[_Job] = []
         rows, size = 0, 0
-        while queue:
-            job = queue[0]
+        while queue.jobs:
+            job = queue.jobs[0]
             if batch and (rows + job.num_rows > self._max_rows or size + job.num_bytes > self._max_batch_bytes):
                 break
-            queue.popleft()
+            queue.jobs.popleft()
+            queue.rows -= job.num_rows
             self._waiting_rows -= job.num_rows
             if job.result.done():  # its caller has left, or its deadline has passed
                 continue
@@ -137,7 +152,7 @@ class Batcher:
             size += job.num_bytes
             self._metrics.queue_time.observe(now_s - job.arrived_s)
         del self._waiting[key]
-        if queue:
+        if queue.jobs:
             self._waiting[key] = queue  # behind the others: no kind of request can starve another
         return batch
 
@@ -151,7 +166,7 @@ class Batcher:
             for job in batch:
                 _fail(job, _explain(error))
         finally:
-            self._free_slots += 1
+            self._num_calls -= 1
             self._dispatch()
 
     async def _answer(self, batch: list[_Job]) -> Exception | None:

@@ -42,7 +42,7 @@ class ServedModel:
             variant,
             backend,
             self.metrics,
-            num_slots=backend.num_workers(variant) * settings.batches_per_worker,
+            num_workers=backend.num_workers(variant),
             max_batch_bytes=settings.max_body_bytes,
             max_waiting_rows=settings.max_waiting_rows,
         )

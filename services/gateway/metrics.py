@@ -33,7 +33,7 @@ class Metrics:
         self.waiting_rows = Gauge("millrace_waiting_rows", "Rows that wait for a slot", _LABELS, registry=self.registry)
         self.busy_slots = Gauge("millrace_busy_slots", "Packed calls under way", _LABELS, registry=self.registry)
         self.slots = Gauge(
-            "millrace_slots", "Packed calls that may be under way at once", _LABELS, registry=self.registry
+            "millrace_slots", "Workers; a full batch may wait at each besides", _LABELS, registry=self.registry
         )
         self.ready = Gauge("millrace_model_ready", "1 while the model version answers", _LABELS, registry=self.registry)
 

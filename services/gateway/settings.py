@@ -17,9 +17,6 @@ class GatewaySettings(BaseSettings):
     metrics_port: int = Field(8002, ge=0, le=65535, description="Prometheus; 0 = any free port")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
-    batches_per_worker: int = Field(
-        2, ge=1, le=8, description="packed calls sent to a worker at once: one runs, others wait at it"
-    )
     max_waiting_rows: int = Field(8192, ge=1, description="rows of one model version that may wait; more are refused")
     max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
     drain_delay_s: float = Field(

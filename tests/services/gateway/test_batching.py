@@ -17,7 +17,7 @@ POISON = 66.0
 @pytest.fixture
 async def batcher(variant, backend):
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_slots=1, max_batch_bytes=1000, max_waiting_rows=10)
+    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000, max_waiting_rows=10)
 
 
 def make_request(*values, **changes):
@@ -49,12 +49,26 @@ async def test_sends_at_once_what_arrived_in_one_turn_and_gathers_the_rest_while
     backend.gate.clear()
     first = [submit(batcher, value) for value in (1, 2)]
     await turns()
-    later = [submit(batcher, value) for value in (3, 4, 5, 6, 7)]
+    later = [submit(batcher, value) for value in (3, 4, 5)]
     await turns()
     assert [len(batch) for batch in backend.batches] == [2]
     backend.gate.set()
-    assert [await answer(item) for item in (*first, *later)] == [[2 * value] for value in (1, 2, 3, 4, 5, 6, 7)]
-    assert [len(batch) for batch in backend.batches] == [2, 4, 1]  # 4 is the manifest's maximum
+    assert [await answer(item) for item in (*first, *later)] == [[2 * value] for value in (1, 2, 3, 4, 5)]
+    assert [len(batch) for batch in backend.batches] == [2, 3]
+
+
+async def test_only_a_full_batch_is_sent_to_a_busy_worker(batcher, backend):
+    backend.gate.clear()
+    submitted = [submit(batcher, 0)]
+    await turns()
+    submitted += [submit(batcher, 1, 2, 3)]
+    await turns()
+    assert [len(batch) for batch in backend.batches] == [1]
+    submitted += [submit(batcher, 4), submit(batcher, 5, 6, 7, 8)]
+    await turns()
+    assert [len(batch) for batch in backend.batches] == [1, 4]
+    backend.gate.set()
+    assert [len(await answer(item)) for item in submitted] == [1, 3, 1, 4]
 
 
 async def test_batches_only_what_fits_together(batcher, backend):
@@ -107,7 +121,7 @@ async def test_refuses_more_rows_than_may_wait(batcher, backend):
     backend.gate.clear()
     held = [submit(batcher, 1)]
     await turns()
-    held += [submit(batcher, *range(4)) for _ in range(2)]
+    held += [submit(batcher, *range(4)) for _ in range(3)]
     await turns()
     with pytest.raises(OverloadedError, match="8 rows of double 3-eager are waiting, at most 10 may"):
         await submit(batcher, 1, 2, 3)
