@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -65,9 +66,11 @@ def _write_recipes(
     (work / "captured").mkdir(parents=True)
     for role, program in spec.programs.items():
         eager = work / "captured" / f"{role}.pt2"
-        torch.export.save(capture(program, device), eager)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
+            torch.export.save(capture(program, device), eager)
         calibration = None
-        if program.calibration is not None and "int8" in variants:
+        if program.calibration is not None and program.quantization == "static" and "int8" in variants:
             calibration = work / "captured" / f"{role}-calibration.pt"
             torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
         for variant in variants:
@@ -77,7 +80,14 @@ def _write_recipes(
                 left_out[variant] = str(error)
                 continue
             folder = work / "programs" / variant / role
-            recipe = Recipe(variant=variant, eager=eager, folder=folder, device=str(device), calibration=calibration)
+            recipe = Recipe(
+                variant=variant,
+                eager=eager,
+                folder=folder,
+                device=str(device),
+                calibration=calibration,
+                quantization=program.quantization,
+            )
             recipes.append((role, recipe))
     return recipes
 

@@ -17,9 +17,25 @@ def capture(program: ProgramSpec, device: torch.device) -> ExportedProgram:
         torch._dynamo.exc.UserError: the network cannot be captured, or fixes its row count.
     """
     module = program.module.to(device).eval()
+    _normalize_layouts(module)
     inputs = tuple(tensor.to(device) for tensor in program.example_inputs)
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=program.dynamic_shapes)
+
+
+def _normalize_layouts(module: torch.nn.Module) -> None:
+    """Give weights a storage of their own and the strides that their shape implies.
+
+    A channels-last weight with one input channel counts as contiguous, but has other strides; AOTInductor's freezing
+    then packs it in the wrong order, and the program computes nonsense (torch 2.13). A view would be saved with all that
+    it is a view of.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        data = tensor.data
+        if data.is_contiguous() and data.stride() != torch.empty(data.shape, device="meta").stride():
+            tensor.data = data.clone(memory_format=torch.contiguous_format)
+        elif data.untyped_storage().nbytes() != data.nbytes:
+            tensor.data = data.clone()
 
 
 def capture_again(module: torch.nn.Module, program: ExportedProgram) -> ExportedProgram:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,13 +49,15 @@ class ProgramSpec:
 
     `example_inputs` have 2 or more rows (1 would be specialised); `dynamic_shapes` as torch.export takes it, the row
     dimension dynamic from 1 to the manifest's maximum. `calibration` yields example inputs from training data, never
-    held-out data, for static quantization; None: this program is never quantized.
+    held-out data, for static quantization; None: this program is never quantized. `quantization` "dynamic" needs none:
+    each row of activations finds its own scale, which suits programs that are linear layers above all.
     """
 
     module: torch.nn.Module
     example_inputs: tuple[torch.Tensor, ...]
     dynamic_shapes: Any
     calibration: Callable[[], Iterable[tuple[torch.Tensor, ...]]] | None = None
+    quantization: Literal["static", "dynamic"] = "static"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +65,8 @@ class HeldOut:
     """Rows that no training step has seen, in the form in which a request brings them.
 
     `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier
-    1 for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test, others by
-    the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from
+    1 for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test,
+    others by the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from
     per-row statistics [N, ...] to the metric, with higher is better.
     """
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Sequence
 
 from training.release.evaluation import Evaluation
 from training.release.spec import ReleaseSpec
 
 COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "verdict")
+_WIDTH = 130  # where no terminal says how wide it is
 
 
 def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
@@ -22,7 +24,7 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
         table = Table(*COLUMNS, title=title)
         for row in rows:
             table.add_row(*row)
-        Console(width=None).print(table)
+        Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
     else:
         print(title)
         _print_plain([COLUMNS, *rows])

@@ -32,7 +32,8 @@ class LeftOutError(Exception):
 class Recipe:
     """What it takes to make one program of a variant.
 
-    `calibration` is a file with a list of example inputs (torch.save), for static quantization.
+    `quantization` is static or dynamic; `calibration` is a file with a list of example inputs (torch.save), which the
+    static one needs.
     """
 
     variant: str
@@ -40,6 +41,7 @@ class Recipe:
     folder: Path
     device: str
     calibration: Path | None = None
+    quantization: str = "static"
 
 
 def variants_for(device: torch.device) -> tuple[str, ...]:
@@ -98,23 +100,31 @@ def compile_program(program: ExportedProgram, folder: Path, device: torch.device
     with torch.no_grad():
         aoti_compile_and_package(program, package_path=str(package), inductor_configs=_compiler_options(device))
     with zipfile.ZipFile(package) as archive:
-        for entry in archive.infolist():
-            name = Path(entry.filename).name
-            if name.endswith((".so", ".cubin", ".hsaco", ".spv")):
-                (folder / name).write_bytes(archive.read(entry))
+        files = {Path(entry).name: entry for entry in archive.namelist() if "/data/aotinductor/" in entry}
+        (library,) = (Path(name).stem for name in files if name.endswith(".so"))
+        for name, entry in files.items():
+            if name == f"{library}.so":
+                name = "program.so"
+            elif name == f"{library}.json":  # which operators the library calls through torch; looked for by this name
+                name = "program.json"
+            elif not name.endswith((".cubin", ".hsaco", ".spv", ".bin", ".blob")):
+                continue
+            (folder / name).write_bytes(archive.read(entry))
     package.unlink()
-    (library,) = folder.glob("*.so")
-    return library.rename(folder / "program.so")
+    return folder / "program.so"
 
 
 def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) -> ExportedProgram:
+    from training.release.dynamic_quantization import quantize_dynamically
     from training.release.quantization import NotQuantizableError, quantize
 
-    if recipe.calibration is None:
-        raise LeftOutError("there are no calibration rows")
     if device.type == "cuda":
-        raise LeftOutError("static int8 is made for CPUs only")
+        raise LeftOutError(f"{recipe.quantization} int8 is made for CPUs only")
     try:
+        if recipe.quantization == "dynamic":
+            return quantize_dynamically(program)
+        if recipe.calibration is None:
+            raise LeftOutError("there are no calibration rows")
         return quantize(program, torch.load(recipe.calibration))
     except NotQuantizableError as error:
         raise LeftOutError(str(error)) from error

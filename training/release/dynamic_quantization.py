@@ -1,0 +1,85 @@
+"""int8 by dynamic quantization: int8 weights, and activations that find their scale as they come.
+
+Every row of activations has a scale of its own, so that a row's result does not depend on the rows beside it.
+
+Dimensions: N rows, I inputs, O outputs of a linear layer.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from training.release.capture import capture_again
+from training.release.quantization import NotQuantizableError
+
+_LARGEST = 127.0
+
+
+class DynamicLinear(nn.Module):
+    """A linear layer that multiplies int8 by int8; outputs float32.
+
+    The order of its operations is the one in which the compiler's oneDNN patterns recognise it.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Take weight float32 [O, I] and bias [O] of the layer; each output has a scale of its own."""
+        super().__init__()
+        scale = _scale_of(weight, 1)
+        self.register_buffer("weight", (weight / scale).round().to(torch.int8).t().contiguous())
+        self.register_buffer("scale", scale.squeeze(1))
+        self.register_buffer("bias", bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[..., I] → [..., O]."""
+        rows = features.reshape(-1, features.shape[-1])
+        scale = _scale_of(rows, 1)
+        whole = torch._int_mm((rows / scale).round().to(torch.int8), self.weight)
+        products = whole.to(torch.float32) * scale * self.scale
+        if self.bias is not None:
+            products = products + self.bias
+        return products.reshape(*features.shape[:-1], -1)
+
+
+def quantize_dynamically(program: ExportedProgram) -> ExportedProgram:
+    """Replace every linear layer of an exported CPU program by its int8 form.
+
+    Raises:
+        NotQuantizableError: the program has no linear layer.
+    """
+    module = program.module(check_guards=False)
+    assert isinstance(module, torch.fx.GraphModule)
+    layers = [node for node in module.graph.nodes if node.target is torch.ops.aten.linear.default]
+    if not layers:
+        raise NotQuantizableError("it has no linear layer")
+    for index, node in enumerate(layers):
+        weight, bias = (_value_of(module, argument) for argument in (*node.args[1:], None)[:2])
+        assert weight is not None
+        module.add_submodule(f"dynamic_linear_{index}", DynamicLinear(weight, bias))
+        with module.graph.inserting_after(node):
+            replacement = module.graph.call_module(f"dynamic_linear_{index}", (node.args[0],))
+        node.replace_all_uses_with(replacement)
+        module.graph.erase_node(node)
+    module.recompile()
+    return capture_again(module, program)
+
+
+def _scale_of(values: Tensor, dim: int) -> Tensor:
+    """The step that maps the largest magnitude along a dimension to 127."""
+    return values.abs().amax(dim, keepdim=True).clamp_min(1e-8) / _LARGEST
+
+
+def _value_of(module: torch.fx.GraphModule, argument: torch.fx.node.Argument) -> Tensor | None:
+    """The constant behind an argument of a node."""
+    if argument is None:
+        return None
+    assert isinstance(argument, torch.fx.Node)
+    value: Tensor = functools.reduce(getattr, str(argument.target).split("."), module)
+    return value.detach()
