@@ -103,7 +103,7 @@ async def _serve_until_signal(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop, stop)
     started_s = time.monotonic()
     with StartProgress(catalogue.variants) as progress:
         serving = Serving(catalogue, engine, gateway, progress.update)
@@ -123,6 +123,12 @@ async def _serve_until_signal(
         await serving.stop()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+
+
+def _stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(130)  # asked twice: do not wait for requests in flight; TorchServe's guard ends the rest
+    stop.set()
 
 
 def _announce(

@@ -75,7 +75,11 @@ class Gateway:
             GatewayError: the request gets no answer; see errors.py.
         """
         arrived_s = monotonic()
-        model = self._find_model(request.model, request.version)
+        try:
+            model = self._find_model(request.model, request.version)
+        except UnknownModelError:
+            self.metrics.count_unknown_model()
+            raise
         metrics = model.metrics
         request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         try:

@@ -40,6 +40,10 @@ class Metrics:
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
 
+    def count_unknown_model(self) -> None:
+        """Count a request for a model that is not here; its name is a stranger's and no label."""
+        self.requests.labels("", "", "unknown_model").inc()
+
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
 

@@ -94,6 +94,7 @@ def model_configuration(variant: ServedVariant, settings: TorchServeSettings) ->
         "responseTimeout": settings.response_timeout_s,
         "startupTimeout": int(settings.startup_timeout_s),
         "jobQueueSize": 10_000,  # the gateway bounds what waits
+        "maxRetryTimeoutInSec": 2_000_000,  # after 300 s, the default, it would give a crashing worker up for good
         "deviceType": "gpu" if on_gpu else "cpu",
     }
     if on_gpu and settings.device_ids:

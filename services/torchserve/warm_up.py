@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 from model_store.open_inference import messages
@@ -12,14 +14,14 @@ from services.torchserve.predictions import EngineFailedError, Predictions
 
 
 async def warm_up(variant: ServedVariant, predictions: Predictions, num_workers: int) -> None:
-    """Send example rows, one and then as many as a batch may hold, as often as there are workers.
+    """Send example rows, one and then as many as a batch may hold, as many at once as there are workers.
 
     Raises:
         EngineError: a call failed, or the handler reported that it broke.
     """
     for request in warm_up_requests(variant):
-        for _ in range(num_workers):
-            answer = await predictions.predict(variant.model, variant.version, request)
+        calls = (predictions.predict(variant.model, variant.version, request) for _ in range(num_workers))
+        for answer in await asyncio.gather(*calls):
             response = messages().ModelInferResponse.FromString(answer)
             if "internal_error" in response.parameters:
                 raise EngineFailedError(
