@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import traceback
 import warnings
@@ -12,44 +11,10 @@ from typing import Any
 
 import torch
 
+from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response
-from handlers.target import check_target
-
-
-def open_handler(folder: Path, device: torch.device) -> Handler:
-    """Open the handler of an unpacked archive.
-
-    Raises:
-        RuntimeError: the program was built for another target.
-        ValueError: the archive names a handler that its package does not have.
-    """
-    manifest = json.loads((folder / "manifest.json").read_text())
-    check_target(manifest["target"], device)
-    return find_handler(manifest["handler"])(manifest, folder, device)
-
-
-def find_handler(name: str) -> type[Handler]:
-    """Find the one Handler class of the module `handlers.<name>`.
-
-    Raises:
-        ValueError: there is no such module, or not exactly one Handler in it.
-    """
-    try:
-        module = importlib.import_module(f"handlers.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"handlers.{name}":
-            raise
-        raise ValueError(f"there is no handler {name!r}: no module handlers/{name}.py") from None
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Handler) and value.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise ValueError(f"handlers/{name}.py must define exactly one Handler, it defines {len(found)}")
-    return found[0]
 
 
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:

@@ -1,7 +1,7 @@
 """`make gpu-check`: train, release and run handlers on the GPU, or on the CPU where there is none.
 
-Needs Python ≥ 3.11, torch ≥ 2.11 and numpy, nothing else: it stops short of archives, signatures and TorchServe, and goes
-through everything before them. Exits with 1 when something broke.
+Needs Python ≥ 3.11, torch ≥ 2.11 and numpy, nothing else: it stops short of archives, signatures and TorchServe, and
+goes through everything before them. Exits with 1 when something broke.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.target import describe_host
-from handlers.worker import open_handler
 from training.engine.device import choose_device
 from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions
-from training.release.build import build_variants
+from training.release.build import FAILED, build_variants
 from training.release.evaluation import Evaluation, evaluate_variants
 from training.release.gate import host_name
 from training.release.spec import ReleaseSpec
@@ -63,7 +63,7 @@ def train(out: Path, device: torch.device) -> Path:
 
 def check(spec: ReleaseSpec, evaluation: Evaluation, device: torch.device) -> list[str]:
     """Run every variant's handler on one row, on some and on the most that it takes; returns what is wrong."""
-    problems = []
+    problems = [f"{variant}: {why}" for variant, why in evaluation.left_out.items() if why.startswith(FAILED)]
     for variant, result in evaluation.variants.items():
         handler = open_handler(result.folder, device)
         for num_rows in (1, 3, spec.max_rows):

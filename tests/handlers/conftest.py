@@ -7,7 +7,7 @@ import torch
 
 from handlers.target import describe_host
 from training.release.capture import capture
-from training.release.content import lay_out
+from training.release.content import add_worker, lay_out
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 CPU = torch.device("cpu")
@@ -69,6 +69,7 @@ def lay_out_eager(spec: ReleaseSpec, folder: Path) -> Path:
     content.mkdir()
     target = describe_host(CPU) | {"capability": ""}
     lay_out(content, spec, release=2, variant="eager", programs=programs, target=target)
+    add_worker(content, spec.handler, "cpu")
     return content
 
 

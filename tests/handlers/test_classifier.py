@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from handlers.worker import open_handler
+from handlers.archive import open_handler
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from handlers.archive import open_handler
 from handlers.direct import DirectCallError, answer_direct
-from handlers.worker import open_handler
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from handlers.worker import Worker, find_handler, open_handler
+from handlers.archive import find_handler, open_handler
+from handlers.worker import Worker
 from model_store.open_inference import messages
 from model_store.tensors import decode_raw, encode_raw
 

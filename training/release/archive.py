@@ -24,7 +24,7 @@ from model_store.store import (
     manifest_name,
     write_examples,
 )
-from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME
+from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, Evaluation
 from training.release.gate import rows_digest
 from training.release.spec import ReleaseSpec
@@ -66,8 +66,9 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
 
 
 def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any]) -> Manifest:
-    """Add what was measured, and the digests of the archive's files, to a variant's manifest."""
+    """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
+    add_worker(evaluated.folder, spec.handler, known["target"]["device"])
     files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     measurement = evaluated.measurement
     return Manifest.model_validate(

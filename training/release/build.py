@@ -19,6 +19,9 @@ from training.release.content import lay_out
 from training.release.spec import ReleaseSpec
 from training.release.variants import LeftOutError, Recipe, make_program, required_capability, variants_for
 
+FAILED = "could not be made"
+_REFERENCE = "eager"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
@@ -106,5 +109,9 @@ def _make_programs(recipes: Sequence[tuple[str, Recipe]], left_out: dict[str, st
                 programs.setdefault(recipe.variant, {})[role] = future.result()
             except LeftOutError as error:
                 left_out[recipe.variant] = str(error)
+            except Exception as error:  # a compiler may fail in any way; the other variants are still worth having
+                if recipe.variant == _REFERENCE:
+                    raise
+                left_out[recipe.variant] = f"{FAILED}: {type(error).__name__}: {error}"
             bar.advance(1, recipe.variant)
     return {variant: roles for variant, roles in programs.items() if variant not in left_out}

@@ -27,8 +27,8 @@ def _normalize_layouts(module: torch.nn.Module) -> None:
     """Give weights a storage of their own and the strides that their shape implies.
 
     A channels-last weight with one input channel counts as contiguous, but has other strides; AOTInductor's freezing
-    then packs it in the wrong order, and the program computes nonsense (torch 2.13). A view would be saved with all that
-    it is a view of.
+    then packs it in the wrong order, and the program computes nonsense (torch 2.13). A view would be saved with all
+    that it is a view of.
     """
     for tensor in (*module.parameters(), *module.buffers()):
         data = tensor.data

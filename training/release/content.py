@@ -17,6 +17,7 @@ ENTRY_NAME = "entry.py"
 MODEL_CONFIG_NAME = "model-config.yaml"
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKED_ROOMS = ("handlers", "model_store")
+_RESERVED = (*_PACKED_ROOMS, "programs", "MAR-INF", MANIFEST_NAME, ENTRY_NAME, MODEL_CONFIG_NAME)
 # minWorkers at registration is ignored where a model has a config file; maxBatchDelay 0 would mean 100 ms.
 _MODEL_CONFIG = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120}
 
@@ -30,18 +31,13 @@ def lay_out(
     programs: Mapping[str, Path],
     target: Mapping[str, str],
 ) -> None:
-    """Fill a folder with all that one variant's archive holds; its manifest lacks what is measured later.
+    """Fill a folder with what a handler reads: programs, extra files, and a manifest without what is measured later.
 
     Raises:
         ValueError: two files of the archive have the same name.
     """
-    copy_modules(folder, spec.handler)
-    shutil.copy(_ROOT / "handlers" / ENTRY_NAME, folder / ENTRY_NAME)
-    device_type = {"deviceType": "gpu"} if target["device"] == "cuda" else {}
-    lines = [f"{key}: {value}" for key, value in (_MODEL_CONFIG | device_type).items()]
-    (folder / MODEL_CONFIG_NAME).write_text("\n".join(lines) + "\n")
     for name, path in spec.extra_files.items():
-        if (folder / name).exists():
+        if Path(name).parts[0] in _RESERVED:
             raise ValueError(f"extra file {name!r} has the name of a file that every archive holds; rename it")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / name)
@@ -79,12 +75,19 @@ def describe(
     }
 
 
-def copy_modules(folder: Path, handler: str) -> None:
-    """Copy the modules that a handler needs, as packages `handlers` and `model_store`.
+def add_worker(folder: Path, handler: str, device_type: str) -> None:
+    """Add what TorchServe starts: the entry, the model's settings, and the modules that the handler needs.
 
     Raises:
         FileNotFoundError: there is no such handler.
     """
+    shutil.copy(_ROOT / "handlers" / ENTRY_NAME, folder / ENTRY_NAME)
+    settings = _MODEL_CONFIG | ({"deviceType": "gpu"} if device_type == "cuda" else {})
+    (folder / MODEL_CONFIG_NAME).write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    _copy_modules(folder, handler)
+
+
+def _copy_modules(folder: Path, handler: str) -> None:
     from model_store.open_inference import PROTO_PATH
     from model_store.protobuf import COMPILED_SUFFIX, compile_proto
 

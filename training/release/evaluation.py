@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from handlers.worker import open_handler
+from handlers.archive import open_handler
 from training.engine.progress import ProgressBar
 from training.release.build import Built
 from training.release.gate import (

@@ -66,8 +66,8 @@ class HeldOut:
 
     `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier
     1 for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test,
-    others by the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from
-    per-row statistics [N, ...] to the metric, with higher is better.
+    others by the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives
+    `aggregate(scores)`, from per-row statistics [N, ...] to the metric, with higher is better.
     """
 
     inputs: Mapping[str, np.ndarray]

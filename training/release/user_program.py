@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,12 +147,13 @@ def _load(path: Path) -> ExportedProgram:
         raise ValueError(
             f"{path} does not exist; save a program there: torch.export.save(torch.export.export(...), {str(path)!r})"
         )
+    refusal = f"{path} is not a program saved by torch.export.save of torch {torch.__version__}"
+    if not zipfile.is_zipfile(path):
+        raise ValueError(refusal)
     try:
         return torch.export.load(path)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path} is not a program saved by torch.export.save of torch {torch.__version__}: {error}"
-        ) from error
+    except Exception as error:
+        raise ValueError(f"{refusal}: {error}") from error
 
 
 def _bound_of_rows(program: ExportedProgram) -> int | None:

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from training.release.capture import capture, capture_again, dynamic_shapes_of, input_values
+from training.release.spec import ProgramSpec
+
+CPU = torch.device("cpu")
+
+
+class Masked(torch.nn.Module):
+    def forward(self, tokens, mask):
+        return (tokens * mask).sum(1)
+
+
+@pytest.fixture
+def masked():
+    rows, length = torch.export.Dim("rows", min=1, max=8), torch.export.Dim("length", min=2, max=32)
+    spec = ProgramSpec(
+        module=Masked(),
+        example_inputs=(torch.ones(3, 5), torch.ones(3, 5)),
+        dynamic_shapes=({0: rows, 1: length}, {0: rows, 1: length}),
+    )
+    return capture(spec, CPU)
+
+
+def test_describes_dynamic_sizes_with_their_bounds(masked):
+    first, second = dynamic_shapes_of(masked)
+    assert first == second
+    assert (first[0].min, first[0].max) == (1, 8)
+    assert (first[1].min, first[1].max) == (2, 32)
+
+
+def test_bounds_rows_anew(masked):
+    rows = dynamic_shapes_of(masked, max_rows=4)[0][0]
+    assert (rows.min, rows.max) == (1, 4)
+
+
+def test_a_changed_program_keeps_its_dynamic_sizes(masked):
+    class Doubled(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, tokens, mask):
+            return 2 * self.module(tokens, mask)
+
+    again = capture_again(Doubled(masked.module()), masked)
+    assert again.module()(torch.ones(1, 9), torch.ones(1, 9)).tolist() == [18]
+
+
+def test_weights_get_the_strides_of_their_shape():
+    module = torch.nn.Conv2d(1, 8, 2).to(memory_format=torch.channels_last)
+    assert module.weight.stride() == (4, 1, 2, 1)
+    spec = ProgramSpec(module=module, example_inputs=(torch.ones(2, 1, 4, 4),), dynamic_shapes=None)
+    assert capture(spec, CPU).state_dict["weight"].stride() == (4, 4, 2, 1)
+
+
+def test_views_are_saved_alone():
+    module = torch.nn.Linear(2, 2)
+    module.weight.data = torch.ones(100, 2)[:2]
+    spec = ProgramSpec(module=module, example_inputs=(torch.ones(2, 2),), dynamic_shapes=None)
+    assert capture(spec, CPU).state_dict["weight"].untyped_storage().nbytes() == 16
+
+
+def test_inputs_that_are_no_tensors_are_refused():
+    class Scaled(torch.nn.Module):
+        def forward(self, x, factor):
+            return x * factor
+
+    exported = torch.export.export(Scaled(), (torch.ones(2), 3))
+    with pytest.raises(ValueError, match="every input of the program must be a tensor"):
+        input_values(exported)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from handlers.base import Outputs
+from training.release.gate import Measurement, choose_default, compare, judge, measure_quality, rows_digest
+from training.release.spec import HeldOut
+
+
+def held_out(binary=True, **changes):
+    fields = {
+        "inputs": {"x": np.arange(70.0)[:, None]},
+        "score": lambda outputs: outputs["y"][:, 0] % 2,
+        "metric": "accuracy",
+        "dataset": "numbers",
+        "binary": binary,
+    }
+    return HeldOut(**(fields | changes))
+
+
+class Echo:
+    """A handler that answers its input and remembers the sizes of its batches."""
+
+    output_names = ("y",)
+
+    def __init__(self, failing_row=None):
+        self.batches, self.failing_row = [], failing_row
+
+    def infer(self, inputs, parameters, requested):
+        self.batches.append(len(inputs["x"]))
+        errors = ["row is bad"] if self.failing_row in inputs["x"][:, 0] else []
+        return Outputs({"y": inputs["x"]}, errors)
+
+
+def measured(scores):
+    scores = np.asarray(scores, float)
+    return Measurement(scores=scores, value=scores.mean(), interval=(0, 1))
+
+
+def test_all_rows_pass_through_the_handler_in_batches():
+    handler = Echo()
+    measurement = measure_quality(handler, held_out(), max_rows=64)
+    assert handler.batches == [32, 32, 6]
+    assert measurement.value == 0.5
+    assert measurement.interval == pytest.approx((0.386, 0.614), abs=1e-3)
+
+
+def test_batches_respect_the_manifests_maximum():
+    handler = Echo()
+    measure_quality(handler, held_out(), max_rows=20)
+    assert handler.batches == [20, 20, 20, 10]
+
+
+def test_a_failing_row_stops_the_gate():
+    with pytest.raises(ValueError, match="held-out row fails in the handler: row is bad"):
+        measure_quality(Echo(failing_row=40), held_out(), max_rows=64)
+
+
+def test_equal_variant_passes_with_enough_rows_and_fails_with_too_few():
+    for n, passed in ((1000, True), (100, False)):
+        scores = measured(np.ones(n))
+        comparison = compare(scores, scores, held_out(), "eager")
+        assert comparison.difference == 0
+        assert judge(comparison, margin=0.01).passed is passed
+
+
+def test_a_worse_variant_fails_and_says_by_how_much():
+    reference = measured(np.ones(500))
+    variant = measured(np.arange(500) >= 15)
+    comparison = compare(variant, reference, held_out(), "eager")
+    verdict = judge(comparison, margin=0.01)
+    assert not verdict.passed
+    assert verdict.why.startswith("difference -0.0300 (-0.0")
+    assert verdict.why.endswith("the lower bound is not above −0.01")
+    assert comparison.p_value < 0.001
+
+
+def test_the_reference_itself_passes():
+    assert judge(None, margin=0).passed
+
+
+def test_scores_that_are_no_yes_or_no_are_bootstrapped():
+    generator = np.random.default_rng(0)
+    reference = measured(generator.normal(0, 1, 400))
+    comparison = compare(measured(reference.scores - 0.5), reference, held_out(binary=False), "eager")
+    assert comparison.name == "paired bootstrap"
+    assert comparison.interval == pytest.approx((-0.5, -0.5))
+
+
+def test_default_is_the_fastest_that_passed():
+    class Timed:
+        def __init__(self, rows_per_s):
+            self.rows_per_s = rows_per_s
+
+    timings = {"eager": Timed(1), "compiled": Timed(3), "int8": Timed(9)}
+    assert choose_default(["eager", "compiled"], timings) == "compiled"
+
+
+def test_digest_depends_on_every_row_name_and_dtype():
+    numbers = np.arange(4)
+    texts = np.array([b"a", b"bc"], object)
+    digests = {
+        rows_digest({"x": numbers}),
+        rows_digest({"y": numbers}),
+        rows_digest({"x": numbers.astype(np.int32)}),
+        rows_digest({"x": numbers[::-1]}),
+        rows_digest({"x": texts}),
+        rows_digest({"x": np.array([b"ab", b"c"], object)}),
+    }
+    assert len(digests) == 6
+    assert rows_digest({"x": numbers}) == rows_digest({"x": np.arange(4)})
