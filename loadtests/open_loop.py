@@ -27,7 +27,7 @@ from loadtests.payload import cut_batches, make_grpc_bodies, read_rows
 from loadtests.recording import Recorder, Recording
 from model_store.open_inference import SERVICE
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 NUM_WINDOWS = 3
 WINDOW_S = 2.0
 CALIBRATION_S = 0.4
@@ -213,5 +213,8 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    recording = run_scenario(OpenLoop.model_validate_json(sys.argv[1]))
+    try:
+        recording = run_scenario(OpenLoop.model_validate_json(sys.argv[1]))
+    except grpc.aio.AioRpcError as error:
+        sys.exit(f"the first requests failed: {error.code().name}: {error.details()}")
     Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json([recording]))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from loadtests.results import Recommendation, Run
 from loadtests.significance import find_minimum_requests
+from loadtests.subject import order_manifests
 from loadtests.verdict import bound_percentile
 from model_store.manifest import Manifest, ReleaseIndex
 
@@ -36,7 +37,8 @@ def recommend(
     reasons = [_explain_speed(best, held, runs, bound_ms), *_explain_gain(best, served, runs), _explain_quality(best)]
     return Recommendation(
         version=best.version,
-        headline=f"Deploy {best.model} {best.version}",
+        headline=f"Deploy {best.model} {best.version}"
+        + ("" if held else f": no variant held {bound_ms:g} ms, it came closest"),
         reasons=tuple(reasons),
         caveats=tuple(_find_caveats(index, best, held, runs, bound_ms)),
     )
@@ -60,7 +62,7 @@ def _explain_speed(best: Manifest, held: Run | None, runs: Sequence[Run], bound_
 
 
 def _explain_gain(best: Manifest, served: Sequence[Manifest], runs: Sequence[Run]) -> list[str]:
-    reference = min(served, key=lambda manifest: manifest.speed.rows_per_s)
+    reference = order_manifests(served)[0]
     slow, fast = (find_peak_rows_per_s(runs, manifest.version) for manifest in (reference, best))
     if reference is best or not slow:
         return []

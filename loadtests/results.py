@@ -8,6 +8,7 @@ from typing import Literal
 
 from loadtests.host import Host
 from loadtests.recording import Part, Recording
+from loadtests.subject import order_manifests
 from loadtests.time_split import TimeSplit
 from loadtests.verdict import Verdict
 from model_store.manifest import Manifest, ReleaseIndex
@@ -60,9 +61,8 @@ class ModelResults(Part):
 
     @property
     def served(self) -> list[Manifest]:
-        """Manifests of the variants that may be served, slowest first."""
-        passed = [manifest for manifest in self.manifests if manifest.variant in self.index.archives]
-        return sorted(passed, key=lambda manifest: manifest.speed.rows_per_s)
+        """Manifests of the variants that may be served: the reference first, then from slow to fast."""
+        return order_manifests(manifest for manifest in self.manifests if manifest.variant in self.index.archives)
 
     @property
     def rejected(self) -> list[Manifest]:

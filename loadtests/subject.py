@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,14 @@ class Subject:
         )
 
 
+def order_manifests(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """The reference first, then from slow to fast as they were released, so that gains read downwards."""
+    return sorted(manifests, key=lambda manifest: (manifest.quality.paired is not None, manifest.speed.rows_per_s))
+
+
 def list_subjects(release: Release) -> list[Subject]:
-    """The servable variants of a release, slowest first as they were released, so that gains read downwards."""
-    manifests = sorted((release.manifests[variant] for variant in release.variants), key=lambda m: m.speed.rows_per_s)
+    """The servable variants of a release, in their order."""
+    manifests = order_manifests(release.manifests[variant] for variant in release.variants)
     return [
         Subject(
             manifest=manifest,

@@ -41,11 +41,11 @@ def _make_table(model: ModelResults, results: Results) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict")
     served = model.served
-    slowest = find_peak_rows_per_s(model.runs, served[0].version)
+    reference = find_peak_rows_per_s(model.runs, served[0].version)
     for manifest in served:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
         name = f"{manifest.variant} *" if manifest.variant == model.index.default else manifest.variant
-        gain = f"{peak / slowest:.1f}" if slowest else ""
+        gain = f"{peak / reference:.1f}" if reference else ""
         quality = f"{manifest.quality.value:.4g}"
         table.add_row(name, quality, f"{peak:,.0f}", gain, *_describe_held(model, manifest.version))
     return table

@@ -19,7 +19,7 @@ from model_store.open_inference import SERVICE
 
 grpc.experimental.gevent.init_gevent()
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class CallError(Exception):

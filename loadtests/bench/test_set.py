@@ -62,7 +62,7 @@ def _find(folder: Path, name: str) -> Path:
 def _read_idx(path: Path) -> np.ndarray:
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     num_dimensions = data[3]
-    shape = tuple(np.frombuffer(data, ">u4", num_dimensions, offset=4).astype(int))
+    shape = tuple(np.frombuffer(data, ">u4", num_dimensions, offset=4).tolist())
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * num_dimensions)
     if values.size != np.prod(shape):
         raise ValueError(f"{path} holds {values.size} values, its header says {list(shape)}")

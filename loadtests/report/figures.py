@@ -14,7 +14,7 @@ from loadtests.verdict import bound_percentile
 
 Figure = dict[str, Any]
 
-# Readable on white and on near-black, and apart for colour-blind readers; grey is for the slowest, the reference.
+# Readable on white and on near-black, and apart for colour-blind readers; grey is for the reference.
 PALETTE = ("#7d8794", "#2f7fd6", "#d9822b", "#1f9e77", "#9b5de5", "#d6457f", "#b59f00", "#17a2b8")
 QUEUE, COMPUTE, TRANSPORT = "#d9822b", "#2f7fd6", "#9aa5b1"
 HEIGHT_PX = 400

@@ -41,7 +41,7 @@ def write_report(results: Results, folder: Path) -> Path:
 
 def describe_model(model: ModelResults, bound_ms: float) -> dict[str, Any]:
     """What the template shows of one model."""
-    slowest = find_peak_rows_per_s(model.runs, model.served[0].version)
+    reference = find_peak_rows_per_s(model.runs, model.served[0].version)
     name = model.index.model
     drawn = {
         "curve": figures.draw_latency_throughput(model, bound_ms),
@@ -53,7 +53,7 @@ def describe_model(model: ModelResults, bound_ms: float) -> dict[str, Any]:
     drawn = {key: figure for key, figure in drawn.items() if figure["data"]}
     return {
         "results": model,
-        "variants": [describe_variant(model, manifest, slowest) for manifest in model.served],
+        "variants": [describe_variant(model, manifest, reference) for manifest in model.served],
         "runs": [describe_run(model, run) for run in model.runs],
         "valid": count_valid(model.runs),
         "figures": {f"{name}-{key}": figure for key, figure in drawn.items()},
@@ -62,7 +62,7 @@ def describe_model(model: ModelResults, bound_ms: float) -> dict[str, Any]:
     }
 
 
-def describe_variant(model: ModelResults, manifest: Manifest, slowest: float) -> dict[str, Any]:
+def describe_variant(model: ModelResults, manifest: Manifest, reference: float) -> dict[str, Any]:
     """One row of the table of variants."""
     peak = find_peak_rows_per_s(model.runs, manifest.version)
     run = figures.pick_open_loop(model, manifest.version)
@@ -73,7 +73,7 @@ def describe_variant(model: ModelResults, manifest: Manifest, slowest: float) ->
         "is_default": manifest.variant == model.index.default,
         "is_best": manifest.version == model.recommendation.version,
         "peak": peak,
-        "gain": peak / slowest if slowest else None,
+        "gain": peak / reference if reference else None,
         "offline": offline[0].recording.rows_per_s if offline else None,
         "held": find_held(model.runs, manifest.version),
         "run": run,

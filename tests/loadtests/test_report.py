@@ -129,6 +129,7 @@ def test_a_recommendation_that_nothing_holds_says_so(results):
     closed = [run for run in model.runs if run.kind == "closed loop"]
     advice = recommend(model.index, model.manifests, closed, BOUND_MS)
     assert advice.version == "3-int8"
+    assert advice.headline == "Deploy classifier 3-int8: no variant held 50 ms, it came closest"
     assert advice.reasons[0].startswith("No variant was shown to hold 50 ms")
 
 

@@ -1,7 +1,11 @@
-"""A small Open Inference server in a thread: model `classifier` answers images, model `double` doubles x."""
+"""A small Open Inference server in a thread.
+
+Model `classifier` answers images, `double` doubles x, and `seq2seq` translates into capitals.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +19,7 @@ from model_store.open_inference import SERVICE, messages
 from model_store.tensors import datatype_of, decode_raw, encode_raw
 
 CORRUPT = b"corrupt"
+TOO_LONG = b"too long"
 
 
 @dataclass
@@ -40,6 +45,8 @@ class FakeServer:
             return self._answer(request, {"y": inputs["x"] * 2})
         if request.model_name == "classifier":
             return self._classify(request, inputs)
+        if request.model_name == "seq2seq":
+            return self._translate(request, inputs)
         if request.model_name == "slow":
             self.release.wait(10)
         status = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "broken": grpc.StatusCode.INTERNAL}.get(
@@ -50,6 +57,8 @@ class FakeServer:
 
     def _classify(self, request, inputs):
         (rows,) = inputs.values()
+        if "top_k" not in request.parameters:
+            return self._answer(request, {"label": np.array([b"label0"] * len(rows), np.object_)})
         top = request.parameters["top_k"].int64_param
         labels = np.array([[f"label{k}".encode() for k in range(top)] for _ in rows], np.object_)
         arrays = {
@@ -61,6 +70,25 @@ class FakeServer:
                 ["not an image" if isinstance(row, bytes) and row == CORRUPT else "" for row in rows], np.object_
             )
         return self._answer(request, arrays)
+
+    def _translate(self, request, inputs):
+        shape = (len(inputs["text"]), request.parameters["num_hypotheses"].int64_param)
+        arrays = {
+            "translation": np.empty(shape, np.object_),
+            "score": np.empty(shape, np.float32),
+            "alignment": np.empty(shape, np.object_),
+            "row_errors": np.array(
+                ["the limit is 9 pieces" if text == TOO_LONG else "" for text in inputs["text"]], np.object_
+            ),
+        }
+        for row, rank in np.ndindex(shape):
+            words = inputs["text"][row].decode().split()
+            arrays["translation"][row, rank] = " ".join(words).upper().encode() + b"!" * rank
+            arrays["score"][row, rank] = -1 - rank
+            weights = np.eye(len(words)).tolist()
+            arrays["alignment"][row, rank] = json.dumps({"source": words, "target": words, "weights": weights}).encode()
+        wanted = [output.name for output in request.outputs]
+        return self._answer(request, {name: array for name, array in arrays.items() if name in wanted})
 
     def _answer(self, request, arrays):
         response = messages().ModelInferResponse(model_name=request.model_name, model_version="1-int8", id=request.id)

@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.client import cli
-from tests.services.client.open_inference_server import CORRUPT
+from tests.services.client.open_inference_server import CORRUPT, TOO_LONG
 
 
 @pytest.fixture
@@ -52,6 +53,33 @@ def test_a_failed_image_is_shown_and_the_status_is_1(infer, image, tmp_path):
     assert status == 1
     assert "not an image" in out
     assert "label0" in out
+
+
+def test_seq2seq_prints_each_translation(infer):
+    status, out, _ = infer("seq2seq", "two dogs run", "[bold]", "--n-best", 2)
+    assert status == 0
+    lines = out.splitlines()
+    assert [line for line in lines if "two dogs run" in line and "TWO DOGS RUN" in line and "-1.000" in line]
+    assert [line for line in lines if "TWO DOGS RUN!" in line and "-2.000" in line]
+    assert [line for line in lines if "[bold]" in line and "[BOLD]" in line]
+
+
+def test_seq2seq_reads_lines_prints_json_and_draws_the_alignment(infer, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("two dogs\n\nrun\n"))
+    picture = tmp_path / "alignment.png"
+    status, out, _ = infer("seq2seq", "--json", "--plot", picture)
+    assert status == 0
+    answers = json.loads(out)
+    assert [answer["source"] for answer in answers] == ["two dogs", "run"]
+    assert answers[0]["hypotheses"][0]["text"] == "TWO DOGS"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_seq2seq_shows_why_a_text_failed(infer):
+    status, out, _ = infer("seq2seq", TOO_LONG.decode(), "fine")
+    assert status == 1
+    assert "the limit is 9 pieces" in out
+    assert "FINE" in out
 
 
 def test_any_model_takes_arrays_from_files_and_writes_its_outputs(infer, tmp_path):

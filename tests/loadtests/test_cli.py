@@ -1,0 +1,61 @@
+import sys
+
+import pytest
+
+from loadtests import cli
+
+
+@pytest.fixture
+def loadtest(monkeypatch, capsys):
+    """Run the command as a shell would; gives exit status, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["loadtest", *map(str, arguments)])
+        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_an_unknown_model_is_named_with_what_there_is(loadtest, store):
+    status, _, err = loadtest("run", "other", "--store", store.root)
+    assert status == 1
+    assert "no model 'other'" in err
+    assert "it has double" in err
+
+
+def test_an_empty_store_says_what_to_do(loadtest, tmp_path, keys):
+    status, _, err = loadtest("run", "--store", tmp_path)
+    assert status == 2
+    assert "holds no release" in err
+
+
+def test_an_unknown_preset_is_named(loadtest, store):
+    status, _, err = loadtest("run", "double", "--store", store.root, "--preset", "huge")
+    assert status == 2
+    assert "'huge'" in err
+
+
+def test_no_server_is_one_line(loadtest, store, tmp_path):
+    status, _, err = loadtest(
+        "run", "double", "--store", store.root, "--grpc-url", "127.0.0.1:1", "--out", tmp_path / "report"
+    )
+    assert status == 1
+    assert "nothing answers at 127.0.0.1:1" in err
+
+
+def test_a_missing_variant_is_named(loadtest, store):
+    status, _, err = loadtest("bench", "served", "double", "--variant", "bf16", "--store", store.root)
+    assert status == 1
+    assert "no variant 'bf16'" in err
+
+
+@pytest.mark.parametrize("command", [(), ("bench",)])
+def test_help_lists_the_commands(loadtest, command):
+    status, out, _ = loadtest(*command, "--help")
+    assert status == 0
+    wanted = ("int8", "served", "startup", "front-door") if command else ("run", "ui", "report", "summary", "bench")
+    assert all(f" {name} " in out for name in wanted)
