@@ -1,0 +1,73 @@
+"""Serve a beamformer: channel estimates in, precoders and combiners out, fully digital or hybrid.
+
+Programs: `main` maps channels float32 [N, K, R, T, 2] and CSI SNRs float32 [N] (NaN: unknown) to precoders, combiners and
+the denoised channels; `hybrid-2`, `hybrid-3` and `hybrid-4` map precoders and denoised channels to hybrid weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handlers.base import Decoded, Handler
+
+_NUM_PROBES = 4
+_RANK_TOLERANCE = 1e-5
+
+
+class BeamformerHandler(Handler):
+    """Inputs `channel` and, optionally, `csi_snr_db`; parameter `rf_chains` asks for hybrid weights of so many chains.
+
+    Without it the analog and baseband outputs have no chains: they are empty.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+        super().__init__(manifest, folder, device)
+        num_transmit = next(tensor["shape"][3] for tensor in manifest["inputs"] if tensor["name"] == "channel")
+        generator = np.random.default_rng(0)
+        parts = generator.standard_normal((2, num_transmit, _NUM_PROBES), np.float32)
+        self.probes: np.ndarray = parts[0] + 1j * parts[1]
+
+    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
+        channel = inputs["channel"]
+        csi_snr_db = inputs.get("csi_snr_db", np.full(len(channel), np.nan, np.float32))
+        peaks = np.abs(channel).max(axis=(1, 2, 3, 4))
+        is_usable = np.isfinite(peaks) & (peaks > 0)
+        # Singular subspaces know no scale, but the squares of 1e20 and 1e-30 are no float32 numbers.
+        scales = np.where(is_usable, peaks, 1)
+        scaled = np.where(is_usable[:, None, None, None, None], channel, 0) / scales[:, None, None, None, None]
+        row_errors = [self._explain(peak, row) for peak, row in zip(peaks, scaled, strict=True)]
+        return Decoded([scaled.astype(np.float32, copy=False), csi_snr_db], row_errors)
+
+    def _explain(self, peak: np.floating, channel: np.ndarray) -> str | None:
+        """Say why a channel [K, R, T, 2], its largest part scaled to 1, cannot be beamformed; None if it can."""
+        if not np.isfinite(peak):
+            return "the channel holds NaN or infinity; every entry must be a finite number"
+        if peak == 0:
+            return "the channel is all zeros; it has no direction to form a beam in"
+        seen = np.ascontiguousarray(channel).view(np.complex64)[..., 0] @ self.probes
+        gains = np.linalg.svd(seen, compute_uv=False)
+        poor = np.flatnonzero(gains[:, 1] <= _RANK_TOLERANCE * gains[:, 0])
+        if len(poor):
+            return f"the channel of subcarrier {poor[0]} has rank 1 or 0; two streams need a channel of rank 2 or more"
+        return None
+
+    def run(self, tensors: list[Tensor], parameters: Mapping[str, Any]) -> Sequence[Tensor]:
+        precoder, combiner, estimate = self.programs["main"](tensors)
+        num_chains = parameters.get("rf_chains")
+        if num_chains is not None:
+            return self.programs[f"hybrid-{num_chains}"]([precoder, estimate])
+        num_rows, num_subcarriers, num_transmit, num_streams, _ = precoder.shape
+        num_receive = combiner.shape[2]
+        empty = [
+            precoder.new_empty(num_rows, num_transmit, 0, 2),
+            precoder.new_empty(num_rows, num_subcarriers, 0, num_streams, 2),
+            precoder.new_empty(num_rows, num_receive, 0, 2),
+            precoder.new_empty(num_rows, num_subcarriers, 0, num_streams, 2),
+        ]
+        return [precoder, combiner, *empty]

@@ -1,0 +1,1 @@
+"""Methods to beat, each in complex arithmetic as its paper writes it."""

@@ -1,0 +1,148 @@
+"""Hybrid precoders and combiners: phase-only analog parts shared by all subcarriers, digital parts for each.
+
+The analog part is designed by closed-form phase alternating minimisation, unrolled: with C = Σ F_k F_BB,kᴴ and
+G = Σ F_BB F_BBᴴ, column j becomes the phases of C_j − (F_RF G)_j + F_RF,j G_jj, over-relaxed by a learned factor in each
+sweep. Then the combiner is designed for the channel as the analog precoder leaves it, and both digital parts follow from
+the channel between the analog ones.
+Dimension letters: N channels, K subcarriers, T antennas, L RF chains, S = K·Ns targets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.beamformer.beamspace import Beamspace
+from training.beamformer.paired import adjoint, gram_rows, invert, multiply, orthonormalize
+from training.beamformer.subspace import dominant_eigenvectors
+
+_RIDGE = 1e-6
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class HybridWeights:
+    """Pairs: precoder [N·K, 2, T, Ns] = analog [N, 2, T, L] · baseband [N·K, 2, L, Ns]; the combiner likewise."""
+
+    precoder: Tensor
+    combiner: Tensor
+    analog_precoder: Tensor
+    baseband_precoder: Tensor
+    analog_combiner: Tensor
+    baseband_combiner: Tensor
+
+
+class PhaseSweeps(nn.Module):
+    """Approximate target matrices by phase-only columns: `num_sweeps` sweeps with a learned over-relaxation each."""
+
+    def __init__(self, num_chains: int, num_sweeps: int) -> None:
+        super().__init__()
+        self.num_chains = num_chains
+        self.relaxation = nn.Parameter(torch.full((num_sweeps,), 0.6))
+
+    def forward(self, targets: Tensor) -> Tensor:
+        """Design unit-modulus columns [N, 2, T, L] for targets [N, 2, T, S]."""
+        start = multiply(targets, dominant_eigenvectors(gram_rows(adjoint(targets)), self.num_chains))
+        columns = list(_keep_phase(start.movedim(-1, 1)).unbind(1))
+        for relaxation in self.relaxation.unbind():
+            columns = self._sweep(targets, columns, relaxation)
+        return torch.stack(columns, dim=-1)
+
+    def _sweep(self, targets: Tensor, columns: list[Tensor], relaxation: Tensor) -> list[Tensor]:
+        baseband = fit_baseband(torch.stack(columns, dim=-1), targets)
+        cross = multiply(targets, adjoint(baseband))
+        gram = gram_rows(baseband)
+        columns = list(columns)
+        for index in range(self.num_chains):
+            rest = cross[..., index]
+            for other in range(self.num_chains):
+                if other != index:
+                    rest = rest - _scale(columns[other], gram[:, :, other, index])
+            phases = _keep_phase(rest)
+            columns[index] = _keep_phase(phases + relaxation * (phases - columns[index]))
+        return columns
+
+
+class HybridHead(nn.Module):
+    """Turn fully digital weights and the channel estimate behind them into hybrid weights for `num_chains` RF chains."""
+
+    def __init__(self, beamspace: Beamspace, num_chains: int, num_streams: int, num_sweeps: int = 8) -> None:
+        super().__init__()
+        self.beamspace = beamspace
+        self.num_streams = num_streams
+        self.precoder_sweeps = PhaseSweeps(num_chains, num_sweeps)
+        self.combiner_sweeps = PhaseSweeps(num_chains, num_sweeps)
+
+    def forward(self, estimate: Tensor, precoder: Tensor) -> HybridWeights:
+        """Design from beamspace channels [N·K, 2, R, T] and precoders [N·K, 2, T, Ns]."""
+        analog_precoder = self.precoder_sweeps(self._gather(precoder))
+        transmit_basis = orthonormalize(analog_precoder)
+        reduced = self._reduce_transmit(estimate, transmit_basis)
+        streams = dominant_eigenvectors(gram_rows(adjoint(reduced)), self.num_streams)
+        combiner = self.beamspace.receive_response(orthonormalize(multiply(reduced, streams)))
+        analog_combiner = self.combiner_sweeps(self._gather(combiner))
+        receive_basis = orthonormalize(analog_combiner)
+        cells = self._repeat(self.beamspace.receive_cells(receive_basis))
+        between = multiply(adjoint(cells), reduced)
+        right = dominant_eigenvectors(gram_rows(adjoint(between)), self.num_streams)
+        left = orthonormalize(multiply(between, right))
+        return _assemble(analog_precoder, transmit_basis, right, analog_combiner, receive_basis, left)
+
+    def _gather(self, weights: Tensor) -> Tensor:
+        """Put the subcarriers' weights [N·K, 2, T, Ns] side by side: [N, 2, T, S]."""
+        return weights.unflatten(0, (-1, self.beamspace.num_subcarriers)).permute(0, 2, 3, 1, 4).flatten(3)
+
+    def _repeat(self, matrices: Tensor) -> Tensor:
+        return matrices.repeat_interleave(self.beamspace.num_subcarriers, dim=0)
+
+    def _reduce_transmit(self, estimate: Tensor, basis: Tensor) -> Tensor:
+        """Channels [N·K, 2, R, L] between the receive cells and a transmit basis [N, 2, T, L]."""
+        return multiply(estimate, self._repeat(self.beamspace.transmit_cells(basis)))
+
+
+def fit_baseband(analog: Tensor, targets: Tensor) -> Tensor:
+    """Least-squares baseband [N, 2, L, S] for unit-modulus analog columns [N, 2, T, L] and targets [N, 2, T, S]."""
+    num_antennas, num_chains = analog.shape[2:]
+    gram = gram_rows(adjoint(analog)) / num_antennas
+    ridge = torch.stack([torch.eye(num_chains), torch.zeros(num_chains, num_chains)]).to(gram) * _RIDGE
+    return multiply(invert(gram + ridge), multiply(adjoint(analog), targets)) / num_antennas
+
+
+def _assemble(
+    analog_precoder: Tensor,
+    transmit_basis: Tensor,
+    right: Tensor,
+    analog_combiner: Tensor,
+    receive_basis: Tensor,
+    left: Tensor,
+) -> HybridWeights:
+    """Scale the analog parts to constant modulus 1/√antennas and express the weights through them."""
+    num_subcarriers = right.shape[0] // transmit_basis.shape[0]
+    parts = []
+    for analog, basis, streams in (
+        (analog_precoder, transmit_basis, right),
+        (analog_combiner, receive_basis, left),
+    ):
+        root = math.sqrt(analog.shape[2])
+        baseband = fit_baseband(analog, basis) * root
+        baseband = multiply(baseband.repeat_interleave(num_subcarriers, dim=0), streams)
+        weights = multiply((analog / root).repeat_interleave(num_subcarriers, dim=0), baseband)
+        parts.append((weights, analog / root, baseband))
+    (precoder, *precoder_parts), (combiner, *combiner_parts) = parts
+    return HybridWeights(precoder, combiner, *precoder_parts, *combiner_parts)
+
+
+def _keep_phase(values: Tensor) -> Tensor:
+    """Scale complex values [N, …, 2, T] to modulus 1."""
+    return values * torch.rsqrt(values.square().sum(-2, keepdim=True) + _TINY)
+
+
+def _scale(column: Tensor, factor: Tensor) -> Tensor:
+    """Multiply columns [N, 2, T] by complex factors [N, 2]."""
+    real, imaginary = factor[:, 0, None], factor[:, 1, None]
+    return torch.stack(
+        [column[:, 0] * real - column[:, 1] * imaginary, column[:, 0] * imaginary + column[:, 1] * real], dim=1
+    )

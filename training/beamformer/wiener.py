@@ -1,0 +1,129 @@
+"""The multilinear Wiener filter, unrolled: each side of either array gets a filter matched to what the others let through.
+
+A tap is a tensor of the four array sides A, B (receive) and X, Y (transmit), white noise of variance 1 in each entry.
+With the other three filters applied, an eigenvalue w of a side's Gram matrix would be `level` for noise alone; the
+filter gives it the gain w² / (w² + (c·level)²) with learned c. That gain needs one matrix inverse and no
+eigendecomposition, and two sweeps of it do better than many of the thresholded gain max(0, 1 − c·level/w)^p.
+Dimension letters: M taps, R = A·B receive cells.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.beamformer.beamspace import apply_last, apply_receive
+from training.beamformer.paired import energy, gram_rows, invert, multiply
+
+
+@dataclass(frozen=True)
+class SideFilters:
+    """The filters of the four sides, [M, 2, side, side]; `rows`/`columns` of the transmit array are X and Y."""
+
+    receive_rows: Tensor
+    receive_columns: Tensor
+    transmit_rows: Tensor
+    transmit_columns: Tensor
+
+    def pass_fraction(self) -> Tensor:
+        """Fraction of white noise energy that all four let through: [M]."""
+        fractions = [energy(side) / side.shape[-1] for side in vars(self).values()]
+        return fractions[0] * fractions[1] * fractions[2] * fractions[3]
+
+
+class MultilinearWiener(nn.Module):
+    """Filter taps in `num_sweeps` sweeps over the sides, with a learned c per sweep and side that varies with CSI SNR."""
+
+    def __init__(self, receive_shape: tuple[int, int], num_sweeps: int = 2) -> None:
+        super().__init__()
+        self.receive_shape = receive_shape
+        self.log_threshold = nn.Parameter(torch.full((num_sweeps, 4), math.log(2.0)))
+        self.log_threshold_per_10_db = nn.Parameter(torch.zeros(num_sweeps, 4))
+
+    def forward(
+        self, taps: Tensor, csi_snr_db: Tensor, filters: SideFilters | None = None
+    ) -> tuple[Tensor, SideFilters]:
+        """Filter [M, 2, R, X, Y] of unit noise variance, going on from `filters`; csi_snr_db is [M]."""
+        factors = self.log_threshold + self.log_threshold_per_10_db * (csi_snr_db / 10)[:, None, None]
+        turned = taps.transpose(3, 4).contiguous()
+        for thresholds in factors.exp().unbind(1):
+            filtered, filters = self._sweep(taps, turned, filters, thresholds)
+        assert filters is not None
+        return apply_receive(filtered, _kronecker(filters.receive_rows, filters.receive_columns)), filters
+
+    def _sweep(
+        self, taps: Tensor, turned: Tensor, previous: SideFilters | None, thresholds: Tensor
+    ) -> tuple[Tensor, SideFilters]:
+        """Renew all four filters; also return the taps with the transmit filters applied."""
+        received, received_turned = taps, turned
+        level: Tensor | float = float(taps.shape[2])
+        if previous is not None:
+            receive = _kronecker(previous.receive_rows, previous.receive_columns)
+            level = energy(previous.receive_rows) * energy(previous.receive_columns)
+            received = apply_receive(taps, receive)
+            received_turned = received.transpose(3, 4).contiguous()
+        if previous is None:
+            rows_gram, rows_level = _gram_last(received_turned), level * taps.shape[4]
+        else:
+            rows_gram = _gram_last(apply_last(received, previous.transmit_columns).transpose(3, 4))
+            rows_level = level * energy(previous.transmit_columns)
+        rows = shrink(rows_gram, thresholds[:, 0] * rows_level)
+        columns_gram = _gram_last(apply_last(received_turned, rows).transpose(3, 4))
+        columns = shrink(columns_gram, thresholds[:, 1] * level * energy(rows))
+        transmitted = apply_last(apply_last(turned, rows).transpose(3, 4), columns)
+        receive_rows, receive_columns = self._filter_receive(
+            gram_rows(transmitted.flatten(3)), energy(rows) * energy(columns), previous, thresholds[:, 2:]
+        )
+        return transmitted, SideFilters(receive_rows, receive_columns, rows, columns)
+
+    def _filter_receive(
+        self, gram: Tensor, level: Tensor, previous: SideFilters | None, thresholds: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Renew the receive filters from the Gram matrix [M, 2, R, R]: both sides' own ones are partial traces of it."""
+        sides = gram.unflatten(3, self.receive_shape).unflatten(2, self.receive_shape)
+        if previous is None:
+            rows_gram, rows_level = sides.diagonal(dim1=3, dim2=5).sum(-1), level * self.receive_shape[1]
+        else:
+            weight = previous.receive_columns
+            rows_gram = _trace_out(sides, multiply(weight, weight), "mabcd,mdb->mac")
+            rows_level = level * energy(weight)
+        receive_rows = shrink(rows_gram, thresholds[:, 0] * rows_level)
+        columns_gram = _trace_out(sides, multiply(receive_rows, receive_rows), "mabcd,mca->mbd")
+        return receive_rows, shrink(columns_gram, thresholds[:, 1] * level * energy(receive_rows))
+
+
+def shrink(gram: Tensor, threshold: Tensor) -> Tensor:
+    """Apply w → w² / (w² + t²) to the eigenvalues of Hermitian [M, 2, n, n], t = threshold [M].
+
+    It is 1 − t·Im(1/(w − it)): one inverse of a matrix whose condition is that of the Gram matrix, not of its square.
+    """
+    identity = torch.eye(gram.shape[-1], device=gram.device)
+    scale = threshold[:, None, None]
+    real, imaginary = invert(torch.stack([gram[:, 0], gram[:, 1] - scale * identity], dim=1)).unbind(1)
+    return torch.stack([identity - scale * (imaginary + imaginary.mT) / 2, scale * (real - real.mT) / 2], dim=1)
+
+
+def _gram_last(taps: Tensor) -> Tensor:
+    """Gram matrix of the last axis of [M, 2, R, X, Y]: [M, 2, Y, Y]."""
+    stacked = taps.flatten(1, 3)
+    real, imaginary = taps.flatten(2, 3).unbind(1)
+    cross = imaginary.mT @ real
+    return torch.stack([stacked.mT @ stacked, cross - cross.mT], dim=1)
+
+
+def _kronecker(left: Tensor, right: Tensor) -> Tensor:
+    """Kronecker product of [M, 2, a, a] and [M, 2, b, b]: [M, 2, a·b, a·b]."""
+    left, right = left[:, :, :, None, :, None], right[:, :, None, :, None, :]
+    real = left[:, 0] * right[:, 0] - left[:, 1] * right[:, 1]
+    imaginary = left[:, 0] * right[:, 1] + left[:, 1] * right[:, 0]
+    return torch.stack([real, imaginary], dim=1).flatten(4, 5).flatten(2, 3)
+
+
+def _trace_out(sides: Tensor, weight: Tensor, equation: str) -> Tensor:
+    """Contract one side of [M, 2, a, b, a, b] with a weight [M, 2, side, side]."""
+    real = torch.einsum(equation, sides[:, 0], weight[:, 0]) - torch.einsum(equation, sides[:, 1], weight[:, 1])
+    imaginary = torch.einsum(equation, sides[:, 0], weight[:, 1]) + torch.einsum(equation, sides[:, 1], weight[:, 0])
+    return torch.stack([real, imaginary], dim=1)
