@@ -16,6 +16,8 @@ from model_store.signing import Keyring
 from model_store.store import Store, file_digest
 from training.release.cli import app
 
+pytestmark = pytest.mark.timeout(900)  # three compilations: half a minute on two free cores
+
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory, program_file, calibration_file):
