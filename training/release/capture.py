@@ -18,7 +18,7 @@ def capture(program: ProgramSpec, device: torch.device) -> ExportedProgram:
     """
     module = program.module.to(device).eval()
     _normalize_layouts(module)
-    inputs = tuple(tensor.to(device) for tensor in program.example_inputs)
+    inputs = tuple(tensor.to(device).contiguous() for tensor in program.example_inputs)  # as handlers send them
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=program.dynamic_shapes)
 

@@ -90,7 +90,7 @@ def test_archives_hold_exactly_what_their_manifests_list(released, unpacked):
 
 @pytest.mark.parametrize("num_rows", [1, 2, 5, 16])
 def test_packed_programs_agree_for_every_row_count(unpacked, num_rows):
-    x = np.random.default_rng(1).standard_normal((num_rows, 3, 8, 8)).astype(np.float32)
+    x = np.random.default_rng(1).standard_normal((2 * num_rows, 3, 8, 8)).astype(np.float32)[1::2]  # a view
     answers = {
         variant: open_handler(folder, torch.device("cpu")).infer({"x": x}, {}).arrays["y"]
         for variant, folder in unpacked.items()
