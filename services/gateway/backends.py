@@ -58,7 +58,7 @@ class TorchServeBackend:
     async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
         predictions = self._torchserve.predictions
         if predictions is None:
-            raise BackendLostError("TorchServe is being restarted")
+            raise BackendLostError("TorchServe is starting or being restarted")
         try:
             return await predictions.predict(variant.model, variant.version, request)
         except EngineUnavailableError as error:

@@ -227,7 +227,9 @@ def _fail(job: _Job, error: GatewayError) -> None:
 def _explain(error: Exception) -> GatewayError:
     """Turn what happened behind the gateway into what a caller may know."""
     if isinstance(error, BackendLostError):
-        return NotReadyError("the model's worker went away while it answered and is being restarted; try again")
+        return NotReadyError(
+            "no worker of this model can answer now: it is starting or being restarted; try again in some seconds"
+        )
     if isinstance(error, BackendTimeoutError):
         return DeadlineError("the model did not answer in time; send fewer rows at once")
     return InternalError("the model failed on this request; the server's log has the cause under this request's id")

@@ -153,7 +153,9 @@ class Gateway:
         """State and reason as a repository index has them."""
         if self.is_draining:
             return "UNAVAILABLE", "the server is shutting down"
-        return ("READY", "") if self.is_model_ready(variant) else ("UNAVAILABLE", "its workers are being restarted")
+        if not self.is_model_ready(variant):
+            return "UNAVAILABLE", "its workers are starting or being restarted"
+        return "READY", ""
 
     def update_ready_metrics(self) -> None:
         for model in self._models.values():

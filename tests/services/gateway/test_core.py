@@ -79,7 +79,7 @@ async def test_names_failed_rows_or_gives_the_others_on_request(gateway, values)
 async def test_is_not_ready_without_workers_or_while_draining(gateway, backend, variant):
     assert gateway.is_ready()
     backend.is_ready = False
-    assert gateway.state_of(variant) == ("UNAVAILABLE", "its workers are being restarted")
+    assert gateway.state_of(variant) == ("UNAVAILABLE", "its workers are starting or being restarted")
     assert not gateway.is_ready()
     backend.is_ready = True
     gateway.is_draining = True
