@@ -65,7 +65,7 @@ class Handler:
         return Decoded([inputs[name] for name in self.input_names])
 
     def stack(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """Move arrays to the device; on a CPU without a copy, but for views: compiled programs never look at strides."""
+        """Move arrays to the device; on a CPU only views are copied: compiled programs never look at strides."""
         tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
         return tensors if self.device.type == "cpu" else [tensor.to(self.device) for tensor in tensors]
 
