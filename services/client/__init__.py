@@ -12,19 +12,23 @@ from services.client.errors import (
     UnknownModelError,
 )
 from services.client.inference import ModelMetadata, TensorMetadata
+from services.client.translation import Alignment, Hypothesis, Translation
 
 __all__ = [
+    "Alignment",
     "AsyncClient",
     "BadRequestError",
     "Classification",
     "Client",
     "ClientError",
     "DeadlineError",
+    "Hypothesis",
     "ModelMetadata",
     "NotReadyError",
     "OverloadedError",
     "Score",
     "ServerError",
     "TensorMetadata",
+    "Translation",
     "UnknownModelError",
 ]

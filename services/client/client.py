@@ -16,6 +16,7 @@ from services.client.classification import classify
 from services.client.errors import ClientError, make_error
 from services.client.inference import infer, is_ready, metadata, wait_ready
 from services.client.steps import Call, Pause, Steps
+from services.client.translation import translate
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -54,6 +55,7 @@ class Operations:
     is_ready = Operation(is_ready)
     wait_ready = Operation(wait_ready)
     classify = Operation(classify)
+    translate = Operation(translate)
 
     def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""

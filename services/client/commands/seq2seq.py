@@ -1,0 +1,66 @@
+"""`infer seq2seq "two dogs run"`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.client.client import Client
+from services.client.options import JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.translation import Translation
+
+
+def run(
+    texts: Annotated[list[str] | None, typer.Argument(help="sentences; lines of standard input if none")] = None,
+    beam_size: Annotated[int | None, typer.Option(help="beams, 1 is greedy", min=1, show_default="model's")] = None,
+    n_best: Annotated[int, typer.Option(help="translations to show for each sentence", min=1)] = 1,
+    max_length: Annotated[int | None, typer.Option(help="most subword pieces of a translation", min=1)] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first sentence here (.png)")] = None,
+    url: UrlOption = "localhost:8001",
+    version: VersionOption = "",
+    timeout_s: TimeoutOption = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Translate sentences. Example: infer seq2seq "two dogs run" --n-best 3 --plot alignment.png"""
+    rows = texts or [line.strip() for line in sys.stdin if line.strip()]
+    if not rows:
+        raise ValueError("there is no text: give sentences as arguments or on standard input")
+    with Client(url, timeout_s=timeout_s) as client:
+        results = client.translate(
+            rows,
+            beam_size=beam_size,
+            num_hypotheses=n_best,
+            max_length=max_length,
+            alignments=plot is not None,
+            version=version,
+        )
+    if as_json:
+        print(json.dumps([{"source": row, **asdict(result)} for row, result in zip(rows, results, strict=True)]))
+    else:
+        _print_table(rows, results)
+    if plot is not None and results[0].hypotheses:
+        from services.client.alignment_picture import draw_alignment
+
+        alignment = results[0].hypotheses[0].alignment
+        assert alignment is not None
+        draw_alignment(alignment, plot)
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def _print_table(rows: list[str], results: list[Translation]) -> None:
+    table = Table("text", "translation", "score", title=f"seq2seq {results[0].version}", title_justify="left")
+    for row, result in zip(rows, results, strict=True):
+        if result.error:
+            table.add_row(escape(row), f"[red]{escape(result.error)}[/red]", "")
+        for rank, hypothesis in enumerate(result.hypotheses):
+            table.add_row(escape(row) if rank == 0 else "", escape(hypothesis.text), f"{hypothesis.score:.3f}")
+    Console().print(table)

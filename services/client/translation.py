@@ -1,0 +1,124 @@
+"""`translate`: texts to texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.client.inference import infer_answers, make_infer_call
+from services.client.steps import Steps
+from services.client.wire import Answer
+
+ROWS_PER_CALL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Where the translator looked: `weights` [target][source] says how much of each piece on source pieces."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One translation and its score: log probability divided by a power of the length."""
+
+    text: str
+    score: float
+    alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What one text means, best first; `error` says why there is no answer, and `hypotheses` is then empty."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    version: str
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The best translation; '' if the text failed."""
+        return self.hypotheses[0].text if self.hypotheses else ""
+
+    @property
+    def score(self) -> float:
+        """The score of the best translation; 0 if the text failed."""
+        return self.hypotheses[0].score if self.hypotheses else 0.0
+
+
+def translate(
+    texts: str | Iterable[str],
+    *,
+    beam_size: int | None = None,
+    num_hypotheses: int = 1,
+    max_length: int | None = None,
+    alignments: bool = False,
+    model: str = "seq2seq",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Steps[list[Translation]]:
+    """Translate one text or many; many travel in several calls at once. A text that is too long fails alone.
+
+    `beam_size` None is the model's own, 1 is greedy; `max_length` bounds a translation's subword pieces.
+
+    Raises:
+        ClientError: the server refused or did not answer; the subclass says which.
+    """
+    rows = [texts] if isinstance(texts, str) else list(texts)
+    parameters: dict[str, int | bool] = {"num_hypotheses": num_hypotheses}
+    if beam_size is not None:
+        parameters["beam_size"] = beam_size
+    if max_length is not None:
+        parameters["max_length"] = max_length
+    outputs = ["translation", "score", "row_errors"]
+    if alignments:
+        parameters["alignments"] = True
+        outputs.insert(2, "alignment")
+    calls = [
+        make_infer_call(
+            model,
+            {"text": np.array([row.encode() for row in rows[start : start + ROWS_PER_CALL]], np.object_)},
+            parameters=parameters,
+            version=version,
+            outputs=outputs,
+            timeout_s=timeout_s,
+        )
+        for start in range(0, len(rows), ROWS_PER_CALL)
+    ]
+    answers = yield from infer_answers(calls)
+    return [translation for answer in answers for translation in _read_answer(answer)]
+
+
+def _read_answer(answer: Answer) -> list[Translation]:
+    texts, scores = answer.arrays["translation"], answer.arrays["score"]
+    errors, alignments = answer.arrays.get("row_errors"), answer.arrays.get("alignment")
+    found = []
+    for row in range(len(texts)):
+        error = errors[row].decode() if errors is not None else ""
+        hypotheses = (
+            ()
+            if error
+            else tuple(
+                Hypothesis(
+                    texts[row, rank].decode(),
+                    float(scores[row, rank]),
+                    _read_alignment(alignments[row, rank]) if alignments is not None else None,
+                )
+                for rank in range(texts.shape[1])
+            )
+        )
+        found.append(Translation(hypotheses, answer.version, error))
+    return found
+
+
+def _read_alignment(data: bytes) -> Alignment:
+    content = json.loads(data)
+    return Alignment(
+        tuple(content["source"]), tuple(content["target"]), tuple(tuple(row) for row in content["weights"])
+    )
