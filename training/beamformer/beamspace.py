@@ -48,6 +48,8 @@ class Beamspace(nn.Module):
         self.delay: Tensor
         self.receive: Tensor
         self.transmit: Tensor
+        self.transmit_rows: Tensor
+        self.transmit_columns: Tensor
         # Rows (tap, part), columns (subcarrier, part): the layout of channels with re/im in the last axis.
         interleaved = embed(to_pair(delay)).view(2, num_subcarriers, 2, num_subcarriers).permute(1, 0, 3, 2)
         self.register_buffer("delay", interleaved.reshape(2 * num_subcarriers, -1).contiguous(), persistent=False)

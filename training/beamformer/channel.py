@@ -1,6 +1,7 @@
 """Clustered mmWave channels between uniform planar arrays, and noisy observations of them.
 
-Dimension letters: N channels, K subcarriers, C clusters, P paths (rays) of a cluster, R receive and T transmit antennas.
+Dimension letters: N channels, K subcarriers, C clusters, P paths (rays) of a cluster, R receive and T transmit
+antennas.
 Source: Yu, Shen, Zhang, Letaief, "Alternating Minimization Algorithms for Hybrid Precoding in Millimeter Wave MIMO
 Systems", IEEE JSTSP 2016, section II-B, and the simulation code published with it (angles, truncation, scaling).
 """
@@ -48,7 +49,7 @@ class ChannelModel:
 
 @dataclass(frozen=True)
 class Rays:
-    """The paths of sampled channels: unit-norm responses complex64 [N, C, antennas, P] and gains complex64 [N, C, P]."""
+    """Paths of sampled channels: unit-norm responses complex64 [N, C, antennas, P] and gains complex64 [N, C, P]."""
 
     receive: torch.Tensor
     transmit: torch.Tensor

@@ -52,7 +52,7 @@ class ComplexLinear(nn.Module):
 
 
 class ComplexBatchNorm2d(nn.Module):
-    """Whiten the 2×2 covariance of real and imaginary parts per channel, then scale by a learned 2×2 matrix and shift."""
+    """Whiten the 2×2 covariance of real and imaginary parts per channel, then apply a learned 2×2 matrix and shift."""
 
     def __init__(self, num_channels: int, *, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()

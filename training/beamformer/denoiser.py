@@ -17,7 +17,7 @@ GATES = ("none", "separable", "cell", "joint")
 
 
 class Denoiser(nn.Module):
-    """One stage per entry of `gates`; the first filter takes `num_first_sweeps` sweeps, each later one goes on with one."""
+    """One stage per entry of `gates`; the first filter takes `num_first_sweeps` sweeps, each later one a single one."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class Figure:
 
 
 def evaluate_run(run: Path) -> dict[str, Any]:
-    """Measure a finished run, write evaluation.json, pictures and index.html into it, and return the headline figures."""
+    """Measure a finished run, write evaluation.json, pictures and index.html into it; returns the headline figures."""
     from training.beamformer.page import write_page
     from training.beamformer.pictures import draw_all
     from training.beamformer.session import load_network, make_channel_model

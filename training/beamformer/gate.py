@@ -1,7 +1,7 @@
 """Gates: masks in [0, 1] over beamspace, from powers alone, so that multiplying by them keeps every phase.
 
-A context network looks at the mean power over each array's directions; cells get its answer for their transmit and their
-receive direction, together with their own powers and those around them.
+A context network looks at the mean power over each array's directions; cells get its answer for their transmit and
+their receive direction, together with their own powers and those around them.
 Dimension letters: M taps, R receive cells, T transmit cells, C hidden channels, F features.
 """
 
@@ -162,7 +162,7 @@ class PlaneSmoothing(nn.Module):
 
 
 class JointSpread(nn.Module):
-    """Residual: circular convolutions over the whole of both arrays' directions, one kernel per channel, then a mixture.
+    """Residual: circular convolutions over all of both arrays' directions, one kernel per channel, then a mixture.
 
     Kernels as large as the plane are circulant matrices, and those products run at the speed of a GEMM.
     """

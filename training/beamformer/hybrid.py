@@ -1,9 +1,9 @@
 """Hybrid precoders and combiners: phase-only analog parts shared by all subcarriers, digital parts for each.
 
 The analog part is designed by closed-form phase alternating minimisation, unrolled: with C = Σ F_k F_BB,kᴴ and
-G = Σ F_BB F_BBᴴ, column j becomes the phases of C_j − (F_RF G)_j + F_RF,j G_jj, over-relaxed by a learned factor in each
-sweep. Then the combiner is designed for the channel as the analog precoder leaves it, and both digital parts follow from
-the channel between the analog ones.
+G = Σ F_BB F_BBᴴ, column j becomes the phases of C_j − (F_RF G)_j + F_RF,j G_jj, over-relaxed by a learned factor in
+each sweep. Then the combiner is designed for the channel as the analog precoder leaves it, and both digital parts
+follow from the channel between the analog ones.
 Dimension letters: N channels, K subcarriers, T antennas, L RF chains, S = K·Ns targets.
 """
 
@@ -67,7 +67,7 @@ class PhaseSweeps(nn.Module):
 
 
 class HybridHead(nn.Module):
-    """Turn fully digital weights and the channel estimate behind them into hybrid weights for `num_chains` RF chains."""
+    """Turn fully digital weights and the channel estimate behind them into hybrid weights of `num_chains` chains."""
 
     def __init__(self, beamspace: Beamspace, num_chains: int, num_streams: int, num_sweeps: int = 8) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.beamformer.mat_file import read_arrays
+from model_store.matlab import read_arrays
 
 _MAX_PICTURES = 8
 

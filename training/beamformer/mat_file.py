@@ -7,11 +7,11 @@ complex or real. Arrays are told apart by their sizes, so their names do not mat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
+from model_store.matlab import order_axes, read_arrays
 from training.beamformer.channel import ChannelModel
 from training.beamformer.metrics import NUM_STREAMS
 
@@ -21,60 +21,11 @@ _MIN_SEPARATION = 1.02
 
 @dataclass(frozen=True)
 class MatChannels:
-    """Channels complex64 [N, K, R, T] and, where the file has them, precoders [N, K, T, Ns] and combiners [N, K, R, Ns]."""
+    """Channels complex64 [N, K, R, T] and, where a file has them, precoders [N, K, T, Ns], combiners [N, K, R, Ns]."""
 
     channel: np.ndarray
     precoder: np.ndarray | None
     combiner: np.ndarray | None
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read all numeric arrays of a .mat file by name, axes as MATLAB shows them.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no MATLAB file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; give a .mat file or a folder of them")
-    with path.open("rb") as file:
-        head = file.read(128)
-    is_hdf5 = head[:4] == b"\x89HDF" or head.startswith(b"MATLAB 7.3")
-    return _read_hdf5(path) if is_hdf5 else _read_classic(path)
-
-
-def _read_classic(path: Path) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path)
-    except (ValueError, NotImplementedError, TypeError, OSError) as error:
-        raise ValueError(f"{path} is no readable MATLAB file: {error}") from error
-    return {
-        name: value
-        for name, value in content.items()
-        if not name.startswith("__") and isinstance(value, np.ndarray) and value.dtype.kind in "fciu"
-    }
-
-
-def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    """Read a v7.3 file: HDF5, axes reversed, complex numbers as records of real and imag."""
-    import h5py
-
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for name, item in file.items():
-                if not isinstance(item, h5py.Dataset):
-                    continue
-                value = item[()]
-                if value.dtype.names == ("real", "imag"):
-                    value = value["real"] + 1j * value["imag"]
-                if value.dtype.kind in "fciu":
-                    arrays[name] = value.T
-    except OSError as error:
-        raise ValueError(f"{path} is no readable MATLAB 7.3 file: {error}") from error
-    return arrays
 
 
 def read_channels(path: Path, model: ChannelModel) -> MatChannels:
@@ -125,7 +76,7 @@ def _find(path: Path, arrays: dict[str, np.ndarray], shape: tuple[int, int, int]
     Raises:
         ValueError: several arrays fit, or the one that fits holds NaN or infinity.
     """
-    fitting = [(name, ordered) for name, value in arrays.items() if (ordered := _order_axes(value, shape)) is not None]
+    fitting = [(name, ordered) for name, value in arrays.items() if (ordered := order_axes(value, shape)) is not None]
     if len(fitting) > 1:
         names = ", ".join(name for name, _ in fitting)
         raise ValueError(f"{path}: {names} all have the sizes {list(shape)}; keep one of them")
@@ -135,17 +86,6 @@ def _find(path: Path, arrays: dict[str, np.ndarray], shape: tuple[int, int, int]
     if not np.isfinite(ordered).all():
         raise ValueError(f"{path}: {name} holds {int((~np.isfinite(ordered)).sum())} values that are NaN or infinite")
     return ordered
-
-
-def _order_axes(value: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray | None:
-    if value.ndim == 3:
-        value = value[None]
-    if value.ndim != 4:
-        return None
-    for order in permutations(range(4)):
-        if order[1:] and tuple(value.shape[axis] for axis in order[1:]) == shape:
-            return value.transpose(order)
-    return None
 
 
 def _by_subcarrier(value: np.ndarray) -> np.ndarray:

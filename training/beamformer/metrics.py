@@ -29,7 +29,7 @@ def measure_spectral_efficiency(
 
 
 def measure_optimum(channel: torch.Tensor, data_snr_db: float, num_streams: int = NUM_STREAMS) -> torch.Tensor:
-    """Evaluate the fully digital optimum with equal power per stream: float [N], bits/s/Hz, for complex [N, K, R, T]."""
+    """Evaluate the fully digital optimum with equal power per stream: float [N], bits/s/Hz; channel [N, K, R, T]."""
     gains = torch.linalg.eigvalsh(channel @ channel.mH)[..., -num_streams:]
     snr = 10 ** (data_snr_db / 10)
     return torch.log2(1 + snr / num_streams * gains.clamp_min(0)).sum(-1).mean(-1)

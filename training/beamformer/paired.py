@@ -76,36 +76,7 @@ def _normalize(vector: Tensor) -> Tensor:
 
 
 def invert(pair: Tensor) -> Tensor:
-    """Invert [M, 2, n, n] whose leading minors do not vanish: definite, or definite plus a multiple of i."""
-    if torch.compiler.is_exporting():
-        return _eliminate(pair)
+    """Invert [M, 2, n, n]; a singular matrix comes back as what rounding makes of it and leaves the others alone."""
     size = pair.shape[-1]
-    inverse = torch.linalg.inv(embed(pair))
+    inverse, _ = torch.linalg.inv_ex(embed(pair))
     return torch.stack([inverse[..., :size, :size], inverse[..., size:, :size]], dim=-3)
-
-
-def _eliminate(pair: Tensor) -> Tensor:
-    """Invert by Gauss–Jordan elimination in place without pivoting, written out.
-
-    AOTInductor has no kernel for `linalg.inv`, and with the matrices along the last axis each step is one loop over all.
-    """
-    size = pair.shape[-1]
-    real, imaginary = pair.permute(1, 2, 3, 0).unbind(0)
-    index = torch.arange(size, device=pair.device)
-    for step in range(size):
-        is_row, is_column = (index == step)[:, None, None], (index == step)[None, :, None]
-        scale = 1 / (real[step, step].square() + imaginary[step, step].square())
-        pivot_real, pivot_imaginary = real[step, step] * scale, -imaginary[step, step] * scale
-        # With 1 in place of the pivot and 0 in the rest of its column, the sweep leaves the inverse's values in both.
-        row_real = torch.where(is_column[0], 1.0, real[step])
-        row_imaginary = torch.where(is_column[0], 0.0, imaginary[step])
-        divided_real = row_real * pivot_real - row_imaginary * pivot_imaginary
-        divided_imaginary = row_real * pivot_imaginary + row_imaginary * pivot_real
-        column_real, column_imaginary = real[:, step, None], imaginary[:, step, None]
-        rest_real = torch.where(is_column, 0.0, real)
-        rest_imaginary = torch.where(is_column, 0.0, imaginary)
-        rest_real = rest_real - column_real * divided_real + column_imaginary * divided_imaginary
-        rest_imaginary = rest_imaginary - column_real * divided_imaginary - column_imaginary * divided_real
-        real = torch.where(is_row, divided_real, rest_real)
-        imaginary = torch.where(is_row, divided_imaginary, rest_imaginary)
-    return torch.stack([real, imaginary]).permute(3, 0, 1, 2)

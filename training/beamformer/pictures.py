@@ -71,7 +71,7 @@ def draw_data_curves(network: Beamformer, held_out: HeldOutChannels, model: Chan
     curves = {"network": beamform_network(network, observation), "SVD": beamform_svd(observation.channel)}
     for chains in (2, 4):
         curves[f"network, {chains} RF chains"] = beamform_network(network, observation, num_chains=chains)
-    levels = np.arange(-30, 11, 5)
+    levels = [float(level) for level in range(-30, 11, 5)]
     figure, (axis,) = _make_figure(1, 1)
     axis.plot(levels, [float(measure_optimum(channel, level).mean()) for level in levels], "k--", label="optimum")
     for name, weights in curves.items():

@@ -17,9 +17,9 @@ from training.release.spec import ReleaseSpec
 class Recipe:
     """How one beamformer is made.
 
-    `gates` names the gate behind each stage's filter: none, separable, cell or joint. CSI SNRs are drawn from `csi_snr_db`,
-    and for `clean_fraction` of the channels from `clean_csi_snr_db`, where a network that saw only noise would do harm;
-    `known_fraction` of the channels come with their CSI SNR told, the others without.
+    `gates` names the gate behind each stage's filter: none, separable, cell or joint. CSI SNRs are drawn from
+    `csi_snr_db`, and for `clean_fraction` of the channels from `clean_csi_snr_db`, where a network that saw only noise
+    would do harm; `known_fraction` of the channels come with their CSI SNR told, the others without.
     """
 
     gates: tuple[str, ...] = ("separable", "joint")
@@ -83,7 +83,17 @@ class Recipe:
 FULL = Recipe()
 # The filter is good before any training, so a minute of it suffices to show the gates at work.
 DEMO = replace(
-    FULL, gates=("separable", "cell"), steps=120, lr=6e-3, validate_every=120, average_decay=0.95, num_test=240
+    FULL,
+    gates=("separable", "cell"),
+    num_phase_sweeps=4,
+    steps=60,
+    batch_size=8,
+    lr=6e-3,
+    validate_every=60,
+    num_validation=24,
+    average_decay=0.9,
+    num_test=24,
+    num_released_test=128,
 )
 NO_GATE = replace(FULL, gates=("none", "none"))
 ONE_STAGE = replace(FULL, gates=("joint",))

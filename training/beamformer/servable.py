@@ -97,7 +97,7 @@ def make_score(channel: Tensor) -> Callable[[Mapping[str, np.ndarray]], np.ndarr
 def describe_programs(
     network: Beamformer, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
 ) -> dict[str, ProgramSpec]:
-    """Describe the digital program, `main`, and one program for each number of RF chains, which goes on from its outputs."""
+    """Describe the digital program, `main`, and one that goes on from its outputs for each number of RF chains."""
     examples = tuple(torch.from_numpy(rows[:4]).to(device) for rows in inputs.values())
     digital: nn.Module = DigitalProgram(network.to(device)).eval()
     with torch.no_grad():

@@ -38,7 +38,7 @@ class DominantSubspace(nn.Module):
 
 
 def dominant_eigenvectors(gram: Tensor, count: int, num_iterations: int = 2) -> Tensor:
-    """Dominant eigenvectors [M, 2, n, count] of small Hermitian [M, 2, n, n], by orthogonal iteration on its 4th power."""
+    """Dominant eigenvectors [M, 2, n, count] of small Hermitian [M, 2, n, n]: orthogonal iteration on its 4th power."""
     power = _normalize_trace(square_twice(_normalize_trace(gram)))
     vectors = power[..., :count]
     for _ in range(num_iterations):

@@ -1,6 +1,6 @@
 """The two networks of the thesis that this task comes from, corrected, as baselines.
 
-Both map channels complex64 [N, K, R, T] to precoders [N, K, T, Ns] and combiners [N, K, R, Ns], orthonormalised, and are
+Both map channels complex64 [N, K, R, T] to precoders [N, K, T, Ns] and combiners [N, K, R, Ns], orthonormal, and are
 trained here on spectral efficiency: against singular vectors, whose phases are arbitrary, the squared error teaches
 nothing. Corrected: flatten sizes that fit, complex activations on complex tensors, one scaling for training and use,
 usable learning rates. Kept: the residual encoder sees magnitudes only, which is what limits it.

@@ -1,4 +1,4 @@
-"""The multilinear Wiener filter, unrolled: each side of either array gets a filter matched to what the others let through.
+"""The multilinear Wiener filter, unrolled: each side of either array gets a filter for what the others let through.
 
 A tap is a tensor of the four array sides A, B (receive) and X, Y (transmit), white noise of variance 1 in each entry.
 With the other three filters applied, an eigenvalue w of a side's Gram matrix would be `level` for noise alone; the
@@ -35,7 +35,7 @@ class SideFilters:
 
 
 class MultilinearWiener(nn.Module):
-    """Filter taps in `num_sweeps` sweeps over the sides, with a learned c per sweep and side that varies with CSI SNR."""
+    """Filter taps in `num_sweeps` sweeps over the sides; a learned c per sweep and side that varies with CSI SNR."""
 
     def __init__(self, receive_shape: tuple[int, int], num_sweeps: int = 2) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class MultilinearWiener(nn.Module):
     def _filter_receive(
         self, gram: Tensor, level: Tensor, previous: SideFilters | None, thresholds: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Renew the receive filters from the Gram matrix [M, 2, R, R]: both sides' own ones are partial traces of it."""
+        """Renew the receive filters from the Gram matrix [M, 2, R, R], whose partial traces are the sides' own."""
         sides = gram.unflatten(3, self.receive_shape).unflatten(2, self.receive_shape)
         if previous is None:
             rows_gram, rows_level = sides.diagonal(dim1=3, dim2=5).sum(-1), level * self.receive_shape[1]

@@ -16,7 +16,7 @@ from training.beamformer.channel import ChannelModel, Rays
 
 
 def to_taps(channel: Tensor) -> Tensor:
-    """Unitary inverse DFT over subcarriers: complex [N, K, R, T] → taps [N, K, R, T] with noise of the same variance."""
+    """Unitary inverse DFT over subcarriers: complex [N, K, R, T] → taps [N, K, R, T], noise of the same variance."""
     delay = fourier_matrix(channel.shape[1]).conj().to(channel)
     return torch.einsum("ck,nkrt->ncrt", delay, channel)
 
@@ -64,7 +64,7 @@ def filter_multilinear(
     exponent: float = 1.5,
     num_sweeps: int = 8,
 ) -> Tensor:
-    """Iterated multilinear Wiener filter with the gain max(0, 1 − threshold·level/w)^exponent; noise_variance is [N]."""
+    """Iterated multilinear Wiener filter, gain max(0, 1 − threshold·level/w)^exponent; noise_variance is [N]."""
     taps = _split_sides(to_taps(channel), model)
     noise = noise_variance.repeat_interleave(channel.shape[1])
     filters = [torch.eye(size, dtype=taps.dtype).expand(len(taps), size, size) for size in taps.shape[1:]]

@@ -68,7 +68,7 @@ def fit_digital(targets: Tensor, analog: Tensor) -> Tensor:
 
 
 def redesign_digital(channel: Tensor, analog_precoder: Tensor, analog_combiner: Tensor) -> tuple[Tensor, Tensor]:
-    """Best digital parts by an SVD of the channel [N, K, R, T] between the analog parts: hybrid precoders, combiners."""
+    """Best digital parts by an SVD of the channel [N, K, R, T] between the analog parts: precoders, combiners."""
     transmit, _ = torch.linalg.qr(analog_precoder)
     receive, _ = torch.linalg.qr(analog_combiner)
     left, _, right = torch.linalg.svd(receive.mH[:, None] @ channel @ transmit[:, None], full_matrices=False)

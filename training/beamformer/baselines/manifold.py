@@ -53,7 +53,7 @@ def alternate_on_manifold(
 
 
 def _descend(analog: np.ndarray, gram: np.ndarray, cross: np.ndarray, max_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise tr(G XᴴX) − 2 Re tr(CᴴX) over unit-modulus X [N, T, L] by conjugate gradients; also return the minimum."""
+    """Minimise tr(G XᴴX) − 2 Re tr(CᴴX) over unit-modulus X [N, T, L] by conjugate gradients; X and the minimum."""
     product = analog @ gram
     cost = _inner(product - 2 * cross, analog)
     gradient = _project(product - cross, analog)
@@ -85,7 +85,7 @@ def _search_line(
     cross: np.ndarray,
     step: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Backtrack each channel's step until the cost falls enough (Armijo); the next search starts from twice that step."""
+    """Backtrack each channel's step until the cost falls enough (Armijo); the next search starts from twice it."""
     slope = 2 * _inner(gradient, direction)
     is_uphill = slope >= 0
     if is_uphill.any():
