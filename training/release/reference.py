@@ -1,4 +1,4 @@
-"""The handler of a model in this process, driving the model's networks themselves instead of captured programs."""
+"""A model's handler in this process: over its networks themselves, and over built variants."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.program import Program
 from handlers.target import describe_host
-from handlers.worker import open_handler
+from training.release.build import Built
 from training.release.content import lay_out
 from training.release.spec import ReleaseSpec
 
@@ -24,6 +25,11 @@ def open_reference(spec: ReleaseSpec, device: torch.device, work: Path) -> Handl
     handler = open_handler(work, device)
     handler.programs = {role: _as_program(program.module.to(device).eval()) for role, program in spec.programs.items()}
     return handler
+
+
+def open_variants(built: Built, device: torch.device) -> dict[str, Handler]:
+    """Open the handler of each built variant, in order."""
+    return {variant: open_handler(folder, device) for variant, folder in built.folders.items()}
 
 
 def _as_program(module: torch.nn.Module) -> Program:

@@ -32,7 +32,7 @@ def test_every_linear_layer_of_a_program_is_replaced_and_rows_stay_free():
     rows = torch.export.Dim("rows", min=1, max=8)
     program = torch.export.export(module, (torch.randn(3, 16),), dynamic_shapes=({0: rows},))
     quantized = quantize_dynamically(program)
-    targets = [str(node.target) for node in quantized.graph.nodes]
+    targets = [str(node.target) for node in quantized.graph.nodes if node.op == "call_function"]
     assert sum("_int_mm" in target for target in targets) == 2
     assert not any("linear" in target for target in targets)
     features = torch.randn(5, 16)

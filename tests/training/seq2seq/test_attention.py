@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from training.seq2seq.attention import CrossAttention, SelfAttention
+
+
+def hide(lengths, size):
+    mask = torch.arange(size) >= torch.tensor(lengths)[:, None]
+    return mask, torch.zeros(mask.shape).masked_fill(mask, -torch.inf)[:, None, None]
+
+
+@pytest.fixture
+def reference():
+    torch.manual_seed(0)
+    module = nn.MultiheadAttention(24, 4, batch_first=True)
+    nn.init.normal_(module.in_proj_bias)
+    nn.init.normal_(module.out_proj.bias)
+    return module.eval()
+
+
+def test_self_attention_is_that_of_torch(reference):
+    ours = SelfAttention(24, 4, 0.0).eval()
+    ours.project.weight, ours.project.bias = reference.in_proj_weight, reference.in_proj_bias
+    ours.output.load_state_dict(reference.out_proj.state_dict())
+    features = torch.randn(3, 7, 24)
+    mask, bias = hide([7, 4, 1], 7)
+    expected, _ = reference(features, features, features, key_padding_mask=mask)
+    torch.testing.assert_close(ours(features, bias), expected, atol=1e-5, rtol=0)
+
+
+def test_cross_attention_and_its_weights_are_those_of_torch(reference):
+    ours = CrossAttention(24, 4, 0.0).eval()
+    query, key_value = reference.in_proj_weight.detach().split((24, 48))
+    query_bias, key_value_bias = reference.in_proj_bias.detach().split((24, 48))
+    ours.query.load_state_dict({"weight": query, "bias": query_bias})
+    ours.key_value.load_state_dict({"weight": key_value, "bias": key_value_bias})
+    ours.output.load_state_dict(reference.out_proj.state_dict())
+    features, memory = torch.randn(3, 5, 24), torch.randn(3, 7, 24)
+    mask, bias = hide([7, 4, 1], 7)
+    expected, weights = reference(features, memory, memory, key_padding_mask=mask, average_attn_weights=False)
+    mixed, ours_weights = ours(features, ours.remember(memory), bias)
+    torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours_weights, weights, atol=1e-5, rtol=0)
+
+
+def test_dropout_acts_in_training_only():
+    attention = SelfAttention(8, 2, 0.5)
+    features, bias = torch.randn(1, 6, 8), torch.zeros(1, 1, 1, 6)
+    assert not torch.equal(attention(features, bias), attention(features, bias))
+    attention.eval()
+    assert torch.equal(attention(features, bias), attention(features, bias))

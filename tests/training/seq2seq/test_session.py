@@ -1,0 +1,79 @@
+import dataclasses
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from training.engine.interruption import Interrupted
+from training.engine.runs import read_run
+from training.release.reference import open_reference
+from training.seq2seq.comparison import describe_row, format_table
+from training.seq2seq.objective import TranslationTask, inverse_sqrt_factor
+from training.seq2seq.recipe import PRESETS, Recipe, compare_runs, describe_release, train
+
+
+@pytest.fixture(scope="module")
+def run(tiny_recipe, make_options, tmp_path_factory):
+    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("runs") / "toy"))
+
+
+def test_a_run_learns_to_translate_what_it_has_not_seen(run):
+    figures = json.loads((run / "evaluation.json").read_text())["toy.en, toy.fr"]
+    assert figures["exact_match"] >= 0.8
+    assert read_run(run)["metrics"]["bleu"] == figures["bleu"] > 80
+
+
+def test_the_gate_measures_what_the_evaluation_measured(run, tmp_path):
+    spec = describe_release(run, "cpu")
+    handler = open_reference(spec, torch.device("cpu"), tmp_path)
+    scores = spec.held_out.score(handler.infer(spec.held_out.inputs, {}).arrays)
+    assert spec.held_out.aggregate(scores) == pytest.approx(read_run(run)["metrics"]["bleu"])
+    assert "case:lc" in spec.held_out.metric
+    assert spec.margin == 0.3
+    assert set(spec.extra_files) == {"vocabulary.model"}
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tiny_recipe, make_options, tmp_path, monkeypatch):
+    train_step = TranslationTask.train_step
+
+    def stop_at_5(task, step):
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(task, step)
+
+    recipe = dataclasses.replace(tiny_recipe, epochs=1)
+    whole = train(recipe, make_options(tmp_path / "whole"))
+    monkeypatch.setattr(TranslationTask, "train_step", stop_at_5)
+    with pytest.raises(Interrupted):
+        train(recipe, make_options(tmp_path / "halves"))
+    monkeypatch.undo()
+    halves = train(recipe, make_options(tmp_path / "halves", resume=True))
+    first, second = (torch.load(path / "network.pt")["network"] for path in (whole, halves))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_does_not_differ_from_itself(run):
+    assert "no difference shown" in compare_runs(run, run)
+
+
+def test_a_recurrent_network_learns_too_and_release_refuses_it(tiny_recipe, make_options, tmp_path):
+    recipe = dataclasses.replace(tiny_recipe, network="gru", sampling=0.2)
+    run = train(recipe, make_options(tmp_path / "gru"))
+    row = describe_row("gru", run)
+    assert row.exact_match >= 0.8
+    assert "| gru |" in format_table([row])
+    with pytest.raises(ValueError, match="is a gru: recurrent networks are for comparison only"):
+        describe_release(run, "cpu")
+
+
+def test_the_rate_rises_and_then_falls_with_the_root_of_the_step():
+    factors = [inverse_sqrt_factor(step, warmup_steps=100) for step in (0, 49, 99, 399)]
+    assert factors == pytest.approx([0.01, 0.5, 1.0, 0.5])
+
+
+def test_presets_are_recipes():
+    assert set(PRESETS) == {"demo", "full"}
+    with pytest.raises(ValueError, match="beam_size=9 is above max_beam_size=8"):
+        Recipe(beam_size=9)

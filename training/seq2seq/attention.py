@@ -1,0 +1,103 @@
+"""Attention in all its forms here.
+
+Dimensions: B sentences, Q queries, S keys, H heads, E features of a head, D = H·E features.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Mix values by the similarity of queries and keys; returns the mixture [B, H, Q, E] and the weights [B, H, Q, S].
+
+    `bias` is added to the similarities: 0 where a query may look, −∞ where not.
+
+    Source: Vaswani et al. 2017, Attention Is All You Need, eq. 1.
+    """
+    similarity = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1]) + bias
+    weights = similarity.softmax(-1)
+    return F.dropout(weights, dropout, dropout > 0) @ values, weights
+
+
+def split_heads(features: Tensor, num_heads: int) -> Tensor:
+    """[B, S, D] → [B, H, S, E]."""
+    return features.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def join_heads(features: Tensor) -> Tensor:
+    """[B, H, S, E] → [B, S, D]."""
+    return features.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """A sequence looks at itself through several heads. Source: Vaswani et al. 2017, section 3.2.2."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.project = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        _initialize(self.project, parts=3)
+        _initialize(self.output)
+
+    def forward(self, features: Tensor, bias: Tensor) -> Tensor:
+        """[B, S, D] → [B, S, D]; bias broadcasts to [B, H, S, S]."""
+        queries, keys, values = (split_heads(part, self.num_heads) for part in self.project(features).chunk(3, -1))
+        mixed, _ = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
+        return self.output(join_heads(mixed))
+
+    def step(self, features: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Look from one new position at it and at the T before.
+
+        features [B, K, D] of K beams, past [T, B, K, D], bias [T, 1, 1, 1, 1] → [B, K, D] and the new key and value
+        [2, B, K, D]. Products and sums instead of matrices of one row: a compiler makes one loop of them.
+        """
+        queries, keys, values = self.project(features).chunk(3, -1)
+        queries = queries / math.sqrt(queries.shape[-1] // self.num_heads)
+        past = (self._heads(queries) * self._heads(past_keys)).sum(-1, keepdim=True) + bias
+        own = (self._heads(queries) * self._heads(keys)).sum(-1, keepdim=True)
+        top = torch.maximum(past.amax(0), own)
+        past, own = (past - top).exp(), (own - top).exp()
+        mixed = (past * self._heads(past_values)).sum(0) + own * self._heads(values)
+        mixed = mixed / (past.sum(0) + own)
+        return self.output(mixed.flatten(-2)), torch.stack((keys, values))
+
+    def _heads(self, features: Tensor) -> Tensor:
+        return features.unflatten(-1, (self.num_heads, -1))
+
+
+class CrossAttention(nn.Module):
+    """A sequence looks at another one through several heads."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        _initialize(self.query)
+        _initialize(self.key_value, parts=2)
+        _initialize(self.output)
+
+    def remember(self, memory: Tensor) -> Tensor:
+        """Keys and values [2, B, H, S, E] of a memory [B, S, D], needed once for all queries."""
+        return torch.stack([split_heads(part, self.num_heads) for part in self.key_value(memory).chunk(2, -1)])
+
+    def forward(self, features: Tensor, keys_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, Q, D] → [B, Q, D], and the weights [B, H, Q, S]."""
+        queries = split_heads(self.query(features), self.num_heads)
+        keys, values = keys_values[0], keys_values[1]
+        mixed, weights = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
+        return self.output(join_heads(mixed)), weights
+
+
+def _initialize(layer: nn.Linear, parts: int = 1) -> None:
+    """Glorot's uniform for each of the stacked matrices."""
+    for weight in layer.weight.chunk(parts):
+        nn.init.xavier_uniform_(weight)
+    nn.init.zeros_(layer.bias)

@@ -1,0 +1,115 @@
+"""Decoding speed of a run's variants against each other and against CTranslate2, in one run.
+
+    python -m training.seq2seq.benchmark runs/seq2seq/full
+
+Same weights, same sentences, same beam, one thread; all take turns, and every figure is the median of its turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from training.engine.runs import read_run
+from training.release.build import build_variants
+from training.release.reference import open_variants
+from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
+from training.seq2seq.data import load_data
+from training.seq2seq.evaluate import Bleu
+from training.seq2seq.recipe import Recipe
+from training.seq2seq.servable import VOCABULARY, describe_translator, encode_texts, load_network
+from training.seq2seq.transformer import Transformer
+from training.seq2seq.vocabulary import Vocabulary
+
+Translator = Callable[[Sequence[str]], list[str]]
+
+
+def main(
+    run: Annotated[Path, typer.Argument(help="A finished run of a Transformer.")],
+    rows: Annotated[int, typer.Option(min=1, help="Sentences in a batch.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 5,
+    batches: Annotated[int, typer.Option(min=1, help="Batches in a turn.")] = 2,
+) -> None:
+    """Print sentences/s of every variant and of CTranslate2, with ratios and BLEU."""
+    torch.set_num_threads(1)
+    record = read_run(run)
+    network, recipe, _ = load_network(run)
+    if not isinstance(network, Transformer):
+        raise typer.BadParameter(f"{run} is a {recipe.network}; only a transformer is released")
+    data = load_data(record["data"], Path(record["data_root"]), num_validation=recipe.num_validation)
+    pairs = data.test[: rows * batches]
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
+        built = build_variants(
+            describe_translator(run, "cpu", data), device=torch.device("cpu"), release=1, work=Path(work) / "release"
+        )
+        engines: dict[str, Translator] = {}
+        for name, handler in open_variants(built, torch.device("cpu")).items():
+            engines[name] = lambda texts, handler=handler: [
+                text.decode() for text in handler.infer({"text": encode_texts(tuple(texts))}, {}).arrays["translation"]
+            ]
+        vocabulary = Vocabulary((run / VOCABULARY).read_bytes(), lowercase=recipe.lowercase)
+        for kind in ("float32", "int8"):
+            engines[f"ctranslate2 {kind}"] = open_ctranslate2(network, recipe, vocabulary, Path(work) / kind, kind)
+        typer.echo(measure(engines, pairs, rows=rows, repeats=repeats, bleu=Bleu(recipe.lowercase)))
+
+
+def open_ctranslate2(
+    network: Transformer, recipe: Recipe, vocabulary: Vocabulary, folder: Path, kind: str
+) -> Translator:
+    """Make a translator with CTranslate2 and the same search; `kind` is its compute type."""
+    import ctranslate2
+
+    save_for_ctranslate2(network, vocabulary.names(), folder, quantization=kind)
+    engine = ctranslate2.Translator(str(folder), compute_type=kind, inter_threads=1, intra_threads=1)
+
+    def translate(texts: Sequence[str]) -> list[str]:
+        sources = [vocabulary.name_pieces(row) for row in vocabulary.encode(texts)]
+        results = engine.translate_batch(
+            sources,
+            beam_size=recipe.beam_size,
+            length_penalty=recipe.length_penalty,
+            max_decoding_length=2 * max(map(len, sources)) + 10,
+            max_input_length=0,
+            disable_unk=True,
+        )
+        return [vocabulary.decode_names(result.hypotheses[0]) for result in results]
+
+    return translate
+
+
+def measure(
+    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, repeats: int, bleu: Bleu
+) -> str:
+    """Let the engines translate in turns; returns the table. The first engine is the reference of the ratios."""
+    texts, references = zip(*pairs, strict=True)
+    batches = [texts[start : start + rows] for start in range(0, len(texts), rows)]
+    written = {name: [line for batch in batches for line in translate(batch)] for name, translate in engines.items()}
+    elapsed_s: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(repeats):
+        for name, translate in engines.items():
+            started = time.perf_counter()
+            for batch in batches:
+                translate(batch)
+            elapsed_s[name].append(time.perf_counter() - started)
+    speeds = {name: len(texts) / statistics.median(turns) for name, turns in elapsed_s.items()}
+    reference, peer = next(iter(speeds)), next(reversed(speeds))
+    lines = [f"{'engine':22} {'sentences/s':>12} {'spread':>14} {f'× {reference}':>9} {f'× {peer}':>19} {'BLEU':>6}"]
+    for name, speed in speeds.items():
+        spread = f"{len(texts) / max(elapsed_s[name]):.1f}–{len(texts) / min(elapsed_s[name]):.1f}"
+        figure = bleu.aggregate(bleu.count(written[name], references))
+        lines.append(
+            f"{name:22} {speed:12.1f} {spread:>14} {speed / speeds[reference]:9.2f} {speed / speeds[peer]:19.2f} "
+            f"{figure:6.2f}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,180 @@
+"""A finished translator run, as `release` wants it described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from training.engine.overrides import from_record
+from training.engine.runs import read_run
+from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.seq2seq.data import ParallelData, load_data
+from training.seq2seq.decoding import DecoderProgram, EncoderProgram
+from training.seq2seq.evaluate import Bleu, make_score
+from training.seq2seq.network import build_network
+from training.seq2seq.recipe import Recipe
+
+NETWORK = "network.pt"
+VOCABULARY = "vocabulary.model"
+MAX_TEXT_BYTES = 16_384
+_NUM_EXAMPLES = 32
+
+
+def load_network(run: Path) -> tuple[nn.Module, Recipe, int]:
+    """Rebuild a run's network; also return its recipe and the size of its vocabulary.
+
+    Raises:
+        FileNotFoundError: the run did not finish.
+    """
+    recipe = from_record(Recipe, read_run(run)["recipe"])
+    path = run / NETWORK
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    network = build_network(recipe, stored["num_pieces"])
+    network.load_state_dict(stored["network"])
+    return network.requires_grad_(False).eval(), recipe, stored["num_pieces"]
+
+
+def describe_translator(run: Path, device: str, data: ParallelData | None = None) -> ReleaseSpec:
+    """Describe a run: its programs, tensors, held-out pairs and margin; `data` is loaded if not given."""
+    record = read_run(run)
+    network, recipe, num_pieces = load_network(run)
+    if data is None:
+        data = load_data(record["data"], Path(record["data_root"]), num_validation=recipe.num_validation)
+    sources, references = zip(*data.test, strict=True)
+    bleu = Bleu(recipe.lowercase)
+    return ReleaseSpec(
+        model="seq2seq",
+        description=f"{recipe.network} translator trained on {data.name.split(' test_')[0]}",
+        handler="seq2seq",
+        programs=describe_programs(network.to(device), recipe, num_pieces, device),
+        inputs=(
+            TensorSpec(
+                name="text",
+                datatype="BYTES",
+                shape=(-1,),
+                meaning=f"a sentence in UTF-8, of at most {recipe.max_pieces - 1} subword pieces",
+                max_element_bytes=MAX_TEXT_BYTES,
+            ),
+        ),
+        input_sets=(("text",),),
+        outputs=OUTPUTS,
+        default_outputs=("translation", "score"),
+        parameters=_describe_parameters(recipe),
+        handler_options={
+            "vocabulary": VOCABULARY,
+            "lowercase": recipe.lowercase,
+            "max_pieces": recipe.max_pieces,
+            "beam_size": recipe.beam_size,
+            "length_penalty": recipe.length_penalty,
+        },
+        extra_files={VOCABULARY: run / VOCABULARY},
+        held_out=HeldOut(
+            inputs={"text": encode_texts(sources)},
+            score=make_score(references, bleu),
+            metric=f"BLEU {bleu.signature}",
+            dataset=f"{data.name} test" if " test" not in data.name else data.name,
+            aggregate=bleu.aggregate,
+        ),
+        margin=recipe.margin,
+        examples={"text": encode_texts(sources[:_NUM_EXAMPLES])},
+        max_rows=recipe.max_rows,
+        seed=record["seed"],
+        run=run,
+    )
+
+
+def describe_programs(network: nn.Module, recipe: Recipe, num_pieces: int, device: str) -> Mapping[str, ProgramSpec]:
+    """The encoder and the decoder's step, with rows, beams, places and source pieces free."""
+    encoder = EncoderProgram(network)
+    decoder = DecoderProgram(network, num_pieces, recipe.max_beam_size + 1).to(device)
+    rows = torch.export.Dim("rows", min=1, max=recipe.max_rows)
+    beams = torch.export.Dim("beams", min=1, max=recipe.max_beam_size)
+    pieces = torch.export.Dim("pieces", min=1, max=recipe.max_pieces)
+    places = torch.export.Dim("places", min=1, max=2 * recipe.max_pieces)
+    source = torch.full((3, 7), 4, device=device)
+    with torch.no_grad():
+        memory, source_bias, first = encoder(source)
+    num_places, num_beams = 5, 4
+    cache = first[None, :, :, None].repeat(num_places, 1, 1, num_beams, 1)
+    tokens = torch.full((3, num_beams), 4, device=device)
+    ancestors = torch.zeros((num_places, 3, num_beams), dtype=torch.int64, device=device)
+    memory_shape = {1: rows, memory.dim() - 2: pieces}
+    return {
+        "encoder": ProgramSpec(
+            module=encoder,
+            example_inputs=(source,),
+            dynamic_shapes=({0: rows, 1: pieces},),
+            quantization="dynamic",
+        ),
+        "decoder": ProgramSpec(
+            module=decoder,
+            example_inputs=(tokens, ancestors, cache, memory, source_bias),
+            dynamic_shapes=(
+                {0: rows, 1: beams},
+                {0: places, 1: rows, 2: beams},
+                {0: places, 2: rows, 3: beams},
+                memory_shape,
+                {0: rows, 1: pieces},
+            ),
+            quantization="dynamic",
+        ),
+    }
+
+
+def encode_texts(texts: tuple[str, ...]) -> np.ndarray:
+    """Put texts into the BYTES array that a request brings."""
+    array = np.empty(len(texts), np.object_)
+    array[:] = [text.encode() for text in texts]
+    return array
+
+
+OUTPUTS = (
+    TensorSpec(
+        name="translation",
+        datatype="BYTES",
+        shape=(-1,),
+        meaning="translation in UTF-8; with num_hypotheses the n best ones",
+    ),
+    TensorSpec(
+        name="score",
+        datatype="FP32",
+        shape=(-1,),
+        meaning="log probability of each translation divided by its length to the power of length_penalty",
+        maximum=0,
+    ),
+    TensorSpec(
+        name="alignment",
+        datatype="BYTES",
+        shape=(-1,),
+        meaning="JSON with source and target pieces and the weights of the source pieces for each target piece; needs "
+        "the parameter alignments",
+    ),
+)
+
+
+def _describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
+    longest = 2 * recipe.max_pieces - 1
+
+    def number(name: str, meaning: str, minimum: int, maximum: int) -> ParameterSpec:
+        return ParameterSpec(name=name, kind="int64", meaning=meaning, minimum=minimum, maximum=maximum)
+
+    return (
+        number("beam_size", f"beams; 1 is greedy, {recipe.beam_size} if absent", 1, recipe.max_beam_size),
+        number("num_hypotheses", "how many translations of each text to return, best first", 1, recipe.max_beam_size),
+        number("max_length", "most subword pieces of a translation; 2 × source + 10 if absent", 1, longest),
+        number("min_length", "fewest subword pieces of a translation; 0 if absent", 0, longest),
+        ParameterSpec(
+            name="length_penalty",
+            kind="double",
+            meaning=f"power of the length that scores are divided by; {recipe.length_penalty:g} if absent",
+            minimum=0,
+            maximum=4,
+        ),
+        ParameterSpec(name="alignments", kind="bool", meaning="add the output alignment"),
+    )

@@ -1,0 +1,124 @@
+"""One training session of a translator: from options to a finished run's folder."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.engine.checkpoint import save_atomically
+from training.engine.device import choose_device
+from training.engine.loop import Plan, fit
+from training.engine.optimization import Updater
+from training.engine.options import TrainOptions
+from training.engine.progress import ProgressBar
+from training.engine.runs import finish_run, start_run, write_json
+from training.engine.seeds import seed_everything
+from training.release.reference import open_reference
+from training.seq2seq.batches import TokenBatches
+from training.seq2seq.comparison import EVALUATION, TRANSLATIONS
+from training.seq2seq.data import ParallelData, load_data
+from training.seq2seq.evaluate import score_translations
+from training.seq2seq.network import build_network
+from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
+from training.seq2seq.parallel_text import Pair
+from training.seq2seq.recipe import Recipe
+from training.seq2seq.servable import NETWORK, VOCABULARY, describe_translator, encode_texts
+from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
+
+
+def train_translator(recipe: Recipe, options: TrainOptions) -> Path:
+    """Train a translator and leave its network, vocabulary and evaluation in the run's folder."""
+    device = choose_device(options.device)
+    data = load_data(options.data, options.data_root, num_validation=recipe.num_validation)
+    seed_everything(options.seed)
+    texts = (text for pair in data.train for text in pair)
+    vocabulary = learn_vocabulary(texts, recipe.vocabulary_size, lowercase=recipe.lowercase)
+    task, num_steps = make_task(recipe, data, vocabulary, device, options.seed)
+    run = start_run(options, recipe)
+    vocabulary.save(run / VOCABULARY)
+    print(
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test pairs, "
+        f"{len(vocabulary)} pieces; {num_steps} steps on {device}",
+        file=sys.stderr,
+    )
+    steps_per_epoch = task.batches.steps_per_epoch
+    plan = Plan(num_steps=num_steps, validate_every=min(num_steps, max(100, steps_per_epoch)), monitor="accuracy")
+    progress = fit(task, plan, run, resume=options.resume)
+    perplexity = task.validate()["perplexity"]
+    save_atomically({"network": task.best_network.state_dict(), "num_pieces": len(vocabulary)}, run / NETWORK)
+    metrics = {"validation_perplexity": perplexity, **record_evaluation(run, data, recipe, device)}
+    finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    return run
+
+
+def record_evaluation(run: Path, data: ParallelData, recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    """Translate all test sets through the handler, write the figures, and return the headline figures of the first."""
+    spec = describe_translator(run, str(device), data)
+    tests = {data.name: data.test, **data.further_tests}
+    figures: dict[str, dict[str, Any]] = {}
+    written = {}
+    with tempfile.TemporaryDirectory(prefix="evaluation-") as work:
+        handler = open_reference(spec, device, Path(work))
+        with ProgressBar("translating", total=sum(map(len, tests.values()))) as bar:
+            for name, pairs in tests.items():
+                translations: list[str] = []
+                started = time.monotonic()
+                for start in range(0, len(pairs), recipe.max_rows):
+                    sources, _ = zip(*pairs[start : start + recipe.max_rows], strict=True)
+                    outputs = handler.infer({"text": encode_texts(sources)}, {})
+                    translations += [translation.decode() for translation in outputs.arrays["translation"]]
+                    bar.advance(len(sources))
+                references = [reference for _, reference in pairs]
+                elapsed = {"translate_s": round(time.monotonic() - started, 2)}
+                figures[name] = score_translations(translations, references, lowercase=recipe.lowercase) | elapsed
+                written[name] = {"translations": translations, "references": references}
+    write_json(run / EVALUATION, figures)
+    write_json(run / TRANSLATIONS, written)
+    first = figures[data.name]
+    return {name: first[name] for name in ("bleu", "chrf", "exact_match", "n", "translate_s", "bleu_signature")}
+
+
+def make_task(
+    recipe: Recipe, data: ParallelData, vocabulary: Vocabulary, device: torch.device, seed: int
+) -> tuple[TranslationTask, int]:
+    """Build network, optimizer and batches; also return the number of steps in all."""
+    batches = make_batches(data.train, vocabulary, recipe, device, seed)
+    network = build_network(recipe, len(vocabulary)).to(device)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.lr, betas=(0.9, 0.98), eps=1e-9, weight_decay=recipe.weight_decay
+    )
+    num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch))
+    task = TranslationTask(
+        network=network,
+        batches=batches,
+        validation=make_batches(data.validation, vocabulary, recipe, device, seed).in_order(),
+        updater=Updater([optimizer], make_inverse_sqrt(recipe.warmup_steps), clip_norm=recipe.clip_norm),
+        device=device,
+        precision=recipe.precision,
+        label_smoothing=recipe.label_smoothing,
+        average_decay=recipe.average_decay,
+        # From the truth alone at the start to its full rate at the end, along a line.
+        sampling=lambda step: recipe.sampling * step / num_steps,
+    )
+    return task, num_steps
+
+
+def make_batches(
+    pairs: list[Pair], vocabulary: Vocabulary, recipe: Recipe, device: torch.device, seed: int
+) -> TokenBatches:
+    """Encode pairs; those longer than the network's positions are left out."""
+    sources, targets = (vocabulary.encode(side) for side in zip(*pairs, strict=True))
+    fitting = [
+        row
+        for row in zip(sources, targets, strict=True)
+        if len(row[0]) <= recipe.max_pieces and len(row[1]) < 2 * recipe.max_pieces
+    ]
+    if not fitting:
+        raise ValueError(f"every sentence has more than max_pieces={recipe.max_pieces} pieces; raise it")
+    sources, targets = (list(side) for side in zip(*fitting, strict=True))
+    return TokenBatches(sources, targets, tokens_per_batch=recipe.tokens_per_batch, seed=seed, device=device)

@@ -1,0 +1,163 @@
+"""The Transformer. Source: Vaswani et al. 2017, Attention Is All You Need; pre-norm: Xiong et al. 2020.
+
+Dimensions: B sentences, K beams, S source pieces, Q target pieces, T earlier places, D features, V pieces.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.seq2seq.attention import CrossAttention, SelfAttention
+from training.seq2seq.decoding import Step
+from training.seq2seq.vocabulary import PAD
+
+
+class FeedForward(nn.Sequential):
+    """Two layers for each place alone."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        for layer in (self[0], self[3]):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+class EncoderLayer(nn.Module):
+    def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
+        super().__init__()
+        self.pre_norm, self.dropout = pre_norm, nn.Dropout(dropout)
+        self.attention = SelfAttention(width, num_heads, dropout)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """[B, S, D] → [B, S, D]."""
+        if self.pre_norm:
+            x = x + self.dropout(self.attention(self.norms[0](x), bias))
+            return x + self.dropout(self.feed_forward(self.norms[1](x)))
+        x = self.norms[0](x + self.dropout(self.attention(x, bias)))
+        return self.norms[1](x + self.dropout(self.feed_forward(x)))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
+        super().__init__()
+        self.pre_norm, self.dropout = pre_norm, nn.Dropout(dropout)
+        self.attention = SelfAttention(width, num_heads, dropout)
+        self.cross_attention = CrossAttention(width, num_heads, dropout)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+
+    def forward(self, x: Tensor, bias: Tensor, memory: Tensor, memory_bias: Tensor) -> Tensor:
+        """[B, Q, D] → [B, Q, D]; memory is what `cross_attention.remember` made."""
+        x = self._after(0, x, self.attention(self._before(0, x), bias))
+        return self._finish(x, memory, memory_bias)[0]
+
+    def step(
+        self, x: Tensor, past: tuple[Tensor, Tensor], bias: Tensor, memory: Tensor, memory_bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One new place [B, K, D] of K beams → the same, its key and value [2, B, K, D], cross weights [B, H, K, S]."""
+        mixed, entry = self.attention.step(self._before(0, x), *past, bias)
+        x, weights = self._finish(self._after(0, x, mixed), memory, memory_bias)
+        return x, entry, weights
+
+    def _finish(self, x: Tensor, memory: Tensor, memory_bias: Tensor) -> tuple[Tensor, Tensor]:
+        mixed, weights = self.cross_attention(self._before(1, x), memory, memory_bias)
+        x = self._after(1, x, mixed)
+        return self._after(2, x, self.feed_forward(self._before(2, x))), weights
+
+    def _before(self, index: int, x: Tensor) -> Tensor:
+        return self.norms[index](x) if self.pre_norm else x
+
+    def _after(self, index: int, x: Tensor, change: Tensor) -> Tensor:
+        x = x + self.dropout(change)
+        return x if self.pre_norm else self.norms[index](x)
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder with one embedding for both languages and for the output."""
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_pieces: int,
+        width: int,
+        num_layers: int,
+        num_heads: int,
+        hidden: int,
+        dropout: float,
+        pre_norm: bool,
+        max_pieces: int,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.embedding = nn.Embedding(num_pieces, width, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        with torch.no_grad():
+            self.embedding.weight[PAD].zero_()
+        self.dropout = nn.Dropout(dropout)
+        sizes = (width, num_heads, hidden, dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(*sizes, pre_norm=pre_norm) for _ in range(num_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(*sizes, pre_norm=pre_norm) for _ in range(num_layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) if pre_norm else nn.Identity() for _ in range(2))
+        self.register_buffer("positions", sinusoids(max_pieces, width), persistent=False)
+
+    def forward(self, source: Tensor, target: Tensor, sampling: float = 0.0) -> Tensor:
+        """Pieces int64 [B, S] and [B, Q] → logits [B, Q, V]; all places at once, so that none can follow a guess."""
+        assert not sampling
+        memory, memory_bias = self.encode(source)
+        x = self._embed(target, self.positions[: target.shape[1]])
+        bias = torch.full((target.shape[1],) * 2, -math.inf, device=target.device).triu(1)
+        for layer in self.decoder:
+            x = layer(x, bias, layer.cross_attention.remember(memory), memory_bias)
+        return F.linear(self.norms[1](x), self.embedding.weight)
+
+    def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Pieces int64 [B, S] → features [B, S, D] and the bias that hides padding [B, 1, 1, S]."""
+        bias = hide_padding(source)[:, None, None]
+        x = self._embed(source, self.positions[: source.shape[1]])
+        for layer in self.encoder:
+            x = layer(x, bias)
+        return self.norms[0](x), bias
+
+    def start(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read the source once. Keys and values of all layers are the memory; the first cache entry stays unused."""
+        memory, bias = self.encode(source)
+        remembered = torch.cat([layer.cross_attention.remember(memory) for layer in self.decoder])
+        return remembered, bias.flatten(1), memory.new_zeros(2 * len(self.decoder), source.shape[0], self.width)
+
+    def step(self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor) -> Step:
+        """Write one piece; see `decoding.DecoderProgram`."""
+        num_places = cache.shape[0]
+        x = self._embed(tokens, self.positions[num_places - 1])
+        unused = torch.arange(num_places, device=tokens.device).view(-1, 1, 1, 1, 1) == 0
+        bias = torch.zeros_like(unused, dtype=x.dtype).masked_fill(unused, -math.inf)
+        index = ancestors[..., None].expand(-1, -1, -1, self.width)
+        entries, weights = [], torch.empty(0)
+        for number, layer in enumerate(self.decoder):
+            past = (cache[:, 2 * number].gather(2, index), cache[:, 2 * number + 1].gather(2, index))
+            keys_values = memory[2 * number : 2 * number + 2]
+            x, entry, weights = layer.step(x, past, bias, keys_values, source_bias[:, None, None])
+            entries.append(entry)
+        return Step(F.linear(self.norms[1](x), self.embedding.weight), torch.cat(entries), weights.mean(1))
+
+    def _embed(self, pieces: Tensor, positions: Tensor) -> Tensor:
+        return self.dropout(self.embedding(pieces) * math.sqrt(self.width) + positions)
+
+
+def hide_padding(source: Tensor) -> Tensor:
+    """Bias float32 [B, S]: 0 for pieces, −∞ for padding."""
+    return torch.zeros_like(source, dtype=torch.float32).masked_fill(source == PAD, -math.inf)
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Positions float32 [length, width]. Source: Vaswani et al. 2017, section 3.5."""
+    place = torch.arange(length)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    return torch.stack(((place * rate).sin(), (place * rate).cos()), -1).flatten(1)

@@ -1,0 +1,81 @@
+"""Subwords: one byte-pair encoding for both languages, learned by sentencepiece."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
+
+
+class Vocabulary:
+    """Text ↔ piece numbers. `lowercase` folds text before it is encoded, in training and in serving."""
+
+    def __init__(self, model: bytes, *, lowercase: bool) -> None:
+        """Take a serialized sentencepiece model."""
+        import sentencepiece
+
+        self.model = model
+        self.lowercase = lowercase
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Turn texts into piece numbers, the end sign included."""
+        folded = [text.lower() for text in texts] if self.lowercase else list(texts)
+        return [[*pieces, END] for pieces in self._processor.encode(folded)]
+
+    def decode(self, pieces: Sequence[Sequence[int]]) -> list[str]:
+        """Turn piece numbers back into texts; signs such as the end are dropped."""
+        return [self._processor.decode([piece for piece in row if piece > END]) for row in pieces]
+
+    def names(self) -> list[str]:
+        """The pieces' names in the order of their numbers."""
+        return self.name_pieces(range(len(self)))
+
+    def name_pieces(self, pieces: Iterable[int]) -> list[str]:
+        """Turn piece numbers into names, in which ▁ stands for a space."""
+        return [str(self._processor.id_to_piece(piece)) for piece in pieces]
+
+    def decode_names(self, names: Sequence[str]) -> str:
+        """Turn names of pieces back into text."""
+        return str(self._processor.decode_pieces(list(names)))
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self.model)
+
+
+def learn_vocabulary(texts: Iterable[str], size: int, *, lowercase: bool) -> Vocabulary:
+    """Learn a byte-pair encoding with exactly `size` pieces; any Unicode can be written in it, as bytes at worst.
+
+    Digits stand alone, so that numbers can be copied.
+
+    Raises:
+        ValueError: the texts have too few different words for so many pieces.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text.lower() if lowercase else text for text in texts),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=size,
+            character_coverage=1.0,
+            byte_fallback=True,
+            split_digits=True,
+            normalization_rule_name="nmt_nfkc",
+            pad_id=PAD,
+            unk_id=UNKNOWN,
+            bos_id=BEGIN,
+            eos_id=END,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise ValueError(f"no vocabulary of {size} pieces can be learned, lower vocabulary_size: {error}") from None
+    return Vocabulary(model.getvalue(), lowercase=lowercase)
