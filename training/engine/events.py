@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 class EventLog:
     """Writes scalars into a run's folder; writes nothing where tensorboard is not installed."""
@@ -23,6 +25,12 @@ class EventLog:
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(f"{prefix}/{name}", value, step)
+
+    def add_pictures(self, pictures: Mapping[str, np.ndarray], step: int) -> None:
+        """Record pictures uint8 [H, W, C], of 1 or 3 channels, under their names."""
+        if self._writer is not None:
+            for name, picture in pictures.items():
+                self._writer.add_image(name, picture, step, dataformats="HWC")
 
     def close(self) -> None:
         if self._writer is not None:

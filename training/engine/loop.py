@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,14 @@ class Task(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Illustrated(Protocol):
+    """A task that has something to look at besides figures."""
+
+    def draw_pictures(self) -> Mapping[str, np.ndarray]:
+        """Draw pictures uint8 [H, W, C], to be recorded at each validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +146,8 @@ class _Fit:
         plan, progress = self.plan, self.progress
         scores = self.task.validate()
         self.events.add_scalars("validation", scores, progress.step)
+        if isinstance(self.task, Illustrated):
+            self.events.add_pictures(self.task.draw_pictures(), progress.step)
         figures = "  ".join(f"{name} {value:.5g}" for name, value in scores.items())
         self.bar.say(f"step {progress.step}/{plan.num_steps}  {progress.elapsed_s:.0f} s  validation: {figures}")
         if scores[plan.monitor] > progress.best:
