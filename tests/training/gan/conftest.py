@@ -1,0 +1,41 @@
+"""One finished session on generated glyphs, small enough for every test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.engine.options import TrainOptions
+from training.gan.recipe import DEMO, train
+
+TINY = replace(
+    DEMO,
+    data="glyphs",
+    num_validation=1500,
+    resolution=0,
+    widths=(16, 8),
+    latent_size=8,
+    epochs=1,
+    batch_size=50,
+    average_decay=0.9,
+    num_validations=2,
+    min_diversity=0.0,
+    judge_epochs=1,
+    student_epochs=0.5,
+    num_samples=200,
+    num_probed=200,
+    num_held_out=64,
+    num_components=8,
+)
+
+
+def make_options(out: Path, **changes) -> TrainOptions:
+    options = TrainOptions(model="gan", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4)
+    return replace(options, **changes)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    return train(TINY, make_options(tmp_path_factory.mktemp("gan") / "run"))

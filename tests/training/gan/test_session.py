@@ -1,0 +1,163 @@
+"""Whole sessions on generated glyphs: train, interrupt, resume, give up, evaluate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.gan.conftest import TINY, make_options
+from training.classifier.data import load_data
+from training.engine.interruption import Interrupted
+from training.engine.runs import read_run
+from training.gan.adversarial import AdversarialTask
+from training.gan.construction import make_task
+from training.gan.features import FeatureNetwork
+from training.gan.health import CollapsedError
+from training.gan.recipe import DCGAN, PRESETS, VAE, WGAN_GP, compare_runs, train
+from training.gan.variational import VariationalTask
+
+CPU = torch.device("cpu")
+OF_TINY = (
+    "data",
+    "num_validation",
+    "resolution",
+    "widths",
+    "latent_size",
+    "batch_size",
+    "judge_epochs",
+    "judge_preset",
+)
+OF_TINY += ("min_diversity", "student_epochs", "num_validations", "num_samples", "num_probed")
+
+
+def shrink(recipe, **changes):
+    return replace(recipe, **{name: getattr(TINY, name) for name in OF_TINY}, **changes)
+
+
+@pytest.fixture
+def start(finished_run, tmp_path):
+    """Make options of a run that finds its judge trained already."""
+
+    def make(name="run", **changes):
+        out = tmp_path / name
+        return make_options(out, **changes)
+
+    return make
+
+
+@pytest.fixture
+def judge(finished_run):
+    return {"judge": str(finished_run / "judge")}
+
+
+def test_a_run_leaves_network_figures_and_pictures(finished_run):
+    for name in ("network.pt", "checkpoint.pt", "samples.png", "neighbours.png", "features.npz", "judge/network.pt"):
+        assert (finished_run / name).is_file(), name
+    figures = json.loads((finished_run / "evaluation.json").read_text())
+    record = read_run(finished_run)
+    assert record["finished"]
+    assert record["metrics"]["frechet"] == figures["frechet"]
+    assert figures["data"] == "glyphs"
+    assert len(figures["train_digest"]) == 64
+    assert figures["train_digest"] != figures["test_digest"]
+    for name in ("frechet", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage"):
+        assert np.isfinite(figures[name])
+        assert np.isfinite(figures[f"{name}_floor"])
+    assert figures["frechet"] > figures["frechet_floor"]
+    assert sum(figures["class_shares"]) == pytest.approx(1)
+    for name in ("label_fidelity", "classification_accuracy_score", "probe_accuracy"):
+        assert 0 <= figures[name] <= 1
+    assert figures["probe_accuracy"] > 0.15
+
+
+@pytest.mark.parametrize(
+    ("preset", "task", "changes"),
+    [
+        ("full", AdversarialTask, {}),
+        ("wgan-gp", AdversarialTask, {"discriminator_steps": 2}),
+        ("vae", VariationalTask, {}),
+    ],
+)
+def test_an_interrupted_run_resumes_bit_exactly(preset, task, changes, start, judge, monkeypatch):
+    recipe = shrink(PRESETS[preset], epochs=0.6, average_decay=0.9, **judge, **changes)
+    whole = torch.load(train(recipe, start("whole")) / "checkpoint.pt", weights_only=True)
+    step_once = task.train_step
+
+    def stop_at_three(self, step):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return step_once(self, step)
+
+    monkeypatch.setattr(task, "train_step", stop_at_three)
+    with pytest.raises(Interrupted):
+        train(recipe, start("parts"))
+    monkeypatch.setattr(task, "train_step", step_once)
+    parts = torch.load(train(recipe, start("parts", resume=True)) / "checkpoint.pt", weights_only=True)
+    for name, state in whole["task"].items():
+        assert_same(state, parts["task"][name])
+
+
+def assert_same(first, second):
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, (list, tuple)):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    else:
+        assert first == second
+
+
+@pytest.mark.parametrize("loss", ["non-saturating", "hinge", "least-squares", "wasserstein"])
+@pytest.mark.parametrize("norm", ["batch", "layer", "spectral", "none"])
+def test_every_loss_trains_with_every_normalization(loss, norm, start, judge):
+    recipe = shrink(DCGAN, loss=loss, discriminator_norm=norm, **judge)
+    data = load_data("glyphs", start().data_root, num_validation=recipe.num_validation)
+    network = FeatureNetwork.of_run(Path(recipe.judge), data.labels, data.shape, CPU)
+    task, _ = make_task(recipe, data, network, CPU, 0)
+    before = {name: value.clone() for name, value in task.generator.state_dict().items()}
+    metrics = task.train_step(0)
+    assert all(bool(torch.isfinite(value)) for value in metrics.values())
+    assert any(not torch.equal(before[name], value) for name, value in task.generator.state_dict().items())
+
+
+def test_a_collapsed_run_stops_early_and_records_why(start, judge):
+    recipe = shrink(DCGAN, epochs=2, **judge)
+    recipe = replace(recipe, min_diversity=0.99, generator_lr=1e-9, num_validations=6, patience=2)
+    with pytest.raises(CollapsedError, match="mode collapse"):
+        train(recipe, start())
+    record = read_run(start().out)
+    assert record["metrics"]["stopped"].startswith("mode collapse")
+    assert not (start().out / "network.pt").exists()
+
+
+def test_two_runs_are_compared_by_the_eyes_of_one_judge(finished_run, start, judge):
+    other = train(shrink(VAE, epochs=0.3, **judge), start())
+    report = compare_runs(finished_run, other)
+    assert "second minus first" in report
+    assert str(other) in report
+
+
+def test_runs_of_different_judges_are_not_compared(finished_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(finished_run, other)
+    with np.load(other / "features.npz") as file:
+        np.savez(other / "features.npz", generated=file["generated"], real=file["real"] + 1)
+    with pytest.raises(ValueError, match="judged by different classifiers"):
+        compare_runs(finished_run, other)
+
+
+def test_a_judge_of_other_data_is_refused(start, judge):
+    recipe = shrink(WGAN_GP, **judge)
+    with pytest.raises(ValueError, match=r"the classifier .* knows 10 classes of images \(16, 16, 1\)"):
+        train(replace(recipe, resolution=20), start())

@@ -1,0 +1,169 @@
+"""Training of two networks against each other, as the fit loop sees it.
+
+Dimensions: N images, Z latent values, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.classifier.augmentation import TrainingBatches
+from training.engine.averaging import WeightAverage
+from training.engine.device import autocast
+from training.engine.optimization import Updater
+from training.engine.seeds import generator_for
+from training.gan.health import HealthMonitor
+from training.gan.images import scale_images
+from training.gan.network import Discriminator, Generator
+from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName, penalize_gradient
+from training.gan.validation import Validation
+
+_LATENTS, _LABELS, _PENALTY = 10, 11, 12  # places in the run from which a step draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class Game:
+    """The rules of the two players.
+
+    `discriminator_steps` for each step of the generator; `penalty_weight` 0 leaves the gradient penalty out.
+    """
+
+    loss: LossName
+    discriminator_steps: int
+    penalty_weight: float
+
+
+class AdversarialTask:
+    """A generator, its discriminator, their optimizers and their data."""
+
+    def __init__(
+        self,
+        *,
+        generator: Generator,
+        discriminator: Discriminator,
+        generator_updater: Updater,
+        discriminator_updater: Updater,
+        game: Game,
+        batches: TrainingBatches,
+        validation: Validation,
+        monitor: HealthMonitor,
+        device: torch.device,
+        seed: int,
+        precision: str = "auto",
+        average_decay: float = 0.0,
+    ) -> None:
+        self.device, self.precision, self.seed = device, precision, seed
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_updater, self.discriminator_updater = generator_updater, discriminator_updater
+        self.game, self.batches, self.validation, self.monitor = game, batches, validation, monitor
+        self.average = WeightAverage(generator, average_decay) if average_decay else None
+
+    @property
+    def best_generator(self) -> Generator:
+        """The generator to evaluate and release: the average where there is one."""
+        return self.average.network if self.average else self.generator  # type: ignore[return-value]
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """Teach the discriminator, then the generator; log losses, gradient norms and who is ahead."""
+        self.generator.train()
+        self.discriminator.train().requires_grad_(True)
+        metrics: dict[str, Tensor] = {}
+        for turn in range(self.game.discriminator_steps):
+            metrics |= self._teach_discriminator(step, turn)
+        self.discriminator.requires_grad_(False)
+        metrics |= self._teach_generator(step)
+        if self.average:
+            self.average.update(self.generator)
+        self.monitor.observe(step, metrics)
+        return metrics
+
+    def _teach_discriminator(self, step: int, turn: int) -> dict[str, Tensor]:
+        images, labels = self.batches.at(step * self.game.discriminator_steps + turn)
+        real = scale_images(images)
+        with torch.no_grad(), autocast(self.device, self.precision):
+            fake = self.generator(self._latents(len(real), step, turn), self._condition(labels))
+        real_scores, fake_scores = self._score_pair(real, fake, labels)
+        loss = DISCRIMINATOR_LOSSES[self.game.loss](real_scores, fake_scores)
+        metrics = {"discriminator_loss": loss.detach()}
+        if self.game.penalty_weight:
+            penalty = penalize_gradient(
+                lambda x: self._score(x, labels), real, fake, generator_for(self.seed, _PENALTY, step, turn)
+            )
+            loss = loss + self.game.penalty_weight * penalty
+            metrics["gradient_penalty"] = penalty.detach()
+        self.discriminator_updater.update(loss, step)
+        scores = torch.cat([real_scores, fake_scores]).detach()
+        return metrics | {
+            "discriminator_gradient": gradient_norm(self.discriminator),
+            "separation": (real_scores > fake_scores).float().mean().detach(),
+            "score_deviation": scores.std(),
+        }
+
+    def _teach_generator(self, step: int) -> dict[str, Tensor]:
+        turn, count = self.game.discriminator_steps, self.batches.batch_size
+        rows = torch.randint(len(self.batches.labels), (count,), generator=generator_for(self.seed, _LABELS, step))
+        labels = self.batches.labels[rows.to(self.device)]
+        with autocast(self.device, self.precision):
+            fake = self.generator(self._latents(count, step, turn), self._condition(labels))
+        loss = GENERATOR_LOSSES[self.game.loss](self._score(fake, labels))
+        self.generator_updater.update(loss, step)
+        return {"generator_loss": loss.detach(), "generator_gradient": gradient_norm(self.generator)}
+
+    def _latents(self, count: int, step: int, turn: int) -> Tensor:
+        generator = generator_for(self.seed, _LATENTS, step, turn)
+        return torch.randn(count, self.generator.latent_size, generator=generator).to(self.device)
+
+    def _condition(self, labels: Tensor) -> Tensor | None:
+        return labels if self.generator.num_classes else None
+
+    def _score(self, images: Tensor, labels: Tensor) -> Tensor:
+        with autocast(self.device, self.precision):
+            scores: Tensor = self.discriminator(images, self._condition(labels))
+        return scores
+
+    def _score_pair(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Score real and generated images; apart where batch normalization would tell one by the other."""
+        if self.discriminator.norm == "batch":
+            return self._score(real, labels), self._score(fake, labels)
+        scores = self._score(torch.cat([real, fake]), torch.cat([labels, labels]))
+        return scores[: len(real)], scores[len(real) :]
+
+    def validate(self) -> Mapping[str, float]:
+        """Measure generated images against validation data; a collapsed generator ends the run."""
+        scores = self.validation.measure(self.best_generator)
+        self.monitor.check(scores)
+        return scores
+
+    def draw_pictures(self) -> Mapping[str, np.ndarray]:
+        """Draw the validation's samples, for a person to look at."""
+        return {"samples": self.validation.draw_samples(self.best_generator)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "generator_updater": self.generator_updater.state_dict(),
+            "discriminator_updater": self.discriminator_updater.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "monitor": self.monitor.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        parts = ("generator", "discriminator", "generator_updater", "discriminator_updater", "monitor")
+        for name in parts:
+            getattr(self, name).load_state_dict(state[name])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+
+
+@torch.no_grad()
+def gradient_norm(network: nn.Module) -> Tensor:
+    """Norm of all gradients together, float32 []."""
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm()

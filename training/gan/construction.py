@@ -1,0 +1,132 @@
+"""From a recipe and data to networks, optimizers and the task that trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from training.classifier.augmentation import TrainingBatches
+from training.classifier.images import ImageData
+from training.engine.device import place
+from training.engine.optimization import Updater
+from training.engine.schedules import make_schedule
+from training.gan.adversarial import AdversarialTask, Game
+from training.gan.features import FeatureNetwork
+from training.gan.health import HealthMonitor
+from training.gan.network import Discriminator, Generator
+from training.gan.recipe import Recipe
+from training.gan.validation import Validation
+from training.gan.variational import VariationalTask
+
+GeneratorTask = AdversarialTask | VariationalTask
+
+
+def build_generator(recipe: Recipe, shape: tuple[int, int, int], num_classes: int) -> Generator:
+    """Build a recipe's generator with random weights."""
+    return Generator(
+        latent_size=recipe.latent_size,
+        widths=recipe.widths,
+        shape=shape,
+        num_classes=num_classes if recipe.conditional else 0,
+    )
+
+
+def make_task(
+    recipe: Recipe, data: ImageData, judge: FeatureNetwork, device: torch.device, seed: int
+) -> tuple[GeneratorTask, int]:
+    """Build a task with everything it needs; also return the number of steps in all."""
+    batches = TrainingBatches(
+        data.train,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        device=device,
+        shift_px=recipe.shift_px,
+        flip=recipe.flip,
+    )
+    num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch / recipe.discriminator_steps))
+    validation = Validation(
+        data.validation,
+        judge,
+        num_samples=max(200, min(2000, 4 * len(data.validation))),
+        latent_size=recipe.latent_size,
+        conditional=recipe.conditional,
+        seed=seed,
+    )
+    generator, opponent = build_generator(recipe, data.shape, len(data.labels)), _build_opponent(recipe, data)
+    place(generator, device)
+    place(opponent, device)
+    make = _make_variational if recipe.method == "variational" else _make_adversarial
+    return make(recipe, generator, opponent, batches, validation, num_steps, device, seed), num_steps
+
+
+def _build_opponent(recipe: Recipe, data: ImageData) -> Discriminator:
+    """Build the discriminator, or what is the same network with other outputs, the encoder."""
+    encodes = recipe.method == "variational"
+    return Discriminator(
+        widths=recipe.discriminator_widths or recipe.widths[::-1],
+        shape=data.shape,
+        norm=recipe.discriminator_norm,
+        num_classes=len(data.labels) if recipe.conditional and not encodes else 0,
+        num_outputs=2 * recipe.latent_size if encodes else 1,
+    )
+
+
+def _make_updater(recipe: Recipe, parameters: Iterable[nn.Parameter], lr: float, num_steps: int) -> Updater:
+    optimizer = torch.optim.Adam(parameters, lr, betas=(recipe.beta1, recipe.beta2), fused=True)
+    schedule = make_schedule(recipe.schedule, num_steps=num_steps, warmup_fraction=recipe.warmup_fraction)
+    return Updater([optimizer], schedule, clip_norm=recipe.clip_norm)
+
+
+def _make_variational(
+    recipe: Recipe,
+    generator: Generator,
+    encoder: Discriminator,
+    batches: TrainingBatches,
+    validation: Validation,
+    num_steps: int,
+    device: torch.device,
+    seed: int,
+) -> VariationalTask:
+    parameters = [*generator.parameters(), *encoder.parameters()]
+    return VariationalTask(
+        generator=generator,
+        encoder=encoder,
+        updater=_make_updater(recipe, parameters, recipe.generator_lr, num_steps),
+        batches=batches,
+        validation=validation,
+        device=device,
+        seed=seed,
+        pixel_deviation=recipe.pixel_deviation,
+        precision=recipe.precision,
+        average_decay=recipe.average_decay,
+    )
+
+
+def _make_adversarial(
+    recipe: Recipe,
+    generator: Generator,
+    discriminator: Discriminator,
+    batches: TrainingBatches,
+    validation: Validation,
+    num_steps: int,
+    device: torch.device,
+    seed: int,
+) -> AdversarialTask:
+    return AdversarialTask(
+        generator=generator,
+        discriminator=discriminator,
+        generator_updater=_make_updater(recipe, generator.parameters(), recipe.generator_lr, num_steps),
+        discriminator_updater=_make_updater(recipe, discriminator.parameters(), recipe.discriminator_lr, num_steps),
+        game=Game(
+            loss=recipe.loss, discriminator_steps=recipe.discriminator_steps, penalty_weight=recipe.penalty_weight
+        ),
+        batches=batches,
+        validation=validation,
+        monitor=HealthMonitor(min_diversity=recipe.min_diversity, patience=recipe.patience),
+        device=device,
+        seed=seed,
+        precision=recipe.precision,
+        average_decay=recipe.average_decay,
+    )

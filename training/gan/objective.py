@@ -1,0 +1,88 @@
+"""What discriminator and generator are asked to minimize.
+
+Dimensions: N images, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
+
+
+def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross-entropy of scores [N] that are logits. Source: Goodfellow et al. 2014, eq. 1, and section 3."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Minus the estimated earth mover's distance. Source: Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875."""
+    return fake.mean() - real.mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Push scores beyond ±1 and no further. Source: Lim and Ye 2017, https://arxiv.org/abs/1705.02894."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance to 1 and 0. Source: Mao et al. 2017, https://arxiv.org/abs/1611.04076, eq. 9."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def non_saturating_generator(fake: Tensor) -> Tensor:
+    """Cross-entropy of taking generated images for real ones."""
+    return F.softplus(-fake).mean()
+
+
+def linear_generator(fake: Tensor) -> Tensor:
+    """Raise the scores; the generator's side of the Wasserstein and of the hinge loss."""
+    return -fake.mean()
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """Squared distance to 1."""
+    return (fake - 1).square().mean() / 2
+
+
+DISCRIMINATOR_LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
+    "non-saturating": non_saturating_discriminator,
+    "wasserstein": wasserstein_discriminator,
+    "hinge": hinge_discriminator,
+    "least-squares": least_squares_discriminator,
+}
+GENERATOR_LOSSES: dict[LossName, Callable[[Tensor], Tensor]] = {
+    "non-saturating": non_saturating_generator,
+    "wasserstein": linear_generator,
+    "hinge": linear_generator,
+    "least-squares": least_squares_generator,
+}
+
+
+def penalize_gradient(
+    score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Mean squared deviation from 1 of the gradient's norm, at random points between real and fake images [N, C, H, W].
+
+    Source: Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, algorithm 1.
+    """
+    share = torch.rand(len(real), 1, 1, 1, generator=generator).to(real.device)
+    between = torch.lerp(fake.detach(), real, share).requires_grad_()
+    (gradient,) = torch.autograd.grad(score(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def evidence_bound(drawn: Tensor, images: Tensor, mean: Tensor, log_variance: Tensor, deviation: float) -> Tensor:
+    """Minus the evidence lower bound per image but for a constant: squared error over 2σ² plus divergence from N(0, 1).
+
+    `drawn` and `images` [N, C, H, W] in [−1, 1]; `mean` and `log_variance` [N, Z]; `deviation` is σ of a pixel.
+    Source: Kingma and Welling 2014, https://arxiv.org/abs/1312.6114, eq. 10 with a Gaussian decoder.
+    """
+    error = (drawn - images).square().flatten(1).sum(1) / (2 * deviation**2)
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+    return (error + divergence).mean()

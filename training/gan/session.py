@@ -1,0 +1,83 @@
+"""One training session of a generator: from options to a finished run's folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from training.classifier.data import load_data
+from training.classifier.images import ImageData
+from training.engine.checkpoint import save_atomically
+from training.engine.device import choose_device, limit_threads
+from training.engine.loop import CHECKPOINT, Plan, fit
+from training.engine.options import TrainOptions
+from training.engine.runs import finish_run, start_run, write_json
+from training.engine.seeds import seed_everything
+from training.gan.adversarial import AdversarialTask
+from training.gan.construction import GeneratorTask, make_task
+from training.gan.data import digest_of
+from training.gan.evaluate import evaluate_generator
+from training.gan.health import CollapsedError
+from training.gan.judge import find_judge
+from training.gan.pictures import save_picture
+from training.gan.recipe import Recipe
+from training.gan.validation import MONITOR
+
+NETWORK = "network.pt"
+EVALUATION = "evaluation.json"
+SAMPLES = "samples.png"
+
+
+def train_generator(recipe: Recipe, options: TrainOptions) -> Path:
+    """Train a generator and leave its network, evaluation and pictures in the run's folder.
+
+    Raises:
+        CollapsedError: the detectors gave the run up; its record says why.
+    """
+    device = choose_device(options.device)
+    data = load_data(
+        options.data, options.data_root, num_validation=recipe.num_validation, resolution=recipe.resolution
+    )
+    run = start_run(options, recipe)
+    judge = find_judge(
+        recipe.judge,
+        data,
+        run,
+        preset=recipe.judge_preset,
+        epochs=recipe.judge_epochs,
+        data_root=options.data_root,
+        device=device,
+        seed=options.seed,
+    )
+    seed_everything(options.seed)
+    task, num_steps = make_task(recipe, data, judge, device, options.seed)
+    print(f"{data.name}: {len(data.train)} training images; {num_steps} steps on {device}", file=sys.stderr)
+    plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
+    try:
+        with limit_threads(recipe.max_threads):
+            # A run that was interrupted while its judge was trained has no checkpoint yet.
+            progress = fit(task, plan, run, resume=options.resume and (run / CHECKPOINT).exists())
+    except CollapsedError as collapse:
+        finish_run(run, {"stopped": str(collapse)})
+        raise
+    keep_networks(run, data, task)
+    save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
+    figures = {"data": data.name, "train_digest": digest_of(data.train), "test_digest": digest_of(data.test)}
+    opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
+    figures |= evaluate_generator(
+        run, recipe, data, task.best_generator, opponent, judge, data_root=options.data_root, seed=options.seed
+    )
+    write_json(run / EVALUATION, figures)
+    headline = {name: value for name, value in figures.items() if isinstance(value, float)}
+    finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    return run
+
+
+def keep_networks(run: Path, data: ImageData, task: GeneratorTask) -> None:
+    """Store what a release needs of a trained task."""
+    content = {
+        "generator": task.best_generator.state_dict(),
+        "shape": data.shape,
+        "labels": data.labels,
+    }
+    save_atomically(content, run / NETWORK)

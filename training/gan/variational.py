@@ -1,0 +1,92 @@
+"""The variational autoencoder: the baseline that adversarial training is compared with.
+
+Dimensions: N images, Z latent values, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.classifier.augmentation import TrainingBatches
+from training.engine.averaging import WeightAverage
+from training.engine.device import autocast
+from training.engine.optimization import Updater
+from training.engine.seeds import generator_for
+from training.gan.images import scale_images
+from training.gan.network import Discriminator, Generator
+from training.gan.objective import evidence_bound
+from training.gan.validation import Validation
+
+_NOISE = 13
+
+
+class VariationalTask:
+    """A generator as the decoder, and a discriminator's body as the encoder: images → mean and log variance [N, 2Z]."""
+
+    def __init__(
+        self,
+        *,
+        generator: Generator,
+        encoder: Discriminator,
+        updater: Updater,
+        batches: TrainingBatches,
+        validation: Validation,
+        device: torch.device,
+        seed: int,
+        pixel_deviation: float,
+        precision: str = "auto",
+        average_decay: float = 0.0,
+    ) -> None:
+        self.device, self.precision, self.seed = device, precision, seed
+        self.generator, self.encoder, self.updater = generator, encoder, updater
+        self.batches, self.validation, self.pixel_deviation = batches, validation, pixel_deviation
+        self.average = WeightAverage(generator, average_decay) if average_decay else None
+
+    @property
+    def best_generator(self) -> Generator:
+        """The decoder to evaluate and release: the average where there is one."""
+        return self.average.network if self.average else self.generator  # type: ignore[return-value]
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """Encode, draw again, and raise the evidence bound."""
+        self.generator.train()
+        self.encoder.train()
+        images, labels = self.batches.at(step)
+        real = scale_images(images)
+        with autocast(self.device, self.precision):
+            mean, log_variance = self.encoder(real).chunk(2, dim=1)
+            noise = torch.randn(mean.shape, generator=generator_for(self.seed, _NOISE, step)).to(self.device)
+            latents = mean + noise * (log_variance / 2).exp()
+            drawn = self.generator(latents, labels if self.generator.num_classes else None)
+        loss = evidence_bound(drawn, real, mean, log_variance, self.pixel_deviation)
+        self.updater.update(loss, step)
+        if self.average:
+            self.average.update(self.generator)
+        return {"loss": loss.detach(), "latent_deviation": mean.detach().std()}
+
+    def validate(self) -> Mapping[str, float]:
+        """Measure images drawn from the prior against validation data."""
+        return self.validation.measure(self.best_generator)
+
+    def draw_pictures(self) -> Mapping[str, np.ndarray]:
+        """Draw the validation's samples, for a person to look at."""
+        return {"samples": self.validation.draw_samples(self.best_generator)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "encoder": self.encoder.state_dict(),
+            "updater": self.updater.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("generator", "encoder", "updater"):
+            getattr(self, name).load_state_dict(state[name])
+        if self.average:
+            self.average.load_state_dict(state["average"])
