@@ -14,6 +14,7 @@ import grpc
 from model_store.open_inference import SERVICE
 from services.client.classification import classify
 from services.client.errors import ClientError, make_error
+from services.client.generation import generate, interpolate
 from services.client.inference import infer, is_ready, metadata, wait_ready
 from services.client.steps import Call, Pause, Steps
 from services.client.translation import translate
@@ -56,6 +57,8 @@ class Operations:
     wait_ready = Operation(wait_ready)
     classify = Operation(classify)
     translate = Operation(translate)
+    generate = Operation(generate)
+    interpolate = Operation(interpolate)
 
     def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""

@@ -1,0 +1,110 @@
+"""`generate`: images from seeds or latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model_store.latents import draw_latent, interpolate_spherically
+from services.client.inference import infer_answers, make_infer_call, metadata
+from services.client.steps import Steps
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ROWS_PER_CALL = 32
+
+
+def generate(
+    n: int = 1,
+    *,
+    label: int | str | Sequence[int | str] | None = None,
+    seed: int = 0,
+    truncation: float | None = None,
+    model: str = "gan",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Steps[list[Image]]:
+    """Generate `n` images from the seeds `seed`, `seed` + 1, …: the same seed and label are always the same image.
+
+    `label` is a class for all images, or one for each, by number or by name; without one each seed draws its own class.
+    `truncation` bounds the latents: smaller is more typical and less varied.
+
+    Raises:
+        ClientError: the server refused or did not answer; the subclass says which.
+        ValueError: `n` is not positive, or there are not `n` labels.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    rows = {"seed": np.arange(seed, seed + n, dtype=np.int64)} | _label_rows(label, n)
+    parameters = {} if truncation is None else {"truncation": float(truncation)}
+    return (yield from _generate_rows(rows, n, parameters, model, version, timeout_s))
+
+
+def interpolate(
+    first_seed: int,
+    second_seed: int,
+    num_steps: int = 8,
+    *,
+    label: int | str | None = None,
+    model: str = "gan",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Steps[list[Image]]:
+    """Generate images on the way from one seed to another, along the sphere on which latents lie, both ends included.
+
+    Raises:
+        ClientError: the server refused or did not answer; a model with classes needs a label.
+        ValueError: fewer than two steps, or the model takes no latents.
+    """
+    description = yield from metadata(model, version=version, timeout_s=timeout_s)
+    size = next((tensor.shape[1] for tensor in description.inputs if tensor.name == "latent"), None)
+    if size is None:
+        raise ValueError(f"model {model} takes no latents, so there is nothing to interpolate")
+    latents = interpolate_spherically(draw_latent(first_seed, size), draw_latent(second_seed, size), num_steps)
+    rows = {"latent": latents} | _label_rows(label, num_steps)
+    return (yield from _generate_rows(rows, num_steps, {}, model, version, timeout_s))
+
+
+def _generate_rows(
+    rows: dict[str, np.ndarray],
+    count: int,
+    parameters: dict[str, Any],
+    model: str,
+    version: str,
+    timeout_s: float | None,
+) -> Steps[list[Image]]:
+    from PIL import Image
+
+    calls = [
+        make_infer_call(
+            model,
+            {name: array[start : start + ROWS_PER_CALL] for name, array in rows.items()},
+            parameters=parameters,
+            version=version,
+            outputs=("image",),
+            timeout_s=timeout_s,
+        )
+        for start in range(0, count, ROWS_PER_CALL)
+    ]
+    answers = yield from infer_answers(calls)
+    arrays = [image for answer in answers for image in answer.arrays["image"]]
+    return [Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays]
+
+
+def _label_rows(label: Any, count: int) -> dict[str, np.ndarray]:
+    """Make the input `label` from numbers or `label_name` from names; nothing without a label."""
+    if label is None:
+        return {}
+    labels = [label] * count if isinstance(label, int | str | np.integer) else list(label)
+    if len(labels) != count:
+        raise ValueError(f"give one label for all images or {count}, got {len(labels)}")
+    if all(isinstance(one, str) for one in labels):
+        names = np.empty(count, np.object_)
+        names[:] = [one.encode() for one in labels]
+        return {"label_name": names}
+    if any(isinstance(one, str) for one in labels):
+        raise ValueError("labels are all numbers or all names, got both")
+    return {"label": np.array(labels, np.int64)}
