@@ -1,7 +1,7 @@
 """Serve a beamformer: channel estimates in, precoders and combiners out, fully digital or hybrid.
 
-Programs: `main` maps channels float32 [N, K, R, T, 2] and CSI SNRs float32 [N] (NaN: unknown) to precoders, combiners and
-the denoised channels; `hybrid-2`, `hybrid-3` and `hybrid-4` map precoders and denoised channels to hybrid weights.
+Programs: `main` maps channels float32 [N, K, R, T, 2] and CSI SNRs float32 [N] (NaN: unknown) to precoders, combiners
+and the denoised channels; `hybrid-2`, `hybrid-3` and `hybrid-4` map precoders and denoised channels to hybrid weights.
 """
 
 from __future__ import annotations
