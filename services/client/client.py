@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import grpc
 
 from model_store.open_inference import SERVICE
+from services.client.beamforming import beamform
 from services.client.classification import classify
 from services.client.errors import ClientError, make_error
 from services.client.generation import generate, interpolate
@@ -55,6 +56,7 @@ class Operations:
     metadata = Operation(metadata)
     is_ready = Operation(is_ready)
     wait_ready = Operation(wait_ready)
+    beamform = Operation(beamform)
     classify = Operation(classify)
     translate = Operation(translate)
     generate = Operation(generate)

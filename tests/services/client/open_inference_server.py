@@ -1,6 +1,7 @@
 """A small Open Inference server in a thread.
 
-Model `classifier` answers images, `double` doubles x, and `seq2seq` translates into capitals.
+Model `classifier` answers images, `double` doubles x, `seq2seq` translates into capitals, and
+`beamformer` always forms the same beams.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class FakeServer:
             return self._classify(request, inputs)
         if request.model_name == "seq2seq":
             return self._translate(request, inputs)
+        if request.model_name == "beamformer":
+            return self._beamform(request, inputs["channel"])
         if request.model_name == "slow":
             self.release.wait(10)
         status = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "broken": grpc.StatusCode.INTERNAL}.get(
@@ -90,6 +93,22 @@ class FakeServer:
         wanted = [output.name for output in request.outputs]
         return self._answer(request, {name: array for name, array in arrays.items() if name in wanted})
 
+    def _beamform(self, request, channel):
+        rows, subcarriers, receive, transmit, _ = channel.shape
+        precoder, combiner = (
+            np.zeros((rows, subcarriers, antennas, 2, 2), np.float32) for antennas in (transmit, receive)
+        )
+        for weights in (precoder, combiner):
+            weights[:, :, 0, 0, 0] = weights[:, :, 1, 1, 0] = 1
+        errors = ["" if row.any() else "all zeros" for row in channel]
+        arrays = {"precoder": precoder, "combiner": combiner, "row_errors": np.array(errors, np.object_)}
+        if "rf_chains" in request.parameters:
+            chains = request.parameters["rf_chains"].int64_param
+            for side, antennas in (("precoder", transmit), ("combiner", receive)):
+                arrays[f"analog_{side}"] = np.ones((rows, antennas, chains, 2), np.float32)
+                arrays[f"baseband_{side}"] = np.ones((rows, subcarriers, chains, 2, 2), np.float32)
+        return self._answer(request, arrays)
+
     def _answer(self, request, arrays):
         response = messages().ModelInferResponse(model_name=request.model_name, model_version="1-int8", id=request.id)
         for name, array in arrays.items():
@@ -105,6 +124,9 @@ class FakeServer:
         response = messages().ModelMetadataResponse(
             name=request.name, versions=["1-int8", "1-eager"], platform="millrace"
         )
+        if request.name == "beamformer":
+            response.inputs.add(name="channel", datatype="FP32", shape=[-1, 5, 36, 144, 2])
+            return response
         response.inputs.add(name="x", datatype="FP32", shape=[-1, 4])
         response.outputs.add(name="y", datatype="FP32", shape=[-1, 4])
         return response
