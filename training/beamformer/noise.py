@@ -15,7 +15,7 @@ def estimate_noise_power(taps: Tensor, num_taps: int) -> Tensor:
     """Estimate the noise variance per entry from beamspace taps [N·K, 2, …]: float [N].
 
     A channel fills few beamspace cells, noise all of them, with exponential power: a low quantile of the power tells
-    its mean. Sorting would cost more than the rest of the filter, so the quantile is found by bisection.
+    its mean. It is found by bisection, without sorting.
     """
     power = taps.square().sum(1).reshape(-1, num_taps * taps[0, 0].numel())
     high = power.mean(1)

@@ -81,7 +81,7 @@ class Recipe:
 
 
 FULL = Recipe()
-# The filter is good before any training, so a minute of it suffices to show the gates at work.
+# The filter is good before any training, so few steps suffice to show the gates at work.
 DEMO = replace(
     FULL,
     gates=("separable", "cell"),

@@ -3,7 +3,7 @@
 A tap is a tensor of the four array sides A, B (receive) and X, Y (transmit), white noise of variance 1 in each entry.
 With the other three filters applied, an eigenvalue w of a side's Gram matrix would be `level` for noise alone; the
 filter gives it the gain w² / (w² + (c·level)²) with learned c. That gain needs one matrix inverse and no
-eigendecomposition, and two sweeps of it do better than many of the thresholded gain max(0, 1 − c·level/w)^p.
+eigendecomposition.
 Dimension letters: M taps, R = A·B receive cells.
 """
 
