@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -51,13 +51,21 @@ def main(
         )
         engines: dict[str, Translator] = {}
         for name, handler in open_variants(built, torch.device("cpu")).items():
-            engines[name] = lambda texts, handler=handler: [
-                text.decode() for text in handler.infer({"text": encode_texts(tuple(texts))}, {}).arrays["translation"]
-            ]
+            engines[name] = translate_with(handler)
         vocabulary = Vocabulary((run / VOCABULARY).read_bytes(), lowercase=recipe.lowercase)
         for kind in ("float32", "int8"):
             engines[f"ctranslate2 {kind}"] = open_ctranslate2(network, recipe, vocabulary, Path(work) / kind, kind)
         typer.echo(measure(engines, pairs, rows=rows, repeats=repeats, bleu=Bleu(recipe.lowercase)))
+
+
+def translate_with(handler: Any) -> Translator:
+    """Make a translator of a handler."""
+
+    def translate(texts: Sequence[str]) -> list[str]:
+        outputs = handler.infer({"text": encode_texts(tuple(texts))}, {})
+        return [text.decode() for text in outputs.arrays["translation"]]
+
+    return translate
 
 
 def open_ctranslate2(

@@ -25,7 +25,7 @@ def save_for_ctranslate2(network: Transformer, pieces: list[str], folder: Path, 
     spec = TransformerSpec.from_config(
         (len(network.encoder), len(network.decoder)), layer.attention.num_heads, pre_norm=layer.pre_norm
     )
-    spec.config.layer_norm_epsilon = layer.norms[0].eps
+    spec.config.layer_norm_epsilon = nn.LayerNorm(1).eps
     for side, layers, norm in (
         (spec.encoder, network.encoder, network.norms[0]),
         (spec.decoder, network.decoder, network.norms[1]),

@@ -37,7 +37,7 @@ class Network(Protocol):
 class EncoderProgram(nn.Module):
     """Source pieces int64 [B, S] → memory [M, B, …], source bias [B, S] and the first cache entry [C, B, D]."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -55,7 +55,7 @@ class DecoderProgram(nn.Module):
 
     forbidden: Tensor
 
-    def __init__(self, network: nn.Module, num_pieces: int, num_candidates: int) -> None:
+    def __init__(self, network: Network, num_pieces: int, num_candidates: int) -> None:
         super().__init__()
         self.network, self.num_candidates = network, num_candidates
         forbidden = torch.zeros(num_pieces)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.recurrent import CELLS, RecurrentNetwork
 from training.seq2seq.transformer import Transformer
 
 NETWORKS = ("transformer", *CELLS)
+TranslationNetwork = Transformer | RecurrentNetwork
 
 
-def build_network(recipe: Recipe, num_pieces: int) -> nn.Module:
+def build_network(recipe: Recipe, num_pieces: int) -> TranslationNetwork:
     """Build a network for a vocabulary of `num_pieces`, with random weights.
 
     Raises:

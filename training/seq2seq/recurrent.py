@@ -8,6 +8,8 @@ Dimensions: B sentences, K beams, S source pieces, Q target pieces, T earlier pl
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +18,11 @@ from training.seq2seq.decoding import Step
 from training.seq2seq.transformer import hide_padding
 from training.seq2seq.vocabulary import PAD
 
-CELLS = {"rnn": (nn.RNN, nn.RNNCell), "lstm": (nn.LSTM, nn.LSTMCell), "gru": (nn.GRU, nn.GRUCell)}
+CELLS: dict[str, tuple[Any, Any]] = {
+    "rnn": (nn.RNN, nn.RNNCell),
+    "lstm": (nn.LSTM, nn.LSTMCell),
+    "gru": (nn.GRU, nn.GRUCell),
+}
 
 
 class AdditiveAttention(nn.Module):
@@ -53,7 +59,10 @@ class MultiplicativeAttention(nn.Module):
         return queries @ keys.transpose(1, 2)
 
 
-ATTENTIONS = {"additive": AdditiveAttention, "multiplicative": MultiplicativeAttention}
+ATTENTIONS: dict[str, type[AdditiveAttention] | type[MultiplicativeAttention]] = {
+    "additive": AdditiveAttention,
+    "multiplicative": MultiplicativeAttention,
+}
 
 
 class RecurrentNetwork(nn.Module):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from training.engine.overrides import from_record
 from training.engine.runs import read_run
@@ -15,7 +14,7 @@ from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSp
 from training.seq2seq.data import ParallelData, load_data
 from training.seq2seq.decoding import DecoderProgram, EncoderProgram
 from training.seq2seq.evaluate import Bleu, make_score
-from training.seq2seq.network import build_network
+from training.seq2seq.network import TranslationNetwork, build_network
 from training.seq2seq.recipe import Recipe
 
 NETWORK = "network.pt"
@@ -24,7 +23,7 @@ MAX_TEXT_BYTES = 16_384
 _NUM_EXAMPLES = 32
 
 
-def load_network(run: Path) -> tuple[nn.Module, Recipe, int]:
+def load_network(run: Path) -> tuple[TranslationNetwork, Recipe, int]:
     """Rebuild a run's network; also return its recipe and the size of its vocabulary.
 
     Raises:
@@ -89,7 +88,9 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
     )
 
 
-def describe_programs(network: nn.Module, recipe: Recipe, num_pieces: int, device: str) -> Mapping[str, ProgramSpec]:
+def describe_programs(
+    network: TranslationNetwork, recipe: Recipe, num_pieces: int, device: str
+) -> Mapping[str, ProgramSpec]:
     """The encoder and the decoder's step, with rows, beams, places and source pieces free."""
     encoder = EncoderProgram(network)
     decoder = DecoderProgram(network, num_pieces, recipe.max_beam_size + 1).to(device)

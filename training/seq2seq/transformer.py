@@ -6,6 +6,7 @@ Dimensions: B sentences, K beams, S source pieces, Q target pieces, T earlier pl
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,10 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
-        for layer in (self[0], self[3]):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
 
 class EncoderLayer(nn.Module):
@@ -114,7 +116,7 @@ class Transformer(nn.Module):
         memory, memory_bias = self.encode(source)
         x = self._embed(target, self.positions[: target.shape[1]])
         bias = torch.full((target.shape[1],) * 2, -math.inf, device=target.device).triu(1)
-        for layer in self.decoder:
+        for layer in self.decoder_layers():
             x = layer(x, bias, layer.cross_attention.remember(memory), memory_bias)
         return F.linear(self.norms[1](x), self.embedding.weight)
 
@@ -129,7 +131,7 @@ class Transformer(nn.Module):
     def start(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read the source once. Keys and values of all layers are the memory; the first cache entry stays unused."""
         memory, bias = self.encode(source)
-        remembered = torch.cat([layer.cross_attention.remember(memory) for layer in self.decoder])
+        remembered = torch.cat([layer.cross_attention.remember(memory) for layer in self.decoder_layers()])
         return remembered, bias.flatten(1), memory.new_zeros(2 * len(self.decoder), source.shape[0], self.width)
 
     def step(self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor) -> Step:
@@ -140,12 +142,18 @@ class Transformer(nn.Module):
         bias = torch.zeros_like(unused, dtype=x.dtype).masked_fill(unused, -math.inf)
         index = ancestors[..., None].expand(-1, -1, -1, self.width)
         entries, weights = [], torch.empty(0)
-        for number, layer in enumerate(self.decoder):
+        for number, layer in enumerate(self.decoder_layers()):
             past = (cache[:, 2 * number].gather(2, index), cache[:, 2 * number + 1].gather(2, index))
             keys_values = memory[2 * number : 2 * number + 2]
             x, entry, weights = layer.step(x, past, bias, keys_values, source_bias[:, None, None])
             entries.append(entry)
         return Step(F.linear(self.norms[1](x), self.embedding.weight), torch.cat(entries), weights.mean(1))
+
+    def decoder_layers(self) -> Iterator[DecoderLayer]:
+        """The decoder's layers from the input to the output."""
+        for layer in self.decoder:
+            assert isinstance(layer, DecoderLayer)
+            yield layer
 
     def _embed(self, pieces: Tensor, positions: Tensor) -> Tensor:
         return self.dropout(self.embedding(pieces) * math.sqrt(self.width) + positions)
