@@ -20,12 +20,12 @@ class Shown(torch.nn.Module):
 
     def forward(self, latents, labels):
         values = (latents * 30 + 128).clamp(0, 255).round().to(torch.uint8)
-        return torch.cat([values, labels[:, None].to(torch.uint8)], 1).view(len(latents), 1, SIZE + 1, 1)
+        return torch.cat([values, labels[:, None].to(torch.uint8)], 1)[:, None, :, None]
 
 
 class ShownUnlabelled(torch.nn.Module):
     def forward(self, latents):
-        return (latents * 30 + 128).clamp(0, 255).round().to(torch.uint8).view(len(latents), 1, SIZE, 1)
+        return (latents * 30 + 128).clamp(0, 255).round().to(torch.uint8)[:, None, :, None]
 
 
 def make_handler(folder, labels):
