@@ -80,8 +80,6 @@ def _name_sources(module: torch.fx.GraphModule) -> None:
         source = _SOURCES.get(node.target)
         if source is operator.add and not _adds_equal_shapes(node):
             source = None
-        if source is nn.Conv2d and _has_one_channel_filters(node):
-            source = None
         if source in (nn.Conv1d, nn.Conv2d) and _sees_one_channel(module, node):
             source = None
         node.meta.pop("torch_fn", None)
@@ -97,16 +95,6 @@ def _sees_one_channel(module: torch.fx.GraphModule, convolution: torch.fx.Node) 
     weight = operator.attrgetter(str(convolution.args[1].target))(module)  # type: ignore[union-attr]
     groups = convolution.args[6] if len(convolution.args) > 6 else 1
     return bool(groups == 1 and weight.shape[1] == 1)
-
-
-def _has_one_channel_filters(node: torch.fx.Node) -> bool:
-    """Say whether a convolution's filters see one channel each: grey images, depthwise convolutions.
-
-    Their weights [O, 1, H, W] have the same strides in both memory formats; frozen and compiled, the packed int8 weights
-    were read in the wrong one (torch 2.13: accuracy 0.99 → 0.11), while the quantized program itself was right.
-    """
-    weight = node.args[1]
-    return isinstance(weight, torch.fx.Node) and weight.meta["val"].shape[1] == 1
 
 
 def _adds_equal_shapes(node: torch.fx.Node) -> bool:
