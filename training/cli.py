@@ -46,6 +46,10 @@ def train(
         tuple[Path, Path] | None,
         typer.Option(metavar="RUN RUN", help="Test whether two finished runs differ, instead of training."),
     ] = None,
+    inspect: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Describe and draw a file of data into --out, instead of training."),
+    ] = None,
 ) -> None:
     """Train a model, evaluate it on held-out data, and leave everything in the run's folder."""
     try:
@@ -54,6 +58,11 @@ def train(
             if not hasattr(recipe_module, "compare_runs"):
                 raise ValueError(f"{model} has no comparison of runs")
             typer.echo(recipe_module.compare_runs(*compare))
+            return
+        if inspect is not None:
+            if not hasattr(recipe_module, "inspect_data"):
+                raise ValueError(f"{model} has no inspection of data files")
+            typer.echo(recipe_module.inspect_data(inspect, out or Path("runs") / model / "inspection"))
             return
         out = out or Path("runs") / model / (preset or "demo")
         given = {"preset": preset, "data": data, "data_root": data_root, "seed": seed}

@@ -1,0 +1,143 @@
+"""Whole sessions with few steps and few channels: train, resume, evaluate, describe, export, serve."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from training.beamformer.data import open_source
+from training.beamformer.objective import BeamformerTask
+from training.beamformer.recipe import DEMO, describe_release, train
+from training.beamformer.session import load_network, make_channel_model, make_task
+from training.cli import app
+from training.engine.interruption import Interrupted
+from training.engine.options import TrainOptions
+from training.release.reference import open_reference
+
+CPU = torch.device("cpu")
+TINY = replace(
+    DEMO,
+    gates=("separable",),
+    num_phase_sweeps=1,
+    steps=3,
+    batch_size=2,
+    validate_every=3,
+    num_validation=2,
+    num_test=2,
+    num_released_test=4,
+    num_examples=2,
+    max_rows=8,
+)
+
+
+def make_options(out: Path, **changes) -> TrainOptions:
+    options = TrainOptions(
+        model="beamformer", preset="demo", data="generated", data_root=out, out=out, device="cpu", seed=4
+    )
+    return replace(options, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    return train(TINY, make_options(tmp_path_factory.mktemp("run")))
+
+
+def test_a_run_leaves_figures_pictures_and_one_page(finished_run):
+    metrics = json.loads((finished_run / "run.json").read_text())["metrics"]
+    assert metrics["n"] == 2
+    assert metrics["digital, exact CSI"] > 99
+    assert metrics["digital, CSI -10 dB"] > 90
+    assert 80 < metrics["hybrid, 4 chains, exact CSI"] < 100
+    evaluation = json.loads((finished_run / "evaluation.json").read_text())
+    found = {(figure["setting"], figure["method"], figure["csi_snr_db"]) for figure in evaluation["figures"]}
+    assert ("digital", "multilinear Wiener", -15.0) in found
+    assert ("hybrid, 2 chains", "MO-AltMin", None) in found
+    assert ("8 clusters", "network, level unknown", -10.0) in found
+    page = (finished_run / "index.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert "http" not in page
+    assert "spread 15°" in page
+
+
+def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tmp_path, monkeypatch):
+    step_once = BeamformerTask.train_step
+
+    def step_then_interrupt(task, step):
+        metrics = step_once(task, step)
+        if step == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return metrics
+
+    monkeypatch.setattr(BeamformerTask, "train_step", step_then_interrupt)
+    with pytest.raises(Interrupted):
+        train(TINY, make_options(tmp_path / "run"))
+    monkeypatch.undo()
+    monkeypatch.setattr("training.beamformer.evaluate.evaluate_run", lambda run: {})
+    train(TINY, make_options(tmp_path / "run", resume=True))
+    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize("loss", ["rate", "mse"])
+def test_a_step_reaches_every_parameter_that_it_should(loss):
+    recipe = replace(TINY, gates=("separable", "joint"), loss=loss, lr=1e-2, warmup_fraction=0.0)
+    task = make_task(recipe, open_source("generated", Path(), make_channel_model(recipe)), CPU, 0)
+    before = {name: value.clone() for name, value in task.network.named_parameters()}
+    metrics = task.train_step(0)
+    assert all(torch.isfinite(value) for value in metrics.values())
+    still = [name for name, value in task.network.named_parameters() if torch.equal(before[name], value)]
+    # The first step trains the head of two chains.
+    assert [name for name in still if not name.startswith(("heads.3", "heads.4"))] == []
+
+
+def test_bad_rows_of_a_released_handler_fail_alone(finished_run, tmp_path):
+    spec = describe_release(finished_run, "cpu")
+    handler = open_reference(spec, CPU, tmp_path)
+    channel = np.array(spec.held_out.inputs["channel"])
+    channel[0] = 0
+    channel[1, 0, 0, 0, 0] = np.nan
+    channel[2] *= np.float32(1e20)
+    found = handler.infer({"channel": channel, "csi_snr_db": spec.held_out.inputs["csi_snr_db"]}, {})
+    assert [error is None for error in found.row_errors] == [False, False, True, True]
+    whole = handler.infer(spec.held_out.inputs, {}).arrays
+    for name in ("precoder", "combiner"):
+        weights, expected = (
+            np.ascontiguousarray(arrays[name][2:]).view(np.complex64)[..., 0] for arrays in (found.arrays, whole)
+        )
+        np.testing.assert_allclose(
+            weights @ weights.conj().swapaxes(-1, -2), expected @ expected.conj().swapaxes(-1, -2), atol=5e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be positive, got 0"),
+        ({"known_fraction": 2.0}, r"known_fraction must lie in \[0, 1\], got 2"),
+        ({"csi_snr_db": (3.0, -3.0)}, "csi_snr_db takes the lowest and the highest level"),
+    ],
+)
+def test_a_recipe_refuses_what_makes_no_sense(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(DEMO, **changes)
+
+
+def test_the_command_line_inspects_matlab_files(tmp_path):
+    import scipy.io
+
+    scipy.io.savemat(tmp_path / "a.mat", {"H": np.ones((36, 144, 5))})
+    arguments = ["beamformer", "--inspect", str(tmp_path / "a.mat"), "--out", str(tmp_path / "pictures")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "36×144×5" in result.output
+    assert (tmp_path / "pictures" / "a-H.png").is_file()
+    refused = CliRunner().invoke(app, ["classifier", "--inspect", "a.mat"])
+    assert refused.exit_code == 2
+    assert "classifier has no inspection of data files" in refused.output
