@@ -46,7 +46,8 @@ class GanHandler(Handler):
     def _read_labels(
         self, inputs: Mapping[str, np.ndarray], seeds: np.ndarray | None, count: int
     ) -> tuple[np.ndarray, list[str | None]]:
-        labels, row_errors = np.zeros(count, np.int64), [None] * count
+        labels = np.zeros(count, np.int64)
+        row_errors: list[str | None] = [None] * count
         for row in range(count):
             try:
                 labels[row] = self._read_label(inputs, seeds, row)

@@ -101,10 +101,11 @@ def _label_rows(label: Any, count: int) -> dict[str, np.ndarray]:
     labels = [label] * count if isinstance(label, int | str | np.integer) else list(label)
     if len(labels) != count:
         raise ValueError(f"give one label for all images or {count}, got {len(labels)}")
-    if all(isinstance(one, str) for one in labels):
+    given_names = [one for one in labels if isinstance(one, str)]
+    if len(given_names) == count:
         names = np.empty(count, np.object_)
-        names[:] = [one.encode() for one in labels]
+        names[:] = [name.encode() for name in given_names]
         return {"label_name": names}
-    if any(isinstance(one, str) for one in labels):
+    if given_names:
         raise ValueError("labels are all numbers or all names, got both")
     return {"label": np.array(labels, np.int64)}

@@ -55,7 +55,8 @@ def evaluate_generator(
     train = judge.describe(data.train.images)
     np.savez_compressed(run / FEATURES, generated=found.features, real=test.features)
     draw_neighbours(samples.images, found.features, data.train.images, train.features, run / NEIGHBOURS)
-    figures = {"n": len(samples), "n_test": len(data.test)} | measure_distances(found, train, test)
+    figures: dict[str, Any] = {"n": len(samples), "n_test": len(data.test)}
+    figures |= measure_distances(found, train, test)
     figures["class_shares"] = (np.bincount(found.predicted, minlength=judge.num_classes) / len(samples)).tolist()
     if recipe.conditional:
         right = int((found.predicted == samples.labels.numpy()).sum())
