@@ -12,6 +12,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from handlers.archive import open_handler
+from handlers.target import describe_host
 from training.beamformer.data import open_source
 from training.beamformer.objective import BeamformerTask
 from training.beamformer.recipe import DEMO, describe_release, train
@@ -19,7 +21,10 @@ from training.beamformer.session import load_network, make_channel_model, make_t
 from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
+from training.release.capture import capture
+from training.release.content import lay_out
 from training.release.reference import open_reference
+from training.release.spec import ReleaseSpec
 
 CPU = torch.device("cpu")
 TINY = replace(
@@ -97,6 +102,27 @@ def test_a_step_reaches_every_parameter_that_it_should(loss):
     assert [name for name in still if not name.startswith(("heads.3", "heads.4"))] == []
 
 
+@pytest.mark.slow
+def test_the_released_handler_answers_as_the_network_does(finished_run, tmp_path):
+    spec = describe_release(finished_run, "cpu")
+    (tmp_path / "work").mkdir()
+    reference = open_reference(spec, CPU, tmp_path / "work").infer(spec.held_out.inputs, {}).arrays
+    assert spec.held_out.score(reference).mean() > 90
+    handler = open_exported(spec, tmp_path)
+    exported = handler.infer(spec.held_out.inputs, {})
+    assert exported.row_errors == [None] * 4
+    np.testing.assert_allclose(spec.held_out.score(exported.arrays), spec.held_out.score(reference), rtol=0, atol=0.02)
+    single = {name: rows[:1] for name, rows in spec.held_out.inputs.items()}
+    assert handler.infer(single, {}).arrays["precoder"].shape == (1, 5, 144, 2, 2)
+    hybrid = handler.infer({"channel": single["channel"]}, {"rf_chains": 4}, handler.output_names).arrays
+    analog, baseband, precoder = (
+        np.ascontiguousarray(hybrid[name]).view(np.complex64)[..., 0]
+        for name in ("analog_precoder", "baseband_precoder", "precoder")
+    )
+    np.testing.assert_allclose(analog[:, None] @ baseband, precoder, atol=1e-4)
+    np.testing.assert_allclose(np.abs(analog), 1 / 12, rtol=1e-3)
+
+
 def test_bad_rows_of_a_released_handler_fail_alone(finished_run, tmp_path):
     spec = describe_release(finished_run, "cpu")
     handler = open_reference(spec, CPU, tmp_path)
@@ -114,6 +140,19 @@ def test_bad_rows_of_a_released_handler_fail_alone(finished_run, tmp_path):
         np.testing.assert_allclose(
             weights @ weights.conj().swapaxes(-1, -2), expected @ expected.conj().swapaxes(-1, -2), atol=5e-3
         )
+
+
+def open_exported(spec: ReleaseSpec, folder: Path):
+    """Open a handler on exported programs, without the two smaller hybrid heads: exporting takes seconds each."""
+    programs = {}
+    for role in ("main", "hybrid-4"):
+        programs[role] = folder / f"{role}.pt2"
+        torch.export.save(capture(spec.programs[role], CPU), programs[role])
+    content = folder / "content"
+    content.mkdir()
+    target = describe_host(CPU) | {"capability": ""}
+    lay_out(content, spec, release=1, variant="eager", programs=programs, target=target)
+    return open_handler(content, CPU)
 
 
 @pytest.mark.parametrize(
