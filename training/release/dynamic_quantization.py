@@ -7,7 +7,7 @@ Dimensions: N rows, I inputs, O outputs of a linear layer.
 
 from __future__ import annotations
 
-import functools
+import operator
 
 import torch
 from torch import Tensor, nn
@@ -81,5 +81,6 @@ def _value_of(module: torch.fx.GraphModule, argument: torch.fx.node.Argument) ->
     if argument is None:
         return None
     assert isinstance(argument, torch.fx.Node)
-    value: Tensor = functools.reduce(getattr, str(argument.target).split("."), module)
+    value = operator.attrgetter(str(argument.target))(module)
+    assert isinstance(value, Tensor)
     return value.detach()

@@ -9,13 +9,15 @@ import datetime
 import random
 import unicodedata
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 Pair = tuple[str, str]
 _LOCALES = ("en", "fr")
 _UNIT_KINDS = ("digital", "duration", "length", "mass", "speed", "temperature", "volume")
 _FIRST_DAY = datetime.date(1900, 1, 1)
 _NUM_DAYS = 73_000
-_SPANS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_Span = Literal["second", "minute", "hour", "day", "week"]
+_SPANS: dict[_Span, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 
 
 def compose_phrases(num_phrases: int, seed: int) -> tuple[list[Pair], list[Pair]]:
@@ -42,8 +44,8 @@ def _collect_names() -> dict[str, list[Pair]]:
     from babel.numbers import get_currency_name, get_territory_currencies
 
     english, french = (Locale(code) for code in _LOCALES)
-    places = {key for key in english.territories if len(key) == 2 and key.isalpha()}
-    languages = {key for key in english.languages if len(key) == 2}
+    places = {key for key in map(str, english.territories) if len(key) == 2 and key.isalpha()}
+    languages = {key for key in map(str, english.languages) if len(key) == 2}
     currencies = {code for place in places for code in get_territory_currencies(place)}
     names = {
         "languages": _pair_up((english.languages[key], french.languages.get(key, "")) for key in languages),
@@ -93,7 +95,7 @@ def _list_currency_codes() -> list[str]:
     from babel import Locale
     from babel.numbers import get_territory_currencies
 
-    places = [key for key in Locale("en").territories if len(key) == 2 and key.isalpha()]
+    places = [key for key in map(str, Locale("en").territories) if len(key) == 2 and key.isalpha()]
     return sorted({code for place in places for code in get_territory_currencies(place)})
 
 
@@ -104,7 +106,8 @@ def _number(draw: random.Random) -> int:
 def _join(pairs: list[Pair], draw: random.Random) -> Pair:
     from babel.lists import format_list
 
-    style = draw.choice(("standard", "or"))
+    styles: tuple[Literal["standard", "or"], ...] = ("standard", "or")
+    style = draw.choice(styles)
     english, french = zip(*pairs, strict=True)
     return _clean(format_list(english, style, "en")), _clean(format_list(french, style, "fr"))
 
@@ -164,7 +167,7 @@ def _date(draw: random.Random) -> Pair:
 def _relative_time(draw: random.Random) -> Pair:
     from babel.dates import format_timedelta
 
-    unit = draw.choice(list(_SPANS))
+    unit: _Span = draw.choice(list(_SPANS))
     span = datetime.timedelta(seconds=draw.choice((-1, 1)) * draw.randrange(1, 500) * _SPANS[unit])
     english, french = (
         format_timedelta(span, granularity=unit, threshold=10_000, add_direction=True, locale=locale)

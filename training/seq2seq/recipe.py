@@ -50,9 +50,8 @@ class Recipe:
     max_rows: int = 64
 
     def __post_init__(self) -> None:
-        positive = ("width", "num_layers", "num_heads", "hidden", "num_validation", "max_pieces", "epochs", "lr")
-        positive += ("tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows")
-        for name in positive:
+        sizes = ("width", "num_layers", "num_heads", "hidden", "num_validation", "max_pieces", "epochs", "lr")
+        for name in (*sizes, "tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("dropout", "label_smoothing", "average_decay", "sampling"):

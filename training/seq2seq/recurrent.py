@@ -107,7 +107,7 @@ class RecurrentNetwork(nn.Module):
         """
         memory, bias, states = self.start(source)
         states = states[:, :, None]
-        hidden = []
+        hidden: list[Tensor] = []
         tokens = target[:, :1]
         for place in range(target.shape[1]):
             if place:
