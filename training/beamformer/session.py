@@ -18,11 +18,9 @@ from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
-from training.engine.runs import finish_run, read_run, start_run
+from training.engine.runs import NETWORK, finish_run, read_network, read_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
-
-NETWORK = "network.pt"
 
 
 def train_beamformer(recipe: Recipe, options: TrainOptions) -> Path:
@@ -98,9 +96,6 @@ def load_network(run: Path) -> tuple[Beamformer, Recipe]:
         FileNotFoundError: the run did not finish.
     """
     recipe = from_record(Recipe, read_run(run)["recipe"])
-    path = run / NETWORK
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
     network = build_network(recipe)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["network"])
+    network.load_state_dict(read_network(run)["network"])
     return network.eval(), recipe

@@ -16,7 +16,7 @@ from training.classifier.normalization import Normalization
 from training.classifier.recipe import Recipe
 from training.engine.device import place
 from training.engine.overrides import from_record
-from training.engine.runs import read_run
+from training.engine.runs import read_network, read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 MAX_ENCODED_BYTES = 8 * 2**20
@@ -30,10 +30,7 @@ def load_program(run: Path) -> tuple[Program, Recipe, dict]:
         FileNotFoundError: the run did not finish.
     """
     recipe = from_record(Recipe, read_run(run)["recipe"])
-    path = run / "network.pt"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no network.pt: the training did not finish; continue it with --resume")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_network(run)
     network = build_network(recipe, tuple(stored["shape"]), len(stored["labels"]))
     network.load_state_dict(stored["network"])
     channels = stored["shape"][2]

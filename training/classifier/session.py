@@ -25,11 +25,10 @@ from training.engine.device import choose_device, limit_threads, place
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
-from training.engine.runs import finish_run, start_run, write_json
+from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 
-NETWORK = "network.pt"
 EVALUATION = "evaluation.json"
 
 

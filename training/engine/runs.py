@@ -16,6 +16,7 @@ import torch
 from training.engine.options import TrainOptions
 
 RECORD = "run.json"
+NETWORK = "network.pt"
 
 
 def start_run(options: TrainOptions, recipe: Any) -> Path:
@@ -41,7 +42,7 @@ def start_run(options: TrainOptions, recipe: Any) -> Path:
         "seed": options.seed,
         "device": options.device,
         "command": options.command,
-        "git_commit": _git_commit(),
+        "git_commit": current_commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": {"machine": platform.machine(), "torch": torch.__version__, "threads": torch.get_num_threads()},
         "recipe": dataclasses.asdict(recipe),
@@ -89,7 +90,20 @@ def write_json(path: Path, content: Any) -> None:
     unfinished.replace(path)
 
 
-def _git_commit() -> str:
+def read_network(run: Path) -> dict[str, Any]:
+    """Read what a finished run has stored of its network, on the CPU.
+
+    Raises:
+        FileNotFoundError: the run did not finish.
+    """
+    path = run / NETWORK
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
+    stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return stored
+
+
+def current_commit() -> str:
     """Name the commit of the checkout this code runs from; empty where it runs from no checkout."""
     git = shutil.which("git")
     if git is None:

@@ -17,7 +17,7 @@ from training.classifier.data import load_data
 from training.classifier.images import ImageData
 from training.engine.device import place
 from training.engine.overrides import from_record
-from training.engine.runs import read_run
+from training.engine.runs import read_network, read_run
 from training.engine.seeds import generator_for
 from training.gan.construction import build_generator
 from training.gan.distances import FrechetReference, Projection
@@ -38,10 +38,7 @@ def load_generator(run: Path) -> tuple[Generator, Recipe, dict]:
         FileNotFoundError: the run did not finish.
     """
     recipe = from_record(Recipe, read_run(run)["recipe"])
-    path = run / "network.pt"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no network.pt: the training did not finish; continue it with --resume")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_network(run)
     generator = build_generator(recipe, tuple(stored["shape"]), len(stored["labels"]))
     generator.load_state_dict(stored["generator"])
     return generator.eval().requires_grad_(False), recipe, stored

@@ -11,7 +11,7 @@ from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.options import TrainOptions
-from training.engine.runs import finish_run, start_run, write_json
+from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
@@ -23,7 +23,6 @@ from training.gan.pictures import save_picture
 from training.gan.recipe import Recipe
 from training.gan.validation import MONITOR
 
-NETWORK = "network.pt"
 EVALUATION = "evaluation.json"
 SAMPLES = "samples.png"
 

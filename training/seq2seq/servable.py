@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from training.engine.overrides import from_record
-from training.engine.runs import read_run
+from training.engine.runs import read_network, read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.seq2seq.data import ParallelData, load_data
 from training.seq2seq.decoding import DecoderProgram, EncoderProgram
@@ -17,7 +17,6 @@ from training.seq2seq.evaluate import Bleu, make_score
 from training.seq2seq.network import TranslationNetwork, build_network
 from training.seq2seq.recipe import Recipe
 
-NETWORK = "network.pt"
 VOCABULARY = "vocabulary.model"
 MAX_TEXT_BYTES = 16_384
 _NUM_EXAMPLES = 32
@@ -30,10 +29,7 @@ def load_network(run: Path) -> tuple[TranslationNetwork, Recipe, int]:
         FileNotFoundError: the run did not finish.
     """
     recipe = from_record(Recipe, read_run(run)["recipe"])
-    path = run / NETWORK
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_network(run)
     network = build_network(recipe, stored["num_pieces"])
     network.load_state_dict(stored["network"])
     return network.requires_grad_(False).eval(), recipe, stored["num_pieces"]

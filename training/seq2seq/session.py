@@ -16,7 +16,7 @@ from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.progress import ProgressBar
-from training.engine.runs import finish_run, start_run, write_json
+from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.release.reference import open_reference
 from training.seq2seq.batches import TokenBatches
@@ -27,7 +27,7 @@ from training.seq2seq.network import build_network
 from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
 from training.seq2seq.recipe import Recipe
-from training.seq2seq.servable import NETWORK, VOCABULARY, describe_translator, encode_texts
+from training.seq2seq.servable import VOCABULARY, describe_translator, encode_texts
 from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
 
 
