@@ -85,7 +85,8 @@ def make_program(recipe: Recipe) -> Path:
     device = torch.device(recipe.device)
     if recipe.variant in ("bf16", "fp16"):
         dtype = torch.bfloat16 if recipe.variant == "bf16" else torch.float16
-        program = capture_again(_Autocast(program.module(check_guards=False), device.type, dtype), program)
+        module = _drop_dtype_checks(program.module(check_guards=False))
+        program = capture_again(_Autocast(module, device.type, dtype), program)
     elif recipe.variant == "int8":
         program = _quantize(program, recipe, device)
     return compile_program(program, recipe.folder / f"{recipe.eager.stem}-{recipe.variant}", device)
@@ -141,6 +142,15 @@ def _compiler_options(device: torch.device) -> dict[str, Any]:
             # The default, native, uses whatever this CPU has, which the manifest's target does not name.
             options["cpp.march"] = levels[level]
     return options
+
+
+def _drop_dtype_checks(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """Remove what export wrote in front of each conversion: that its input has the dtype it had without autocast."""
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            module.graph.erase_node(node)
+    module.recompile()
+    return module
 
 
 class _Autocast(torch.nn.Module):
