@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -155,6 +156,8 @@ def _open_server(serve: bool, store: Path, models: list[str], folder: Path, give
 
 def main() -> None:
     """Run the command; what went wrong is one message on stderr and exit status 1."""
+    # Between fork and exec of a child (`end_with_parent`) gRPC's fork handlers would start a poller that aborts it.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
     try:
         app()

@@ -91,5 +91,6 @@ def test_the_locustfile_calls_the_models_default(store, keys, rest_url):
         done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "double 1-int8" in done.stdout + done.stderr
+    assert len(server.requests) > 10
     assert {request.model_version for request in server.requests} == {"1-int8"}
     assert "0(0.00%)" in done.stdout + done.stderr

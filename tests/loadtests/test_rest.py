@@ -24,6 +24,6 @@ def test_rest_users_are_measured_and_their_errors_counted(rest_url, tmp_path, mo
         examples_path=tmp_path / "examples.npz",
         input_names=("x",),
     )
-    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, measure_s=1.0))
+    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, measure_s=0.5))
     assert list(recording.errors) == errors
-    assert (recording.requests > 0) == (not errors)
+    assert (recording.requests > 10) == (not errors)
