@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from training.engine.interruption import Interrupted
+from training.engine.memory import keep_freed_memory
 from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record, override
@@ -127,4 +128,5 @@ def _report(run: Path) -> None:
 
 def main() -> None:
     """Run the command line."""
+    keep_freed_memory()
     app(prog_name="train")

@@ -9,7 +9,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from training.seq2seq.dropout import drop
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -21,7 +22,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout:
     """
     similarity = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1]) + bias
     weights = similarity.softmax(-1)
-    return F.dropout(weights, dropout, dropout > 0) @ values, weights
+    return drop(weights, dropout) @ values, weights
 
 
 def split_heads(features: Tensor, num_heads: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.decoding import Step
+from training.seq2seq.dropout import Dropout
 from training.seq2seq.transformer import hide_padding
 from training.seq2seq.vocabulary import PAD
 
@@ -91,7 +92,7 @@ class RecurrentNetwork(nn.Module):
         self.decoder = nn.ModuleList(decoder(2 * width if layer == 0 else width, width) for layer in range(num_layers))
         self.attention = ATTENTIONS[attention](width)
         self.combine = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @property
     def num_states(self) -> int:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from training.seq2seq.attention import CrossAttention, SelfAttention
 from training.seq2seq.decoding import Step
+from training.seq2seq.dropout import Dropout
 from training.seq2seq.vocabulary import PAD
 
 
@@ -21,7 +22,7 @@ class FeedForward(nn.Sequential):
     """Two layers for each place alone."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        super().__init__(nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout), nn.Linear(hidden, width))
         for layer in self:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
@@ -31,7 +32,7 @@ class FeedForward(nn.Sequential):
 class EncoderLayer(nn.Module):
     def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
         super().__init__()
-        self.pre_norm, self.dropout = pre_norm, nn.Dropout(dropout)
+        self.pre_norm, self.dropout = pre_norm, Dropout(dropout)
         self.attention = SelfAttention(width, num_heads, dropout)
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
@@ -48,7 +49,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
         super().__init__()
-        self.pre_norm, self.dropout = pre_norm, nn.Dropout(dropout)
+        self.pre_norm, self.dropout = pre_norm, Dropout(dropout)
         self.attention = SelfAttention(width, num_heads, dropout)
         self.cross_attention = CrossAttention(width, num_heads, dropout)
         self.feed_forward = FeedForward(width, hidden, dropout)
@@ -103,7 +104,7 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         sizes = (width, num_heads, hidden, dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes, pre_norm=pre_norm) for _ in range(num_layers))
         self.decoder = nn.ModuleList(DecoderLayer(*sizes, pre_norm=pre_norm) for _ in range(num_layers))
