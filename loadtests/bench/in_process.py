@@ -22,26 +22,22 @@ def main(arguments: dict[str, Any]) -> None:
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     worker = importlib.import_module("handlers.worker")
     handler = worker.open_handler(Path(arguments["folder"]), torch.device("cpu"))
-    inputs = _read_rows(arguments["examples"], arguments["input_names"], arguments["rows"])
+    message = importlib.import_module("handlers.message")
+    inputs = message.decode_request(Path(arguments["request"]).read_bytes()).inputs
     handler.infer(inputs, {})
     print("ready", flush=True)
     for line in sys.stdin:
-        print(_measure(handler, inputs, arguments["rows"], float(line)), flush=True)
+        print(_measure(handler, inputs, float(line)), flush=True)
 
 
-def _read_rows(path: str, names: list[str], rows: int) -> dict[str, Any]:
-    numpy = importlib.import_module("numpy")
-    with numpy.load(path, allow_pickle=False) as file:
-        return {name: numpy.resize(file[name], (rows, *file[name].shape[1:])) for name in names}
-
-
-def _measure(handler: Any, inputs: dict[str, Any], rows: int, duration_s: float) -> float:
+def _measure(handler: Any, inputs: dict[str, Any], duration_s: float) -> float:
+    num_rows = len(next(iter(inputs.values())))
     start_s = time.perf_counter()
     count = 0
     while (elapsed_s := time.perf_counter() - start_s) < duration_s:
         handler.infer(inputs, {})
         count += 1
-    return count * rows / elapsed_s
+    return count * num_rows / elapsed_s
 
 
 if __name__ == "__main__":

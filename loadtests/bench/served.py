@@ -16,8 +16,9 @@ from rich.console import Console
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.throughput import measure_rows_per_s
 from loadtests.child import end_with_parent
+from loadtests.payload import cut_batches, make_grpc_bodies, read_rows
 from loadtests.server import count_cores
-from loadtests.subject import find_variant
+from loadtests.subject import Subject, find_variant
 from model_store.store import Release
 
 BAR_RATIO = 0.7
@@ -32,12 +33,12 @@ def compare_served(
         LookupError: the release does not serve the variant; says why.
     """
     subject = find_variant(release, variant)
-    with _run_in_process(release, variant, subject.manifest.max_rows) as process:
+    with run_in_process(release, variant) as process:
         ratio = measure_ratio(
             f"served {variant}",
             lambda: measure_rows_per_s(subject, grpc_url, measure_s),
             "in process",
-            lambda: _ask(process, measure_s),
+            lambda: ask_rows_per_s(process, measure_s),
             unit="rows/s",
             repeats=repeats,
             console=console,
@@ -47,19 +48,15 @@ def compare_served(
 
 
 @contextmanager
-def _run_in_process(release: Release, variant: str, rows: int) -> Iterator[subprocess.Popen[str]]:
+def run_in_process(release: Release, variant: str) -> Iterator[subprocess.Popen[str]]:
     """Unpack an archive and start its own handler on all cores; nothing of the checkout is used."""
     script = Path(__file__).with_name("in_process.py")
     with tempfile.TemporaryDirectory(prefix="archive-") as folder:
         with zipfile.ZipFile(release.archive_path(variant)) as archive:
             archive.extractall(folder)
-        arguments = {
-            "folder": folder,
-            "examples": str(release.folder / "examples.npz"),
-            "input_names": list(find_variant(release, variant).input_names),
-            "rows": rows,
-            "threads": count_cores(),
-        }
+        request = Path(folder) / "request.bin"
+        request.write_bytes(_make_request(find_variant(release, variant)))
+        arguments = {"folder": folder, "request": str(request), "threads": count_cores()}
         # -P: the script's own folder must not come before the archive's.
         command = [sys.executable, "-P", str(script), json.dumps(arguments)]
         process = subprocess.Popen(
@@ -79,7 +76,15 @@ def _run_in_process(release: Release, variant: str, rows: int) -> Iterator[subpr
             process.wait()
 
 
-def _ask(process: subprocess.Popen[str], measure_s: float) -> float:
+def _make_request(subject: Subject) -> bytes:
+    """Serialize one full batch, the first that the served side is sent."""
+    manifest = subject.manifest
+    batches = cut_batches(read_rows(subject.examples_path, subject.input_names), manifest.max_rows)
+    return make_grpc_bodies(manifest.model, manifest.version, batches[:1])[0]
+
+
+def ask_rows_per_s(process: subprocess.Popen[str], measure_s: float) -> float:
+    """Let the in-process side measure for some seconds."""
     assert process.stdin is not None
     process.stdin.write(f"{measure_s}\n")
     process.stdin.flush()
