@@ -34,6 +34,9 @@ class Tensor(_Part):
     finite: bool = Field(True, description="NaN and infinities are refused (floating-point inputs)")
     optional: bool = False
     max_element_bytes: int | None = Field(None, description="limit for one element of a BYTES input")
+    size_sets_time: bool = Field(
+        False, description="a row takes longer the larger its elements are (BYTES inputs): similar rows share a batch"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Tensor:
@@ -41,6 +44,8 @@ class Tensor(_Part):
             raise ValueError(f"tensor {self.name}: unknown datatype {self.datatype}; use one of {list(DTYPES)}")
         if not self.shape or self.shape[0] != -1:
             raise ValueError(f"tensor {self.name}: the first dimension must be -1 (rows), got shape {self.shape}")
+        if self.size_sets_time and self.datatype != "BYTES":
+            raise ValueError(f"tensor {self.name}: size_sets_time is for BYTES inputs, this one is {self.datatype}")
         return self
 
 

@@ -2,15 +2,14 @@
 
 While a worker is idle, what has arrived is sent at once; while all are busy, rows accumulate; when one frees,
 everything that waits and fits together goes, up to the most rows of a batch. There is no timer. Only a full batch,
-which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport.
+which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport. Where the
+manifest says that a row's time depends on its size, rows of similar size fit together; see waiting.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
@@ -21,25 +20,11 @@ from services.gateway.errors import DeadlineError, GatewayError, InternalError, 
 from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import WorkerBrokeError, pack_requests, unpack_answer
 from services.gateway.tensors import InferRequest, NamedTensor
+from services.gateway.waiting import Job, Queue, SizedQueue, measure_rows
 
 logger = structlog.get_logger("gateway")
 
 Outputs = list[NamedTensor]
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    request: InferRequest
-    num_rows: int
-    num_bytes: int
-    arrived_s: float
-    result: asyncio.Future[Outputs]
-
-
-@dataclass(slots=True, eq=False)
-class _Queue:
-    jobs: deque[_Job] = field(default_factory=deque)
-    rows: int = 0
 
 
 class Batcher:
@@ -61,9 +46,10 @@ class Batcher:
         self._max_rows = variant.manifest.max_rows
         self._max_batch_bytes = max_batch_bytes
         self._max_waiting_rows = max_waiting_rows
+        self._sized = frozenset(tensor.name for tensor in variant.manifest.inputs if tensor.size_sets_time)
         self._loop = asyncio.get_running_loop()
         # By what makes requests fit together, the one that has waited longest first.
-        self._waiting: dict[Hashable, _Queue] = {}
+        self._waiting: dict[Hashable, Queue] = {}
         self._waiting_rows = 0
         self._num_workers = num_workers
         self._num_calls = 0
@@ -87,13 +73,13 @@ class Batcher:
                 "send fewer requests at once, or try again later"
             )
         num_bytes = sum([len(tensor.data) for tensor in request.inputs])
-        job = _Job(request, num_rows, num_bytes, arrived_s, self._loop.create_future())
+        row_bytes = measure_rows(request.inputs, self._sized) if self._sized else 0
+        job = Job(request, num_rows, num_bytes, row_bytes, arrived_s, self._loop.create_future())
         key = _batch_key(request)
         queue = self._waiting.get(key)
         if queue is None:
-            queue = self._waiting[key] = _Queue()
-        queue.jobs.append(job)
-        queue.rows += num_rows
+            queue = self._waiting[key] = SizedQueue() if self._sized else Queue()
+        queue.append(job)
         self._waiting_rows += num_rows
         if not self._dispatch_is_due and self._may_call(queue):
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
@@ -108,18 +94,17 @@ class Batcher:
         finally:
             timer.cancel()
 
-    def _remove(self, key: Hashable, job: _Job) -> None:
+    def _remove(self, key: Hashable, job: Job) -> None:
         queue = self._waiting.get(key)
         if queue is not None and job in queue.jobs:
-            queue.jobs.remove(job)
-            queue.rows -= job.num_rows
+            queue.remove(job)
             self._waiting_rows -= job.num_rows
             if not queue.jobs:
                 del self._waiting[key]
 
-    def _may_call(self, queue: _Queue) -> bool:
+    def _may_call(self, queue: Queue) -> bool:
         return self._num_calls < self._num_workers or (
-            queue.rows >= self._max_rows and self._num_calls < 2 * self._num_workers
+            queue.may_send_ahead and queue.rows >= self._max_rows and self._num_calls < 2 * self._num_workers
         )
 
     def _dispatch(self) -> None:
@@ -132,31 +117,21 @@ class Batcher:
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
 
-    def _take_batch(self) -> list[_Job]:
-        """Take the jobs that have waited longest and fit together."""
+    def _take_batch(self) -> list[Job]:
+        """Take jobs that fit together, of the kind that has waited longest."""
         key, queue = next(iter(self._waiting.items()))
+        rows = queue.rows
+        batch = queue.take(self._max_rows, self._max_batch_bytes)
+        self._waiting_rows -= rows - queue.rows
         now_s = monotonic()
-        batch: list[_Job] = []
-        rows, size = 0, 0
-        while queue.jobs:
-            job = queue.jobs[0]
-            if batch and (rows + job.num_rows > self._max_rows or size + job.num_bytes > self._max_batch_bytes):
-                break
-            queue.jobs.popleft()
-            queue.rows -= job.num_rows
-            self._waiting_rows -= job.num_rows
-            if job.result.done():  # its caller has left, or its deadline has passed
-                continue
-            batch.append(job)
-            rows += job.num_rows
-            size += job.num_bytes
+        for job in batch:
             self._metrics.queue_time.observe(now_s - job.arrived_s)
         del self._waiting[key]
         if queue.jobs:
             self._waiting[key] = queue  # behind the others: no kind of request can starve another
         return batch
 
-    async def _call(self, batch: list[_Job]) -> None:
+    async def _call(self, batch: list[Job]) -> None:
         try:
             failure = await self._answer(batch)
             if failure is not None:
@@ -169,7 +144,7 @@ class Batcher:
             self._num_calls -= 1
             self._dispatch()
 
-    async def _answer(self, batch: list[_Job]) -> Exception | None:
+    async def _answer(self, batch: list[Job]) -> Exception | None:
         """Make one packed call and answer its jobs; return why it failed, with no job answered."""
         row_counts = [job.num_rows for job in batch]
         self._metrics.batch_rows.observe(sum(row_counts))
@@ -189,7 +164,7 @@ class Batcher:
                 job.result.set_result(tensors)
         return None
 
-    async def _answer_singly(self, batch: list[_Job], failure: Exception) -> None:
+    async def _answer_singly(self, batch: list[Job], failure: Exception) -> None:
         """Repeat a failed call once, each job by itself, so that the one that breaks a worker fails alone.
 
         Not repeated: a single request that was answered with an error (it would be again), and what took too long.
@@ -215,11 +190,11 @@ def _batch_key(request: InferRequest) -> Hashable:
     return (shapes, parameters, request.outputs)
 
 
-def _expire(job: _Job) -> None:
+def _expire(job: Job) -> None:
     _fail(job, DeadlineError("no answer before the deadline; allow more time, or send less at once"))
 
 
-def _fail(job: _Job, error: GatewayError) -> None:
+def _fail(job: Job, error: GatewayError) -> None:
     if not job.result.done():
         job.result.set_exception(error)
 

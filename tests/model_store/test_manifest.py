@@ -23,6 +23,10 @@ def test_round_trips_through_json(make_manifest, tmp_path):
         ({"default_outputs": ["z"]}, "not all among the outputs"),
         ({"inputs": [{"name": "x", "datatype": "BF16", "shape": [-1], "meaning": ""}]}, "unknown datatype BF16"),
         ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [4], "meaning": ""}]}, "must be -1"),
+        (
+            {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1], "meaning": "", "size_sets_time": True}]},
+            "for BYTES inputs, this one is FP32",
+        ),
         ({"surprise": 1}, "surprise"),
     ],
 )

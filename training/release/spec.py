@@ -29,6 +29,7 @@ class TensorSpec:
     finite: bool = True
     optional: bool = False
     max_element_bytes: int | None = None
+    size_sets_time: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
                 shape=(-1,),
                 meaning=f"a sentence in UTF-8, of at most {recipe.max_pieces - 1} subword pieces",
                 max_element_bytes=MAX_TEXT_BYTES,
+                size_sets_time=True,
             ),
         ),
         input_sets=(("text",),),

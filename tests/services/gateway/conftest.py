@@ -81,7 +81,7 @@ class DoublingBackend:
         await self.gate.wait()
         self.before_answer(rows)
         response = messages().ModelInferResponse()
-        response.outputs.add(name="y", datatype="FP32", shape=rows.shape)
+        response.outputs.add(name="y", datatype=tensor.datatype, shape=rows.shape)
         response.raw_output_contents.append(encode_raw(2 * rows))
         errors = [self.row_error(row) for row in rows]
         if any(errors):

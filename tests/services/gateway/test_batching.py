@@ -1,15 +1,19 @@
 import asyncio
+from pathlib import Path
 from time import monotonic
 
 import numpy as np
 import pytest
 
+from model_store.manifest import Tensor
 from model_store.tensors import encode_raw
+from services.catalogue import ServedVariant
 from services.gateway.backends import BackendBrokenError, BackendLostError, BackendTimeoutError
 from services.gateway.batching import Batcher
 from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
+from tests.services.gateway.conftest import make_manifest
 
 POISON = 66.0
 
@@ -29,6 +33,31 @@ def make_request(*values, **changes):
         [NamedTensor("x", "FP32", array.shape, encode_raw(array))],
         **{"deadline_s": monotonic() + 5, **changes},
     )
+
+
+def make_text_request(*sizes):
+    texts = np.array([b"x" * size for size in sizes], np.object_)
+    return InferRequest(
+        "double", "", "id", [NamedTensor("text", "BYTES", texts.shape, encode_raw(texts))], deadline_s=monotonic() + 5
+    )
+
+
+@pytest.fixture
+async def sized_batcher(backend):
+    """A batcher of a model whose texts take longer the longer they are."""
+    text = Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", size_sets_time=True)
+    manifest = make_manifest(inputs=(text,), input_sets=(("text",),))
+    variant = ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
+    metrics = Metrics().of("double", "3-eager")
+    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=10_000, max_waiting_rows=100)
+
+
+def submit_text(batcher, *sizes, waited_s=0.0):
+    return asyncio.ensure_future(batcher.submit(make_text_request(*sizes), len(sizes), monotonic() - waited_s))
+
+
+def sizes_of(backend):
+    return [[len(row) for row in batch] for batch in backend.batches]
 
 
 def submit(batcher, *values, **changes):
@@ -180,3 +209,64 @@ async def test_internal_text_stays_inside(batcher, backend):
     with pytest.raises(InternalError) as caught:
         await submit(batcher, 1)
     assert "secret" not in str(caught.value)
+
+
+async def test_short_texts_neither_share_a_batch_with_long_ones_nor_wait_for_them(sized_batcher, backend):
+    backend.gate.clear()
+    submitted = [submit_text(sized_batcher, size) for size in (400, 20, 400, 30)]
+    await turns()
+    assert sizes_of(backend) == [[20, 30]]
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    assert sizes_of(backend) == [[20, 30], [400, 400]]
+
+
+async def test_a_request_is_as_long_as_its_longest_text(sized_batcher, backend):
+    submitted = [submit_text(sized_batcher, *sizes) for sizes in ((5, 300), (6,), (200, 1))]
+    await asyncio.gather(*submitted)
+    assert sizes_of(backend) == [[6], [200, 1, 5, 300]]
+
+
+async def test_long_texts_are_not_overtaken_for_ever(sized_batcher, backend):
+    backend.gate.clear()
+    submitted = [submit_text(sized_batcher, 10)]
+    await turns()
+    # As large as ten of the short ones together, and waiting a little more than ten times as long.
+    submitted += [submit_text(sized_batcher, 244, waited_s=2.2), submit_text(sized_batcher, 10, waited_s=0.2)]
+    await turns()
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    assert sizes_of(backend) == [[10], [244], [10]]
+
+
+async def test_texts_of_similar_length_fill_batches_in_the_order_they_came(sized_batcher, backend):
+    submitted = [submit_text(sized_batcher, size) for size in (50, 60, 70, 55, 65, 40)]
+    await asyncio.gather(*submitted)
+    assert sizes_of(backend) == [[40, 50, 60, 70], [55, 65]]
+
+
+async def test_a_worker_that_is_busy_with_texts_is_sent_no_more(sized_batcher, backend):
+    backend.gate.clear()
+    submitted = [submit_text(sized_batcher, 400)]
+    await turns()
+    submitted += [submit_text(sized_batcher, *[400] * 4), submit_text(sized_batcher, 10)]
+    await turns()
+    assert len(backend.batches) == 1
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    assert sizes_of(backend) == [[400], [10], [400] * 4]
+
+
+async def test_a_text_whose_caller_has_left_takes_no_place_in_the_queue(sized_batcher, backend):
+    backend.gate.clear()
+    submitted = [submit_text(sized_batcher, 10)]
+    await turns()
+    gone = submit_text(sized_batcher, 300)
+    submitted.append(submit_text(sized_batcher, 12))
+    await turns()
+    gone.cancel()
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    await turns()
+    assert sizes_of(backend) == [[10], [12]]
+    assert sized_batcher._waiting_rows == 0
