@@ -1,6 +1,6 @@
 """Comparisons: whether two runs differ, and a table of networks trained alike on the same data.
 
-python -m training.seq2seq.comparison --data phrases --out runs/seq2seq/comparison
+python -m training.seq2seq.comparison --data phrases --out runs/seq2seq/comparison --set epochs=4
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import typer
 
 from training.engine.options import TrainOptions
+from training.engine.overrides import override
 from training.engine.runs import read_run
 from training.release.statistics import paired_bootstrap
 from training.seq2seq.evaluate import Bleu
@@ -140,10 +141,12 @@ def main(
     data_root: Annotated[Path, typer.Option(help="Folder that holds data sets.")] = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for the runs and comparison.md.")] = Path("runs/seq2seq/comparison"),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
 ) -> None:
     """Train every network of this file on one data set and print the table."""
     started = time.monotonic()
-    table = format_table(train_rows(RECIPES, data, data_root, out, seed))
+    recipes = {name: override(recipe, changes or ()) for name, recipe in RECIPES.items()}
+    table = format_table(train_rows(recipes, data, data_root, out, seed))
     (out / "comparison.md").write_text(table)
     typer.echo(f"{table}\n{time.monotonic() - started:.0f} s")
 

@@ -5,10 +5,13 @@ import signal
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.release.reference import open_reference
+from training.seq2seq import comparison
 from training.seq2seq.comparison import describe_row, format_table
 from training.seq2seq.objective import TranslationTask, inverse_sqrt_factor
 from training.seq2seq.recipe import PRESETS, Recipe, compare_runs, describe_release, train
@@ -66,6 +69,20 @@ def test_a_recurrent_network_learns_too_and_release_refuses_it(tiny_recipe, make
     assert "| gru |" in format_table([row])
     with pytest.raises(ValueError, match="is a gru: recurrent networks are for comparison only"):
         describe_release(run, "cpu")
+
+
+def test_networks_are_compared_by_one_command(tiny_recipe, corpus, tmp_path, monkeypatch):
+    recipes = {name: dataclasses.replace(tiny_recipe, network=name) for name in ("transformer", "lstm")}
+    monkeypatch.setattr(comparison, "RECIPES", recipes)
+    app = typer.Typer()
+    app.command()(comparison.main)
+    arguments = ["--data", "text:toy.en,toy.fr", "--data-root", str(corpus), "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, [*arguments, "--set", "epochs=1"])
+    assert done.exit_code == 0, done.output
+    table = (tmp_path / "comparison.md").read_text()
+    assert table in done.output
+    assert [line.split("|")[1].strip() for line in table.splitlines()] == ["network", "---", "transformer", "lstm"]
+    assert {read_run(tmp_path / name)["recipe"]["epochs"] for name in recipes} == {1.0}
 
 
 def test_the_rate_rises_and_then_falls_with_the_root_of_the_step():
