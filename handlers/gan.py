@@ -21,8 +21,8 @@ from model_store.latents import draw_class, draw_latent
 class GanHandler(Handler):
     """Inputs `seed` INT64 [N] or `latent` FP32 [N, size], and for classes `label` INT64 [N] or `label_name` BYTES [N].
 
-    Parameter `truncation` bounds what a seed draws. Each row is a function of its own seed and label. Outputs `image`,
-    and on request `encoded` as PNG.
+    A seed beside a latent draws the class alone. Parameter `truncation` bounds what a seed draws. Each row depends on
+    its own seed and label alone. Outputs `image`, and on request `encoded` as PNG.
     """
 
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
@@ -32,15 +32,14 @@ class GanHandler(Handler):
         self.latent_size: int = self.options["latent_size"]
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
-        seeds = inputs.get("seed")
-        if seeds is None:
+        if "latent" in inputs:
             latents = inputs["latent"]
         else:
             truncation = parameters.get("truncation")
-            latents = np.stack([draw_latent(int(seed), self.latent_size, truncation) for seed in seeds])
+            latents = np.stack([draw_latent(int(seed), self.latent_size, truncation) for seed in inputs["seed"]])
         if not self.labels:
             return Decoded([latents])
-        labels, row_errors = self._read_labels(inputs, seeds, len(latents))
+        labels, row_errors = self._read_labels(inputs, inputs.get("seed"), len(latents))
         return Decoded([latents, labels], row_errors)
 
     def _read_labels(
@@ -67,7 +66,7 @@ class GanHandler(Handler):
                 raise ValueError(f"label {name!r} does not exist; there are {', '.join(self.labels)}")
             return self.numbers[name.casefold()]
         if seeds is None:
-            raise ValueError("a latent needs a label or a label_name beside it")
+            raise ValueError("a latent needs a label, a label_name, or a seed that draws one, beside it")
         return draw_class(int(seeds[row]), len(self.labels))
 
     def encode(

@@ -55,8 +55,10 @@ def interpolate(
 ) -> Steps[list[Image]]:
     """Generate images on the way from one seed to another, along the sphere on which latents lie, both ends included.
 
+    All are of one class: `label`, or without one the class that the first seed draws.
+
     Raises:
-        ClientError: the server refused or did not answer; a model with classes needs a label.
+        ClientError: the server refused or did not answer; the subclass says which.
         ValueError: fewer than two steps, or the model takes no latents.
     """
     description = yield from metadata(model, version=version, timeout_s=timeout_s)
@@ -65,6 +67,8 @@ def interpolate(
         raise ValueError(f"model {model} takes no latents, so there is nothing to interpolate")
     latents = interpolate_spherically(draw_latent(first_seed, size), draw_latent(second_seed, size), num_steps)
     rows = {"latent": latents} | _label_rows(label, num_steps)
+    if label is None and any(tensor.name == "label" for tensor in description.inputs):
+        rows["seed"] = np.full(num_steps, first_seed, np.int64)
     return (yield from _generate_rows(rows, num_steps, {}, model, version, timeout_s))
 
 

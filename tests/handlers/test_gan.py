@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from handlers.gan import GanHandler
-from model_store.latents import draw_latent
+from model_store.latents import draw_class, draw_latent
 
 SIZE = 6
 
@@ -73,6 +73,13 @@ def test_a_seed_is_the_latent_that_everybody_can_compute(handler):
     by_latent = handler.infer({"latent": latent, "label": np.array([1])}, {}).arrays["image"]
     by_seed = handler.infer({"seed": np.array([9]), "label": np.array([1])}, {}).arrays["image"]
     np.testing.assert_array_equal(by_latent, by_seed)
+
+
+def test_a_seed_beside_a_latent_draws_the_class_alone(handler):
+    inputs = {"latent": np.stack([draw_latent(1, SIZE), draw_latent(2, SIZE)]), "seed": np.array([9, 9])}
+    images = handler.infer(inputs, {}).arrays["image"]
+    labelled = {"latent": inputs["latent"], "label": np.full(2, draw_class(9, 3))}
+    np.testing.assert_array_equal(images, handler.infer(labelled, {}).arrays["image"])
 
 
 def test_labels_have_names_in_any_case(handler):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.classifier.augmentation import TrainingBatches
 from training.engine.averaging import WeightAverage
@@ -24,7 +25,7 @@ from training.gan.network import Discriminator, Generator
 from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName, penalize_gradient
 from training.gan.validation import Validation
 
-_LATENTS, _LABELS, _PENALTY = 10, 11, 12  # places in the run from which a step draws
+_LATENTS, _PENALTY = 10, 12  # places in the run from which a step draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,13 @@ class Game:
     """The rules of the two players.
 
     `discriminator_steps` for each step of the generator; `penalty_weight` 0 leaves the gradient penalty out.
+    `class_weight` is that of naming classes, which a discriminator without a classifier does not do.
     """
 
     loss: LossName
     discriminator_steps: int
     penalty_weight: float
+    class_weight: float = 0.0
 
 
 class AdversarialTask:
@@ -70,33 +73,39 @@ class AdversarialTask:
         return self.average.network if self.average else self.generator  # type: ignore[return-value]
 
     def train_step(self, step: int) -> Mapping[str, Tensor]:
-        """Teach the discriminator, then the generator; log losses, gradient norms and who is ahead."""
+        """Teach the discriminator, then the generator by what it has just drawn; log losses and gradient norms."""
         self.generator.train()
         self.discriminator.train().requires_grad_(True)
         metrics: dict[str, Tensor] = {}
         for turn in range(self.game.discriminator_steps):
-            metrics |= self._teach_discriminator(step, turn)
+            images, labels = self.batches.at(step * self.game.discriminator_steps + turn)
+            is_last = turn == self.game.discriminator_steps - 1
+            with torch.set_grad_enabled(is_last), autocast(self.device, self.precision):
+                fake = self.generator(self._latents(len(images), step, turn), self._condition(labels))
+            metrics |= self._teach_discriminator(scale_images(images), fake.detach(), labels, step, turn)
         self.discriminator.requires_grad_(False)
-        metrics |= self._teach_generator(step)
+        metrics |= self._teach_generator(fake, labels, step)
         if self.average:
             self.average.update(self.generator)
         self.monitor.observe(step, metrics)
         return metrics
 
-    def _teach_discriminator(self, step: int, turn: int) -> dict[str, Tensor]:
-        images, labels = self.batches.at(step * self.game.discriminator_steps + turn)
-        real = scale_images(images)
-        with torch.no_grad(), autocast(self.device, self.precision):
-            fake = self.generator(self._latents(len(real), step, turn), self._condition(labels))
-        real_scores, fake_scores = self._score_pair(real, fake, labels)
+    def _teach_discriminator(
+        self, real: Tensor, fake: Tensor, labels: Tensor, step: int, turn: int
+    ) -> dict[str, Tensor]:
+        real_scores, fake_scores, logits = self._score_pair(real, fake, labels)
         loss = DISCRIMINATOR_LOSSES[self.game.loss](real_scores, fake_scores)
         metrics = {"discriminator_loss": loss.detach()}
         if self.game.penalty_weight:
             penalty = penalize_gradient(
-                lambda x: self._score(x, labels), real, fake, generator_for(self.seed, _PENALTY, step, turn)
+                lambda x: self._score(x, labels)[0], real, fake, generator_for(self.seed, _PENALTY, step, turn)
             )
             loss = loss + self.game.penalty_weight * penalty
             metrics["gradient_penalty"] = penalty.detach()
+        if logits is not None:
+            class_loss = F.cross_entropy(logits, labels)
+            loss = loss + self.game.class_weight * class_loss
+            metrics["class_loss"] = class_loss.detach()
         self.discriminator_updater.update(loss, step)
         scores = torch.cat([real_scores, fake_scores]).detach()
         return metrics | {
@@ -105,15 +114,16 @@ class AdversarialTask:
             "score_deviation": scores.std(),
         }
 
-    def _teach_generator(self, step: int) -> dict[str, Tensor]:
-        turn, count = self.game.discriminator_steps, self.batches.batch_size
-        rows = torch.randint(len(self.batches.labels), (count,), generator=generator_for(self.seed, _LABELS, step))
-        labels = self.batches.labels[rows.to(self.device)]
-        with autocast(self.device, self.precision):
-            fake = self.generator(self._latents(count, step, turn), self._condition(labels))
-        loss = GENERATOR_LOSSES[self.game.loss](self._score(fake, labels))
+    def _teach_generator(self, fake: Tensor, labels: Tensor, step: int) -> dict[str, Tensor]:
+        scores, logits = self._score(fake, labels)
+        loss = GENERATOR_LOSSES[self.game.loss](scores)
+        metrics = {"generator_loss": loss.detach()}
+        if logits is not None:
+            class_loss = F.cross_entropy(logits, labels)
+            loss = loss + self.game.class_weight * class_loss
+            metrics["generator_class_loss"] = class_loss.detach()
         self.generator_updater.update(loss, step)
-        return {"generator_loss": loss.detach(), "generator_gradient": gradient_norm(self.generator)}
+        return metrics | {"generator_gradient": gradient_norm(self.generator)}
 
     def _latents(self, count: int, step: int, turn: int) -> Tensor:
         generator = generator_for(self.seed, _LATENTS, step, turn)
@@ -122,17 +132,22 @@ class AdversarialTask:
     def _condition(self, labels: Tensor) -> Tensor | None:
         return labels if self.generator.num_classes else None
 
-    def _score(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _score(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         with autocast(self.device, self.precision):
-            scores: Tensor = self.discriminator(images, self._condition(labels))
-        return scores
+            assessed: tuple[Tensor, Tensor | None] = self.discriminator.assess(images, self._condition(labels))
+        return assessed
 
-    def _score_pair(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Score real and generated images; apart where batch normalization would tell one by the other."""
+    def _score_pair(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Score real and generated images, and name the real ones' classes.
+
+        Apart where batch normalization would tell one by the other.
+        """
         if self.discriminator.norm == "batch":
-            return self._score(real, labels), self._score(fake, labels)
-        scores = self._score(torch.cat([real, fake]), torch.cat([labels, labels]))
-        return scores[: len(real)], scores[len(real) :]
+            real_scores, logits = self._score(real, labels)
+            return real_scores, self._score(fake, labels)[0], logits
+        scores, logits = self._score(torch.cat([real, fake]), torch.cat([labels, labels]))
+        count = len(real)
+        return scores[:count], scores[count:], None if logits is None else logits[:count]
 
     def validate(self) -> Mapping[str, float]:
         """Measure generated images against validation data; a collapsed generator ends the run."""

@@ -70,6 +70,7 @@ def _build_opponent(recipe: Recipe, data: ImageData) -> Discriminator:
         norm=recipe.discriminator_norm,
         num_classes=len(data.labels) if recipe.conditional and not encodes else 0,
         num_outputs=2 * recipe.latent_size if encodes else 1,
+        classifies=recipe.class_weight > 0 and not encodes,
     )
 
 
@@ -120,7 +121,10 @@ def _make_adversarial(
         generator_updater=_make_updater(recipe, generator.parameters(), recipe.generator_lr, num_steps),
         discriminator_updater=_make_updater(recipe, discriminator.parameters(), recipe.discriminator_lr, num_steps),
         game=Game(
-            loss=recipe.loss, discriminator_steps=recipe.discriminator_steps, penalty_weight=recipe.penalty_weight
+            loss=recipe.loss,
+            discriminator_steps=recipe.discriminator_steps,
+            penalty_weight=recipe.penalty_weight,
+            class_weight=recipe.class_weight,
         ),
         batches=batches,
         validation=validation,

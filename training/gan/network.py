@@ -83,7 +83,8 @@ class Discriminator(nn.Module):
     Real images score higher.
 
     With classes it is a projection discriminator: the score gains the product of the features with the label's
-    embedding. Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, eq. 3.
+    embedding. Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, eq. 3. With `classifies` it also names
+    the class of an image. Source: Odena et al. 2017, https://arxiv.org/abs/1610.09585, section 3.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Discriminator(nn.Module):
         norm: DiscriminatorNorm,
         num_classes: int = 0,
         num_outputs: int = 1,
+        classifies: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.num_classes, self.norm = shape, num_classes, norm
@@ -114,10 +116,11 @@ class Discriminator(nn.Module):
         self.activations = nn.ModuleList([nn.LeakyReLU(0.2) for _ in widths])
         head = nn.Linear(widths[-1] * start**2, num_outputs)
         embedding = nn.Embedding(num_classes, widths[-1]) if num_classes else None
-        self.convs, self.head, self.embedding = nn.ModuleList(convs), head, embedding
+        classifier = nn.Linear(widths[-1], num_classes) if classifies else None
+        self.convs, self.head, self.embedding, self.classifier = nn.ModuleList(convs), head, embedding, classifier
         initialize(self)
         if norm == "spectral":
-            for layer in (*convs, head, *([embedding] if embedding else [])):
+            for layer in filter(None, (*convs, head, embedding, classifier)):
                 spectral_norm(layer)
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -130,12 +133,18 @@ class Discriminator(nn.Module):
         return maps
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.assess(images, labels)[0]
+
+    def assess(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Compute scores, and logits float32 [N, K] if it classifies, which the labels do not enter."""
         last = self.features(images)[-1]
         scores = self.head(last.flatten(1)).float().squeeze(1)
         if self.embedding is None:
-            return scores
+            return scores, None
         assert labels is not None
-        return scores + (self.embedding(labels) * last.sum((2, 3))).float().sum(1)
+        pooled = last.sum((2, 3))
+        scores = scores + (self.embedding(labels) * pooled).float().sum(1)
+        return scores, self.classifier(pooled).float() if self.classifier else None
 
 
 def initialize(network: nn.Module) -> None:

@@ -30,7 +30,7 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         gain = (1 + self.gain_excess(labels)).to(x.dtype)[:, :, None, None]
-        return self.norm(x) * gain + self.offset(labels).to(x.dtype)[:, :, None, None]
+        return torch.addcmul(self.offset(labels).to(x.dtype)[:, :, None, None], self.norm(x), gain)
 
 
 class ImageNorm(nn.Module):

@@ -25,6 +25,7 @@ class Recipe:
 
     `widths` are the generator's channels from 4×4 upwards, `discriminator_widths` the discriminator's from the image
     downwards (empty: the same in reverse). `epochs` counts passes of the discriminator through the training images.
+    `class_weight` is that of naming classes, in both players' losses; 0 leaves the classes to the projection alone.
     `judge` is a finished classifier run on the same data; without one, one is trained for `judge_epochs` first.
     """
 
@@ -37,6 +38,7 @@ class Recipe:
     loss: Literal["non-saturating", "wasserstein", "hinge", "least-squares"] = "hinge"
     discriminator_steps: int = 1
     penalty_weight: float = 0.0
+    class_weight: float = 0.0
     pixel_deviation: float = 0.3
 
     data: str = "fashion-mnist"
@@ -78,12 +80,14 @@ class Recipe:
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("penalty_weight", "resolution", "shift_px", "clip_norm"):
+        for name in ("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("beta1", "beta2", "average_decay", "min_diversity"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.class_weight and not self.conditional:
+            raise ValueError("class_weight is about labels: it needs conditional=true")
         if self.penalty_weight and self.discriminator_norm == "batch":
             raise ValueError(
                 "penalty_weight is about single images: it needs discriminator_norm=layer, spectral or none"

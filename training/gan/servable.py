@@ -143,7 +143,8 @@ def _describe_program(generator: Generator, recipe: Recipe, device: str) -> Prog
 def _input_sets(labels: list[str]) -> tuple[tuple[str, ...], ...]:
     if not labels:
         return ("seed",), ("latent",)
-    return ("seed",), ("seed", "label"), ("seed", "label_name"), ("latent", "label"), ("latent", "label_name")
+    by_seed = ("seed",), ("seed", "label"), ("seed", "label_name")
+    return (*by_seed, ("latent", "label"), ("latent", "label_name"), ("latent", "seed"))
 
 
 def _describe_inputs(recipe: Recipe, labels: list[str]) -> tuple[TensorSpec, ...]:
@@ -152,7 +153,8 @@ def _describe_inputs(recipe: Recipe, labels: list[str]) -> tuple[TensorSpec, ...
             name="seed",
             datatype="INT64",
             shape=(-1,),
-            meaning="each image is a function of its own seed and label, whatever else is in the batch",
+            meaning="each image is a function of its own seed and label, whatever else is in the batch; "
+            "beside a latent it draws the class alone",
         ),
         TensorSpec(
             name="latent",

@@ -23,6 +23,7 @@ def perform(steps, *, channels=1):
             if call.method == "ModelMetadata":
                 response = messages().ModelMetadataResponse(name="gan")
                 response.inputs.add(name="latent", datatype="FP32", shape=[-1, 5])
+                response.inputs.add(name="label", datatype="INT64", shape=[-1])
             else:
                 request = messages().ModelInferRequest.FromString(call.body)
                 requests.append(request)
@@ -88,6 +89,13 @@ def test_an_interpolation_sends_latents_from_one_seed_to_the_other():
     np.testing.assert_allclose(latents[0], draw_latent(1, 5), atol=1e-6)
     np.testing.assert_allclose(latents[-1], draw_latent(2, 5), atol=1e-6)
     assert read_inputs(request)["label_name"].tolist() == [b"bag"] * 6
+
+
+def test_an_interpolation_without_a_label_is_of_the_class_that_the_first_seed_draws():
+    _, (request,) = perform(interpolate(3, 2, 4))
+    inputs = read_inputs(request)
+    assert sorted(inputs) == ["latent", "seed"]
+    assert inputs["seed"].tolist() == [3] * 4
 
 
 def test_a_grid_holds_the_images_row_by_row():
