@@ -40,23 +40,27 @@ def evaluate_generator(
     generator: Generator,
     discriminator: Discriminator,
     judge: FeatureNetwork,
+    eyes: FeatureNetwork,
     *,
     data_root: Path,
     seed: int,
 ) -> dict[str, Any]:
     """Describe a generator in figures, ready for JSON, and draw the nearest training images of some samples.
 
-    Features of samples and of test images stay in the run, for comparisons with other runs.
+    Distances are about what `eyes` see, everything about classes is the judge's. Features of samples and of test images
+    stay in the run, for comparisons with other runs.
     """
     generator.eval()
     samples = draw_samples(generator, data, recipe.num_samples, generator_for(seed, _SAMPLES), judge.device)
     found = judge.describe(samples.images)
-    test = judge.describe(data.test.images)
     train = judge.describe(data.train.images)
-    np.savez_compressed(run / FEATURES, generated=found.features, real=test.features)
     draw_neighbours(samples.images, found.features, data.train.images, train.features, run / NEIGHBOURS)
+    seen, test = found, eyes.describe(data.test.images)
+    if eyes is not judge:
+        seen, train = eyes.describe(samples.images), eyes.describe(data.train.images[: len(samples)])
+    np.savez_compressed(run / FEATURES, generated=seen.features, real=test.features)
     figures: dict[str, Any] = {"n": len(samples), "n_test": len(data.test)}
-    figures |= measure_distances(found, train, test)
+    figures |= measure_distances(seen, train, test)
     figures["class_shares"] = (np.bincount(found.predicted, minlength=judge.num_classes) / len(samples)).tolist()
     if recipe.conditional:
         right = int((found.predicted == samples.labels.numpy()).sum())

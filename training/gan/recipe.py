@@ -27,6 +27,7 @@ class Recipe:
     downwards (empty: the same in reverse). `epochs` counts passes of the discriminator through the training images.
     `class_weight` is that of naming classes, in both players' losses; 0 leaves the classes to the projection alone.
     `judge` is a finished classifier run on the same data; without one, one is trained for `judge_epochs` first.
+    `inception_weights` is a file of InceptionV3, which then sees the distances in the judge's place.
     """
 
     method: Literal["adversarial", "variational"] = "adversarial"
@@ -66,6 +67,7 @@ class Recipe:
     judge: str = ""
     judge_preset: Literal["demo", "full"] = "full"
     judge_epochs: float = 3.0
+    inception_weights: str = ""
     student_epochs: float = 3.0
     num_samples: int = 10_000
     num_probed: int = 10_000

@@ -17,6 +17,7 @@ from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
 from training.gan.data import digest_of
 from training.gan.evaluate import evaluate_generator
+from training.gan.features import FeatureNetwork
 from training.gan.health import CollapsedError
 from training.gan.judge import find_judge
 from training.gan.pictures import save_picture
@@ -48,6 +49,7 @@ def train_generator(recipe: Recipe, options: TrainOptions) -> Path:
         device=device,
         seed=options.seed,
     )
+    eyes = FeatureNetwork.of_inception(Path(recipe.inception_weights), device) if recipe.inception_weights else judge
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, judge, device, options.seed)
     print(f"{data.name}: {len(data.train)} training images; {num_steps} steps on {device}", file=sys.stderr)
@@ -64,7 +66,7 @@ def train_generator(recipe: Recipe, options: TrainOptions) -> Path:
     figures = {"data": data.name, "train_digest": digest_of(data.train), "test_digest": digest_of(data.test)}
     opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
     figures |= evaluate_generator(
-        run, recipe, data, task.best_generator, opponent, judge, data_root=options.data_root, seed=options.seed
+        run, recipe, data, task.best_generator, opponent, judge, eyes, data_root=options.data_root, seed=options.seed
     )
     write_json(run / EVALUATION, figures)
     headline = {name: value for name, value in figures.items() if isinstance(value, float)}
