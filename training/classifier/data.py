@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training.classifier.celeba import load_celeba
 from training.classifier.glyphs import draw_glyphs
 from training.classifier.image_folder import load_folder
 from training.classifier.images import SPLIT_SEED, ImageData, Split, cut
@@ -20,10 +21,10 @@ _Loaded = tuple[str, tuple[str, ...], Split, Split]
 
 
 def load_data(source: str, root: Path, *, num_validation: int, resolution: int = 0) -> ImageData:
-    """Load a data set: `digits`, `glyphs`, `mnist`, `fashion-mnist`, `cifar10` or `folder:PATH`.
+    """Load a data set: `digits`, `glyphs`, `mnist`, `fashion-mnist`, `cifar10`, `celeba` or `folder:PATH`.
 
     The validation part is cut off the training data in the same way in every run. `resolution` resizes to squares of
-    so many pixels; 0 keeps the images' own size (pictures of a folder become 64×64).
+    so many pixels; 0 keeps the images' own size (pictures of a folder and of CelebA become 64×64).
 
     Raises:
         ValueError: unknown source, or too few images for the validation part.
@@ -33,10 +34,12 @@ def load_data(source: str, root: Path, *, num_validation: int, resolution: int =
         name, labels, rest, test = load_folder(
             Path(source.removeprefix("folder:")).expanduser(), resolution or FOLDER_RESOLUTION_PX
         )
+    elif source == "celeba":
+        name, labels, rest, test = load_celeba(root, resolution or FOLDER_RESOLUTION_PX)
     elif source in _SOURCES:
         name, labels, rest, test = _SOURCES[source](root)
     else:
-        raise ValueError(f"unknown data {source!r}; use one of {', '.join(_SOURCES)} or folder:PATH")
+        raise ValueError(f"unknown data {source!r}; use one of {', '.join(_SOURCES)}, celeba or folder:PATH")
     if not 0 < num_validation < len(rest):
         raise ValueError(
             f"{source} has {len(rest)} images for training and validation, num_validation must be smaller and at "

@@ -48,13 +48,18 @@ def _read_classes(folder: Path, resolution: int) -> tuple[tuple[str, ...], Split
     images = np.empty((len(files), resolution, resolution, 3), np.uint8)
     with ProgressBar(f"decoding {folder.name}", len(files)) as bar:
         for row, (path, _) in enumerate(files):
-            images[row] = _decode(path, resolution)
+            images[row] = decode_picture(path, resolution)
             bar.advance()
     targets = torch.tensor([index for _, index in files])
     return tuple(path.name for path in classes), Split(torch.from_numpy(images), targets)
 
 
-def _decode(path: Path, resolution: int) -> np.ndarray:
+def decode_picture(path: Path, resolution: int) -> np.ndarray:
+    """Read a picture upright as uint8 [resolution, resolution, 3], the middle kept.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
     from PIL import Image, ImageOps
 
     try:
