@@ -46,11 +46,10 @@ def make_user_class(traffic: Traffic) -> type[GrpcUser] | type[RestUser]:
     batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
     shared = {"host": traffic.url, "label": f"{traffic.model} {traffic.version}"}
     if traffic.protocol == "grpc":
-        return type(
-            "Caller", (GrpcUser,), {**shared, "bodies": make_grpc_bodies(traffic.model, traffic.version, batches)}
-        )
+        bodies = make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
+        return type("Caller", (GrpcUser,), {**shared, "bodies": bodies})
     path = f"/v2/models/{traffic.model}/versions/{traffic.version}/infer"
-    return type("Caller", (RestUser,), {**shared, "path": path, "bodies": make_rest_bodies(batches)})
+    return type("Caller", (RestUser,), {**shared, "path": path, "bodies": make_rest_bodies(batches, traffic.outputs)})
 
 
 def run_levels(plan: ClosedLoop) -> list[Recording]:

@@ -32,6 +32,7 @@ class Traffic(Part):
     version: str
     examples_path: Path
     input_names: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
     rows_per_request: int = 1
 
 
@@ -67,6 +68,7 @@ def aim(
         version=subject.manifest.version,
         examples_path=subject.examples_path.resolve(),
         input_names=subject.input_names,
+        outputs=subject.outputs,
         rows_per_request=rows_per_request,
     )
 

@@ -130,10 +130,9 @@ class Sender:
 
 def run_scenario(plan: OpenLoop) -> Recording:
     """Run one LoadGen scenario in this process."""
-    batches = cut_batches(
-        read_rows(plan.traffic.examples_path, plan.traffic.input_names), plan.traffic.rows_per_request
-    )
-    sender = Sender(plan, make_grpc_bodies(plan.traffic.model, plan.traffic.version, batches))
+    traffic = plan.traffic
+    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
+    sender = Sender(plan, make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs))
     requests_per_s = sender.calibrate(plan.max_in_flight if plan.scenario == "Offline" else 1)
     with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
         cpu_before_s, started, start_s = _cpu_s(), time.time(), time.perf_counter()

@@ -48,20 +48,22 @@ def cut_batches(rows: Mapping[str, np.ndarray], rows_per_request: int) -> list[d
     return [{name: array[pick] for name, array in rows.items()} for pick in picks]
 
 
-def make_grpc_bodies(model: str, version: str, batches: Sequence[Mapping[str, np.ndarray]]) -> list[bytes]:
-    """Serialize one ModelInferRequest for each batch."""
-    return [encode_infer_request(model, batch, version=version) for batch in batches]
+def make_grpc_bodies(
+    model: str, version: str, batches: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str] = ()
+) -> list[bytes]:
+    """Serialize one ModelInferRequest for each batch; without `outputs` it asks for the default ones."""
+    return [encode_infer_request(model, batch, version=version, outputs=outputs) for batch in batches]
 
 
-def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]]) -> list[RestBody]:
-    """Serialize one REST request with binary inputs and outputs for each batch.
+def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str] = ()) -> list[RestBody]:
+    """Serialize one REST request with binary inputs and outputs for each batch; without `outputs`, the default ones.
 
     Source: Open Inference Protocol, binary tensor data extension.
     """
-    return [_make_rest_body(batch) for batch in batches]
+    return [_make_rest_body(batch, outputs) for batch in batches]
 
 
-def _make_rest_body(batch: Mapping[str, np.ndarray]) -> RestBody:
+def _make_rest_body(batch: Mapping[str, np.ndarray], outputs: Sequence[str]) -> RestBody:
     raws = [encode_raw(array) for array in batch.values()]
     head = json.dumps(
         {
@@ -76,5 +78,6 @@ def _make_rest_body(batch: Mapping[str, np.ndarray]) -> RestBody:
             ],
             "parameters": {"binary_data_output": True},
         }
+        | ({"outputs": [{"name": name} for name in outputs]} if outputs else {})
     ).encode()
     return RestBody(head + b"".join(raws), len(head))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_store.manifest import Manifest
@@ -12,11 +12,12 @@ from model_store.store import EXAMPLES_NAME, Release
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """One variant that may be served."""
+    """One variant that may be served, and the outputs to ask it for; none: its default ones."""
 
     manifest: Manifest
     examples_path: Path
     is_default: bool
+    outputs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,11 +50,16 @@ def list_subjects(release: Release) -> list[Subject]:
     ]
 
 
-def find_variant(release: Release, variant: str) -> Subject:
-    """Find one variant of a release.
+def find_variant(release: Release, variant: str, outputs: Sequence[str] = ()) -> Subject:
+    """Find one variant of a release, to be asked for `outputs`.
 
     Raises:
         UnknownReleaseError: the variant is not in the release or may not be served; says why.
+        ValueError: it has no such output.
     """
     release.archive_path(variant)
-    return next(subject for subject in list_subjects(release) if subject.manifest.variant == variant)
+    subject = next(subject for subject in list_subjects(release) if subject.manifest.variant == variant)
+    known = [tensor.name for tensor in subject.manifest.outputs]
+    if unknown := sorted(set(outputs) - set(known)):
+        raise ValueError(f"{subject.name} has no output {', '.join(unknown)}; there are {', '.join(known)}")
+    return replace(subject, outputs=tuple(outputs))

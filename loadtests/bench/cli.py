@@ -26,6 +26,7 @@ from loadtests.options import (
     open_release,
 )
 from loadtests.server import run_server
+from loadtests.subject import find_variant
 from model_store.settings import DEFAULT_ROOT
 
 app = typer.Typer(no_args_is_help=True, help="Figures with their ratios; exit status 1 where a bar is missed.")
@@ -55,16 +56,20 @@ def int8(
 def served(
     model: ModelArgument,
     variant: Annotated[str, typer.Option(help="variant to compare")] = "int8",
+    output: Annotated[
+        list[str] | None, typer.Option(help="output to ask for; repeat it; none: the default ones")
+    ] = None,
     store: StoreOption = DEFAULT_ROOT,
     serve: ServeOption = False,
     repeats: RepeatsOption = 5,
     seconds: MeasureOption = 5.0,
     grpc_url: GrpcUrlOption = "localhost:8001",
 ) -> None:
-    """A served variant against the same program in process. Example: loadtest bench served classifier --serve"""
+    """A served variant against the same program in process. Example: loadtest bench served gan --output encoded"""
     release = open_release(store, model)
+    subject = find_variant(release, variant, output or ())
     with _open_server(serve, store, model, (variant,), grpc_url) as url:
-        _exit(compare_served(release, url, variant=variant, repeats=repeats, measure_s=seconds, console=console))
+        _exit(compare_served(release, subject, url, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()

@@ -23,19 +23,19 @@ def main(arguments: dict[str, Any]) -> None:
     worker = importlib.import_module("handlers.worker")
     handler = worker.open_handler(Path(arguments["folder"]), torch.device("cpu"))
     message = importlib.import_module("handlers.message")
-    inputs = message.decode_request(Path(arguments["request"]).read_bytes()).inputs
-    handler.infer(inputs, {})
+    request = message.decode_request(Path(arguments["request"]).read_bytes())
+    handler.infer(*request)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(_measure(handler, inputs, float(line)), flush=True)
+        print(_measure(handler, request, float(line)), flush=True)
 
 
-def _measure(handler: Any, inputs: dict[str, Any], duration_s: float) -> float:
-    num_rows = len(next(iter(inputs.values())))
+def _measure(handler: Any, request: Any, duration_s: float) -> float:
+    num_rows = len(next(iter(request.inputs.values())))
     start_s = time.perf_counter()
     count = 0
     while (elapsed_s := time.perf_counter() - start_s) < duration_s:
-        handler.infer(inputs, {})
+        handler.infer(*request)
         count += 1
     return count * num_rows / elapsed_s
 

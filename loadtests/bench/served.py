@@ -18,22 +18,18 @@ from loadtests.bench.throughput import measure_rows_per_s
 from loadtests.child import end_with_parent
 from loadtests.payload import cut_batches, make_grpc_bodies, read_rows
 from loadtests.server import count_cores
-from loadtests.subject import Subject, find_variant
+from loadtests.subject import Subject
 from model_store.store import Release
 
 BAR_RATIO = 0.7
 
 
 def compare_served(
-    release: Release, grpc_url: str, *, variant: str, repeats: int, measure_s: float, console: Console
+    release: Release, subject: Subject, grpc_url: str, *, repeats: int, measure_s: float, console: Console
 ) -> bool:
-    """Compare a served variant with its archive run in process; return whether the bar is reached.
-
-    Raises:
-        LookupError: the release does not serve the variant; says why.
-    """
-    subject = find_variant(release, variant)
-    with run_in_process(release, variant) as process:
+    """Compare a served variant with its archive run in process; return whether the bar is reached."""
+    variant = subject.manifest.variant
+    with run_in_process(release, subject) as process:
         ratio = measure_ratio(
             f"served {variant}",
             lambda: measure_rows_per_s(subject, grpc_url, measure_s),
@@ -48,14 +44,14 @@ def compare_served(
 
 
 @contextmanager
-def run_in_process(release: Release, variant: str) -> Iterator[subprocess.Popen[str]]:
+def run_in_process(release: Release, subject: Subject) -> Iterator[subprocess.Popen[str]]:
     """Unpack an archive and start its own handler on all cores; nothing of the checkout is used."""
     script = Path(__file__).with_name("in_process.py")
     with tempfile.TemporaryDirectory(prefix="archive-") as folder:
-        with zipfile.ZipFile(release.archive_path(variant)) as archive:
+        with zipfile.ZipFile(release.archive_path(subject.manifest.variant)) as archive:
             archive.extractall(folder)
         request = Path(folder) / "request.bin"
-        request.write_bytes(_make_request(find_variant(release, variant)))
+        request.write_bytes(_make_request(subject))
         arguments = {"folder": folder, "request": str(request), "threads": count_cores()}
         # -P: the script's own folder must not come before the archive's.
         command = [sys.executable, "-P", str(script), json.dumps(arguments)]
@@ -80,7 +76,7 @@ def _make_request(subject: Subject) -> bytes:
     """Serialize one full batch, the first that the served side is sent."""
     manifest = subject.manifest
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), manifest.max_rows)
-    return make_grpc_bodies(manifest.model, manifest.version, batches[:1])[0]
+    return make_grpc_bodies(manifest.model, manifest.version, batches[:1], subject.outputs)[0]
 
 
 def ask_rows_per_s(process: subprocess.Popen[str], measure_s: float) -> float:

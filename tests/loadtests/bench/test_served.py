@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from loadtests.bench.served import ask_rows_per_s, run_in_process
+from loadtests.subject import find_variant
 from model_store.signing import Keyring
 from model_store.store import Store
 from tests.handlers.conftest import describe_brightness
@@ -24,7 +25,7 @@ def test_an_archive_whose_input_is_bytes_is_measured_in_process(tmp_path):
         describe_brightness(), input_sets=(("encoded",), ("image",)), examples={"encoded": encoded}
     )
     release = release_model(spec, Store(tmp_path / "store", Keyring(tmp_path / "keys")), "cpu", ["eager"])
-    with run_in_process(release, "eager") as process:
+    with run_in_process(release, find_variant(release, "eager", ("label",))) as process:
         assert ask_rows_per_s(process, 0.05) > 0
         assert ask_rows_per_s(process, 0.05) > 0
     assert process.poll() is not None
