@@ -237,6 +237,9 @@ def build_environment(settings: TorchServeSettings, folder: RunFolder) -> dict[s
         "METRICS_LOCATION": str(folder.temporary),
         "TMPDIR": str(folder.temporary),
         "OMP_NUM_THREADS": threads,
+        # A worker's threads share their cores with TorchServe, the gateway and others. By default they wait for each
+        # other in a busy loop: as soon as one loses its core, each parallel step of a program takes a time slice.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "MILLRACE_THREADS": threads,
         "PYTHONUNBUFFERED": "1",
     }
