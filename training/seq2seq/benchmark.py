@@ -1,6 +1,7 @@
 """Decoding speed of a run's variants against each other and against CTranslate2, in one run.
 
     python -m training.seq2seq.benchmark runs/seq2seq/full
+    python -m training.seq2seq.benchmark runs/seq2seq/full --neighbours 1000
 
 Same weights, same sentences, same beam, one thread; all take turns, and every figure is the median of its turns.
 """
@@ -36,6 +37,9 @@ def main(
     rows: Annotated[int, typer.Option(min=1, help="Sentences in a batch.")] = 32,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 5,
     batches: Annotated[int, typer.Option(min=1, help="Batches in a turn.")] = 2,
+    neighbours: Annotated[
+        int, typer.Option(min=0, help="Instead: translate so many sentences in batches and alone, and compare.")
+    ] = 0,
 ) -> None:
     """Print sentences/s of every variant and of CTranslate2, with ratios and BLEU."""
     torch.set_num_threads(1)
@@ -44,7 +48,7 @@ def main(
     if not isinstance(network, Transformer):
         raise typer.BadParameter(f"{run} is a {recipe.network}; only a transformer is released")
     data = load_data(record["data"], Path(record["data_root"]), num_validation=recipe.num_validation)
-    pairs = data.test[: rows * batches]
+    bleu = Bleu(recipe.lowercase)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
         built = build_variants(
             describe_translator(run, "cpu", data), device=torch.device("cpu"), release=1, work=Path(work) / "release"
@@ -52,10 +56,13 @@ def main(
         engines: dict[str, Translator] = {}
         for name, handler in open_variants(built, torch.device("cpu")).items():
             engines[name] = translate_with(handler)
+        if neighbours:
+            typer.echo(compare_neighbours(engines, data.test[:neighbours], rows=rows, bleu=bleu))
+            return
         vocabulary = Vocabulary((run / VOCABULARY).read_bytes(), lowercase=recipe.lowercase)
         for kind in ("float32", "int8"):
             engines[f"ctranslate2 {kind}"] = open_ctranslate2(network, recipe, vocabulary, Path(work) / kind, kind)
-        typer.echo(measure(engines, pairs, rows=rows, repeats=repeats, bleu=Bleu(recipe.lowercase)))
+        typer.echo(measure(engines, data.test[: rows * batches], rows=rows, repeats=repeats, bleu=bleu))
 
 
 def translate_with(handler: Any) -> Translator:
@@ -97,8 +104,8 @@ def measure(
 ) -> str:
     """Let the engines translate in turns; returns the table. The first engine is the reference of the ratios."""
     texts, references = zip(*pairs, strict=True)
-    batches = [texts[start : start + rows] for start in range(0, len(texts), rows)]
-    written = {name: [line for batch in batches for line in translate(batch)] for name, translate in engines.items()}
+    batches = _cut(texts, rows)
+    written = {name: _translate_all(translate, batches) for name, translate in engines.items()}
     elapsed_s: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(repeats):
         for name, translate in engines.items():
@@ -117,6 +124,28 @@ def measure(
             f"{figure:6.2f}"
         )
     return "\n".join(lines)
+
+
+def compare_neighbours(
+    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, bleu: Bleu
+) -> str:
+    """Translate sentences in batches and each alone; returns a table of how many differ, and of BLEU both ways."""
+    texts, references = zip(*pairs, strict=True)
+    lines = [f"{'engine':22} {'differ':>12} {'BLEU batched':>13} {'BLEU alone':>11}"]
+    for name, translate in engines.items():
+        both = [_translate_all(translate, _cut(texts, size)) for size in (rows, 1)]
+        num_different = sum(one != other for one, other in zip(*both, strict=True))
+        batched, alone = (bleu.aggregate(bleu.count(written, references)) for written in both)
+        lines.append(f"{name:22} {f'{num_different}/{len(texts)}':>12} {batched:13.2f} {alone:11.2f}")
+    return "\n".join(lines)
+
+
+def _cut(texts: Sequence[str], rows: int) -> list[Sequence[str]]:
+    return [texts[start : start + rows] for start in range(0, len(texts), rows)]
+
+
+def _translate_all(translate: Translator, batches: Sequence[Sequence[str]]) -> list[str]:
+    return [line for batch in batches for line in translate(batch)]
 
 
 if __name__ == "__main__":
