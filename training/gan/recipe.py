@@ -33,7 +33,7 @@ class Recipe:
     method: Literal["adversarial", "variational"] = "adversarial"
     conditional: bool = True
     latent_size: int = 100
-    widths: tuple[int, ...] = (256, 128, 64)
+    widths: tuple[int, ...] = (192, 96, 48)
     discriminator_widths: tuple[int, ...] = ()
     discriminator_norm: Literal["batch", "layer", "spectral", "none"] = "spectral"
     loss: Literal["non-saturating", "wasserstein", "hinge", "least-squares"] = "hinge"
@@ -48,8 +48,8 @@ class Recipe:
     flip: bool = False
     shift_px: int = 0
 
-    epochs: float = 24.0
-    batch_size: int = 128
+    epochs: float = 13.0
+    batch_size: int = 64
     generator_lr: float = 2e-4
     discriminator_lr: float = 2e-4
     beta1: float = 0.5
@@ -60,7 +60,7 @@ class Recipe:
     average_decay: float = 0.999
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     max_threads: int = 0
-    num_validations: int = 20
+    num_validations: int = 13
     min_diversity: float = 0.15
     patience: int = 2
 
@@ -68,7 +68,7 @@ class Recipe:
     judge_preset: Literal["demo", "full"] = "full"
     judge_epochs: float = 3.0
     inception_weights: str = ""
-    student_epochs: float = 3.0
+    student_epochs: float = 2.0
     num_samples: int = 10_000
     num_probed: int = 10_000
 
@@ -96,7 +96,9 @@ class Recipe:
             )
 
 
-CONDITIONAL = Recipe()
+# A step of 64 images takes 0.11 s of processor time (AMD EPYC, bf16, other work on the machine): 11,778 steps. Rates of
+# 5e-4 for both brought labels and distances forward twice as fast as two time scales of 2e-4 and 6e-4 with beta1 0.
+CONDITIONAL = Recipe(class_weight=0.2, generator_lr=5e-4, discriminator_lr=5e-4, schedule="cosine")
 DCGAN = Recipe(conditional=False, loss="non-saturating", discriminator_norm="batch", average_decay=0.0)
 WGAN_GP = Recipe(
     conditional=False,
@@ -109,17 +111,26 @@ WGAN_GP = Recipe(
     beta1=0.0,
     beta2=0.9,
 )
-VAE = Recipe(conditional=False, method="variational", generator_lr=1e-3, discriminator_norm="batch", latent_size=32)
+VAE = Recipe(
+    conditional=False,
+    method="variational",
+    generator_lr=1e-3,
+    discriminator_norm="batch",
+    latent_size=32,
+    batch_size=128,
+    epochs=7.0,
+    num_validations=7,
+)
 # A step of 50 digits takes some 18 ms of one thread (AMD EPYC, bf16): 110 epochs are 2,420 steps, three quarters of a
 # minute. 16×16 pixels show all that 8×8 digits have, at a third of the cost of 32×32.
 DEMO = replace(
     CONDITIONAL,
+    class_weight=0.0,
+    schedule="constant",
     data="digits",
     num_validation=157,
     resolution=16,
     widths=(64, 32),
-    generator_lr=5e-4,
-    discriminator_lr=5e-4,
     average_decay=0.99,
     epochs=110.0,
     batch_size=50,

@@ -49,6 +49,18 @@ def test_labels_change_the_image_and_the_score():
     assert scores[0] != scores[1]
 
 
+def test_a_discriminator_that_classifies_names_classes_without_being_told_them():
+    discriminator = Discriminator(widths=(8, 16), shape=(16, 16, 1), norm="spectral", num_classes=3, classifies=True)
+    images = torch.randn(2, 1, 16, 16)
+    discriminator.eval()
+    scores, logits = discriminator.assess(images, torch.tensor([0, 1]))
+    others, same = discriminator.assess(images, torch.tensor([2, 2]))
+    assert logits is not None
+    assert logits.shape == (2, 3)
+    torch.testing.assert_close(logits, same)
+    assert not torch.equal(scores, others)
+
+
 def test_a_spectral_norm_of_one_bounds_how_fast_a_layer_changes():
     discriminator = Discriminator(widths=(8, 16), shape=(16, 16, 1), norm="spectral")
     for _ in range(30):

@@ -131,6 +131,19 @@ def test_every_loss_trains_with_every_normalization(loss, norm, start, judge):
     assert any(not torch.equal(before[name], value) for name, value in task.generator.state_dict().items())
 
 
+def test_both_players_name_classes_where_that_has_a_weight(start, judge):
+    recipe = shrink(PRESETS["full"], **judge)
+    data = load_data("glyphs", start().data_root, num_validation=recipe.num_validation)
+    network = FeatureNetwork.of_run(Path(recipe.judge), data.labels, data.shape, CPU)
+    task, _ = make_task(recipe, data, network, CPU, 0)
+    metrics = [task.train_step(step) for step in range(30)]
+    for name in ("class_loss", "generator_class_loss"):
+        assert metrics[0][name] > 2
+    assert metrics[-1]["class_loss"] < metrics[0]["class_loss"]
+    with pytest.raises(ValueError, match="class_weight is about labels"):
+        replace(DCGAN, class_weight=0.1)
+
+
 def test_a_collapsed_run_stops_early_and_records_why(start, judge):
     recipe = shrink(DCGAN, epochs=2, **judge)
     recipe = replace(recipe, min_diversity=0.99, generator_lr=1e-9, num_validations=6, patience=2)
