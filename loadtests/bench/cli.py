@@ -13,6 +13,7 @@ from rich.console import Console
 
 from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
 from loadtests.bench.int8 import compare_int8
+from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
 from loadtests.options import (
@@ -70,6 +71,23 @@ def served(
     subject = find_variant(release, variant, output or ())
     with _open_server(serve, store, model, (variant,), grpc_url) as url:
         _exit(compare_served(release, subject, url, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def lengths(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to measure")] = "int8",
+    joined: Annotated[int, typer.Option(help="example texts that make one long text", min=2)] = 4,
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 2.0,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """Short texts beside long ones against short texts alone. Example: loadtest bench lengths seq2seq --serve"""
+    subject = find_variant(open_release(store, model), variant)
+    with _open_server(serve, store, model, (variant,), grpc_url) as url:
+        _exit(compare_lengths(subject, url, joined=joined, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()
