@@ -22,14 +22,14 @@ def fourier_matrix(size: int) -> Tensor:
 
 def apply_receive(taps: Tensor, matrix: Tensor) -> Tensor:
     """Multiply the receive axis of [M, 2, R, X, Y] by [M or 1, 2, R, R]."""
-    return torch.matmul(embed(matrix), taps.flatten(3).flatten(1, 2)).view(taps.shape)
+    return torch.bmm(embed(matrix).expand(taps.shape[0], -1, -1), taps.flatten(3).flatten(1, 2)).view(taps.shape)
 
 
 def apply_last(taps: Tensor, matrix: Tensor) -> Tensor:
     """Multiply the last axis of [M, 2, R, X, Y] by [M or 1, 2, Y, Y]."""
     size = taps.shape[-1]
     both = torch.cat([matrix[:, 0].mT, matrix[:, 1].mT], dim=-1)
-    product = torch.matmul(taps.flatten(1, 3), both).unflatten(1, taps.shape[1:4])
+    product = torch.bmm(taps.flatten(1, 3), both.expand(taps.shape[0], -1, -1)).unflatten(1, taps.shape[1:4])
     real = product[:, 0, ..., :size] - product[:, 1, ..., size:]
     imaginary = product[:, 0, ..., size:] + product[:, 1, ..., :size]
     return torch.stack([real, imaginary], dim=1)
@@ -62,7 +62,9 @@ class Beamspace(nn.Module):
         """Turn channels float [N, K, R, T, 2] into beamspace taps [M, 2, R, X, Y]."""
         num_receive, num_transmit = channel.shape[2:4]
         samples = channel.permute(0, 1, 4, 2, 3).reshape(-1, 2 * self.num_subcarriers, num_receive * num_transmit)
-        taps = (self.delay @ samples).view(-1, 2, num_receive, *self.transmit_shape)
+        taps = torch.bmm(self.delay.expand(samples.shape[0], -1, -1), samples).view(
+            -1, 2, num_receive, *self.transmit_shape
+        )
         taps = apply_receive(taps, self.receive[None])
         taps = apply_last(taps, self.transmit_columns).transpose(3, 4)
         return apply_last(taps, self.transmit_rows).transpose(3, 4).contiguous()
@@ -70,8 +72,8 @@ class Beamspace(nn.Module):
     def to_subcarriers(self, taps: Tensor) -> Tensor:
         """Turn taps [M, 2, R, X, Y] into beamspace channels [M, 2, R, T], subcarrier by subcarrier."""
         shape = taps.shape
-        samples = self.delay.mT @ taps.reshape(-1, 2 * self.num_subcarriers, taps[0, 0].numel())
-        return samples.view(shape[0], 2, shape[2], -1)
+        samples = taps.reshape(-1, 2 * self.num_subcarriers, taps[0, 0].numel())
+        return torch.bmm(self.delay.mT.expand(samples.shape[0], -1, -1), samples).view(shape[0], 2, shape[2], -1)
 
     def receive_response(self, vectors: Tensor) -> Tensor:
         """Turn beamspace vectors [M, 2, R, P] into antenna weights [M, 2, R, P]."""
@@ -94,4 +96,7 @@ def _multiply_fixed(matrix: Tensor, vectors: Tensor, *, adjoint: bool) -> Tensor
     """Multiply [M, 2, n, P] by a constant pair [2, n, n] or its adjoint; both are symmetric."""
     if adjoint:
         matrix = torch.stack([matrix[0], -matrix[1]])
-    return torch.matmul(embed(matrix), vectors.flatten(1, 2)).view(vectors.shape)
+    # The vectors of all M as rows of one GEMM; a matrix on the left would be multiplied M times.
+    num_columns, size = vectors.shape[3], 2 * vectors.shape[2]
+    rows = vectors.flatten(1, 2).mT.reshape(-1, size) @ embed(matrix).mT
+    return rows.view(-1, num_columns, size).mT.reshape(vectors.shape)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training.beamformer.gate import CellGate, Evidence, SeparableGate
+from training.beamformer.paired import full_precision
 from training.beamformer.wiener import MultilinearWiener, SideFilters
 
 GATES = ("none", "separable", "cell", "joint")
@@ -42,7 +43,8 @@ class Denoiser(nn.Module):
         gated, result = taps, taps
         filters: SideFilters | None = None
         for stage, gate in zip(self.filters, self.gates, strict=True):
-            filtered, filters = stage(gated, csi_snr_db, filters)
+            with full_precision(taps):
+                filtered, filters = stage(gated, csi_snr_db, filters)
             mask = torch.ones_like(taps[:, :1])
             if not isinstance(gate, nn.Identity):
                 evidence = Evidence.of(taps, filtered, csi_snr_db, filters.pass_fraction())

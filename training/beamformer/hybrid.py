@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.while_loop import while_loop
 
 from training.beamformer.beamspace import Beamspace
 from training.beamformer.paired import adjoint, gram_rows, invert, multiply, orthonormalize
@@ -46,24 +47,54 @@ class PhaseSweeps(nn.Module):
     def forward(self, targets: Tensor) -> Tensor:
         """Design unit-modulus columns [N, 2, T, L] for targets [N, 2, T, S]."""
         start = multiply(targets, dominant_eigenvectors(gram_rows(adjoint(targets)), self.num_chains))
-        columns = list(_keep_phase(start.movedim(-1, 1)).unbind(1))
-        for relaxation in self.relaxation.unbind():
-            columns = self._sweep(targets, columns, relaxation)
-        return torch.stack(columns, dim=-1)
+        columns = _keep_phase(start.movedim(-1, 1))
+        rows = targets.permute(0, 3, 1, 2).flatten(2)
+        side_by_side = targets.transpose(1, 2).flatten(2)
+        if torch.compiler.is_exporting():
+            columns = self._loop(rows, side_by_side, columns)
+        else:
+            for relaxation in self.relaxation.unbind():
+                columns = self._sweep(rows, side_by_side, columns, relaxation)
+        return columns.movedim(1, -1)
 
-    def _sweep(self, targets: Tensor, columns: list[Tensor], relaxation: Tensor) -> list[Tensor]:
-        baseband = fit_baseband(torch.stack(columns, dim=-1), targets)
-        cross = multiply(targets, adjoint(baseband))
-        gram = gram_rows(baseband)
-        columns = list(columns)
-        for index in range(self.num_chains):
-            rest = cross[..., index]
-            for other in range(self.num_chains):
-                if other != index:
-                    rest = rest - _scale(columns[other], gram[:, :, other, index])
-            phases = _keep_phase(rest)
-            columns[index] = _keep_phase(phases + relaxation * (phases - columns[index]))
+    def _loop(self, rows: Tensor, side_by_side: Tensor, columns: Tensor) -> Tensor:
+        """Sweep in a loop of the program, which compiles in a fraction of the time; it has no gradients."""
+        num_sweeps = self.relaxation.shape[0]
+
+        def is_going(sweep: Tensor, columns: Tensor) -> Tensor:
+            return sweep < num_sweeps
+
+        def advance(sweep: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+            relaxation = self.relaxation.index_select(0, sweep.view(1))
+            return sweep + 1, self._sweep(rows, side_by_side, columns, relaxation)
+
+        start = torch.zeros((), dtype=torch.int64, device=columns.device)
+        _, columns = while_loop(is_going, advance, (start, columns.contiguous()))
         return columns
+
+    def _sweep(self, rows: Tensor, side_by_side: Tensor, columns: Tensor, relaxation: Tensor) -> Tensor:
+        """Renew columns [N, L, 2, T] one after the other, each in sight of those renewed before it.
+
+        The targets come twice, as GEMMs want them: [Re Yᵀ, Im Yᵀ], [N, S, 2T], and [Re Y, Im Y], [N, T, 2S].
+        """
+        size, num_antennas = self.num_chains, columns.shape[-1]
+        parts = columns.transpose(1, 2).flatten(1, 2)
+        gram = _join_products(torch.bmm(parts, parts.mT), size) / num_antennas
+        wanted = _join_products(torch.bmm(parts, side_by_side), size) / num_antennas
+        baseband = multiply(invert(gram + _ridge(gram)), wanted)
+        cross = torch.bmm(baseband.flatten(1, 2), rows).unflatten(-1, (2, -1))
+        real = cross[:, :size, 0] + cross[:, size:, 1]
+        imaginary = cross[:, :size, 1] - cross[:, size:, 0]
+        weight = gram_rows(baseband)
+        renewed = list(columns.unbind(1))
+        for index in range(size):
+            rest = torch.stack([real[:, index], imaginary[:, index]], dim=1)
+            for other in range(size):
+                if other != index:
+                    rest = rest - _scale(renewed[other], weight[:, :, other, index])
+            phases = _keep_phase(rest)
+            renewed[index] = _keep_phase(phases + relaxation * (phases - renewed[index]))
+        return torch.stack(renewed, dim=1)
 
 
 class HybridHead(nn.Module):
@@ -105,10 +136,22 @@ class HybridHead(nn.Module):
 
 def fit_baseband(analog: Tensor, targets: Tensor) -> Tensor:
     """Least-squares baseband [N, 2, L, S] for unit-modulus analog columns [N, 2, T, L] and targets [N, 2, T, S]."""
-    num_antennas, num_chains = analog.shape[2:]
+    num_antennas = analog.shape[2]
     gram = gram_rows(adjoint(analog)) / num_antennas
-    ridge = torch.stack([torch.eye(num_chains), torch.zeros(num_chains, num_chains)]).to(gram) * _RIDGE
-    return multiply(invert(gram + ridge), multiply(adjoint(analog), targets)) / num_antennas
+    return multiply(invert(gram + _ridge(gram)), multiply(adjoint(analog), targets)) / num_antennas
+
+
+def _ridge(gram: Tensor) -> Tensor:
+    identity = torch.eye(gram.shape[-1], device=gram.device)
+    return torch.stack([identity, torch.zeros_like(identity)]) * _RIDGE
+
+
+def _join_products(products: Tensor, num_rows: int) -> Tensor:
+    """Make the pair Aᴴ B [N, 2, L, S] of the real products [N, 2L, 2S] of [Re A, Im A]ᵀ with [Re B, Im B]."""
+    size = products.shape[-1] // 2
+    real = products[:, :num_rows, :size] + products[:, num_rows:, size:]
+    imaginary = products[:, :num_rows, size:] - products[:, num_rows:, :size]
+    return torch.stack([real, imaginary], dim=1)
 
 
 def _assemble(

@@ -16,6 +16,7 @@ from training.beamformer.denoiser import Denoiser
 from training.beamformer.hybrid import HybridHead, HybridWeights
 from training.beamformer.metrics import NUM_STREAMS
 from training.beamformer.noise import estimate_noise_power
+from training.beamformer.paired import full_precision
 from training.beamformer.subspace import DominantSubspace
 
 NUM_CHAINS = (2, 3, 4)
@@ -57,13 +58,16 @@ class Beamformer(nn.Module):
         Returns:
             Precoders [M, 2, T, Ns], combiners [M, 2, R, Ns] and the denoised channels in beamspace [M, 2, R, T].
         """
-        taps = self.beamspace.analyze(channel)
-        estimate = self.denoise(taps, csi_snr_db)
-        right, left = self.subspace(estimate)
-        return self.beamspace.transmit_response(right), self.beamspace.receive_response(left), estimate
+        with full_precision(channel):
+            taps = self.beamspace.analyze(channel)
+        denoised = self.denoise(taps, csi_snr_db)
+        with full_precision(channel):
+            estimate = self.beamspace.to_subcarriers(denoised)
+            right, left = self.subspace(estimate)
+            return self.beamspace.transmit_response(right), self.beamspace.receive_response(left), estimate
 
     def denoise(self, taps: Tensor, csi_snr_db: Tensor) -> Tensor:
-        """Denoise beamspace taps [M, 2, R, X, Y] of any scale: beamspace channels [M, 2, R, T], noise at 1."""
+        """Denoise beamspace taps [M, 2, R, X, Y] of any scale; noise comes back at 1."""
         power = taps.square().sum(1).reshape(-1, self.num_subcarriers * taps[0, 0].numel()).mean(1)
         ratio = power / (estimate_noise_power(taps, self.num_subcarriers) + _TINY)
         measured_db = 10 * torch.log10((ratio - 1).clamp_min(_TINY))
@@ -72,7 +76,7 @@ class Beamformer(nn.Module):
         noise = power / (1 + torch.pow(10.0, snr_db / 10))
         scale = torch.rsqrt(noise + _TINY).repeat_interleave(self.num_subcarriers)
         snr_db = snr_db.repeat_interleave(self.num_subcarriers)
-        return self.beamspace.to_subcarriers(self.denoiser(taps * scale[:, None, None, None, None], snr_db))
+        return self.denoiser(taps * scale[:, None, None, None, None], snr_db)
 
 
 class DigitalProgram(nn.Module):

@@ -10,6 +10,16 @@ import torch
 from torch import Tensor
 
 _TINY = 1e-30
+_NUDGE = 5e-4
+_SHIFT = 1e-6
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Make a context in which a reduced-precision variant computes in float32 all the same.
+
+    Gram matrices, inverses and Fourier transforms lose the subspaces in bfloat16; the gates do not mind.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def to_pair(matrix: Tensor) -> Tensor:
@@ -36,17 +46,24 @@ def embed(pair: Tensor) -> Tensor:
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply [..., 2, n, k] by [..., 2, k, m]."""
-    *_, num_rows, _ = left.shape
-    product = embed(left) @ right.flatten(-3, -2)
-    return product.unflatten(-2, (2, num_rows))
+    """Multiply [M, 2, n, k] by [M, 2, k, m] in one real GEMM each; the smaller factor is the one laid out anew.
+
+    `torch.bmm` and not `@`: exporting the latter's rules of broadcasting with a dynamic M costs minutes.
+    """
+    num_rows, num_columns = left.shape[-2], right.shape[-1]
+    if 2 * num_rows <= num_columns:
+        return torch.bmm(embed(left), right.flatten(-3, -2)).unflatten(-2, (2, num_rows))
+    product = torch.bmm(left.flatten(-3, -2), torch.cat([right[..., 0, :, :], right[..., 1, :, :]], dim=-1))
+    real = product[..., :num_rows, :num_columns] - product[..., num_rows:, num_columns:]
+    imaginary = product[..., num_rows:, :num_columns] + product[..., :num_rows, num_columns:]
+    return torch.stack([real, imaginary], dim=-3)
 
 
 def gram_rows(pair: Tensor) -> Tensor:
     """A Aᴴ of [M, 2, n, m]: [M, 2, n, n], by one real GEMM."""
     size = pair.shape[-2]
     stacked = pair.flatten(-3, -2)
-    product = stacked @ stacked.mT
+    product = torch.bmm(stacked, stacked.mT)
     real = product[..., :size, :size] + product[..., size:, size:]
     imaginary = product[..., size:, :size] - product[..., :size, size:]
     return torch.stack([real, imaginary], dim=-3)
@@ -58,17 +75,25 @@ def energy(pair: Tensor) -> Tensor:
 
 
 def orthonormalize(pair: Tensor) -> Tensor:
-    """Orthonormalise the columns of [M, 2, n, P] by Gram–Schmidt with reorthogonalisation, P small.
+    """Orthonormalise the columns of [M, 2, n, P], P small, each against those before it: Cholesky QR, twice.
 
-    A column that depends on those before it comes back as what rounding left of it, orthonormal all the same.
+    The first round bounds the condition by a shift, so that columns may nearly depend on each other. Each column gets a
+    nudge of its own, so that one that depends on those before it still leaves a direction behind.
+
+    Source: Fukaya et al. 2020, Shifted Cholesky QR for Computing the QR Factorization of Ill-Conditioned Matrices.
     """
-    basis = _normalize(pair[..., :1])
-    for index in range(1, pair.shape[-1]):
-        column = _normalize(pair[..., index : index + 1])
-        for _ in range(2):
-            column = _normalize(column - multiply(basis, multiply(adjoint(basis), column)))
-        basis = torch.cat([basis, column], dim=-1)
-    return basis
+    num_rows, num_columns = pair.shape[-2:]
+    nudges = torch.eye(num_rows, num_columns, device=pair.device) * _NUDGE
+    pair = _normalize(pair) + torch.stack([nudges, torch.zeros_like(nudges)])
+    # Columns become rows [M, P, 2n] of the real and imaginary parts: what a GEMM and a triangular solver want.
+    rows = pair.flatten(1, 2).mT
+    for shift in (_SHIFT, 0.0):
+        turned = torch.cat([-rows[..., num_rows:], rows[..., :num_rows]], dim=-1)
+        both = torch.stack([rows, turned], dim=2).flatten(1, 2)
+        gram = torch.bmm(both, both.mT) + (shift + _TINY) * torch.eye(2 * num_columns, device=pair.device)
+        factor, _ = torch.linalg.cholesky_ex(gram)
+        rows = torch.linalg.solve_triangular(factor, both, upper=False)[:, ::2]
+    return rows.mT.unflatten(1, (2, num_rows))
 
 
 def _normalize(vector: Tensor) -> Tensor:

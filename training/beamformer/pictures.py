@@ -110,7 +110,7 @@ def draw_spectra(network: Beamformer, held_out: HeldOutChannels, model: ChannelM
     level = torch.full((len(channel),), _SHOWN_CSI_SNR_DB)
     with torch.no_grad():
         taps = network.beamspace.analyze(torch.view_as_real(observed))
-        estimate = network.denoise(taps, level)
+        estimate = network.beamspace.to_subcarriers(network.denoise(taps, level))
         # The denoiser works with noise at 1; this is its scale.
         estimate = torch.complex(estimate[:, 0], estimate[:, 1]) * 10 ** (-_SHOWN_CSI_SNR_DB / 20)
     figure, (axis,) = _make_figure(1, 1)

@@ -37,7 +37,7 @@ class Recipe:
     known_fraction: float = 0.85
 
     loss: Literal["rate", "mse"] = "rate"
-    steps: int = 7500
+    steps: int = 4000
     batch_size: int = 12
     lr: float = 4e-3
     weight_decay: float = 1e-4

@@ -88,10 +88,10 @@ class MultilinearWiener(nn.Module):
             rows_gram, rows_level = sides.diagonal(dim1=3, dim2=5).sum(-1), level * self.receive_shape[1]
         else:
             weight = previous.receive_columns
-            rows_gram = _trace_out(sides, multiply(weight, weight), "mabcd,mdb->mac")
+            rows_gram = _trace_out(sides, multiply(weight, weight), (2, 4))
             rows_level = level * energy(weight)
         receive_rows = shrink(rows_gram, thresholds[:, 0] * rows_level)
-        columns_gram = _trace_out(sides, multiply(receive_rows, receive_rows), "mabcd,mca->mbd")
+        columns_gram = _trace_out(sides, multiply(receive_rows, receive_rows), (1, 3))
         return receive_rows, shrink(columns_gram, thresholds[:, 1] * level * energy(receive_rows))
 
 
@@ -110,8 +110,8 @@ def _gram_last(taps: Tensor) -> Tensor:
     """Gram matrix of the last axis of [M, 2, R, X, Y]: [M, 2, Y, Y]."""
     stacked = taps.flatten(1, 3)
     real, imaginary = taps.flatten(2, 3).unbind(1)
-    cross = imaginary.mT @ real
-    return torch.stack([stacked.mT @ stacked, cross - cross.mT], dim=1)
+    cross = torch.bmm(imaginary.mT, real)
+    return torch.stack([torch.bmm(stacked.mT, stacked), cross - cross.mT], dim=1)
 
 
 def _kronecker(left: Tensor, right: Tensor) -> Tensor:
@@ -122,8 +122,10 @@ def _kronecker(left: Tensor, right: Tensor) -> Tensor:
     return torch.stack([real, imaginary], dim=1).flatten(4, 5).flatten(2, 3)
 
 
-def _trace_out(sides: Tensor, weight: Tensor, equation: str) -> Tensor:
-    """Contract one side of [M, 2, a, b, a, b] with a weight [M, 2, side, side]."""
-    real = torch.einsum(equation, sides[:, 0], weight[:, 0]) - torch.einsum(equation, sides[:, 1], weight[:, 1])
-    imaginary = torch.einsum(equation, sides[:, 0], weight[:, 1]) + torch.einsum(equation, sides[:, 1], weight[:, 0])
-    return torch.stack([real, imaginary], dim=1)
+def _trace_out(sides: Tensor, weight: Tensor, axes: tuple[int, int]) -> Tensor:
+    """Contract [M, 2, a, b, a, b] with a weight [M, 2, side, side] over one side: `axes` are its two places there."""
+    others = [axis for axis in range(1, 5) if axis not in axes]
+    turned = weight.mT.unsqueeze(others[0] + 1).unsqueeze(others[1] + 1)
+    real = sides[:, 0] * turned[:, 0] - sides[:, 1] * turned[:, 1]
+    imaginary = sides[:, 0] * turned[:, 1] + sides[:, 1] * turned[:, 0]
+    return torch.stack([real.sum(axes), imaginary.sum(axes)], dim=1)

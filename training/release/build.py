@@ -31,6 +31,15 @@ class Built:
     left_out: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """One program to make, and the variants that will hold it in a role."""
+
+    role: str
+    recipe: Recipe
+    variants: tuple[str, ...]
+
+
 def build_variants(
     spec: ReleaseSpec, *, device: torch.device, release: int, work: Path, wanted: Sequence[str] = ()
 ) -> Built:
@@ -41,8 +50,8 @@ def build_variants(
     """
     variants = _choose_variants(device, wanted)
     left_out = {name: why for name, why in spec.left_out.items() if name in variants}
-    recipes = _write_recipes(spec, device, work, [name for name in variants if name not in left_out], left_out)
-    programs = _make_programs(recipes, left_out)
+    orders = _write_orders(spec, device, work, [name for name in variants if name not in left_out], left_out)
+    programs = _make_programs(orders, left_out)
     folders = {}
     for variant in variants:
         if variant in left_out or variant not in programs:
@@ -62,10 +71,10 @@ def _choose_variants(device: torch.device, wanted: Sequence[str]) -> list[str]:
     return [name for name in known if not wanted or name in wanted or name == known[0]]
 
 
-def _write_recipes(
+def _write_orders(
     spec: ReleaseSpec, device: torch.device, work: Path, variants: Sequence[str], left_out: dict[str, str]
-) -> list[tuple[str, Recipe]]:
-    recipes = []
+) -> list[_Order]:
+    orders = []
     (work / "captured").mkdir(parents=True)
     for role, program in spec.programs.items():
         eager = work / "captured" / f"{role}.pt2"
@@ -76,42 +85,46 @@ def _write_recipes(
         if program.calibration is not None and program.quantization == "static" and "int8" in variants:
             calibration = work / "captured" / f"{role}-calibration.pt"
             torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
+        shared: dict[str, list[str]] = {}
         for variant in variants:
             try:
                 required_capability(variant, device)
             except LeftOutError as error:
                 left_out[variant] = str(error)
                 continue
-            folder = work / "programs" / variant / role
+            made_as = "compiled" if program.is_exact and variant != _REFERENCE else variant
+            shared.setdefault(made_as, []).append(variant)
+        for made_as, served in shared.items():
             recipe = Recipe(
-                variant=variant,
+                variant=made_as,
                 eager=eager,
-                folder=folder,
+                folder=work / "programs" / made_as / role,
                 device=str(device),
                 calibration=calibration,
                 quantization=program.quantization,
             )
-            recipes.append((role, recipe))
-    return recipes
+            orders.append(_Order(role=role, recipe=recipe, variants=tuple(served)))
+    return orders
 
 
-def _make_programs(recipes: Sequence[tuple[str, Recipe]], left_out: dict[str, str]) -> dict[str, dict[str, Path]]:
+def _make_programs(orders: Sequence[_Order], left_out: dict[str, str]) -> dict[str, dict[str, Path]]:
     programs: dict[str, dict[str, Path]] = {}
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
-    pool = ProcessPoolExecutor(min(len(recipes), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
-    with pool, ProgressBar("making variants", total=len(recipes)) as bar:
-        pending: dict[Future[Path], tuple[str, Recipe]] = {
-            pool.submit(make_program, recipe): (role, recipe) for role, recipe in recipes
-        }
+    pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
+    with pool, ProgressBar("making variants", total=len(orders)) as bar:
+        pending: dict[Future[Path], _Order] = {pool.submit(make_program, order.recipe): order for order in orders}
         for future in as_completed(pending):
-            role, recipe = pending[future]
+            order = pending[future]
             try:
-                programs.setdefault(recipe.variant, {})[role] = future.result()
+                program = future.result()
             except LeftOutError as error:
-                left_out[recipe.variant] = str(error)
+                left_out |= dict.fromkeys(order.variants, str(error))
             except Exception as error:  # a compiler may fail in any way; the other variants are still worth having
-                if recipe.variant == _REFERENCE:
+                if _REFERENCE in order.variants:
                     raise
-                left_out[recipe.variant] = f"{FAILED}: {type(error).__name__}: {error}"
-            bar.advance(1, recipe.variant)
+                left_out |= dict.fromkeys(order.variants, f"{FAILED}: {type(error).__name__}: {error}")
+            else:
+                for variant in order.variants:
+                    programs.setdefault(variant, {})[order.role] = program
+            bar.advance(1, order.recipe.variant)
     return {variant: roles for variant, roles in programs.items() if variant not in left_out}

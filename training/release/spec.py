@@ -51,7 +51,8 @@ class ProgramSpec:
     `example_inputs` have 2 or more rows (1 would be specialised); `dynamic_shapes` as torch.export takes it, the row
     dimension dynamic from 1 to the manifest's maximum. `calibration` yields example inputs from training data, never
     held-out data, for static quantization; None: this program is never quantized. `quantization` "dynamic" needs none:
-    each row of activations finds its own scale, which suits programs that are linear layers above all.
+    each row of activations finds its own scale, which suits programs that are linear layers above all. A program that
+    `is_exact` computes in float32 in every variant: those of lower precision hold it as the compiled one does.
     """
 
     module: torch.nn.Module
@@ -59,6 +60,7 @@ class ProgramSpec:
     dynamic_shapes: Any
     calibration: Callable[[], Iterable[tuple[torch.Tensor, ...]]] | None = None
     quantization: Literal["static", "dynamic"] = "static"
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,19 +40,36 @@ def shrink_singular_values(channel: Tensor, noise_variance: Tensor) -> Tensor:
     return to_subcarriers((left * (values * shrunk)[:, :, None, :].to(left.dtype)) @ right)
 
 
-def truncate_hosvd(channel: Tensor, model: ChannelModel, ranks: tuple[int, int, int, int]) -> Tensor:
-    """Project each tap, a tensor of the four array sides, on the dominant subspace of each of its unfoldings.
+def truncate_hosvd(
+    channel: Tensor, model: ChannelModel, ranks: tuple[int, int, int, int], num_sweeps: int = 4
+) -> Tensor:
+    """Project each tap, a tensor of the four array sides, on a dominant subspace of each of its unfoldings.
 
-    Source: De Lathauwer, De Moor, Vandewalle 2000, A Multilinear Singular Value Decomposition.
+    The first sweep is the truncated HOSVD; each further one unfolds what the other sides' projections leave (HOOI).
+
+    Source: De Lathauwer, De Moor, Vandewalle 2000, A Multilinear Singular Value Decomposition, and On the Best Rank-1
+    and Rank-(R1, …, RN) Approximation of Higher-Order Tensors, algorithm 4.2.
     """
     taps = _split_sides(to_taps(channel), model)
-    projected = taps
-    for side, rank in enumerate(ranks):
-        unfolded = _unfold(taps, side)
-        _, vectors = torch.linalg.eigh(unfolded @ unfolded.mH)
-        basis = vectors[..., -rank:]
-        projected = _apply_side(projected, basis @ basis.mH, side)
-    return to_subcarriers(projected.reshape(channel.shape))
+    projections: list[Tensor] = [_project_on_dominant(taps, side, rank) for side, rank in enumerate(ranks)]
+    for _ in range(num_sweeps - 1):
+        for side, rank in enumerate(ranks):
+            projected = taps
+            for other in range(4):
+                if other != side:
+                    projected = _apply_side(projected, projections[other], other)
+            projections[side] = _project_on_dominant(projected, side, rank)
+    for side in range(4):
+        taps = _apply_side(taps, projections[side], side)
+    return to_subcarriers(taps.reshape(channel.shape))
+
+
+def _project_on_dominant(taps: Tensor, side: int, rank: int) -> Tensor:
+    """Projection [M, side, side] on the dominant subspace of one side of [M, A, B, X, Y]."""
+    unfolded = _unfold(taps, side)
+    _, vectors = torch.linalg.eigh(unfolded @ unfolded.mH)
+    basis = vectors[..., -rank:]
+    return basis @ basis.mH
 
 
 def filter_multilinear(
