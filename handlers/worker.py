@@ -15,11 +15,13 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response
+from model_store.memory import keep_freed_memory
 
 
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
     """Start a worker on a GPU, or on the CPU with a number of threads."""
     torch.set_num_threads(num_threads)
+    keep_freed_memory()
     # Request bytes are read-only, and programs never write to their inputs.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     manifest = json.loads((Path(folder) / "manifest.json").read_text())

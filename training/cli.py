@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from model_store.memory import keep_freed_memory
 from training.engine.interruption import Interrupted
-from training.engine.memory import keep_freed_memory
 from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record, override

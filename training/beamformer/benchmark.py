@@ -20,6 +20,7 @@ import typer
 from torch import Tensor
 
 from handlers.base import Handler
+from model_store.memory import keep_freed_memory
 from training.beamformer.baselines.digital import beamform_svd
 from training.beamformer.baselines.hybrid import fit_digital
 from training.beamformer.baselines.manifold import alternate_on_manifold
@@ -29,7 +30,6 @@ from training.beamformer.metrics import measure_optimum, measure_spectral_effici
 from training.beamformer.network import MAX_CSI_SNR_DB, NUM_CHAINS
 from training.beamformer.servable import describe_beamformer
 from training.beamformer.session import load_network, make_channel_model
-from training.engine.memory import keep_freed_memory
 from training.engine.runs import read_run
 from training.release.build import build_variants
 from training.release.reference import open_variants

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from model_store.memory import keep_freed_memory
 from training.engine.runs import read_run
 from training.release.build import build_variants
 from training.release.reference import open_variants
@@ -43,6 +44,7 @@ def main(
 ) -> None:
     """Print sentences/s of every variant and of CTranslate2, with ratios and BLEU."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a worker does
     record = read_run(run)
     network, recipe, _ = load_network(run)
     if not isinstance(network, Transformer):
