@@ -86,8 +86,16 @@ class _Beams:
     def advance(self, decoder: Program) -> None:
         """Write one piece in every beam, take out what ended, and go on with the best of the rest."""
         places = self.num_places
+        # At first all beams are the same: one of them says what all would say, and the others have no score yet.
+        beams = 1 if places == 1 else self.options.beam_size
         log_probabilities, candidates, entry, weights = decoder(
-            [self.tokens, self.ancestors[:places], self.cache[:places], self.memory, self.source_bias]
+            [
+                self.tokens[:, :beams].contiguous(),
+                self.ancestors[:places, :, :beams].contiguous(),
+                self.cache[:places, :, :, :beams].contiguous(),
+                self.memory,
+                self.source_bias,
+            ]
         )
         self.cache[places] = entry
         if self.options.alignments:
@@ -99,13 +107,16 @@ class _Beams:
             self._leave()
 
     def _rank(self, log_probabilities: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The 2K best continuations of each sentence [B, 2K]: from which beam, by which piece, with which score."""
+        """The 2K best continuations of each sentence [B, 2K]: from which beam, by which piece, with which score.
+
+        Of one beam there are fewer than 2K, but always K that do not end.
+        """
         num_rows, num_beams, num_candidates = candidates.shape
-        totals = self.scores[:, :, None] + log_probabilities
+        totals = self.scores[:, :num_beams, None] + log_probabilities
         if self.num_places <= self.options.min_length:
             totals[candidates == END] = -np.inf
         totals, candidates = totals.reshape(num_rows, -1), candidates.reshape(num_rows, -1)
-        best = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * num_beams]
+        best = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * self.options.beam_size]
         scores, pieces = (np.take_along_axis(array, best, axis=1) for array in (totals, candidates))
         return best // num_candidates, pieces, scores
 

@@ -1,16 +1,24 @@
 import torch
 
-from training.seq2seq.decoding import DecoderProgram, find_largest
+from training.seq2seq.decoding import DecoderProgram, rank_pieces
 from training.seq2seq.vocabulary import BEGIN, PAD, UNKNOWN
 
 
-def test_the_largest_are_those_of_topk_whatever_the_size():
+def test_the_likeliest_are_those_of_topk_whatever_the_size():
     for size in (5, 64, 200, 1000):
-        values = torch.randn(3, 2, size, generator=torch.Generator().manual_seed(size))
-        top, index = find_largest(values, 5)
-        expected = values.topk(5)
-        assert torch.equal(top, expected.values)
-        assert torch.equal(values.gather(-1, index), expected.values)
+        logits = torch.randn(3, 2, size, generator=torch.Generator().manual_seed(size))
+        values, index = rank_pieces(logits, 5)
+        expected = logits.log_softmax(-1).topk(5)
+        torch.testing.assert_close(values, expected.values)
+        assert torch.equal(logits.gather(-1, index), logits.topk(5).values)
+
+
+def test_groups_of_forbidden_pieces_do_no_harm():
+    logits = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0))
+    logits[:, 64:192] = -torch.inf
+    values, index = rank_pieces(logits, 7)
+    torch.testing.assert_close(values, logits.log_softmax(-1).topk(7).values)
+    assert not ((index >= 64) & (index < 192)).any()
 
 
 def test_candidates_are_log_probabilities_of_pieces_that_may_be_written(tiny_network):
