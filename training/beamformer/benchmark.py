@@ -1,6 +1,6 @@
-"""Time per channel of a run's variants against a batched SVD and against MO-AltMin, in one run on one thread.
+"""Time per channel of released variants against a batched SVD and against MO-AltMin, in one run on one thread.
 
-    python -m training.beamformer.benchmark runs/beamformer/full
+    python -m training.beamformer.benchmark --store model_store/archives
 
 All engines take turns on the same exact channels; every time is the median of an engine's turns, every ratio the median
 of the ratios turn by turn. Beside each time stands what it buys: spectral efficiency at 0 dB in percent of the optimum.
@@ -21,60 +21,54 @@ from torch import Tensor
 
 from handlers.base import Handler
 from model_store.memory import keep_freed_memory
+from model_store.settings import keys_folder
+from model_store.signing import Keyring
+from model_store.store import Store
 from training.beamformer.baselines.digital import beamform_svd
 from training.beamformer.baselines.hybrid import fit_digital
 from training.beamformer.baselines.manifold import alternate_on_manifold
+from training.beamformer.channel import ChannelModel
 from training.beamformer.contenders import Weights
-from training.beamformer.data import load_held_out
+from training.beamformer.data import GENERATED, load_held_out
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
 from training.beamformer.network import MAX_CSI_SNR_DB, NUM_CHAINS
-from training.beamformer.servable import describe_beamformer
-from training.beamformer.session import load_network, make_channel_model
-from training.engine.runs import read_run
-from training.release.build import build_variants
-from training.release.reference import open_variants
+from training.release.reference import open_released
 
 Engine = Callable[[], Weights]
 _DATA_SNR_DB = 0.0
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    store: Annotated[Path, typer.Option(help="Folder of the released models.")],
+    version: Annotated[str, typer.Option(help="A release's number.", show_default="the newest")] = "",
     rows: Annotated[int, typer.Option(min=1, help="Channels in a batch; single channels are timed as well.")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 7,
 ) -> None:
     """Print milliseconds a channel, ratios and spectral efficiency, batched and one at a time."""
     keep_freed_memory()
-    record = read_run(run)
-    _, recipe = load_network(run)
-    channel = load_held_out(record["data"], Path(record["data_root"]), make_channel_model(recipe), rows).channel
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
-        built = build_variants(
-            describe_beamformer(run, "cpu"), device=torch.device("cpu"), release=1, work=Path(work) / "release"
-        )
-        handlers = open_variants(built, torch.device("cpu"))
     torch.set_num_threads(1)
-    for variant, reason in built.left_out.items():
-        typer.echo(f"{variant} is left out: {reason}")
-    for count in (rows, 1):
-        batch = channel[:count]
-        typer.echo(f"\nfully digital, {count} at a time, against a batched SVD of the {channel.shape[1]} subcarriers")
-        typer.echo(
-            compare(batch, {"SVD": lambda batch=batch: beamform_svd(batch)} | digital_engines(handlers, batch), repeats)
-        )
-        for chains in NUM_CHAINS:
-            typer.echo(f"\nfrom fully digital to hybrid, {chains} chains, {count} at a time, against MO-AltMin")
-            typer.echo(compare(batch, hybrid_engines(handlers, batch, chains), repeats))
+    release, _ = Store(store, Keyring(keys_folder())).resolve("beamformer", version)
+    channel = load_held_out(GENERATED, Path(), ChannelModel(), rows).channel
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
+        handlers = open_released(release, torch.device("cpu"), Path(work))
+        for count in (rows, 1):
+            batch = channel[:count]
+            typer.echo(f"\nfully digital, {count} at a time, against an SVD of each subcarrier")
+            typer.echo(compare(batch, digital_engines(handlers, batch), repeats))
+            for chains in NUM_CHAINS:
+                typer.echo(f"\nfrom fully digital to hybrid, {chains} chains, {count} at a time, against MO-AltMin")
+                typer.echo(compare(batch, hybrid_engines(handlers, batch, chains), repeats))
 
 
 def digital_engines(handlers: dict[str, Handler], channel: Tensor) -> dict[str, Engine]:
-    """The digital program of each variant, denoising included."""
+    """A batched SVD, then the digital program of each variant, denoising included."""
     inputs = [torch.view_as_real(channel).contiguous(), torch.full((len(channel),), MAX_CSI_SNR_DB)]
 
     def bind(handler: Handler) -> Engine:
         return lambda: _as_weights(handler.programs["main"](inputs))
 
-    return {variant: bind(handler) for variant, handler in handlers.items()}
+    engines: dict[str, Engine] = {"SVD": lambda: beamform_svd(channel)}
+    return engines | {variant: bind(handler) for variant, handler in handlers.items()}
 
 
 def hybrid_engines(handlers: dict[str, Handler], channel: Tensor, chains: int) -> dict[str, Engine]:

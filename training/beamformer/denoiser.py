@@ -48,7 +48,7 @@ class Denoiser(nn.Module):
             mask = torch.ones_like(taps[:, :1])
             if not isinstance(gate, nn.Identity):
                 evidence = Evidence.of(taps, filtered, csi_snr_db, filters.pass_fraction())
-                mask = gate(evidence).view(mask.shape)
+                mask = gate(evidence).reshape(mask.shape)
             gated, result = mask * taps, mask * filtered
         return result
 

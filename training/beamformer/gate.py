@@ -123,15 +123,16 @@ class CellGate(nn.Module):
     def forward(self, evidence: Evidence) -> Tensor:
         """Mask [M, R, T]."""
         transmit = self.transmit(evidence.marginal(1, self.transmit_shape)).transpose(0, 1)
-        receive = self.receive(evidence.marginal(2, self.receive_shape)).transpose(0, 1)
-        features = self._describe_cells(evidence)
-        shape = (self.local.out_features, *evidence.noisy.shape)
-        hidden = (self.local.weight @ features.flatten(1)).view(shape)
-        hidden = hidden + (transmit + self.local.bias[:, None, None])[:, :, None, :] + receive[:, :, :, None]
+        receive = self.receive(evidence.marginal(2, self.receive_shape)).permute(1, 2, 0)
+        # Receive cells first, [F, R, M, T], so that spreading over either array is one GEMM for each hidden channel.
+        features = self._describe_cells(evidence).transpose(1, 2)
+        shape = features.shape[1:]
+        hidden = (self.local.weight @ features.flatten(1)).unflatten(1, shape)
+        hidden = hidden + (transmit + self.local.bias[:, None, None])[:, None] + receive[..., None]
         if self.spread is not None:
             hidden = self.spread(hidden)
         logits = self.leave.weight @ functional.silu(hidden).flatten(1)
-        return torch.sigmoid(logits.view(shape[1:]) + self.leave.bias)
+        return torch.sigmoid(logits.view(shape) + self.leave.bias).transpose(0, 1)
 
     def _describe_cells(self, evidence: Evidence) -> Tensor:
         """Log powers of cells and of their surroundings: [F, M, R, T]."""
@@ -179,10 +180,10 @@ class JointSpread(nn.Module):
         self.register_buffer("receive_offsets", _list_offsets(receive_shape), persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Spread [C, M, R, T]."""
+        """Spread [C, R, M, T]."""
         active = functional.silu(hidden).flatten(1, 2)
-        spread = torch.bmm(active, self.transmit_kernel[:, self.transmit_offsets]).view(hidden.shape)
-        spread = self.receive_kernel[:, self.receive_offsets][:, None] @ spread + self.bias[:, None, None, None]
+        spread = torch.bmm(active, self.transmit_kernel[:, self.transmit_offsets]).view(hidden.shape).flatten(2)
+        spread = torch.bmm(self.receive_kernel[:, self.receive_offsets], spread) + self.bias[:, None, None]
         return hidden + (self.mix @ functional.silu(spread).flatten(1)).view(hidden.shape)
 
 

@@ -1,7 +1,8 @@
-"""A model's handler in this process: over its networks themselves, and over built variants."""
+"""A model's handler in this process: over its networks themselves, over built variants, and over released ones."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.program import Program
 from handlers.target import describe_host
+from model_store.store import Release
 from training.release.build import Built
 from training.release.content import lay_out
 from training.release.spec import ReleaseSpec
@@ -30,6 +32,16 @@ def open_reference(spec: ReleaseSpec, device: torch.device, work: Path) -> Handl
 def open_variants(built: Built, device: torch.device) -> dict[str, Handler]:
     """Open the handler of each built variant, in order."""
     return {variant: open_handler(folder, device) for variant, folder in built.folders.items()}
+
+
+def open_released(release: Release, device: torch.device, work: Path) -> dict[str, Handler]:
+    """Unpack a release's archives into the folder `work` and open their handlers, the reference first."""
+    handlers = {}
+    for variant in release.variants:
+        with zipfile.ZipFile(release.archive_path(variant)) as archive:
+            archive.extractall(work / variant)
+        handlers[variant] = open_handler(work / variant, device)
+    return handlers
 
 
 def _as_program(module: torch.nn.Module) -> Program:
