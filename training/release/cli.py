@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from model_store.memory import keep_freed_memory
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
 from model_store.store import Release, Store
@@ -38,6 +39,7 @@ def release(
     device: Annotated[str, typer.Option(help="What to release for: auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Capture a model, build its variants, measure them, and put those that pass into the store as signed archives."""
+    keep_freed_memory()  # as the workers do whose speed is measured here
     try:
         spec = _describe(run, program, name, calibration, max_rows, margin, device)
         wanted = [variant.strip() for variant in variants.split(",") if variant.strip()]

@@ -58,15 +58,18 @@ class SelfAttention(nn.Module):
         features [B, K, D] of K beams, past [T, B, K, D], bias [T, 1, 1, 1, 1] → [B, K, D] and the new key and value
         [2, B, K, D]. Products and sums instead of matrices of one row: a compiler makes one loop of them.
         """
-        queries, keys, values = self.project(features).chunk(3, -1)
-        queries = queries / math.sqrt(queries.shape[-1] // self.num_heads)
-        past = (self._heads(queries) * self._heads(past_keys)).sum(-1, keepdim=True) + bias
-        own = (self._heads(queries) * self._heads(keys)).sum(-1, keepdim=True)
+        # Stacked with what is returned, queries lie in memory too: otherwise a compiler makes them anew, from the
+        # projection's product, for every earlier position. Hence also sums are scaled instead of queries.
+        projected = torch.stack(self.project(features).chunk(3, -1))
+        queries, keys, values = projected.unbind()
+        scale = (queries.shape[-1] // self.num_heads) ** -0.5
+        past = (self._heads(queries) * self._heads(past_keys)).sum(-1, keepdim=True) * scale + bias
+        own = (self._heads(queries) * self._heads(keys)).sum(-1, keepdim=True) * scale
         top = torch.maximum(past.amax(0), own)
         past, own = (past - top).exp(), (own - top).exp()
         mixed = (past * self._heads(past_values)).sum(0) + own * self._heads(values)
         mixed = mixed / (past.sum(0) + own)
-        return self.output(mixed.flatten(-2)), torch.stack((keys, values))
+        return self.output(mixed.flatten(-2)), projected[1:]
 
     def _heads(self, features: Tensor) -> Tensor:
         return features.unflatten(-1, (self.num_heads, -1))

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from training.seq2seq.vocabulary import BEGIN, PAD, UNKNOWN
 
 _GROUP = 64
-_LOWEST = torch.finfo(torch.float32).min
 
 
 class Step(NamedTuple):
@@ -73,22 +72,25 @@ class DecoderProgram(nn.Module):
 
 
 def rank_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Find the `count` likeliest of the last dimension: their log probabilities, falling, and their indices.
+    """Find the `count` likeliest of the last dimension: their log probabilities, falling, and their indices."""
+    values, pieces = find_largest(logits, count)
+    best = values[..., :1]
+    # As logsumexp, but with the maximum that is known already: one pass less over what no cache holds.
+    return values - best - (logits - best).exp().sum(-1, keepdim=True).log(), pieces
 
-    The likeliest lie in the groups with the largest maxima, so that sorting is confined to a few groups: topk over a
-    whole vocabulary costs more than the network. Sums of exponentials by group come out of the same pass over memory.
+
+def find_largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the `count` largest of the last dimension and their indices, in falling order.
+
+    The largest lie in the groups with the largest maxima, so that sorting is confined to a few groups: topk over a
+    whole vocabulary costs more than the network.
     """
-    padded = F.pad(logits, (0, -logits.shape[-1] % _GROUP), value=-math.inf)
+    padded = F.pad(values, (0, -values.shape[-1] % _GROUP), value=-math.inf)
     groups = padded.unflatten(-1, (-1, _GROUP))
     if groups.shape[-2] <= count:
-        top, index = logits.topk(count)
-        return top - logits.logsumexp(-1, keepdim=True), index
-    largest = groups.amax(-1, keepdim=True)
-    # A group may hold nothing but pieces that are forbidden.
-    sums = (groups - largest.clamp_min(_LOWEST)).exp().sum(-1)
-    largest = largest.squeeze(-1)
-    total = (largest + sums.log()).logsumexp(-1, keepdim=True)
-    _, chosen = largest.topk(count)
+        top, index = values.topk(count)
+        return top, index
+    _, chosen = groups.amax(-1).topk(count)
     members = groups.gather(-2, chosen[..., None].expand(*chosen.shape, _GROUP))
     top, place = members.flatten(-2).topk(count)
-    return top - total, chosen.gather(-1, place // _GROUP) * _GROUP + place % _GROUP
+    return top, chosen.gather(-1, place // _GROUP) * _GROUP + place % _GROUP
