@@ -10,10 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.seq2seq.dropout import drop
 
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Mix values by the similarity of queries and keys; returns the mixture [B, H, Q, E] and the weights [B, H, Q, S].
 
     `bias` is added to the similarities: 0 where a query may look, −∞ where not.
@@ -22,7 +20,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout:
     """
     similarity = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1]) + bias
     weights = similarity.softmax(-1)
-    return drop(weights, dropout) @ values, weights
+    return weights @ values, weights
 
 
 def split_heads(features: Tensor, num_heads: int) -> Tensor:
@@ -38,9 +36,9 @@ def join_heads(features: Tensor) -> Tensor:
 class SelfAttention(nn.Module):
     """A sequence looks at itself through several heads. Source: Vaswani et al. 2017, section 3.2.2."""
 
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+    def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads = num_heads
         self.project = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
         _initialize(self.project, parts=3)
@@ -49,7 +47,7 @@ class SelfAttention(nn.Module):
     def forward(self, features: Tensor, bias: Tensor) -> Tensor:
         """[B, S, D] → [B, S, D]; bias broadcasts to [B, H, S, S]."""
         queries, keys, values = (split_heads(part, self.num_heads) for part in self.project(features).chunk(3, -1))
-        mixed, _ = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
+        mixed, _ = attend(queries, keys, values, bias)
         return self.output(join_heads(mixed))
 
     def step(self, features: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,9 +76,9 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """A sequence looks at another one through several heads."""
 
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+    def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads = num_heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -96,7 +94,7 @@ class CrossAttention(nn.Module):
         """[B, Q, D] → [B, Q, D], and the weights [B, H, Q, S]."""
         queries = split_heads(self.query(features), self.num_heads)
         keys, values = keys_values[0], keys_values[1]
-        mixed, weights = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
+        mixed, weights = attend(queries, keys, values, bias)
         return self.output(join_heads(mixed)), weights
 
 

@@ -67,7 +67,7 @@ def _set_attention(place: Any, attention: SelfAttention | CrossAttention, norm: 
 
 def _set_feed_forward(place: Any, feed_forward: FeedForward, norm: nn.Module) -> None:
     _set_linear(place.linear_0, feed_forward[0])
-    _set_linear(place.linear_1, feed_forward[3])
+    _set_linear(place.linear_1, feed_forward[2])
     _set_norm(place.layer_norm, norm)
 
 

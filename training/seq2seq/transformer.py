@@ -21,8 +21,8 @@ from training.seq2seq.vocabulary import PAD
 class FeedForward(nn.Sequential):
     """Two layers for each place alone."""
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout), nn.Linear(hidden, width))
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
         for layer in self:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
@@ -33,8 +33,8 @@ class EncoderLayer(nn.Module):
     def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
         super().__init__()
         self.pre_norm, self.dropout = pre_norm, Dropout(dropout)
-        self.attention = SelfAttention(width, num_heads, dropout)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.attention = SelfAttention(width, num_heads)
+        self.feed_forward = FeedForward(width, hidden)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
@@ -50,9 +50,9 @@ class DecoderLayer(nn.Module):
     def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
         super().__init__()
         self.pre_norm, self.dropout = pre_norm, Dropout(dropout)
-        self.attention = SelfAttention(width, num_heads, dropout)
-        self.cross_attention = CrossAttention(width, num_heads, dropout)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.attention = SelfAttention(width, num_heads)
+        self.cross_attention = CrossAttention(width, num_heads)
+        self.feed_forward = FeedForward(width, hidden)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(self, x: Tensor, bias: Tensor, memory: Tensor, memory_bias: Tensor) -> Tensor:
@@ -82,7 +82,10 @@ class DecoderLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder with one embedding for both languages and for the output."""
+    """Encoder and decoder with one embedding for both languages and for the output.
+
+    Dropout acts where the paper has it, on embeddings and on what each sublayer adds, and nowhere else.
+    """
 
     positions: Tensor
 

@@ -20,7 +20,7 @@ def reference():
 
 
 def test_self_attention_is_that_of_torch(reference):
-    ours = SelfAttention(24, 4, 0.0).eval()
+    ours = SelfAttention(24, 4).eval()
     ours.project.weight, ours.project.bias = reference.in_proj_weight, reference.in_proj_bias
     ours.output.load_state_dict(reference.out_proj.state_dict())
     features = torch.randn(3, 7, 24)
@@ -30,7 +30,7 @@ def test_self_attention_is_that_of_torch(reference):
 
 
 def test_cross_attention_and_its_weights_are_those_of_torch(reference):
-    ours = CrossAttention(24, 4, 0.0).eval()
+    ours = CrossAttention(24, 4).eval()
     query, key_value = reference.in_proj_weight.detach().split((24, 48))
     query_bias, key_value_bias = reference.in_proj_bias.detach().split((24, 48))
     ours.query.load_state_dict({"weight": query, "bias": query_bias})
@@ -42,11 +42,3 @@ def test_cross_attention_and_its_weights_are_those_of_torch(reference):
     mixed, ours_weights = ours(features, ours.remember(memory), bias)
     torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(ours_weights, weights, atol=1e-5, rtol=0)
-
-
-def test_dropout_acts_in_training_only():
-    attention = SelfAttention(8, 2, 0.5)
-    features, bias = torch.randn(1, 6, 8), torch.zeros(1, 1, 1, 6)
-    assert not torch.equal(attention(features, bias), attention(features, bias))
-    attention.eval()
-    assert torch.equal(attention(features, bias), attention(features, bias))

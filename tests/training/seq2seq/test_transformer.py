@@ -62,3 +62,11 @@ def test_sinusoids_are_those_of_the_paper():
 def test_heads_must_divide_the_width(tiny_recipe):
     with pytest.raises(ValueError, match="width=32 must be even and divisible by num_heads=5"):
         build_network(dataclasses.replace(tiny_recipe, num_heads=5), 300)
+
+
+def test_dropout_acts_in_training_only(tiny_recipe):
+    network = build_network(dataclasses.replace(tiny_recipe, dropout=0.5), 300)
+    source, target = torch.randint(4, 300, (2, 6)), torch.randint(4, 300, (2, 5))
+    assert not torch.equal(network(source, target), network(source, target))
+    network.eval()
+    assert torch.equal(network(source, target), network(source, target))
