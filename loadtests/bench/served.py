@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,8 @@ def run_in_process(release: Release, subject: Subject) -> Iterator[subprocess.Po
         process = subprocess.Popen(
             command,
             cwd=folder,
+            # As a worker's threads wait, so that both sides suffer alike from whatever else runs here.
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
