@@ -22,9 +22,9 @@ class Recipe:
     num_layers: int = 4
     num_heads: int = 4
     hidden: int = 256
-    pre_norm: bool = False
+    pre_norm: bool = True
     attention: Literal["additive", "multiplicative"] = "additive"
-    dropout: float = 0.3
+    dropout: float = 0.2
 
     data: str = "multi30k:multi30k"
     num_validation: int = 1000
@@ -34,8 +34,8 @@ class Recipe:
 
     epochs: float = 60.0
     tokens_per_batch: int = 4096
-    lr: float = 5e-3
-    warmup_steps: int = 2000
+    lr: float = 2e-3
+    warmup_steps: int = 600
     weight_decay: float = 0.0
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
@@ -69,6 +69,7 @@ DEMO = Recipe(
     lowercase=False,
     max_pieces=64,
     num_layers=2,
+    pre_norm=False,
     dropout=0.0,
     num_validation=500,
     epochs=8,
