@@ -80,7 +80,7 @@ DEMO = Recipe(
     beam_size=1,
     margin=1.0,
 )
-FULL = Recipe()
+FULL = Recipe(pre_norm=True, dropout=0.15, epochs=14, lr=2e-3, warmup_steps=600)
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
 
