@@ -13,13 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from torch import Tensor
 
-from handlers.base import Handler
 from model_store.memory import keep_freed_memory
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
@@ -60,25 +59,25 @@ def main(
                 typer.echo(compare(batch, hybrid_engines(handlers, batch, chains), repeats))
 
 
-def digital_engines(handlers: dict[str, Handler], channel: Tensor) -> dict[str, Engine]:
+def digital_engines(handlers: dict[str, Any], channel: Tensor) -> dict[str, Engine]:
     """A batched SVD, then the digital program of each variant, denoising included."""
     inputs = [torch.view_as_real(channel).contiguous(), torch.full((len(channel),), MAX_CSI_SNR_DB)]
 
-    def bind(handler: Handler) -> Engine:
+    def bind(handler: Any) -> Engine:
         return lambda: _as_weights(handler.programs["main"](inputs))
 
     engines: dict[str, Engine] = {"SVD": lambda: beamform_svd(channel)}
     return engines | {variant: bind(handler) for variant, handler in handlers.items()}
 
 
-def hybrid_engines(handlers: dict[str, Handler], channel: Tensor, chains: int) -> dict[str, Engine]:
+def hybrid_engines(handlers: dict[str, Any], channel: Tensor, chains: int) -> dict[str, Engine]:
     """MO-AltMin on the singular vectors, then each variant's hybrid program on what its digital program gives."""
     precoder, combiner = beamform_svd(channel)
 
     def fit(targets: Tensor) -> Tensor:
         return fit_digital(targets, torch.from_numpy(alternate_on_manifold(targets.numpy(), chains)))
 
-    def bind(handler: Handler) -> Engine:
+    def bind(handler: Any) -> Engine:
         level = torch.full((len(channel),), MAX_CSI_SNR_DB)
         found, _, estimate = handler.programs["main"]([torch.view_as_real(channel).contiguous(), level])
         return lambda: _as_weights(handler.programs[f"hybrid-{chains}"]([found, estimate]))
