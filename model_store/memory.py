@@ -13,8 +13,7 @@ def keep_freed_memory() -> bool:
     """Let this process reuse freed memory instead of returning it to the system; false where glibc is not in use.
 
     By default every large tensor is mapped afresh and unmapped again, and the kernel clears its pages each time: a
-    quarter of a translator's training step, a twentieth of its decoding. The price is that a process stays as large as
-    it once was.
+    quarter of a translator's training step. The price is that a process stays as large as it once was.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -74,7 +74,7 @@ def record_evaluation(run: Path, data: ParallelData, recipe: Recipe, device: tor
                     translations += [translation.decode() for translation in outputs.arrays["translation"]]
                     bar.advance(len(sources))
                 references = [reference for _, reference in pairs]
-                elapsed = {"translate_s": round(time.monotonic() - started, 2)}
+                elapsed = {"translate_s": round(time.monotonic() - started, 4)}
                 figures[name] = score_translations(translations, references, lowercase=recipe.lowercase) | elapsed
                 written[name] = {"translations": translations, "references": references}
     write_json(run / EVALUATION, figures)
