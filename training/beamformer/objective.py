@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from training.beamformer.data import Source
 from training.beamformer.network import Beamformer
 from training.beamformer.paired import adjoint, multiply
 from training.engine.averaging import WeightAverage
+from training.engine.checkpoint import Resumable
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 
@@ -93,8 +93,10 @@ class NoiseLevels:
         return torch.where(is_clean, clean, noisy)
 
 
-class BeamformerTask:
+class BeamformerTask(Resumable):
     """Train denoiser and hybrid heads together: `fit` of the engine drives it."""
+
+    parts = ("network", "average", "updater")
 
     def __init__(
         self,
@@ -162,18 +164,6 @@ class BeamformerTask:
             scores.append(100 * (1 - gap))
         percent = torch.cat(scores, dim=1).mean(1)
         return {"percent_of_optimum": float(percent[0]), "percent_at_-20_dB": float(percent[-1])}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "updater": self.updater.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.updater.load_state_dict(state["updater"])
 
     def _draw(self, generator: torch.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Channels and observations float [N, K, R, T, 2], and CSI SNR [N], NaN where it stays unknown."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +14,15 @@ from training.classifier.images import Split
 from training.classifier.normalization import Normalization
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.averaging import WeightAverage
+from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 
 
-class ClassifierTask:
+class ClassifierTask(Resumable):
     """A network, its data and its optimizers, as the fit loop sees them."""
+
+    parts = ("network", "updater", "average")
 
     def __init__(
         self,
@@ -73,19 +75,6 @@ class ClassifierTask:
             right += float((logits.argmax(1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         return {"accuracy": right / len(self.validation), "loss": loss / len(self.validation)}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "updater": self.updater.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.updater.load_state_dict(state["updater"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
 
     def _prepare_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -39,3 +39,21 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Any], d
     content["random"]["cuda"] = [state.cpu() for state in content["random"]["cuda"]]
     restore_random_state(content["random"])
     return content["task"], content["progress"]
+
+
+class Resumable:
+    """A task whose state is that of its `parts`, named as its attributes are; a part that is None has none."""
+
+    parts: ClassVar[tuple[str, ...]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all parts by name."""
+        parts = {name: getattr(self, name) for name in self.parts}
+        return {name: None if part is None else part.state_dict() for name, part in parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring all parts back to a state."""
+        for name in self.parts:
+            part = getattr(self, name)
+            if part is not None:
+                part.load_state_dict(state[name])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from training.classifier.augmentation import TrainingBatches
 from training.engine.averaging import WeightAverage
+from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
@@ -42,8 +42,10 @@ class Game:
     class_weight: float = 0.0
 
 
-class AdversarialTask:
+class AdversarialTask(Resumable):
     """A generator, its discriminator, their optimizers and their data."""
+
+    parts = ("generator", "discriminator", "generator_updater", "discriminator_updater", "average", "monitor")
 
     def __init__(
         self,
@@ -158,23 +160,6 @@ class AdversarialTask:
     def draw_pictures(self) -> Mapping[str, np.ndarray]:
         """Draw the validation's samples, for a person to look at."""
         return {"samples": self.validation.draw_samples(self.best_generator)}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "generator_updater": self.generator_updater.state_dict(),
-            "discriminator_updater": self.discriminator_updater.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-            "monitor": self.monitor.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        parts = ("generator", "discriminator", "generator_updater", "discriminator_updater", "monitor")
-        for name in parts:
-            getattr(self, name).load_state_dict(state[name])
-        if self.average:
-            self.average.load_state_dict(state["average"])
 
 
 @torch.no_grad()

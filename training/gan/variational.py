@@ -6,7 +6,6 @@ Dimensions: N images, Z latent values, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from training.classifier.augmentation import TrainingBatches
 from training.engine.averaging import WeightAverage
+from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
@@ -25,8 +25,10 @@ from training.gan.validation import Validation
 _NOISE = 13
 
 
-class VariationalTask:
+class VariationalTask(Resumable):
     """A generator as the decoder, and a discriminator's body as the encoder: images → mean and log variance [N, 2Z]."""
+
+    parts = ("generator", "encoder", "updater", "average")
 
     def __init__(
         self,
@@ -76,17 +78,3 @@ class VariationalTask:
     def draw_pictures(self) -> Mapping[str, np.ndarray]:
         """Draw the validation's samples, for a person to look at."""
         return {"samples": self.validation.draw_samples(self.best_generator)}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator.state_dict(),
-            "encoder": self.encoder.state_dict(),
-            "updater": self.updater.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("generator", "encoder", "updater"):
-            getattr(self, name).load_state_dict(state[name])
-        if self.average:
-            self.average.load_state_dict(state["average"])

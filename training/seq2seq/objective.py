@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.engine.averaging import WeightAverage
+from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.seq2seq.batches import Batch, TokenBatches
 from training.seq2seq.vocabulary import PAD
 
 
-class TranslationTask:
+class TranslationTask(Resumable):
     """A network, its data and its optimizer, as the fit loop sees them."""
+
+    parts = ("network", "updater", "average")
 
     def __init__(
         self,
@@ -65,19 +67,6 @@ class TranslationTask:
     def validate(self) -> Mapping[str, float]:
         """Measure perplexity and the share of right next pieces, given the true ones before them."""
         return measure_prediction(self.best_network, self.validation, self.device, self.precision)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "updater": self.updater.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.updater.load_state_dict(state["updater"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
 
 
 @torch.no_grad()
