@@ -46,6 +46,11 @@ class ImageData:
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
+    @property
+    def kind(self) -> str:
+        """What the images are, in a word."""
+        return "grey" if self.shape[2] == 1 else "RGB"
+
     def resized(self, resolution: int) -> ImageData:
         """Make every image a square of `resolution` pixels."""
         if self.shape[:2] == (resolution, resolution):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.classifier.data import load_data
+from training.classifier.image_tensor import describe_image_tensor
 from training.classifier.images import ImageData
 from training.classifier.network import Program, build_network
 from training.classifier.normalization import Normalization
@@ -114,22 +115,14 @@ def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, devic
 
 
 def _describe_inputs(data: ImageData) -> tuple[TensorSpec, ...]:
-    height, width, channels = data.shape
-    kind = "grey" if channels == 1 else "RGB"
+    height, width, _ = data.shape
     return (
-        TensorSpec(
-            name="image",
-            datatype="UINT8",
-            shape=(-1, height, width, channels),
-            meaning=f"{kind} image of {height}×{width} pixels",
-            minimum=0,
-            maximum=255,
-        ),
+        describe_image_tensor(data),
         TensorSpec(
             name="encoded",
             datatype="BYTES",
             shape=(-1,),
-            meaning=f"PNG or JPEG file of any size; resized to {height}×{width} {kind}",
+            meaning=f"PNG or JPEG file of any size; resized to {height}×{width} {data.kind}",
             max_element_bytes=MAX_ENCODED_BYTES,
         ),
     )

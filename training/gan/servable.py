@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from model_store.latents import MIN_TRUNCATION
 from training.classifier.data import load_data
+from training.classifier.image_tensor import describe_image_tensor
 from training.classifier.images import ImageData
 from training.engine.device import place
 from training.engine.overrides import from_record
@@ -185,17 +186,8 @@ def _describe_inputs(recipe: Recipe, labels: list[str]) -> tuple[TensorSpec, ...
 
 
 def _describe_outputs(data: ImageData) -> tuple[TensorSpec, ...]:
-    height, width, channels = data.shape
-    kind = "grey" if channels == 1 else "RGB"
     return (
-        TensorSpec(
-            name="image",
-            datatype="UINT8",
-            shape=(-1, height, width, channels),
-            meaning=f"{kind} image of {height}×{width} pixels",
-            minimum=0,
-            maximum=255,
-        ),
+        describe_image_tensor(data),
         TensorSpec(name="encoded", datatype="BYTES", shape=(-1,), meaning="the image as a PNG file; on request"),
     )
 
