@@ -25,14 +25,37 @@ def apply_receive(taps: Tensor, matrix: Tensor) -> Tensor:
     return torch.bmm(embed(matrix).expand(taps.shape[0], -1, -1), taps.flatten(3).flatten(1, 2)).view(taps.shape)
 
 
-def apply_last(taps: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply the last axis of [M, 2, R, X, Y] by [M or 1, 2, Y, Y]."""
-    size = taps.shape[-1]
-    both = torch.cat([matrix[:, 0].mT, matrix[:, 1].mT], dim=-1)
-    product = torch.bmm(taps.flatten(1, 3), both.expand(taps.shape[0], -1, -1)).unflatten(1, taps.shape[1:4])
-    real = product[:, 0, ..., :size] - product[:, 1, ..., size:]
-    imaginary = product[:, 0, ..., size:] + product[:, 1, ..., :size]
+def columns_last(taps: Tensor) -> Tensor:
+    """Lay out [M, 2, R, X, Y] as [M, R, X, 2, Y]: products over Y then are one GEMM and leave that layout as it is."""
+    return taps.permute(0, 2, 3, 1, 4).contiguous()
+
+
+def pairs_first(sides: Tensor) -> Tensor:
+    """Undo `columns_last`."""
+    return sides.permute(0, 3, 1, 2, 4).contiguous()
+
+
+def swap_sides(sides: Tensor) -> Tensor:
+    """Turn [M, R, X, 2, Y] into [M, R, Y, 2, X], and back."""
+    return sides.transpose(2, 4).contiguous()
+
+
+def apply_last(sides: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply the last axis of [M, R, X, 2, Y] by [M or 1, 2, Y, Y]."""
+    return torch.bmm(_as_rows(sides), embed(matrix).mT.expand(sides.shape[0], -1, -1)).view(sides.shape)
+
+
+def gram_last(sides: Tensor) -> Tensor:
+    """Gram matrix of the last axis of [M, R, X, 2, Y]: [M, 2, Y, Y]."""
+    rows, size = _as_rows(sides), sides.shape[-1]
+    product = torch.bmm(rows.mT, rows)
+    real = product[:, :size, :size] + product[:, size:, size:]
+    imaginary = product[:, size:, :size] - product[:, :size, size:]
     return torch.stack([real, imaginary], dim=1)
+
+
+def _as_rows(sides: Tensor) -> Tensor:
+    return sides.flatten(3).flatten(1, 2)
 
 
 class Beamspace(nn.Module):
@@ -65,9 +88,9 @@ class Beamspace(nn.Module):
         taps = torch.bmm(self.delay.expand(samples.shape[0], -1, -1), samples).view(
             -1, 2, num_receive, *self.transmit_shape
         )
-        taps = apply_receive(taps, self.receive[None])
-        taps = apply_last(taps, self.transmit_columns).transpose(3, 4)
-        return apply_last(taps, self.transmit_rows).transpose(3, 4).contiguous()
+        columns = apply_last(columns_last(apply_receive(taps, self.receive[None])), self.transmit_columns)
+        rows = apply_last(swap_sides(columns), self.transmit_rows)
+        return pairs_first(swap_sides(rows))
 
     def to_subcarriers(self, taps: Tensor) -> Tensor:
         """Turn taps [M, 2, R, X, Y] into beamspace channels [M, 2, R, T], subcarrier by subcarrier."""

@@ -40,41 +40,45 @@ class Evidence:
         )
 
     def marginal(self, axis: int, shape: tuple[int, int]) -> Tensor:
-        """Log powers averaged over one array, with the levels: [M, F, *shape]."""
+        """Log powers averaged over one array, with the levels: [M, *shape, F]."""
         noisy = torch.log(self.noisy.mean(axis) + 0.1)
         filtered = torch.log(self.filtered.mean(axis) + 0.1) * 0.5
-        levels = torch.stack([self.csi_snr_db / 10, torch.log(self.pass_fraction) * 0.3], dim=1)
-        powers = torch.stack([noisy, filtered], dim=1).unflatten(2, shape)
-        return torch.cat([powers, levels[:, :, None, None].expand(-1, -1, *shape)], dim=1)
+        levels = (self.csi_snr_db / 10, torch.log(self.pass_fraction) * 0.3)
+        features = [noisy, filtered, *(level[:, None].expand_as(noisy) for level in levels)]
+        return torch.stack(features, dim=2).unflatten(1, shape)
 
 
 class ContextBlock(nn.Module):
-    """Residual block: circular depthwise 3×3 convolution, then a two-layer pointwise network."""
+    """Residual block on [M, rows, columns, width]: circular depthwise 3×3 convolution, then two pointwise layers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.spread = nn.Conv2d(width, width, 3, groups=width)
-        self.widen = nn.Conv2d(width, 2 * width, 1)
-        self.narrow = nn.Conv2d(2 * width, width, 1)
+        self.widen = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
         nn.init.zeros_(self.narrow.weight)
-        nn.init.zeros_(self.narrow.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.narrow.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        spread = self.spread(functional.pad(features, (1, 1, 1, 1), mode="circular"))
+        padded = torch.cat([features[:, -1:], features, features[:, :1]], dim=1)
+        padded = torch.cat([padded[:, :, -1:], padded, padded[:, :, :1]], dim=2)
+        spread = self.spread(padded.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return features + self.narrow(functional.silu(self.widen(spread)))
 
 
 class Context(nn.Module):
-    """From marginal powers over one array's directions [M, F, rows, columns] to [M, outputs, cells]."""
+    """From marginal powers over one array's directions [M, rows, columns, F] to [outputs, M, cells]."""
 
     def __init__(self, num_outputs: int, width: int, num_blocks: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(_NUM_FEATURES, width, 1)
+        self.enter = nn.Linear(_NUM_FEATURES, width)
         self.blocks = nn.Sequential(*(ContextBlock(width) for _ in range(num_blocks)))
-        self.leave = nn.Conv2d(width, num_outputs, 1)
+        self.leave = nn.Linear(width, num_outputs)
 
     def forward(self, marginal: Tensor) -> Tensor:
-        return self.leave(functional.silu(self.blocks(self.enter(marginal)))).flatten(2)
+        features = functional.silu(self.blocks(self.enter(marginal))).flatten(1, 2)
+        outputs = self.leave.weight @ features.flatten(0, 1).mT
+        return outputs.view(-1, *features.shape[:2]) + self.leave.bias[:, None, None]
 
 
 class SeparableGate(nn.Module):
@@ -86,13 +90,13 @@ class SeparableGate(nn.Module):
         self.transmit = Context(1, width, num_blocks=2)
         self.receive = Context(1, width, num_blocks=2)
         for context in (self.transmit, self.receive):
-            nn.init.constant_(context.leave.bias, 1.5)  # type: ignore[arg-type]
+            nn.init.constant_(context.leave.bias, 1.5)
 
     def forward(self, evidence: Evidence) -> Tensor:
         """Mask [M, R, T]."""
         transmit = torch.sigmoid(self.transmit(evidence.marginal(1, self.transmit_shape)))
         receive = torch.sigmoid(self.receive(evidence.marginal(2, self.receive_shape)))
-        return receive.mT * transmit
+        return receive[0, :, :, None] * transmit[0, :, None]
 
 
 class CellGate(nn.Module):
@@ -122,17 +126,17 @@ class CellGate(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         """Mask [M, R, T]."""
-        transmit = self.transmit(evidence.marginal(1, self.transmit_shape)).transpose(0, 1)
-        receive = self.receive(evidence.marginal(2, self.receive_shape)).permute(1, 2, 0)
-        # Receive cells first, [F, R, M, T], so that spreading over either array is one GEMM for each hidden channel.
-        features = self._describe_cells(evidence).transpose(1, 2)
+        transmit = self.transmit(evidence.marginal(1, self.transmit_shape))
+        receive = self.receive(evidence.marginal(2, self.receive_shape))
+        features = self._describe_cells(evidence)
         shape = features.shape[1:]
+        # Hidden channels first, so that pointwise layers are one GEMM and powers keep the layout they come in.
         hidden = (self.local.weight @ features.flatten(1)).unflatten(1, shape)
-        hidden = hidden + (transmit + self.local.bias[:, None, None])[:, None] + receive[..., None]
+        hidden = hidden + (transmit + self.local.bias[:, None, None])[:, :, None] + receive[..., None]
         if self.spread is not None:
             hidden = self.spread(hidden)
         logits = self.leave.weight @ functional.silu(hidden).flatten(1)
-        return torch.sigmoid(logits.view(shape) + self.leave.bias).transpose(0, 1)
+        return torch.sigmoid(logits.view(shape) + self.leave.bias)
 
     def _describe_cells(self, evidence: Evidence) -> Tensor:
         """Log powers of cells and of their surroundings: [F, M, R, T]."""
@@ -180,10 +184,12 @@ class JointSpread(nn.Module):
         self.register_buffer("receive_offsets", _list_offsets(receive_shape), persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Spread [C, R, M, T]."""
+        """Spread [C, M, R, T]."""
         active = functional.silu(hidden).flatten(1, 2)
-        spread = torch.bmm(active, self.transmit_kernel[:, self.transmit_offsets]).view(hidden.shape).flatten(2)
-        spread = torch.bmm(self.receive_kernel[:, self.receive_offsets], spread) + self.bias[:, None, None]
+        spread = torch.bmm(active, self.transmit_kernel[:, self.transmit_offsets]).view(hidden.shape)
+        receive = self.receive_kernel[:, self.receive_offsets][:, None].expand(-1, hidden.shape[1], -1, -1)
+        spread = torch.bmm(receive.flatten(0, 1), spread.flatten(0, 1)).view(hidden.shape)
+        spread = spread + self.bias[:, None, None, None]
         return hidden + (self.mix @ functional.silu(spread).flatten(1)).view(hidden.shape)
 
 

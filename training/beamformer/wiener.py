@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.beamformer.beamspace import apply_last, apply_receive
+from training.beamformer.beamspace import apply_last, apply_receive, columns_last, gram_last, pairs_first, swap_sides
 from training.beamformer.paired import energy, gram_rows, invert, multiply
 
 
@@ -48,32 +48,31 @@ class MultilinearWiener(nn.Module):
     ) -> tuple[Tensor, SideFilters]:
         """Filter [M, 2, R, X, Y] of unit noise variance, going on from `filters`; csi_snr_db is [M]."""
         factors = self.log_threshold + self.log_threshold_per_10_db * (csi_snr_db / 10)[:, None, None]
-        turned = taps.transpose(3, 4).contiguous()
         for thresholds in factors.exp().unbind(1):
-            filtered, filters = self._sweep(taps, turned, filters, thresholds)
+            filtered, filters = self._sweep(taps, filters, thresholds)
         assert filters is not None
         return apply_receive(filtered, _kronecker(filters.receive_rows, filters.receive_columns)), filters
 
-    def _sweep(
-        self, taps: Tensor, turned: Tensor, previous: SideFilters | None, thresholds: Tensor
-    ) -> tuple[Tensor, SideFilters]:
+    def _sweep(self, taps: Tensor, previous: SideFilters | None, thresholds: Tensor) -> tuple[Tensor, SideFilters]:
         """Renew all four filters; also return the taps with the transmit filters applied."""
-        received, received_turned = taps, turned
-        level: Tensor | float = float(taps.shape[2])
-        if previous is not None:
-            receive = _kronecker(previous.receive_rows, previous.receive_columns)
-            level = energy(previous.receive_rows) * energy(previous.receive_columns)
-            received = apply_receive(taps, receive)
-            received_turned = received.transpose(3, 4).contiguous()
+        by_rows = swap_sides(columns_last(taps))
         if previous is None:
-            rows_gram, rows_level = _gram_last(received_turned), level * taps.shape[4]
+            received = by_rows
+            rows_gram = gram_last(by_rows)
+            level: Tensor | float = float(taps.shape[2])
+            rows_level: Tensor | float = level * taps.shape[4]
         else:
-            rows_gram = _gram_last(apply_last(received, previous.transmit_columns).transpose(3, 4))
+            receive = _kronecker(previous.receive_rows, previous.receive_columns)
+            received_by_columns = columns_last(apply_receive(taps, receive))
+            received = swap_sides(received_by_columns)
+            rows_gram = gram_last(swap_sides(apply_last(received_by_columns, previous.transmit_columns)))
+            level = energy(previous.receive_rows) * energy(previous.receive_columns)
             rows_level = level * energy(previous.transmit_columns)
         rows = shrink(rows_gram, thresholds[:, 0] * rows_level)
-        columns_gram = _gram_last(apply_last(received_turned, rows).transpose(3, 4))
-        columns = shrink(columns_gram, thresholds[:, 1] * level * energy(rows))
-        transmitted = apply_last(apply_last(turned, rows).transpose(3, 4), columns)
+        by_columns = swap_sides(apply_last(by_rows, rows))
+        received_by_columns = by_columns if previous is None else swap_sides(apply_last(received, rows))
+        columns = shrink(gram_last(received_by_columns), thresholds[:, 1] * level * energy(rows))
+        transmitted = pairs_first(apply_last(by_columns, columns))
         receive_rows, receive_columns = self._filter_receive(
             gram_rows(transmitted.flatten(3)), energy(rows) * energy(columns), previous, thresholds[:, 2:]
         )
@@ -104,14 +103,6 @@ def shrink(gram: Tensor, threshold: Tensor) -> Tensor:
     scale = threshold[:, None, None]
     real, imaginary = invert(torch.stack([gram[:, 0], gram[:, 1] - scale * identity], dim=1)).unbind(1)
     return torch.stack([identity - scale * (imaginary + imaginary.mT) / 2, scale * (real - real.mT) / 2], dim=1)
-
-
-def _gram_last(taps: Tensor) -> Tensor:
-    """Gram matrix of the last axis of [M, 2, R, X, Y]: [M, 2, Y, Y]."""
-    stacked = taps.flatten(1, 3)
-    real, imaginary = taps.flatten(2, 3).unbind(1)
-    cross = torch.bmm(imaginary.mT, real)
-    return torch.stack([torch.bmm(stacked.mT, stacked), cross - cross.mT], dim=1)
 
 
 def _kronecker(left: Tensor, right: Tensor) -> Tensor:
