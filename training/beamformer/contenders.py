@@ -29,7 +29,7 @@ from training.beamformer.baselines.hybrid import (
 )
 from training.beamformer.baselines.manifold import alternate_on_manifold
 from training.beamformer.channel import ChannelModel, Rays
-from training.beamformer.network import Beamformer, DigitalProgram, HybridProgram
+from training.beamformer.network import BeamformingNetwork, DigitalProgram, HybridProgram
 
 Weights = tuple[Tensor, Tensor]
 _NETWORK_ROWS = 32
@@ -111,7 +111,7 @@ def hybrid_baselines(observation: Observation, num_chains: int) -> dict[str, Cal
 
 @torch.no_grad()
 def beamform_network(
-    network: Beamformer, observation: Observation, *, num_chains: int = 0, is_level_told: bool = True
+    network: BeamformingNetwork, observation: Observation, *, num_chains: int = 0, is_level_told: bool = True
 ) -> Weights:
     """The network's weights, complex; `num_chains` 0 is fully digital."""
     level = observation.csi_snr_db if is_level_told else math.nan

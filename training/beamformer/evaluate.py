@@ -7,7 +7,7 @@ intervals; differences are paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from training.beamformer.contenders import (
 )
 from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import NUM_CHAINS, Beamformer
+from training.beamformer.network import BeamformingNetwork
 from training.engine.progress import ProgressBar
 from training.engine.runs import read_run, write_json
 from training.release.statistics import bootstrap_interval, paired_bootstrap
@@ -63,15 +63,15 @@ def evaluate_run(run: Path) -> dict[str, Any]:
     model = make_channel_model(recipe)
     held_out = load_held_out(record["data"], Path(record["data_root"]), model, recipe.num_test)
     shifts = shifted_models(model) if record["data"] == GENERATED else {}
-    num_steps = len(CSI_SNR_DB) + len(HYBRID_CSI_SNR_DB) * len(NUM_CHAINS) + len(shifts)
+    num_steps = len(CSI_SNR_DB) + len(HYBRID_CSI_SNR_DB) * len(network.heads) + len(shifts)
     figures: list[Figure] = []
     with ProgressBar("evaluating", total=num_steps) as bar:
         for level in CSI_SNR_DB:
             figures += evaluate_digital(network, held_out, model, level)
             bar.advance()
         for level in HYBRID_CSI_SNR_DB:
-            for chains in NUM_CHAINS:
-                figures += evaluate_hybrid(network, held_out, model, level, chains)
+            for chains in network.heads:
+                figures += evaluate_hybrid(network, held_out, model, level, int(chains))
                 bar.advance()
         for name, shifted in shifts.items():
             channels = load_held_out(GENERATED, Path(), shifted, recipe.num_test)
@@ -94,7 +94,11 @@ def shifted_models(model: ChannelModel) -> dict[str, ChannelModel]:
 
 
 def evaluate_digital(
-    network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, csi_snr_db: float, setting: str = "digital"
+    network: BeamformingNetwork,
+    held_out: HeldOutChannels,
+    model: ChannelModel,
+    csi_snr_db: float,
+    setting: str = "digital",
 ) -> list[Figure]:
     """Compare fully digital methods at one CSI SNR; the network also without being told the level."""
     observation = Observation(observe(held_out.channel, csi_snr_db), csi_snr_db, held_out.rays, model)
@@ -105,7 +109,7 @@ def evaluate_digital(
 
 
 def evaluate_hybrid(
-    network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, csi_snr_db: float, num_chains: int
+    network: BeamformingNetwork, held_out: HeldOutChannels, model: ChannelModel, csi_snr_db: float, num_chains: int
 ) -> list[Figure]:
     """Compare hybrid methods for one number of RF chains."""
     observation = Observation(observe(held_out.channel, csi_snr_db), csi_snr_db, held_out.rays, model)
@@ -117,9 +121,13 @@ def evaluate_hybrid(
 
 
 def compare_methods(
-    channel: Tensor, methods: Mapping[str, Callable[[], Weights]], setting: str, csi_snr_db: float
+    channel: Tensor,
+    methods: Mapping[str, Callable[[], Weights]],
+    setting: str,
+    csi_snr_db: float,
+    paired_with: Sequence[str] = PAIRED_WITH,
 ) -> list[Figure]:
-    """Measure each method on the true channels complex64 [N, K, R, T]; the first is what others are paired with."""
+    """Measure each method on the true channels complex64 [N, K, R, T]; the first is paired with those named."""
     figures = []
     reference: dict[float, np.ndarray] = {}
     for name, beamform in methods.items():
@@ -131,7 +139,7 @@ def compare_methods(
             )
             reference.setdefault(data_snr_db, scores)
             paired = None
-            if name in PAIRED_WITH:
+            if name in paired_with:
                 first = reference[data_snr_db]
                 low, high, _ = paired_bootstrap(first, scores, percent_of_optimum)
                 paired = (percent_of_optimum(first) - percent_of_optimum(scores), low, high)

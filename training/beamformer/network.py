@@ -25,7 +25,26 @@ MAX_CSI_SNR_DB = 30.0
 _TINY = 1e-30
 
 
-class Beamformer(nn.Module):
+class BeamformingNetwork(nn.Module):
+    """What all networks here share: fixed transforms, and hybrid heads by number of RF chains; none: digital only."""
+
+    def __init__(self, model: ChannelModel) -> None:
+        super().__init__()
+        self.num_subcarriers = model.num_subcarriers
+        self.beamspace = Beamspace(model.num_subcarriers, model.receive_shape, model.transmit_shape)
+        self.subspace = DominantSubspace(model.num_receive, NUM_STREAMS)
+        self.heads = nn.ModuleDict()
+
+    def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Beamform for channels float [N, K, R, T, 2] at csi_snr_db [N]; NaN there means unknown.
+
+        Returns:
+            Precoders [M, 2, T, Ns], combiners [M, 2, R, Ns] and the channels' estimate in beamspace [M, 2, R, T].
+        """
+        raise NotImplementedError
+
+
+class Beamformer(BeamformingNetwork):
     """Denoise a channel estimate and factor it: fully digital weights, and what hybrid heads need."""
 
     def __init__(
@@ -37,9 +56,7 @@ class Beamformer(nn.Module):
         num_hidden: int,
         num_phase_sweeps: int,
     ) -> None:
-        super().__init__()
-        self.num_subcarriers = model.num_subcarriers
-        self.beamspace = Beamspace(model.num_subcarriers, model.receive_shape, model.transmit_shape)
+        super().__init__(model)
         self.denoiser = Denoiser(
             model.receive_shape,
             model.transmit_shape,
@@ -47,17 +64,11 @@ class Beamformer(nn.Module):
             num_first_sweeps=num_first_sweeps,
             num_hidden=num_hidden,
         )
-        self.subspace = DominantSubspace(model.num_receive, NUM_STREAMS)
-        self.heads = nn.ModuleDict(
+        self.heads.update(
             {str(chains): HybridHead(self.beamspace, chains, NUM_STREAMS, num_phase_sweeps) for chains in NUM_CHAINS}
         )
 
     def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Beamform for channels float [N, K, R, T, 2] at csi_snr_db [N]; NaN there means unknown.
-
-        Returns:
-            Precoders [M, 2, T, Ns], combiners [M, 2, R, Ns] and the denoised channels in beamspace [M, 2, R, T].
-        """
         with full_precision(channel):
             taps = self.beamspace.analyze(channel)
         denoised = self.denoise(taps, csi_snr_db)
@@ -82,7 +93,7 @@ class Beamformer(nn.Module):
 class DigitalProgram(nn.Module):
     """The released form of a beamformer: re/im last, rows first; the estimate stays as hybrid programs take it."""
 
-    def __init__(self, beamformer: Beamformer) -> None:
+    def __init__(self, beamformer: BeamformingNetwork) -> None:
         super().__init__()
         self.beamformer = beamformer
 

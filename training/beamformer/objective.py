@@ -14,7 +14,7 @@ from torch import Tensor
 
 from training.beamformer.channel import add_noise
 from training.beamformer.data import Source
-from training.beamformer.network import Beamformer
+from training.beamformer.network import BeamformingNetwork
 from training.beamformer.paired import adjoint, multiply
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
@@ -100,7 +100,7 @@ class BeamformerTask(Resumable):
 
     def __init__(
         self,
-        network: Beamformer,
+        network: BeamformingNetwork,
         source: Source,
         updater: Updater,
         device: torch.device,
@@ -124,8 +124,8 @@ class BeamformerTask(Resumable):
         self.average = WeightAverage(network, average_decay)
 
     @property
-    def best_network(self) -> Beamformer:
-        assert isinstance(self.average.network, Beamformer)
+    def best_network(self) -> BeamformingNetwork:
+        assert isinstance(self.average.network, BeamformingNetwork)
         return self.average.network
 
     def train_step(self, step: int) -> Mapping[str, Tensor]:
@@ -139,7 +139,7 @@ class BeamformerTask(Resumable):
         if self.loss == "mse":
             loss = squared_error_loss(self._to_cells(precoder, combiner), best)
         metrics = {"loss": loss.detach(), "gap": gap[0].mean().detach()}
-        if step % _STEPS_PER_HEAD == 0:
+        if self.network.heads and step % _STEPS_PER_HEAD == 0:
             # Heads have a handful of parameters and learn fast; their graph is deep, so they take turns.
             chains = list(self.network.heads)[step // _STEPS_PER_HEAD % len(self.network.heads)]
             hybrid = self.network.heads[chains](estimate.detach(), precoder.detach())

@@ -15,7 +15,8 @@ from training.beamformer.channel import ChannelModel, steer_array
 from training.beamformer.contenders import Observation, beamform_network
 from training.beamformer.data import HeldOutChannels, observe
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import Beamformer
+from training.beamformer.network import Beamformer, BeamformingNetwork
+from training.beamformer.paired import to_complex
 
 if TYPE_CHECKING:
     from training.beamformer.evaluate import Figure
@@ -34,7 +35,7 @@ _METHODS = {
 
 
 def draw_all(
-    run: Path, network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, figures: list[Figure]
+    run: Path, network: BeamformingNetwork, held_out: HeldOutChannels, model: ChannelModel, figures: list[Figure]
 ) -> None:
     """Draw every picture into the run's folder."""
     draw_csi_curves(figures, run / "csi_curves.png")
@@ -64,13 +65,13 @@ def draw_csi_curves(figures: list[Figure], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_data_curves(network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
+def draw_data_curves(network: BeamformingNetwork, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
     """Spectral efficiency against data SNR on noisy channels, digital and hybrid."""
     channel = held_out.channel[:_NUM_CURVE_CHANNELS]
     observation = Observation(observe(channel, _SHOWN_CSI_SNR_DB), _SHOWN_CSI_SNR_DB, None, model)
     curves = {"network": beamform_network(network, observation), "SVD": beamform_svd(observation.channel)}
-    for chains in (2, 4):
-        curves[f"network, {chains} RF chains"] = beamform_network(network, observation, num_chains=chains)
+    for chains in network.heads:
+        curves[f"network, {chains} RF chains"] = beamform_network(network, observation, num_chains=int(chains))
     levels = [float(level) for level in range(-30, 11, 5)]
     figure, (axis,) = _make_figure(1, 1)
     axis.plot(levels, [float(measure_optimum(channel, level).mean()) for level in levels], "k--", label="optimum")
@@ -83,7 +84,7 @@ def draw_data_curves(network: Beamformer, held_out: HeldOutChannels, model: Chan
     figure.savefig(path, dpi=110)
 
 
-def draw_beam_patterns(network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
+def draw_beam_patterns(network: BeamformingNetwork, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
     """Power that the first precoder column sends to each azimuth and elevation, in dB below its peak."""
     channel = held_out.channel[:1]
     noisy = Observation(observe(channel, _SHOWN_CSI_SNR_DB), _SHOWN_CSI_SNR_DB, None, model)
@@ -92,10 +93,15 @@ def draw_beam_patterns(network: Beamformer, held_out: HeldOutChannels, model: Ch
         "optimum": beamform_svd(channel)[0],
         f"SVD at CSI {_SHOWN_CSI_SNR_DB:g} dB": beamform_svd(noisy.channel)[0],
         f"network at CSI {_SHOWN_CSI_SNR_DB:g} dB": beamform_network(network, noisy)[0],
-        "network, 4 RF chains, exact CSI": beamform_network(network, exact, num_chains=4)[0],
+        "network, exact CSI": beamform_network(network, exact)[0],
     }
-    figure, axes = _make_figure(2, 2)
-    for axis, (name, precoder) in zip(axes, precoders.items(), strict=True):
+    if network.heads:
+        chains = list(network.heads)[-1]
+        precoders[f"network, {chains} RF chains, exact CSI"] = beamform_network(network, exact, num_chains=int(chains))[
+            0
+        ]
+    figure, axes = _make_figure(-(-len(precoders) // 2), 2)
+    for axis, (name, precoder) in zip(axes, precoders.items(), strict=False):
         power_db = _measure_pattern(precoder[0, 0, :, 0], model)
         picture = axis.imshow(power_db, extent=(0, 360, 180, 0), aspect="auto", vmin=-30, vmax=0, cmap="viridis")
         axis.set(xlabel="azimuth (°)", ylabel="elevation (°)", title=name)
@@ -103,18 +109,19 @@ def draw_beam_patterns(network: Beamformer, held_out: HeldOutChannels, model: Ch
     figure.savefig(path, dpi=110)
 
 
-def draw_spectra(network: Beamformer, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
+def draw_spectra(network: BeamformingNetwork, held_out: HeldOutChannels, model: ChannelModel, path: Path) -> None:
     """Singular values of the true, noisy and denoised channel, averaged over channels and subcarriers."""
     channel = held_out.channel[:_NUM_CURVE_CHANNELS]
     observed = observe(channel, _SHOWN_CSI_SNR_DB)
-    level = torch.full((len(channel),), _SHOWN_CSI_SNR_DB)
-    with torch.no_grad():
-        taps = network.beamspace.analyze(torch.view_as_real(observed))
-        estimate = network.beamspace.to_subcarriers(network.denoise(taps, level))
+    spectra = {"true": channel, "noisy": observed}
+    if isinstance(network, Beamformer):
+        with torch.no_grad():
+            level = torch.full((len(channel),), _SHOWN_CSI_SNR_DB)
+            estimate = to_complex(network(torch.view_as_real(observed), level)[2])
         # The denoiser works with noise at 1; this is its scale.
-        estimate = torch.complex(estimate[:, 0], estimate[:, 1]) * 10 ** (-_SHOWN_CSI_SNR_DB / 20)
+        spectra["denoised"] = estimate * 10 ** (-_SHOWN_CSI_SNR_DB / 20)
     figure, (axis,) = _make_figure(1, 1)
-    for name, matrices in (("true", channel), ("noisy", observed), ("denoised", estimate)):
+    for name, matrices in spectra.items():
         axis.semilogy(np.arange(1, 1 + model.num_receive), _mean_singular_values(matrices), marker=".", label=name)
     axis.set(xlabel="index", ylabel="mean singular value", title=f"CSI SNR {_SHOWN_CSI_SNR_DB:g} dB")
     axis.grid(alpha=0.3)

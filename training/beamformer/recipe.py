@@ -17,11 +17,13 @@ from training.release.spec import ReleaseSpec
 class Recipe:
     """How one beamformer is made.
 
-    `gates` names the gate behind each stage's filter: none, separable, cell or joint. CSI SNRs are drawn from
-    `csi_snr_db`, and for `clean_fraction` of the channels from `clean_csi_snr_db`, where a network that saw only noise
-    would do harm; `known_fraction` of the channels come with their CSI SNR told, the others without.
+    `network` is ours or one of the thesis's two, which have neither gates nor hybrid heads. `gates` names the gate
+    behind each stage's filter: none, separable, cell or joint. CSI SNRs are drawn from `csi_snr_db`, and for
+    `clean_fraction` of the channels from `clean_csi_snr_db`, where a network that saw only noise would do harm;
+    `known_fraction` of the channels come with their CSI SNR told, the others without.
     """
 
+    network: Literal["unrolled", "residual-encoder", "complex-cnn"] = "unrolled"
     gates: tuple[str, ...] = ("separable", "joint")
     num_first_sweeps: int = 1
     num_hidden: int = 8
@@ -98,6 +100,8 @@ DEMO = replace(
 NO_GATE = replace(FULL, gates=("none", "none"))
 ONE_STAGE = replace(FULL, gates=("joint",))
 SQUARED_ERROR = replace(FULL, loss="mse")
+RESIDUAL_ENCODER = replace(FULL, network="residual-encoder", lr=1e-3)
+COMPLEX_CNN = replace(FULL, network="complex-cnn", lr=1e-3)
 
 PRESETS: dict[str, Recipe] = {
     "demo": DEMO,
@@ -105,6 +109,8 @@ PRESETS: dict[str, Recipe] = {
     "no-gate": NO_GATE,
     "one-stage": ONE_STAGE,
     "squared-error": SQUARED_ERROR,
+    "residual-encoder": RESIDUAL_ENCODER,
+    "complex-cnn": COMPLEX_CNN,
 }
 
 
@@ -116,7 +122,11 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
 
 
 def describe_release(run: Path, device: str) -> ReleaseSpec:
-    """Describe a finished run to the release steps."""
+    """Describe a finished run to the release steps.
+
+    Raises:
+        ValueError: the run's network is one of the thesis's.
+    """
     from training.beamformer.servable import describe_beamformer
 
     return describe_beamformer(run, device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.beamformer.data import load_held_out, observe
 from training.beamformer.metrics import NUM_STREAMS, measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import NUM_CHAINS, Beamformer, DigitalProgram, HybridProgram
+from training.beamformer.network import NUM_CHAINS, Beamformer, BeamformingNetwork, DigitalProgram, HybridProgram
 from training.beamformer.recipe import Recipe
 from training.beamformer.session import load_network, make_channel_model
 from training.engine.runs import read_run
@@ -30,6 +30,11 @@ def describe_beamformer(run: Path, device: str) -> ReleaseSpec:
     """Describe a run: its programs, tensors, held-out channels and margin."""
     record = read_run(run)
     network, recipe = load_network(run)
+    if not isinstance(network, Beamformer):
+        raise ValueError(
+            f"{run} is a {recipe.network}, which is for comparison only: complex tensors have no compiled kernels; "
+            "release a run with network=unrolled"
+        )
     model = make_channel_model(recipe)
     test = load_held_out(record["data"], Path(record["data_root"]), model, recipe.num_released_test)
     channel, csi_snr_db = mix_noise(test.channel)
@@ -94,7 +99,7 @@ def make_score(channel: Tensor) -> Callable[[Mapping[str, np.ndarray]], np.ndarr
 
 
 def describe_programs(
-    network: Beamformer, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
+    network: BeamformingNetwork, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
 ) -> dict[str, ProgramSpec]:
     """Describe the digital program, `main`, and one that goes on from its outputs for each number of RF chains."""
     examples = tuple(torch.from_numpy(rows[:4]).to(device) for rows in inputs.values())

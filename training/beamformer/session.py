@@ -9,12 +9,13 @@ import torch
 
 from training.beamformer.channel import ChannelModel
 from training.beamformer.data import Source, open_source
-from training.beamformer.network import Beamformer
+from training.beamformer.network import Beamformer, BeamformingNetwork
 from training.beamformer.objective import BeamformerTask, NoiseLevels
 from training.beamformer.recipe import Recipe
+from training.beamformer.thesis import ComplexNetwork, ResidualEncoder, ThesisBeamformer
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device
-from training.engine.loop import Plan, fit
+from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
@@ -27,6 +28,13 @@ def train_beamformer(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a beamformer and leave its network, evaluation and pictures in the run's folder."""
     from training.beamformer.evaluate import evaluate_run
 
+    run, progress = fit_beamformer(recipe, options)
+    finish_run(run, {**evaluate_run(run), "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    return run
+
+
+def fit_beamformer(recipe: Recipe, options: TrainOptions) -> tuple[Path, Progress]:
+    """Train a beamformer and leave its network in the run's folder, which is not finished yet."""
     device = choose_device(options.device)
     seed_everything(options.seed)
     source = open_source(options.data, options.data_root, make_channel_model(recipe))
@@ -40,9 +48,7 @@ def train_beamformer(recipe: Recipe, options: TrainOptions) -> Path:
     plan = Plan(num_steps=recipe.steps, validate_every=recipe.validate_every, monitor="percent_of_optimum")
     progress = fit(task, plan, run, resume=options.resume)
     save_atomically({"network": task.best_network.state_dict()}, run / NETWORK)
-    metrics = evaluate_run(run)
-    finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
-    return run
+    return run, progress
 
 
 def make_channel_model(recipe: Recipe) -> ChannelModel:
@@ -52,10 +58,15 @@ def make_channel_model(recipe: Recipe) -> ChannelModel:
     )
 
 
-def build_network(recipe: Recipe) -> Beamformer:
+def build_network(recipe: Recipe) -> BeamformingNetwork:
     """Build a recipe's network, untrained."""
+    model = make_channel_model(recipe)
+    if recipe.network == "residual-encoder":
+        return ThesisBeamformer(model, ResidualEncoder(model))
+    if recipe.network == "complex-cnn":
+        return ThesisBeamformer(model, ComplexNetwork(model))
     return Beamformer(
-        make_channel_model(recipe),
+        model,
         gates=recipe.gates,
         num_first_sweeps=recipe.num_first_sweeps,
         num_hidden=recipe.num_hidden,
@@ -89,7 +100,7 @@ def make_task(recipe: Recipe, source: Source, device: torch.device, seed: int) -
     )
 
 
-def load_network(run: Path) -> tuple[Beamformer, Recipe]:
+def load_network(run: Path) -> tuple[BeamformingNetwork, Recipe]:
     """Rebuild a finished run's network.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The two networks of the thesis that this task comes from, corrected, as baselines.
+"""The two networks of the thesis that this task comes from, corrected, as baselines; they know no CSI SNR.
 
 Both map channels complex64 [N, K, R, T] to precoders [N, K, T, Ns] and combiners [N, K, R, Ns], orthonormal, and are
 trained here on spectral efficiency: against singular vectors, whose phases are arbitrary, the squared error teaches
@@ -24,9 +24,23 @@ from training.beamformer.complex_layers import (
     ZReLU,
 )
 from training.beamformer.metrics import NUM_STREAMS
+from training.beamformer.network import BeamformingNetwork
+from training.beamformer.paired import to_pair
 
 _WIDTHS = (16, 32, 64, 128)
 _COMPLEX_WIDTHS = (16, 32, 64)
+
+
+class ThesisBeamformer(BeamformingNetwork):
+    """One of the thesis's networks with the signature of all; its estimate is the channel as it came."""
+
+    def __init__(self, model: ChannelModel, network: nn.Module) -> None:
+        super().__init__(model)
+        self.network = network
+
+    def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        precoder, combiner = (to_pair(side.flatten(0, 1)) for side in self.network(torch.view_as_complex(channel)))
+        return precoder, combiner, self.beamspace.to_subcarriers(self.beamspace.analyze(channel))
 
 
 class ResidualEncoder(nn.Module):

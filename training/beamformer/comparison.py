@@ -1,0 +1,102 @@
+"""A table of ablations and of the thesis's networks, trained alike and tested on the same channels.
+
+python -m training.beamformer.comparison --out runs/beamformer/comparison --set steps=1000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.beamformer.baselines.denoising import filter_multilinear
+from training.beamformer.baselines.digital import beamform_svd
+from training.beamformer.contenders import Observation, Weights, beamform_network
+from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
+from training.beamformer.evaluate import Figure, compare_methods
+from training.beamformer.recipe import PRESETS, Recipe
+from training.beamformer.session import fit_beamformer, load_network, make_channel_model
+from training.engine.options import TrainOptions
+from training.engine.overrides import from_record, override
+from training.engine.runs import finish_run, read_run
+
+NETWORKS = ("full", "no-gate", "one-stage", "squared-error", "residual-encoder", "complex-cnn")
+CSI_SNR_DB = (10.0, 0.0, -5.0, -10.0, -15.0)
+_DATA_SNR_DB = 0.0
+
+
+def train_all(recipes: Mapping[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> dict[str, Path]:
+    """Train every recipe on the same data; a run that `out` holds is finished, not begun anew."""
+    runs = {}
+    for name, recipe in recipes.items():
+        run = out / name
+        if not (run.exists() and read_run(run)["finished"]):
+            options = TrainOptions(model="beamformer", preset=name, data=data, data_root=data_root, out=run, seed=seed)
+            if run.exists():
+                recipe, options = from_record(Recipe, read_run(run)["recipe"]), replace(options, resume=True)
+            _, progress = fit_beamformer(recipe, options)
+            finish_run(run, {"train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+        runs[name] = run
+    return runs
+
+
+def compare_networks(runs: Mapping[str, Path], held_out: HeldOutChannels) -> list[Figure]:
+    """Measure all networks, the multilinear Wiener filter and an SVD at each CSI SNR, paired with the first network."""
+    networks = {name: load_network(run) for name, run in runs.items()}
+    model = make_channel_model(next(iter(networks.values()))[1])
+    figures: list[Figure] = []
+    for level in CSI_SNR_DB:
+        observation = Observation(observe(held_out.channel, level), level, held_out.rays, model)
+        methods: dict[str, Callable[[], Weights]] = {
+            name: lambda network=network, seen=observation: beamform_network(network, seen)  # type: ignore[misc]
+            for name, (network, _) in networks.items()
+        }
+        methods["multilinear Wiener filter"] = lambda seen=observation: beamform_svd(  # type: ignore[misc]
+            filter_multilinear(seen.channel, seen.model, seen.noise_variance)
+        )
+        methods["SVD"] = lambda seen=observation: beamform_svd(seen.channel)  # type: ignore[misc]
+        figures += compare_methods(held_out.channel, methods, "digital", level, paired_with=tuple(methods)[1:])
+    return figures
+
+
+def format_table(figures: list[Figure], runs: Mapping[str, Path]) -> str:
+    """Write percent of the optimum at a data SNR of 0 dB as a Markdown table; below it the interval of first − row."""
+    shown = [figure for figure in figures if figure.data_snr_db == _DATA_SNR_DB]
+    levels = list(dict.fromkeys(figure.csi_snr_db for figure in shown))
+    heads = [f"CSI {level:g} dB" for level in levels]
+    lines = [f"| | {' | '.join(heads)} | training s |", "|---" * (len(heads) + 2) + "|"]
+    for name in dict.fromkeys(figure.method for figure in shown):
+        cells = []
+        for figure in (figure for figure in shown if figure.method == name):
+            paired = figure.network_minus_method
+            cells.append(f"{figure.percent:.2f}" + (f" ({paired[1]:+.2f} … {paired[2]:+.2f})" if paired else ""))
+        train_s = f"{read_run(runs[name])['metrics']['train_s']:.0f}" if name in runs else "–"
+        lines.append(f"| {name} | {' | '.join(cells)} | {train_s} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    data: Annotated[str, typer.Option(help="Data set, as for `train beamformer`.")] = GENERATED,
+    data_root: Annotated[Path, typer.Option(help="Folder that holds data sets.")] = Path("data"),
+    out: Annotated[Path, typer.Option(help="Folder for the runs and comparison.md.")] = Path(
+        "runs/beamformer/comparison"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
+) -> None:
+    """Train the network, its ablations and the thesis's networks; print what each reaches, and by how much less."""
+    recipes = {name: override(PRESETS[name], changes or ()) for name in NETWORKS}
+    runs = train_all(recipes, data, data_root, out, seed)
+    recipe = recipes[NETWORKS[0]]
+    held_out = load_held_out(data, data_root, make_channel_model(recipe), recipe.num_test)
+    title = f"{len(held_out.channel)} test channels of {held_out.name}; in brackets the 95 % interval of first − row"
+    report = f"{title}\n\n{format_table(compare_networks(runs, held_out), runs)}"
+    (out / "comparison.md").write_text(report)
+    typer.echo(report)
+
+
+if __name__ == "__main__":
+    typer.run(main)
