@@ -8,6 +8,7 @@ Dimensions: B sentences, K beams, S source pieces, Q target pieces, T earlier pl
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -127,7 +128,7 @@ class RecurrentNetwork(nn.Module):
         """
         bias = hide_padding(source)
         present = (source != PAD)[..., None]
-        embedded = self.dropout(self.embedding(source))
+        embedded = self.dropout(self._embed(source))
         memory = self._read_both_ways(embedded, present) * present
         mean = memory.sum(1) / present.sum(1)
         first = self.bridge(mean).tanh().unflatten(-1, (self.num_layers, -1)).transpose(0, 1)
@@ -151,7 +152,7 @@ class RecurrentNetwork(nn.Module):
         """Tokens [B, K] and states [C, B, K, D] → the next states, attended one last, and weights [B, K, S]."""
         shape = states.shape[1:]
         flat = states.flatten(1, 2)
-        x = torch.cat((self.dropout(self.embedding(tokens)).flatten(0, 1), flat[-1]), -1)
+        x = torch.cat((self.dropout(self._embed(tokens)).flatten(0, 1), flat[-1]), -1)
         hidden, cells = [], []
         for layer, cell in enumerate(self.decoder):
             if self.has_memory_cell:
@@ -165,6 +166,10 @@ class RecurrentNetwork(nn.Module):
         weights = (self.attention(query, memory[1]) + bias[:, None]).softmax(-1)
         attended = self.combine(torch.cat((weights @ memory[0], query), -1)).tanh()
         return torch.cat((torch.stack(hidden + cells).unflatten(1, shape[:2]), attended[None])), weights
+
+    def _embed(self, pieces: Tensor) -> Tensor:
+        """Inputs of unit deviation: the embedding is also the output's weight, and as such too small for a cell."""
+        return self.embedding(pieces) * math.sqrt(self.width)
 
     def _score(self, attended: Tensor) -> Tensor:
         return F.linear(self.dropout(attended), self.embedding.weight)
