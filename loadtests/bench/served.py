@@ -21,6 +21,7 @@ from loadtests.payload import cut_batches, make_grpc_bodies, read_rows
 from loadtests.server import count_cores
 from loadtests.subject import Subject
 from model_store.store import Release
+from model_store.threads import share_cores
 
 BAR_RATIO = 0.7
 
@@ -60,7 +61,7 @@ def run_in_process(release: Release, subject: Subject) -> Iterator[subprocess.Po
             command,
             cwd=folder,
             # As a worker's threads wait, so that both sides suffer alike from whatever else runs here.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            env={**os.environ, **share_cores()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from model_store.threads import share_cores
 from services.catalogue import ServedVariant
 from services.torchserve import guard
 from services.torchserve.http_client import HttpClient
@@ -236,10 +237,8 @@ def build_environment(settings: TorchServeSettings, folder: RunFolder) -> dict[s
         "LOG_LOCATION": str(folder.temporary),
         "METRICS_LOCATION": str(folder.temporary),
         "TMPDIR": str(folder.temporary),
+        **share_cores(),
         "OMP_NUM_THREADS": threads,
-        # A worker's threads share their cores with TorchServe, the gateway and others. By default they wait for each
-        # other in a busy loop: as soon as one loses its core, each parallel step of a program takes a time slice.
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "MILLRACE_THREADS": threads,
         "PYTHONUNBUFFERED": "1",
     }

@@ -16,7 +16,8 @@ def test_a_workers_threads_wait_without_burning_their_cores(folder, monkeypatch)
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     environment = build_environment(TorchServeSettings(threads=2), folder)
-    assert (environment["OMP_NUM_THREADS"], environment["OMP_WAIT_POLICY"]) == ("2", "PASSIVE")
+    names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    assert [environment[name] for name in names] == ["2", "PASSIVE", "10000"]
 
 
 def test_whoever_runs_the_server_may_let_them_burn(folder, monkeypatch):
