@@ -87,11 +87,20 @@ def measure_prediction(
     return {"accuracy": right / count, "perplexity": math.exp(loss / count)}
 
 
-def inverse_sqrt_factor(step: int, *, warmup_steps: int) -> float:
-    """Rise linearly to 1 over the warm-up, then fall as 1/√step. Source: Vaswani et al. 2017, eq. 3, scaled."""
-    return min((step + 1) / warmup_steps, math.sqrt(warmup_steps / (step + 1)))
+def inverse_sqrt_factor(step: int, *, warmup_steps: int, num_steps: int, num_cooldown_steps: int) -> float:
+    """Rise linearly to 1 over the warm-up, then fall as 1/√step, and over the cool-down linearly to 0 besides.
+
+    Source: Vaswani et al. 2017, eq. 3, scaled; Zhai et al. 2022, Scaling Vision Transformers, for the cool-down.
+    """
+    factor = min((step + 1) / warmup_steps, math.sqrt(warmup_steps / (step + 1)))
+    return factor * min(1.0, (num_steps - step) / (num_cooldown_steps + 1))
 
 
-def make_inverse_sqrt(warmup_steps: int) -> Callable[[int], float]:
-    """Bind the schedule to its warm-up."""
-    return partial(inverse_sqrt_factor, warmup_steps=warmup_steps)
+def make_inverse_sqrt(warmup_steps: int, num_steps: int, cooldown_fraction: float) -> Callable[[int], float]:
+    """Bind the schedule to its warm-up and to the length of a run."""
+    return partial(
+        inverse_sqrt_factor,
+        warmup_steps=warmup_steps,
+        num_steps=num_steps,
+        num_cooldown_steps=round(cooldown_fraction * num_steps),
+    )

@@ -24,7 +24,7 @@ class Recipe:
     hidden: int = 256
     pre_norm: bool = True
     attention: Literal["additive", "multiplicative"] = "additive"
-    dropout: float = 0.2
+    dropout: float = 0.25
 
     data: str = "multi30k:multi30k"
     num_validation: int = 1000
@@ -35,7 +35,8 @@ class Recipe:
     epochs: float = 60.0
     tokens_per_batch: int = 4096
     lr: float = 2e-3
-    warmup_steps: int = 600
+    warmup_steps: int = 1000
+    cooldown_fraction: float = 0.25
     weight_decay: float = 0.0
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
@@ -54,7 +55,7 @@ class Recipe:
         for name in (*sizes, "tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("dropout", "label_smoothing", "average_decay", "sampling"):
+        for name in ("dropout", "cooldown_fraction", "label_smoothing", "average_decay", "sampling"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if self.sampling and self.network == "transformer":
@@ -76,11 +77,12 @@ DEMO = Recipe(
     tokens_per_batch=2048,
     lr=3e-3,
     warmup_steps=300,
+    cooldown_fraction=0.0,
     average_decay=0.99,
     beam_size=1,
     margin=1.0,
 )
-FULL = Recipe(pre_norm=True, dropout=0.15, epochs=14, lr=2e-3, warmup_steps=600)
+FULL = Recipe()
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
 

@@ -97,7 +97,11 @@ def make_task(
         network=network,
         batches=batches,
         validation=make_batches(data.validation, vocabulary, recipe, device, seed).in_order(),
-        updater=Updater([optimizer], make_inverse_sqrt(recipe.warmup_steps), clip_norm=recipe.clip_norm),
+        updater=Updater(
+            [optimizer],
+            make_inverse_sqrt(recipe.warmup_steps, num_steps, recipe.cooldown_fraction),
+            clip_norm=recipe.clip_norm,
+        ),
         device=device,
         precision=recipe.precision,
         label_smoothing=recipe.label_smoothing,

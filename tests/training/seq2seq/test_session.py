@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -86,8 +87,15 @@ def test_networks_are_compared_by_one_command(tiny_recipe, corpus, tmp_path, mon
 
 
 def test_the_rate_rises_and_then_falls_with_the_root_of_the_step():
-    factors = [inverse_sqrt_factor(step, warmup_steps=100) for step in (0, 49, 99, 399)]
-    assert factors == pytest.approx([0.01, 0.5, 1.0, 0.5])
+    rates = partial(inverse_sqrt_factor, warmup_steps=100, num_steps=1000)
+    factors = [rates(step, num_cooldown_steps=0) for step in (0, 49, 99, 399, 999)]
+    assert factors == pytest.approx([0.01, 0.5, 1.0, 0.5, 0.1**0.5])
+
+
+def test_over_the_cool_down_the_rate_falls_to_nothing():
+    rates = partial(inverse_sqrt_factor, warmup_steps=100, num_steps=1000)
+    ratios = [rates(step, num_cooldown_steps=99) / rates(step, num_cooldown_steps=0) for step in (899, 900, 950, 999)]
+    assert ratios == pytest.approx([1.0, 1.0, 0.5, 0.01])
 
 
 def test_presets_are_recipes():
