@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from training.engine.bounds import check_bounds
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
@@ -56,26 +57,17 @@ class Recipe:
     max_rows: int = 64
 
     def __post_init__(self) -> None:
-        for name in (
-            "num_first_sweeps",
-            "num_hidden",
-            "num_phase_sweeps",
-            "steps",
-            "batch_size",
-            "lr",
-            "validate_every",
-            "num_validation",
-            "num_test",
-            "num_released_test",
-            "num_examples",
-            "max_rows",
-            "margin",
-        ):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("known_fraction", "clean_fraction", "warmup_fraction", "average_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        sizes = ("num_first_sweeps", "num_hidden", "num_phase_sweeps", "batch_size", "max_rows", "num_examples")
+        counts = ("num_validation", "num_test", "num_released_test")
+        check_bounds(
+            self,
+            positive=(*sizes, *counts, "steps", "lr", "validate_every", "margin"),
+            not_negative=("known_fraction", "clean_fraction", "weight_decay", "clip_norm"),
+            fractions=("warmup_fraction", "average_decay"),
+        )
+        for name in ("known_fraction", "clean_fraction"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must not be above 1, got {getattr(self, name)}")
         for name in ("csi_snr_db", "clean_csi_snr_db"):
             levels = getattr(self, name)
             if len(levels) != 2 or levels[0] > levels[1]:

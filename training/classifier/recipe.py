@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.classifier.transfer import PRETRAINED
+from training.engine.bounds import check_bounds
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
@@ -69,15 +70,8 @@ class Recipe:
     max_rows: int = 64
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in _NOT_NEGATIVE:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("dropout", "label_smoothing", "average_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        fractions = ("dropout", "label_smoothing", "average_decay")
+        check_bounds(self, positive=_POSITIVE, not_negative=_NOT_NEGATIVE, fractions=fractions)
         if self.weights_file and self.network not in PRETRAINED:
             raise ValueError(f"weights_file goes with network {', '.join(PRETRAINED)}; got {self.network}")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from training.engine.bounds import check_bounds
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
@@ -79,15 +80,12 @@ class Recipe:
     max_rows: int = 64
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("beta1", "beta2", "average_decay", "min_diversity"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        check_bounds(
+            self,
+            positive=_POSITIVE,
+            not_negative=("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"),
+            fractions=("beta1", "beta2", "average_decay", "min_diversity"),
+        )
         if self.class_weight and not self.conditional:
             raise ValueError("class_weight is about labels: it needs conditional=true")
         if self.penalty_weight and self.discriminator_norm == "batch":

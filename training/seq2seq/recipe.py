@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.engine.bounds import check_bounds
 from training.engine.options import TrainOptions
 from training.release.spec import ReleaseSpec
 
@@ -52,12 +53,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         sizes = ("width", "num_layers", "num_heads", "hidden", "num_validation", "max_pieces", "epochs", "lr")
-        for name in (*sizes, "tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("dropout", "cooldown_fraction", "label_smoothing", "average_decay", "sampling"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        check_bounds(
+            self,
+            positive=(*sizes, "tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows"),
+            not_negative=("weight_decay", "clip_norm", "length_penalty"),
+            fractions=("dropout", "cooldown_fraction", "label_smoothing", "average_decay", "sampling"),
+        )
         if self.sampling and self.network == "transformer":
             raise ValueError("sampling is for networks that write piece by piece: rnn, lstm and gru")
         if self.beam_size > self.max_beam_size:
