@@ -11,7 +11,7 @@ from training.engine.bounds import check_bounds
 def test_numbers_within_their_bounds_pass():
     recipe = SimpleNamespace(epochs=0.5, shift=0, dropout=0.0)
     check_bounds(recipe, positive=["epochs"], not_negative=["shift"], fractions=["dropout"])
-    with pytest.raises(ValueError, match="dropout must be positive, got 0.0"):
+    with pytest.raises(ValueError, match="dropout must be positive"):
         check_bounds(recipe, positive=["epochs", "dropout"])
 
 
