@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -11,6 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from model_store.memory import keep_freed_memory
+from model_store.threads import share_cores
+
+os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
+
 from training.engine.interruption import Interrupted
 from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions

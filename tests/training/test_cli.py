@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -89,3 +92,12 @@ def test_errors_say_what_to_do(arguments, message, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_are_told_how_to_wait_before_torch_is_loaded():
+    order = "import sys; sys.modules['torch'] = None\ntry:\n    import {module}\nexcept ImportError:\n    pass\n"
+    for module in ("training.cli", "training.release.cli"):
+        code = order.format(module=module) + "import os; print(os.environ['GOMP_SPINCOUNT'])"
+        environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+        told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert told.stdout.strip() == "10000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,10 @@ from model_store.memory import keep_freed_memory
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
 from model_store.store import Release, Store
+from model_store.threads import share_cores
+
+os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
+
 from training.engine.device import choose_device
 from training.engine.models import load_recipe_module
 from training.engine.runs import read_run
