@@ -33,7 +33,7 @@ class Recipe:
     lowercase: bool = True
     max_pieces: int = 256
 
-    epochs: float = 60.0
+    epochs: float = 80.0
     tokens_per_batch: int = 4096
     lr: float = 2e-3
     warmup_steps: int = 1000
