@@ -10,6 +10,7 @@ def loadtest(monkeypatch, capsys):
     """Run the command as a shell would; gives exit status, stdout and stderr."""
 
     def run(*arguments):
+        monkeypatch.setenv("COLUMNS", "250")  # a box's lines would break wherever the store's path happens to end
         monkeypatch.setattr(sys, "argv", ["loadtest", *map(str, arguments)])
         monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
         with pytest.raises(SystemExit) as exit_:
