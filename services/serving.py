@@ -10,7 +10,6 @@ from types import TracebackType
 import structlog
 
 from services.catalogue import Catalogue
-from services.gateway.backends import TorchServeBackend
 from services.gateway.core import Gateway
 from services.gateway.grpc_server import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
@@ -37,7 +36,7 @@ class Serving:
         self._report_progress = report_progress
         self._settings = gateway
         self._torchserve = TorchServe(catalogue.variants, torchserve)
-        self.gateway = Gateway(catalogue, TorchServeBackend(self._torchserve, torchserve.workers), gateway)
+        self.gateway = Gateway(catalogue, self._torchserve, gateway)
         self._watcher: asyncio.Task[None] | None = None
         # All ports first: what is taken must show before anything is started.
         with contextlib.ExitStack() as opened:

@@ -15,10 +15,10 @@ from time import monotonic
 import structlog
 
 from services.catalogue import ServedVariant
-from services.gateway.backends import Backend, BackendBrokenError, BackendError, BackendLostError, BackendTimeoutError
-from services.gateway.errors import DeadlineError, GatewayError, InternalError, NotReadyError, OverloadedError
+from services.gateway.backends import Backend
+from services.gateway.errors import MODEL_FAILED, DeadlineError, GatewayError, InternalError, OverloadedError
 from services.gateway.metrics import ModelMetrics
-from services.gateway.packing import WorkerBrokeError, pack_requests, unpack_answer
+from services.gateway.packing import pack_requests, unpack_answer
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.gateway.waiting import Job, Queue, SizedQueue, measure_rows
 
@@ -139,12 +139,12 @@ class Batcher:
         except Exception as error:
             logger.exception("batching broke", variant=str(self._variant))
             for job in batch:
-                _fail(job, _explain(error))
+                _fail(job, InternalError(MODEL_FAILED, cause=repr(error)))
         finally:
             self._num_calls -= 1
             self._dispatch()
 
-    async def _answer(self, batch: list[Job]) -> Exception | None:
+    async def _answer(self, batch: list[Job]) -> GatewayError | None:
         """Make one packed call and answer its jobs; return why it failed, with no job answered."""
         row_counts = [job.num_rows for job in batch]
         self._metrics.batch_rows.observe(sum(row_counts))
@@ -153,9 +153,9 @@ class Batcher:
             packed = pack_requests([job.request for job in batch])
             answer = await self._backend.predict(self._variant, packed)
             outputs = unpack_answer(answer, row_counts)
-        except (BackendError, WorkerBrokeError) as error:
+        except GatewayError as error:
             ids = [job.request.id for job in batch]
-            logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=str(error))
+            logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=error.cause)
             return error
         finally:
             self._metrics.backend_time.observe(monotonic() - started_s)
@@ -164,20 +164,18 @@ class Batcher:
                 job.result.set_result(tensors)
         return None
 
-    async def _answer_singly(self, batch: list[Job], failure: Exception) -> None:
+    async def _answer_singly(self, batch: list[Job], failure: GatewayError) -> None:
         """Repeat a failed call once, each job by itself, so that the one that breaks a worker fails alone.
 
         Not repeated: a single request that was answered with an error (it would be again), and what took too long.
         """
-        is_final = isinstance(failure, BackendTimeoutError) or (
-            len(batch) == 1 and isinstance(failure, BackendBrokenError | WorkerBrokeError)
-        )
+        is_final = isinstance(failure, DeadlineError) or (len(batch) == 1 and isinstance(failure, InternalError))
         for job in batch:
             if job.result.done():
                 continue
             again = failure if is_final else await self._answer([job])
             if again is not None:
-                _fail(job, _explain(again))
+                _fail(job, again)
 
 
 def _batch_key(request: InferRequest) -> Hashable:
@@ -197,14 +195,3 @@ def _expire(job: Job) -> None:
 def _fail(job: Job, error: GatewayError) -> None:
     if not job.result.done():
         job.result.set_exception(error)
-
-
-def _explain(error: Exception) -> GatewayError:
-    """Turn what happened behind the gateway into what a caller may know."""
-    if isinstance(error, BackendLostError):
-        return NotReadyError(
-            "no worker of this model can answer now: it is starting or being restarted; try again in some seconds"
-        )
-    if isinstance(error, BackendTimeoutError):
-        return DeadlineError("the model did not answer in time; send fewer rows at once")
-    return InternalError("the model failed on this request; the server's log has the cause under this request's id")

@@ -1,10 +1,10 @@
-"""What can go wrong with a request, and the one table from it to gRPC and HTTP status.
+"""What can go wrong with a request, from its bytes to the worker, and the one table to gRPC and HTTP status.
 
 GatewayError
 ├── InvalidRequestError     the request is wrong and will stay wrong
 │   └── BodyTooLargeError   it is larger than this server takes
 ├── UnknownModelError       no such model, version or output
-├── NotReadyError           the model or the server cannot answer now, but will
+├── NotReadyError           the model or the server cannot answer now, but will: the call may be repeated
 ├── OverloadedError         too much is waiting; send less or later
 ├── DeadlineError           no answer before the caller's deadline or the server's limit
 └── InternalError           our fault; details are in the log under the request's id
@@ -18,7 +18,14 @@ from services.gateway.http2.status import GrpcStatus
 
 
 class GatewayError(Exception):
-    """A request that gets no answer; the text says what was wrong, what was received and what to do."""
+    """A request that gets no answer; the text says what was wrong, what was received and what to do.
+
+    `cause` is what happened inside, where the text may not say it: for the log, never for a caller.
+    """
+
+    def __init__(self, text: str, *, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class InvalidRequestError(GatewayError):
@@ -34,7 +41,7 @@ class UnknownModelError(GatewayError):
 
 
 class NotReadyError(GatewayError):
-    """The model or the server cannot answer now."""
+    """The model or the server cannot answer now; its workers died, are starting, or are being restarted."""
 
 
 class OverloadedError(GatewayError):
@@ -47,6 +54,10 @@ class DeadlineError(GatewayError):
 
 class InternalError(GatewayError):
     """Something here is broken; the text is for the caller and names no internals."""
+
+
+# What a caller reads when a model breaks.
+MODEL_FAILED = "the model failed on this request; the server's log has the cause under this request's id"
 
 
 class Status(NamedTuple):

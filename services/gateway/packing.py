@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from model_store.open_inference import messages
+from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, split_rows
 from services.gateway.validation import ROW_ERRORS
 
@@ -20,10 +21,6 @@ _RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest
 _RAW_OUTPUT_TAG = b"\x32"  # field 6 of ModelInferResponse
 
 TensorHead = tuple[str, str, tuple[int, ...]]
-
-
-class WorkerBrokeError(Exception):
-    """The handler broke, or its answer does not fit the request; the text is for the log."""
 
 
 def pack_requests(requests: Sequence[InferRequest]) -> bytes:
@@ -54,14 +51,15 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
     """Cut a worker's answer into the outputs of each request; `row_errors`, if any row failed, is among them.
 
     Raises:
-        WorkerBrokeError: the handler reported that it broke, or the answer does not fit.
+        InternalError: the handler reported that it broke, or the answer does not fit; `cause` says how.
     """
     response = messages().ModelInferResponse.FromString(answer)
     if response.parameters and "internal_error" in response.parameters:
-        raise WorkerBrokeError(response.parameters["internal_error"].string_param)
+        raise InternalError(MODEL_FAILED, cause=response.parameters["internal_error"].string_param)
     contents = response.raw_output_contents
     if len(contents) != len(response.outputs):
-        raise WorkerBrokeError(f"{len(response.outputs)} outputs with {len(contents)} raw contents")
+        cause = f"{len(response.outputs)} outputs with {len(contents)} raw contents"
+        raise InternalError(MODEL_FAILED, cause=cause)
     tensors = [
         NamedTensor(output.name, output.datatype, tuple(output.shape), raw)
         for output, raw in zip(response.outputs, contents, strict=True)
@@ -69,7 +67,7 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
     try:
         columns = [split_rows(tensor, row_counts) for tensor in tensors]
     except (ValueError, IndexError) as error:
-        raise WorkerBrokeError(f"the answer does not fit the request: {error}") from error
+        raise InternalError(MODEL_FAILED, cause=f"the answer does not fit the request: {error}") from error
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in row_counts]
 
 

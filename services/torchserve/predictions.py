@@ -4,29 +4,8 @@ from __future__ import annotations
 
 import json
 
+from services.gateway.errors import MODEL_FAILED, DeadlineError, InternalError, NotReadyError
 from services.torchserve.http_client import HttpClient
-
-
-class EngineError(Exception):
-    """TorchServe could not answer a call.
-
-    EngineError
-    ├── EngineUnavailableError   TorchServe is not there, or its worker died: the call may be repeated
-    ├── EngineTimeoutError       no answer in time; the worker is being restarted
-    └── EngineFailedError        TorchServe answered with an error; the text is for the log
-    """
-
-
-class EngineUnavailableError(EngineError):
-    """TorchServe is not there, or the worker died during the call."""
-
-
-class EngineTimeoutError(EngineError):
-    """No answer in time."""
-
-
-class EngineFailedError(EngineError):
-    """TorchServe answered with an error."""
 
 
 class Predictions:
@@ -42,22 +21,33 @@ class Predictions:
         The last part of the path reaches the handler as the header `url_path` and tells it what the body is.
 
         Raises:
-            EngineError: see there.
+            NotReadyError: TorchServe is not there, or the worker died during the call.
+            DeadlineError: no answer in time; TorchServe restarts the worker.
+            InternalError: TorchServe answered with an error.
         """
         try:
             answer = await self._client.request(
                 "POST", f"/predictions/{model}/{version}/packed", request, timeout_s=self._timeout_s
             )
         except TimeoutError as error:
-            raise EngineTimeoutError(str(error)) from None
+            text = "the model did not answer in time; send fewer rows at once"
+            raise DeadlineError(text, cause=str(error)) from None
         except OSError as error:
-            raise EngineUnavailableError(f"{type(error).__name__}: {error}") from None
+            raise worker_lost(f"{type(error).__name__}: {error}") from None
         if answer.status == 200:
             return answer.body
         text = answer.body.decode(errors="replace")
         if "Worker died" in text:  # 500, or 507 when the kernel killed it
-            raise EngineUnavailableError("the worker process died")
-        raise EngineFailedError(f"TorchServe answered {answer.status}: {text[:500]}")
+            raise worker_lost("the worker process died")
+        raise InternalError(MODEL_FAILED, cause=f"TorchServe answered {answer.status}: {text[:500]}")
+
+
+def worker_lost(cause: str) -> NotReadyError:
+    """Make the error of a call that no worker could answer."""
+    return NotReadyError(
+        "no worker of this model can answer now: it is starting or being restarted; try again in some seconds",
+        cause=cause,
+    )
 
 
 async def count_ready_workers(management: HttpClient, model: str, version: str) -> int:

@@ -15,10 +15,11 @@ import structlog
 
 from model_store.threads import share_cores
 from services.catalogue import ServedVariant
+from services.gateway.errors import GatewayError
 from services.torchserve import guard
 from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
-from services.torchserve.predictions import EngineError, Predictions, count_ready_workers
+from services.torchserve.predictions import Predictions, count_ready_workers, worker_lost
 from services.torchserve.run_folder import RunFolder, unpack_archive, write_configuration
 from services.torchserve.settings import TorchServeSettings
 from services.torchserve.warm_up import warm_up
@@ -49,11 +50,20 @@ class TorchServe:
         self._management: HttpClient | None = None
         self._inference: HttpClient | None = None
         self._ready_workers: dict[str, int] = {}
-        self.predictions: Predictions | None = None
+        self._predictions: Predictions | None = None
+
+    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+        """Answer a packed call; see gateway/backends.py."""
+        if self._predictions is None:
+            raise worker_lost("TorchServe is starting or being restarted")
+        return await self._predictions.predict(variant.model, variant.version, request)
 
     def ready_workers(self, variant: ServedVariant) -> int:
         """How many workers of a variant were ready when last looked at (every second)."""
         return self._ready_workers.get(str(variant), 0)
+
+    def num_workers(self, variant: ServedVariant) -> int:
+        return self._settings.workers
 
     async def start(self, report_progress: Callable[[int, int], None] = lambda ready, total: None) -> None:
         """Start TorchServe and return when every worker is ready and warmed; then supervise it.
@@ -110,9 +120,9 @@ class TorchServe:
                 f"not every worker was ready after {settings.startup_timeout_s:g} s (MILLRACE_STARTUP_TIMEOUT_S); "
                 f"TorchServe's last lines:\n{self._log.tail()}"
             ) from None
-        except EngineError as error:
-            raise StartError(str(error)) from error
-        self.predictions = predictions
+        except GatewayError as error:
+            raise StartError(error.cause) from error
+        self._predictions = predictions
 
     async def _wait_for_workers(self, report_progress: Callable[[int, int], None]) -> None:
         wanted = self._settings.workers * len(self._variants)
@@ -159,7 +169,7 @@ class TorchServe:
             while self._process.returncode is None:
                 await self._look_at_workers()
                 await asyncio.sleep(WATCH_S)
-            self.predictions = None
+            self._predictions = None
             self._ready_workers.clear()
             failures = 0 if loop.time() - started_s > HEALTHY_AFTER_S else failures
             logger.error(
@@ -181,7 +191,7 @@ class TorchServe:
             return failures
 
     async def _end(self) -> None:
-        self.predictions = None
+        self._predictions = None
         self._ready_workers.clear()
         for client in (self._inference, self._management):
             if client is not None:

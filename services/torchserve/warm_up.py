@@ -10,23 +10,23 @@ from model_store.open_inference import messages
 from model_store.store import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
-from services.torchserve.predictions import EngineFailedError, Predictions
+from services.gateway.errors import MODEL_FAILED, InternalError
+from services.torchserve.predictions import Predictions
 
 
 async def warm_up(variant: ServedVariant, predictions: Predictions, num_workers: int) -> None:
     """Send example rows, one and then as many as a batch may hold, as many at once as there are workers.
 
     Raises:
-        EngineError: a call failed, or the handler reported that it broke.
+        GatewayError: a call failed, or the handler reported that it broke; `cause` says how.
     """
     for request in warm_up_requests(variant):
         calls = (predictions.predict(variant.model, variant.version, request) for _ in range(num_workers))
         for answer in await asyncio.gather(*calls):
             response = messages().ModelInferResponse.FromString(answer)
             if "internal_error" in response.parameters:
-                raise EngineFailedError(
-                    f"{variant} broke in its warm-up:\n{response.parameters['internal_error'].string_param}"
-                )
+                said = response.parameters["internal_error"].string_param
+                raise InternalError(MODEL_FAILED, cause=f"{variant} broke in its warm-up:\n{said}")
 
 
 def warm_up_requests(variant: ServedVariant) -> list[bytes]:
