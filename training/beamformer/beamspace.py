@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.beamformer.paired import embed, to_pair
+from training.beamformer.paired import embed, gram_rows, to_pair
 
 
 def fourier_matrix(size: int) -> Tensor:
@@ -47,11 +47,7 @@ def apply_last(sides: Tensor, matrix: Tensor) -> Tensor:
 
 def gram_last(sides: Tensor) -> Tensor:
     """Gram matrix of the last axis of [M, R, X, 2, Y]: [M, 2, Y, Y]."""
-    rows, size = _as_rows(sides), sides.shape[-1]
-    product = torch.bmm(rows.mT, rows)
-    real = product[:, :size, :size] + product[:, size:, size:]
-    imaginary = product[:, size:, :size] - product[:, :size, size:]
-    return torch.stack([real, imaginary], dim=1)
+    return gram_rows(_as_rows(sides).mT.unflatten(1, (2, -1)))
 
 
 def _as_rows(sides: Tensor) -> Tensor:

@@ -6,22 +6,20 @@ python -m training.beamformer.comparison --out runs/beamformer/comparison --set 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.beamformer.baselines.denoising import filter_multilinear
-from training.beamformer.baselines.digital import beamform_svd
-from training.beamformer.contenders import Observation, Weights, beamform_network
+from training.beamformer.contenders import Observation, Weights, beamform_network, digital_baselines
 from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
 from training.beamformer.evaluate import Figure, compare_methods
 from training.beamformer.recipe import PRESETS, Recipe
 from training.beamformer.session import fit_beamformer, load_network, make_channel_model
 from training.engine.options import TrainOptions
-from training.engine.overrides import from_record, override
-from training.engine.runs import finish_run, read_run
+from training.engine.overrides import override
+from training.engine.runs import finish_run, read_run, train_or_resume
 
 NETWORKS = ("full", "no-gate", "one-stage", "squared-error", "residual-encoder", "complex-cnn")
 CSI_SNR_DB = (10.0, 0.0, -5.0, -10.0, -15.0)
@@ -30,16 +28,17 @@ _DATA_SNR_DB = 0.0
 
 def train_all(recipes: Mapping[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> dict[str, Path]:
     """Train every recipe on the same data; a run that `out` holds is finished, not begun anew."""
+
+    def fit_and_finish(recipe: Recipe, options: TrainOptions) -> None:
+        run, progress = fit_beamformer(recipe, options)
+        finish_run(run, {"train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+
     runs = {}
     for name, recipe in recipes.items():
-        run = out / name
-        if not (run.exists() and read_run(run)["finished"]):
-            options = TrainOptions(model="beamformer", preset=name, data=data, data_root=data_root, out=run, seed=seed)
-            if run.exists():
-                recipe, options = from_record(Recipe, read_run(run)["recipe"]), replace(options, resume=True)
-            _, progress = fit_beamformer(recipe, options)
-            finish_run(run, {"train_s": round(progress.elapsed_s, 1), "steps": progress.step})
-        runs[name] = run
+        options = TrainOptions(
+            model="beamformer", preset=name, data=data, data_root=data_root, out=out / name, seed=seed
+        )
+        runs[name] = train_or_resume(recipe, options, fit_and_finish)
     return runs
 
 
@@ -51,13 +50,10 @@ def compare_networks(runs: Mapping[str, Path], held_out: HeldOutChannels) -> lis
     for level in CSI_SNR_DB:
         observation = Observation(observe(held_out.channel, level), level, held_out.rays, model)
         methods: dict[str, Callable[[], Weights]] = {
-            name: lambda network=network, seen=observation: beamform_network(network, seen)  # type: ignore[misc]
-            for name, (network, _) in networks.items()
+            name: partial(beamform_network, network, observation) for name, (network, _) in networks.items()
         }
-        methods["multilinear Wiener filter"] = lambda seen=observation: beamform_svd(  # type: ignore[misc]
-            filter_multilinear(seen.channel, seen.model, seen.noise_variance)
-        )
-        methods["SVD"] = lambda seen=observation: beamform_svd(seen.channel)  # type: ignore[misc]
+        baselines = digital_baselines(observation)
+        methods |= {"multilinear Wiener filter": baselines["multilinear Wiener"], "SVD": baselines["SVD"]}
         figures += compare_methods(held_out.channel, methods, "digital", level, paired_with=tuple(methods)[1:])
     return figures
 

@@ -63,15 +63,15 @@ def evaluate_run(run: Path) -> dict[str, Any]:
     model = make_channel_model(recipe)
     held_out = load_held_out(record["data"], Path(record["data_root"]), model, recipe.num_test)
     shifts = shifted_models(model) if record["data"] == GENERATED else {}
-    num_steps = len(CSI_SNR_DB) + len(HYBRID_CSI_SNR_DB) * len(network.heads) + len(shifts)
+    num_steps = len(CSI_SNR_DB) + len(HYBRID_CSI_SNR_DB) * len(network.chain_counts) + len(shifts)
     figures: list[Figure] = []
     with ProgressBar("evaluating", total=num_steps) as bar:
         for level in CSI_SNR_DB:
             figures += evaluate_digital(network, held_out, model, level)
             bar.advance()
         for level in HYBRID_CSI_SNR_DB:
-            for chains in network.heads:
-                figures += evaluate_hybrid(network, held_out, model, level, int(chains))
+            for chains in network.chain_counts:
+                figures += evaluate_hybrid(network, held_out, model, level, chains)
                 bar.advance()
         for name, shifted in shifts.items():
             channels = load_held_out(GENERATED, Path(), shifted, recipe.num_test)

@@ -35,6 +35,11 @@ class BeamformingNetwork(nn.Module):
         self.subspace = DominantSubspace(model.num_receive, NUM_STREAMS)
         self.heads = nn.ModuleDict()
 
+    @property
+    def chain_counts(self) -> list[int]:
+        """Numbers of RF chains for which there is a head."""
+        return [int(chains) for chains in self.heads]
+
     def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Beamform for channels float [N, K, R, T, 2] at csi_snr_db [N]; NaN there means unknown.
 

@@ -70,8 +70,8 @@ def draw_data_curves(network: BeamformingNetwork, held_out: HeldOutChannels, mod
     channel = held_out.channel[:_NUM_CURVE_CHANNELS]
     observation = Observation(observe(channel, _SHOWN_CSI_SNR_DB), _SHOWN_CSI_SNR_DB, None, model)
     curves = {"network": beamform_network(network, observation), "SVD": beamform_svd(observation.channel)}
-    for chains in network.heads:
-        curves[f"network, {chains} RF chains"] = beamform_network(network, observation, num_chains=int(chains))
+    for chains in network.chain_counts:
+        curves[f"network, {chains} RF chains"] = beamform_network(network, observation, num_chains=chains)
     levels = [float(level) for level in range(-30, 11, 5)]
     figure, (axis,) = _make_figure(1, 1)
     axis.plot(levels, [float(measure_optimum(channel, level).mean()) for level in levels], "k--", label="optimum")
@@ -89,19 +89,17 @@ def draw_beam_patterns(network: BeamformingNetwork, held_out: HeldOutChannels, m
     channel = held_out.channel[:1]
     noisy = Observation(observe(channel, _SHOWN_CSI_SNR_DB), _SHOWN_CSI_SNR_DB, None, model)
     exact = Observation(channel, math.inf, None, model)
+    chains = max(network.chain_counts, default=0)
     precoders = {
         "optimum": beamform_svd(channel)[0],
         f"SVD at CSI {_SHOWN_CSI_SNR_DB:g} dB": beamform_svd(noisy.channel)[0],
         f"network at CSI {_SHOWN_CSI_SNR_DB:g} dB": beamform_network(network, noisy)[0],
-        "network, exact CSI": beamform_network(network, exact)[0],
+        f"network, {chains} RF chains, exact CSI" if chains else "network, exact CSI": beamform_network(
+            network, exact, num_chains=chains
+        )[0],
     }
-    if network.heads:
-        chains = list(network.heads)[-1]
-        precoders[f"network, {chains} RF chains, exact CSI"] = beamform_network(network, exact, num_chains=int(chains))[
-            0
-        ]
-    figure, axes = _make_figure(-(-len(precoders) // 2), 2)
-    for axis, (name, precoder) in zip(axes, precoders.items(), strict=False):
+    figure, axes = _make_figure(2, 2)
+    for axis, (name, precoder) in zip(axes, precoders.items(), strict=True):
         power_db = _measure_pattern(precoder[0, 0, :, 0], model)
         picture = axis.imshow(power_db, extent=(0, 360, 180, 0), aspect="auto", vmin=-30, vmax=0, cmap="viridis")
         axis.set(xlabel="azimuth (°)", ylabel="elevation (°)", title=name)

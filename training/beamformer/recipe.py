@@ -62,12 +62,12 @@ class Recipe:
         check_bounds(
             self,
             positive=(*sizes, *counts, "steps", "lr", "validate_every", "margin"),
-            not_negative=("known_fraction", "clean_fraction", "weight_decay", "clip_norm"),
+            not_negative=("weight_decay", "clip_norm"),
             fractions=("warmup_fraction", "average_decay"),
         )
         for name in ("known_fraction", "clean_fraction"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"{name} must not be above 1, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name in ("csi_snr_db", "clean_csi_snr_db"):
             levels = getattr(self, name)
             if len(levels) != 2 or levels[0] > levels[1]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.beamformer.data import load_held_out, observe
 from training.beamformer.metrics import NUM_STREAMS, measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import NUM_CHAINS, Beamformer, BeamformingNetwork, DigitalProgram, HybridProgram
+from training.beamformer.network import NUM_CHAINS, Beamformer, DigitalProgram, HybridProgram
 from training.beamformer.recipe import Recipe
 from training.beamformer.session import load_network, make_channel_model
 from training.engine.runs import read_run
@@ -99,7 +99,7 @@ def make_score(channel: Tensor) -> Callable[[Mapping[str, np.ndarray]], np.ndarr
 
 
 def describe_programs(
-    network: BeamformingNetwork, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
+    network: Beamformer, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
 ) -> dict[str, ProgramSpec]:
     """Describe the digital program, `main`, and one that goes on from its outputs for each number of RF chains."""
     examples = tuple(torch.from_numpy(rows[:4]).to(device) for rows in inputs.values())

@@ -48,14 +48,16 @@ class MultilinearWiener(nn.Module):
     ) -> tuple[Tensor, SideFilters]:
         """Filter [M, 2, R, X, Y] of unit noise variance, going on from `filters`; csi_snr_db is [M]."""
         factors = self.log_threshold + self.log_threshold_per_10_db * (csi_snr_db / 10)[:, None, None]
+        by_rows = swap_sides(columns_last(taps))
         for thresholds in factors.exp().unbind(1):
-            filtered, filters = self._sweep(taps, filters, thresholds)
+            filtered, filters = self._sweep(taps, by_rows, filters, thresholds)
         assert filters is not None
         return apply_receive(filtered, _kronecker(filters.receive_rows, filters.receive_columns)), filters
 
-    def _sweep(self, taps: Tensor, previous: SideFilters | None, thresholds: Tensor) -> tuple[Tensor, SideFilters]:
+    def _sweep(
+        self, taps: Tensor, by_rows: Tensor, previous: SideFilters | None, thresholds: Tensor
+    ) -> tuple[Tensor, SideFilters]:
         """Renew all four filters; also return the taps with the transmit filters applied."""
-        by_rows = swap_sides(columns_last(taps))
         if previous is None:
             received = by_rows
             rows_gram = gram_last(by_rows)

@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from training.engine.options import TrainOptions
+from training.engine.overrides import from_record
 
 RECORD = "run.json"
 NETWORK = "network.pt"
@@ -51,6 +53,18 @@ def start_run(options: TrainOptions, recipe: Any) -> Path:
     }
     write_json(record, content)
     return options.out
+
+
+def train_or_resume(recipe: Any, options: TrainOptions, train: Callable[[Any, TrainOptions], object]) -> Path:
+    """Train a run, or go on with one that was begun, by its record's recipe; one that is finished stays as it is."""
+    run = options.out
+    if not run.exists():
+        train(recipe, options)
+        return run
+    record = read_run(run)
+    if not record["finished"]:
+        train(from_record(type(recipe), record["recipe"]), dataclasses.replace(options, resume=True))
+    return run
 
 
 def finish_run(run: Path, metrics: dict[str, Any]) -> None:

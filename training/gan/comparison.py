@@ -15,8 +15,8 @@ import numpy as np
 import typer
 
 from training.engine.options import TrainOptions
-from training.engine.overrides import from_record, override
-from training.engine.runs import read_run
+from training.engine.overrides import override
+from training.engine.runs import read_run, train_or_resume
 from training.gan.distances import FrechetReference, Projection, bootstrap_difference
 from training.gan.pictures import place_side_by_side
 from training.gan.recipe import CONDITIONAL, DCGAN, VAE, WGAN_GP, Recipe
@@ -83,15 +83,10 @@ def train_all(recipes: dict[str, Recipe], data: str, data_root: Path, out: Path,
 
     runs: list[Path] = []
     for name, recipe in recipes.items():
-        run = out / name
-        if not (run.exists() and read_run(run)["finished"]):
-            options = TrainOptions(model="gan", preset=name, data=data, data_root=data_root, out=run, seed=seed)
-            if run.exists():
-                recipe, options = from_record(Recipe, read_run(run)["recipe"]), replace(options, resume=True)
-            elif runs and not recipe.judge:
-                recipe = replace(recipe, judge=str(runs[0] / "judge"))
-            train_generator(recipe, options)
-        runs.append(run)
+        if runs and not recipe.judge:
+            recipe = replace(recipe, judge=str(runs[0] / "judge"))
+        options = TrainOptions(model="gan", preset=name, data=data, data_root=data_root, out=out / name, seed=seed)
+        runs.append(train_or_resume(recipe, options, train_generator))
     return runs
 
 

@@ -13,7 +13,8 @@ def folder():
 
 
 def test_a_workers_threads_wait_without_burning_their_cores(folder, monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     environment = build_environment(TorchServeSettings(threads=2), folder)
     names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

@@ -159,7 +159,7 @@ def open_exported(spec: ReleaseSpec, folder: Path):
     ("changes", "message"),
     [
         ({"steps": 0}, "steps must be positive, got 0"),
-        ({"known_fraction": 2.0}, r"known_fraction must not be above 1, got 2"),
+        ({"known_fraction": 2.0}, r"known_fraction must lie in \[0, 1\], got 2"),
         ({"csi_snr_db": (3.0, -3.0)}, "csi_snr_db takes the lowest and the highest level"),
     ],
 )
