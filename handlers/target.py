@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from host.cpu import cpu_flags
 
 # What a feature implies, so that a program built for AVX2 runs on an AVX512 machine.
 _IMPLIED = {"AVX512": ("AVX2",)}
@@ -18,8 +19,7 @@ _CPU_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "VNNI", "avx512_bf16": "BF16", 
 def cpu_features() -> tuple[str, ...]:
     """Name this CPU's instruction sets as torch sees them, e.g. ('AVX512', 'VNNI', 'BF16')."""
     level = torch.backends.cpu.get_cpu_capability()
-    words = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").exists() else set()
-    extensions = {name for flag, name in _CPU_FLAGS.items() if flag in words}
+    extensions = {name for flag, name in _CPU_FLAGS.items() if flag in cpu_flags()}
     return (level, *sorted(extensions, reverse=True))
 
 

@@ -15,7 +15,7 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response
-from model_store.memory import keep_freed_memory
+from host.memory import keep_freed_memory
 
 
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from host.progress import ProgressBar
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
 from loadtests.host import describe_host
@@ -30,7 +31,6 @@ from loadtests.options import (
     open_store,
 )
 from loadtests.presets import PRESETS
-from loadtests.progress import show_progress
 from loadtests.report import write_report
 from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.server import run_server
@@ -76,9 +76,16 @@ def run(
     found: list[ModelResults] = []
     scraped_by = ""
     names = [release.model for release in releases]
-    with _open_server(serve, store, names, folder, given) as addresses, show_progress(console, total_s) as advance:
+    with (
+        _open_server(serve, store, names, folder, given) as addresses,
+        ProgressBar("measuring, s", total=round(total_s)) as bar,
+    ):
         campaign = Campaign(
-            addresses=addresses, preset=PRESETS[preset], bound_ms=bound_ms, processes=processes, advance=advance
+            addresses=addresses,
+            preset=PRESETS[preset],
+            bound_ms=bound_ms,
+            processes=processes,
+            advance=lambda what, planned_s: bar.advance(round(planned_s), what),
         )
         for release in releases:
             measured, scraped_by = campaign.measure(release)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from loadtests.child import end_with_parent
+from host.child import end_with_parent
 from loadtests.recording import Part, Recording, merge_recordings
 from loadtests.subject import Subject
 

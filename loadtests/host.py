@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 
+from host.cpu import cpu_flags, cpu_model
 from loadtests.recording import Part
 
 # What decides how fast variants run: vector width, int8 and bf16 instructions.
@@ -42,28 +41,17 @@ class Host(Part):
 
 def describe_host() -> Host:
     """Describe this machine, and how busy it was before the test."""
-    info = _read_cpuinfo()
-    present = set(info.get("flags", info.get("Features", "")).split())
     return Host(
-        cpu=info.get("model name") or platform.processor() or platform.machine(),
+        cpu=cpu_model() or platform.processor() or platform.machine(),
         cores=psutil.cpu_count(logical=True) or 1,
         cores_usable=len(os.sched_getaffinity(0)),
-        flags=tuple(name for flag, name in _FLAGS.items() if flag in present),
+        flags=tuple(name for flag, name in _FLAGS.items() if flag in cpu_flags()),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=_system_name(),
         python=platform.python_version(),
         packages={package: version for package in _PACKAGES if (version := _version_of(package))},
         load_average=round(os.getloadavg()[0], 2),
     )
-
-
-def _read_cpuinfo() -> Mapping[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return {}
-    first = path.read_text().split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _system_name() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -19,7 +18,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.child import end_with_parent
+from host.child import end_with_parent
+from host.ports import find_free_ports
 from loadtests.metrics import Metrics, Series
 
 INTERVAL_S = 0.5
@@ -79,7 +79,7 @@ def _run_thread(url: str) -> Iterator[Collect]:
 @contextmanager
 def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
     target = urllib.parse.urlsplit(url)
-    port = _find_free_port()
+    (port,) = find_free_ports(1)
     base = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="prometheus-") as folder:
         config = Path(folder) / "prometheus.yml"
@@ -148,9 +148,3 @@ def _get(url: str, *, timeout_s: float) -> bytes:
     with urllib.request.urlopen(url, timeout=timeout_s) as response:
         data: bytes = response.read()
         return data
-
-
-def _find_free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -97,7 +97,7 @@ def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySetti
 async def _serve_until_signal(
     catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
 ) -> None:
-    from services.progress import StartProgress
+    from host.progress import ProgressBar
     from services.serving import Serving
 
     stop = asyncio.Event()
@@ -105,8 +105,9 @@ async def _serve_until_signal(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, stop)
     started_s = time.monotonic()
-    with StartProgress(catalogue.variants) as progress:
-        serving = Serving(catalogue, engine, gateway, progress.update)
+    typer.echo(f"starting TorchServe with {', '.join(map(str, catalogue.variants))}", err=True)
+    with ProgressBar("workers ready", total=engine.workers * len(catalogue.variants)) as bar:
+        serving = Serving(catalogue, engine, gateway, lambda ready, total: bar.advance(ready - bar.done))
         starting = asyncio.create_task(serving.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

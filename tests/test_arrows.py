@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("training", "handlers", "model_store", "services", "loadtests")
+ROOMS = ("training", "handlers", "model_store", "host", "services", "loadtests")
+SHARED = ("model_store", "host")
 EXCEPTIONS = {
     "training/release": {"handlers"},
     "training/gpu_check.py": {"handlers"},
@@ -33,7 +34,7 @@ def imported_modules(path: Path) -> set[str]:
 
 def is_allowed(path: str, module: str) -> bool:
     room, target = path.split("/")[0], module.split(".")[0]
-    if target not in ROOMS or target in (room, "model_store"):
+    if target not in ROOMS or target == room or (target in SHARED and room != "host"):
         return True
     return any(
         path.startswith(place) and (module + ".").startswith(f"{allowed}.")
@@ -59,6 +60,8 @@ def test_the_rule_refuses_what_it_should():
     assert is_allowed("training/release/gate.py", "handlers.base")
     assert is_allowed("loadtests/users.py", "services.client.client")
     assert is_allowed("services/gateway/core.py", "model_store.manifest")
+    assert is_allowed("handlers/worker.py", "host.memory")
+    assert not is_allowed("host/memory.py", "model_store.manifest")
 
 
 @pytest.mark.parametrize("path", [path for path in files() if path.startswith("services/client/")])

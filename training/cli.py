@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from model_store.memory import keep_freed_memory
-from model_store.threads import share_cores
+from host.memory import keep_freed_memory
+from host.threads import share_cores
 
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 

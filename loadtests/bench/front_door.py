@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from tritonclient import grpc as triton_grpc
 
+from host.ports import find_free_ports
 from loadtests.bench import tiny_program
 from loadtests.bench.h2load import H2loadError, run_h2load, write_grpc_frame
 from loadtests.bench.ratio import measure_ratio, print_bar
@@ -102,7 +102,7 @@ def _serve_ours(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _serve_triton(python: Path, folder: Path) -> Iterator[str]:
-    ports = _find_free_ports(3)
+    ports = find_free_ports(3)
     sizes = (tiny_program.NUM_INPUTS, tiny_program.NUM_HIDDEN, tiny_program.NUM_OUTPUTS, tiny_program.MAX_ROWS)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -140,14 +140,6 @@ def _wait_for_triton(address: str, process: subprocess.Popen[bytes], log: Path) 
                 return
         time.sleep(0.3)
     raise H2loadError(f"Triton was not ready after {TRITON_START_S:g} s:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def _find_free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
 
 
 def _make_call() -> bytes:

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -103,7 +103,7 @@ def model_configuration(variant: ServedVariant, settings: TorchServeSettings) ->
 
 
 def write_configuration(
-    folder: RunFolder, models: Iterable[str], settings: TorchServeSettings, grpc_ports: tuple[int, int]
+    folder: RunFolder, models: Iterable[str], settings: TorchServeSettings, grpc_ports: Sequence[int]
 ) -> None:
     """Write `config.properties`: sockets inside the folder for what we use, loopback for what cannot be turned off."""
     size_bytes = settings.max_message_mib * 2**20

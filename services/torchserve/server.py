@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import importlib.util
 import os
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
-from model_store.threads import share_cores
+from host.ports import find_free_ports
+from host.threads import share_cores
 from services.catalogue import ServedVariant
 from services.gateway.errors import GatewayError
 from services.torchserve import guard
@@ -92,8 +92,9 @@ class TorchServe:
         folder = RunFolder.create()
         self._log = WorkerLog(self._variants, settings.workers)
         try:
+            grpc_ports = find_free_ports(2)  # TorchServe always opens two gRPC servers; we never use them
             models = [unpack_archive(variant, settings, folder) for variant in self._variants]
-            write_configuration(folder, models, settings, find_free_ports())
+            write_configuration(folder, models, settings, grpc_ports)
             command = build_command(find_java(settings.java), folder, settings)
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", guard.__file__, str(folder.path), *command),
@@ -204,14 +205,6 @@ class TorchServe:
         if self._reader is not None:
             await self._reader
         self._process = None
-
-
-def find_free_ports() -> tuple[int, int]:
-    """Choose two free loopback ports for the gRPC servers that TorchServe always opens and we never use."""
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
 
 
 def build_command(java: Path, folder: RunFolder, settings: TorchServeSettings) -> list[str]:

@@ -19,7 +19,7 @@ import torch
 import typer
 from torch import Tensor
 
-from model_store.memory import keep_freed_memory
+from host.memory import keep_freed_memory
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
 from model_store.store import Store

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from host.progress import ProgressBar
 from training.beamformer.channel import ChannelModel
 from training.beamformer.contenders import (
     Observation,
@@ -26,7 +27,6 @@ from training.beamformer.contenders import (
 from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
 from training.beamformer.network import BeamformingNetwork
-from training.engine.progress import ProgressBar
 from training.engine.runs import read_run, write_json
 from training.release.statistics import bootstrap_interval, paired_bootstrap
 

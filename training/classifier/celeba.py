@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from host.progress import ProgressBar
 from training.classifier.image_folder import decode_picture
 from training.classifier.images import Split
-from training.engine.progress import ProgressBar
 
 LABELS = ("female", "male")
 _ATTRIBUTE = "Male"

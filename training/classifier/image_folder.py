@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from host.progress import ProgressBar
 from training.classifier.images import Split, cut
-from training.engine.progress import ProgressBar
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 

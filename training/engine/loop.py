@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from host.progress import ProgressBar
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.events import EventLog
 from training.engine.interruption import Interrupted, Interruption
-from training.engine.progress import ProgressBar
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from handlers.target import describe_host
-from training.engine.progress import ProgressBar
+from host.progress import ProgressBar
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.spec import ReleaseSpec

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from model_store.memory import keep_freed_memory
+from host.memory import keep_freed_memory
+from host.threads import share_cores
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
 from model_store.store import Release, Store
-from model_store.threads import share_cores
 
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 

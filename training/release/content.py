@@ -16,7 +16,7 @@ MANIFEST_NAME = "manifest.json"
 ENTRY_NAME = "entry.py"
 MODEL_CONFIG_NAME = "model-config.yaml"
 _ROOT = Path(__file__).resolve().parents[2]
-_PACKED_ROOMS = ("handlers", "model_store")
+_PACKED_ROOMS = ("handlers", "model_store", "host")
 _RESERVED = (*_PACKED_ROOMS, "programs", "MAR-INF", MANIFEST_NAME, ENTRY_NAME, MODEL_CONFIG_NAME)
 # minWorkers at registration is ignored where a model has a config file; maxBatchDelay 0 would mean 100 ms.
 _MODEL_CONFIG = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120}

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from handlers.archive import open_handler
-from training.engine.progress import ProgressBar
+from host.progress import ProgressBar
 from training.release.build import Built
 from training.release.gate import (
     Comparison,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import statistics as stats
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from handlers.base import Handler
+from host.cpu import cpu_model
 from training.release.spec import HeldOut
 from training.release.statistics import (
     bootstrap_interval,
@@ -188,10 +189,7 @@ def host_name(device: torch.device) -> str:
     """Name the processor that a figure was measured on."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} × {len(names)}" if names else platform.machine()
+    return f"{cpu_model()} × {os.cpu_count()}" if cpu_model() else platform.machine()
 
 
 def _seconds_per_call(handler: Handler, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> float:

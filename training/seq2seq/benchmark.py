@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from model_store.memory import keep_freed_memory
+from host.memory import keep_freed_memory
 from training.engine.runs import read_run
 from training.release.build import build_variants
 from training.release.reference import open_variants

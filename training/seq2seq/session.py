@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from host.progress import ProgressBar
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
-from training.engine.progress import ProgressBar
 from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.release.reference import open_reference

@@ -6,7 +6,7 @@ import psutil
 
 PARENT = """
 import subprocess, sys, time
-from loadtests.child import end_with_parent
+from host.child import end_with_parent
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=end_with_parent)
 print(child.pid, flush=True)
 time.sleep(60)

@@ -11,7 +11,7 @@ import pytest
 _PROBE = """
 import ctypes, sys
 import torch
-from model_store.memory import keep_freed_memory
+from host.memory import keep_freed_memory
 
 class MallocInfo(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in
