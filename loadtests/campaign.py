@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtests.agreement import compare_doors
-from loadtests.generator import ClosedLoop, OpenLoop, Traffic, aim, run_closed_loop, run_open_loop
-from loadtests.metrics import Metrics
+from loadtests.generate.agreement import compare_doors
+from loadtests.generate.generator import ClosedLoop, OpenLoop, Traffic, aim, run_closed_loop, run_open_loop
+from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
+from loadtests.judge.verdict import holds_bound, judge
+from loadtests.measure.metrics import Metrics
+from loadtests.measure.recording import Recording
+from loadtests.measure.scraper import scrape
+from loadtests.measure.time_split import split_time
 from loadtests.presets import Preset
-from loadtests.recommendation import find_peak_rows_per_s, recommend
-from loadtests.recording import Recording
 from loadtests.results import Kind, ModelResults, Run, Scenario
-from loadtests.scraper import scrape
 from loadtests.subject import Subject, list_subjects
-from loadtests.time_split import split_time
-from loadtests.verdict import holds_bound, judge
 from model_store.store import Release
 
 START_S = 2.0  # a generator process imports Locust or LoadGen for about this long

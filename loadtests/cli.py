@@ -19,7 +19,7 @@ from rich.console import Console
 from host.progress import ProgressBar
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
-from loadtests.host import describe_host
+from loadtests.measure.host import describe_host
 from loadtests.options import (
     GrpcUrlOption,
     HttpUrlOption,
@@ -32,9 +32,9 @@ from loadtests.options import (
 )
 from loadtests.presets import PRESETS
 from loadtests.report import write_report
+from loadtests.report.summary import print_summary
 from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.server import run_server
-from loadtests.summary import print_summary
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
 from services.client import ClientError
@@ -130,7 +130,7 @@ def ui(
 ) -> None:
     """Open Locust's web page with users for a model: ramps, spikes, soaks. Example: loadtest ui classifier"""
     open_release(store, model)
-    files = ",".join(str(Path(__file__).with_name(name)) for name in ("locustfile.py", "shapes.py"))
+    files = ",".join(str(Path(__file__).parent / "generate" / name) for name in ("locustfile.py", "shapes.py"))
     command = [sys.executable, "-m", "locust", "-f", files, "--class-picker"]
     command += ["--web-host", "127.0.0.1", "--web-port", str(web_port), "--processes", str(processes)]
     command += ["--model", model, "--model-version", version, "--store", str(store), "--rows", str(rows)]

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from loadtests.host import Host
-from loadtests.recording import Part, Recording
+from loadtests.judge.verdict import Verdict
+from loadtests.measure.host import Host
+from loadtests.measure.recording import Part, Recording
+from loadtests.measure.time_split import TimeSplit
 from loadtests.subject import order_manifests
-from loadtests.time_split import TimeSplit
-from loadtests.verdict import Verdict
 from model_store.manifest import Manifest, ReleaseIndex
 
 Scenario = Literal["Server", "Offline", "SingleStream", "MultiStream"]

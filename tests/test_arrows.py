@@ -58,7 +58,7 @@ def test_the_rule_refuses_what_it_should():
     assert not is_allowed("loadtests/report.py", "services.gateway.core")
     assert not is_allowed("training/classifier/recipe.py", "handlers.classifier")
     assert is_allowed("training/release/gate.py", "handlers.base")
-    assert is_allowed("loadtests/users.py", "services.client.client")
+    assert is_allowed("loadtests/generate/users.py", "services.client.client")
     assert is_allowed("services/gateway/core.py", "model_store.manifest")
     assert is_allowed("handlers/worker.py", "host.memory")
     assert not is_allowed("host/memory.py", "model_store.manifest")

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from loadtests.bench.ratio import measure_ratio, print_bar
-from loadtests.payload import read_rows
+from loadtests.generate.payload import read_rows
 from loadtests.subject import Subject
 from services.client import AsyncClient
 

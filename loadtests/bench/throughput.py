@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.generator import OpenLoop, aim, run_open_loop
+from loadtests.generate.generator import OpenLoop, aim, run_open_loop
 from loadtests.subject import Subject
 
 NO_BOUND_MS = 1e6

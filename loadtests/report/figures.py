@@ -7,10 +7,10 @@ from math import log10
 from statistics import median
 from typing import Any
 
-from loadtests.histogram import LatencyHistogram
-from loadtests.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.verdict import bound_percentile
+from loadtests.measure.histogram import LatencyHistogram
 from loadtests.results import ModelResults, Run
-from loadtests.verdict import bound_percentile
 
 Figure = dict[str, Any]
 

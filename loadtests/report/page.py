@@ -10,10 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from loadtests.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.verdict import bound_percentile
 from loadtests.report import figures
 from loadtests.results import ModelResults, Results, Run, count_valid
-from loadtests.verdict import bound_percentile
 from model_store.manifest import Manifest
 
 SHOWN_PERCENTILES = (50.0, 90.0, 99.0)

@@ -83,7 +83,7 @@ def test_an_unknown_variant_is_named(store):
 
 
 def test_the_locustfile_calls_the_models_default(store, keys, rest_url):
-    locustfile = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
+    locustfile = Path(__file__).parents[2] / "loadtests" / "generate" / "locustfile.py"
     with run_server() as server:
         command = [sys.executable, "-m", "locust", "-f", str(locustfile), "GrpcCaller", "RestCaller", "--headless"]
         command += ["-u", "2", "-r", "2", "-t", "2s", "--only-summary", "--exit-code-on-error", "1"]

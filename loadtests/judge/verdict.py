@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.recording import Part, Recording
-from loadtests.significance import (
+from loadtests.judge.significance import (
     NUM_WINDOWS_COMPARED,
     STABLE_RATIO,
     find_instability,
@@ -12,6 +11,7 @@ from loadtests.significance import (
     find_supported_percentile,
     is_supported,
 )
+from loadtests.measure.recording import Part, Recording
 
 MINIMUM_PERCENTILE = 90.0
 MINIMUM_WINDOW_REQUESTS = 10

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from host.child import end_with_parent
 from host.ports import find_free_ports
-from loadtests.metrics import Metrics, Series
+from loadtests.measure.metrics import Metrics, Series
 
 INTERVAL_S = 0.5
 START_TIMEOUT_S = 20.0

@@ -6,7 +6,7 @@ from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
 
-from loadtests.histogram import LatencyHistogram
+from loadtests.measure.histogram import LatencyHistogram
 
 LATE_S = 0.001
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from loadtests.payload import cut_batches, make_rest_bodies, read_rows
-from loadtests.rest import infer_rest
+from loadtests.generate.payload import cut_batches, make_rest_bodies, read_rows
+from loadtests.generate.rest import infer_rest
 from loadtests.results import Agreement
 from loadtests.subject import Subject
 from services.client import Client

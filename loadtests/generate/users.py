@@ -14,7 +14,7 @@ from locust import FastHttpUser, User, constant, task  # patches the standard li
 import grpc  # isort: skip
 import grpc.experimental.gevent  # isort: skip
 
-from loadtests.payload import RestBody
+from loadtests.generate.payload import RestBody
 from model_store.open_inference import SERVICE
 
 grpc.experimental.gevent.init_gevent()

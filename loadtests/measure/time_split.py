@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.histogram import LatencyHistogram
-from loadtests.metrics import Metrics
-from loadtests.recording import Part, Recording
+from loadtests.measure.histogram import LatencyHistogram
+from loadtests.measure.metrics import Metrics
+from loadtests.measure.recording import Part, Recording
 
 REQUEST = "millrace_request_seconds"
 QUEUE = "millrace_queue_seconds"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loadtests.histogram import LatencyHistogram
+from loadtests.measure.histogram import LatencyHistogram
 
 
 @pytest.fixture

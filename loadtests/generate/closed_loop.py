@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loadtests.users import GrpcUser, RestUser, name_failure  # first: makes the process cooperative
+from loadtests.generate.users import GrpcUser, RestUser, name_failure  # first: makes the process cooperative
 
 import gevent  # isort: skip
 from locust.env import Environment  # isort: skip
 
-from loadtests.generator import RECORDINGS, ClosedLoop, Traffic
-from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
-from loadtests.recording import Recorder, Recording
+from loadtests.generate.generator import RECORDINGS, ClosedLoop, Traffic
+from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.measure.recording import Recorder, Recording
 
 NUM_WINDOWS = 3
 WINDOW_S = 2.0

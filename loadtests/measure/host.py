@@ -9,7 +9,7 @@ import platform
 import psutil
 
 from host.cpu import cpu_flags, cpu_model
-from loadtests.recording import Part
+from loadtests.measure.recording import Part
 
 # What decides how fast variants run: vector width, int8 and bf16 instructions.
 _FLAGS = {

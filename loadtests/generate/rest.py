@@ -7,7 +7,7 @@ import urllib.request
 
 import numpy as np
 
-from loadtests.payload import RestBody
+from loadtests.generate.payload import RestBody
 from model_store.tensors import decode_raw
 
 HEADER_SIZE = "Inference-Header-Content-Length"

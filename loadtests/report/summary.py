@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.recommendation import find_held, find_peak_rows_per_s
+from loadtests.judge.verdict import bound_percentile
 from loadtests.results import ModelResults, Results, count_valid
-from loadtests.verdict import bound_percentile
 
 
 def print_summary(results: Results, console: Console) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtests.significance import (
+from loadtests.judge.significance import (
     find_instability,
     find_minimum_requests,
     find_num_discarded,

@@ -1,7 +1,7 @@
 import pytest
 
-from loadtests.recording import Recorder, merge_recordings
-from loadtests.verdict import bound_percentile, estimate_percentile_ms, holds_bound, judge
+from loadtests.judge.verdict import bound_percentile, estimate_percentile_ms, holds_bound, judge
+from loadtests.measure.recording import Recorder, merge_recordings
 
 
 def record_closed_loop(num=1000, latency_s=0.01, cpu_s=1.0, errors=0, times=None):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from loadtests.generator import ClosedLoop, Traffic, run_closed_loop
-from loadtests.payload import make_rest_bodies
-from loadtests.rest import infer_rest
+from loadtests.generate.generator import ClosedLoop, Traffic, run_closed_loop
+from loadtests.generate.payload import make_rest_bodies
+from loadtests.generate.rest import infer_rest
 from model_store.store import write_examples
 
 

@@ -22,9 +22,9 @@ import grpc
 import mlperf_loadgen as loadgen
 import uvloop
 
-from loadtests.generator import RECORDINGS, OpenLoop
-from loadtests.payload import cut_batches, make_grpc_bodies, read_rows
-from loadtests.recording import Recorder, Recording
+from loadtests.generate.generator import RECORDINGS, OpenLoop
+from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
+from loadtests.measure.recording import Recorder, Recording
 from model_store.open_inference import SERVICE
 
 TIMEOUT_S = 60.0

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from host.child import end_with_parent
-from loadtests.recording import Part, Recording, merge_recordings
+from loadtests.measure.recording import Part, Recording, merge_recordings
 from loadtests.subject import Subject
 
 RECORDINGS = TypeAdapter(list[Recording])
@@ -102,7 +102,13 @@ def _run(module: str, plans: Sequence[Part]) -> list[list[Recording]]:
             for plan, output in zip(plans, outputs, strict=True):
                 log = output.with_suffix(".log")
                 with log.open("wb") as file:
-                    command = [sys.executable, "-m", f"loadtests.{module}", plan.model_dump_json(), str(output)]
+                    command = [
+                        sys.executable,
+                        "-m",
+                        f"loadtests.generate.{module}",
+                        plan.model_dump_json(),
+                        str(output),
+                    ]
                     process = subprocess.Popen(
                         command, stdout=file, stderr=subprocess.STDOUT, env=_environment(), preexec_fn=end_with_parent
                     )
@@ -110,7 +116,7 @@ def _run(module: str, plans: Sequence[Part]) -> list[list[Recording]]:
             for process, log in started:
                 if process.wait() != 0:
                     raise GeneratorError(
-                        f"loadtests.{module} ended with {process.returncode}:\n{log.read_text()[-4000:]}"
+                        f"loadtests.generate.{module} ended with {process.returncode}:\n{log.read_text()[-4000:]}"
                     )
         finally:
             for process, _ in started:

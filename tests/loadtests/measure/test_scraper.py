@@ -5,10 +5,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from loadtests.metrics import Metrics, Series
-from loadtests.recording import Recorder
-from loadtests.scraper import scrape
-from loadtests.time_split import split_time
+from loadtests.measure.metrics import Metrics, Series
+from loadtests.measure.recording import Recorder
+from loadtests.measure.scraper import scrape
+from loadtests.measure.time_split import split_time
 
 
 @pytest.fixture

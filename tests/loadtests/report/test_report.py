@@ -4,14 +4,14 @@ import re
 import pytest
 from rich.console import Console
 
-from loadtests.host import Host
-from loadtests.recommendation import find_held, find_peak_rows_per_s, recommend
-from loadtests.recording import Recorder
+from loadtests.judge.recommendation import find_held, find_peak_rows_per_s, recommend
+from loadtests.judge.verdict import holds_bound, judge
+from loadtests.measure.host import Host
+from loadtests.measure.recording import Recorder
+from loadtests.measure.time_split import Moment, TimeSplit
 from loadtests.report import write_report
+from loadtests.report.summary import print_summary
 from loadtests.results import Agreement, ModelResults, Results, Run, read_results, write_results
-from loadtests.summary import print_summary
-from loadtests.time_split import Moment, TimeSplit
-from loadtests.verdict import holds_bound, judge
 from model_store.manifest import ReleaseIndex
 from tests.loadtests.conftest import make_manifest
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadtests.judge.significance import find_minimum_requests
+from loadtests.judge.verdict import bound_percentile
 from loadtests.results import Recommendation, Run
-from loadtests.significance import find_minimum_requests
 from loadtests.subject import order_manifests
-from loadtests.verdict import bound_percentile
 from model_store.manifest import Manifest, ReleaseIndex
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from loadtests.generator import ClosedLoop, GeneratorError, OpenLoop, Traffic, run_closed_loop, run_open_loop
-from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies
+from loadtests.generate.generator import ClosedLoop, GeneratorError, OpenLoop, Traffic, run_closed_loop, run_open_loop
+from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies
 from model_store.open_inference import messages
 from model_store.store import write_examples
 from tests.services.client.open_inference_server import run_server

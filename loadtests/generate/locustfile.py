@@ -6,11 +6,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from loadtests.users import GrpcUser, RestUser  # first: makes the process cooperative
+from loadtests.generate.users import GrpcUser, RestUser  # first: makes the process cooperative
 
 from locust import events  # isort: skip
 
-from loadtests.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
 from loadtests.subject import find_variant
 from model_store.settings import keys_folder
 from model_store.signing import Keyring

@@ -1,0 +1,1 @@
+"""Sending load: what is sent, who sends it and when."""

@@ -1,0 +1,1 @@
+"""Whether figures may be quoted, and which variant they speak for."""
