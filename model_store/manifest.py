@@ -37,6 +37,7 @@ class Tensor(_Part):
     size_sets_time: bool = Field(
         False, description="a row takes longer the larger its elements are (BYTES inputs): similar rows share a batch"
     )
+    singular: str = Field("", description="what one of a row's values is called in an answer for people; '' = the name")
 
     @model_validator(mode="after")
     def _check(self) -> Tensor:
@@ -58,6 +59,9 @@ class Parameter(_Part):
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    readable_default: bool | int | float | str | None = Field(
+        None, description="what the short way for people, /v1, sends where the caller gives none"
+    )
 
 
 class PairedTest(_Part):
@@ -134,6 +138,7 @@ class Manifest(_Part):
     default_outputs: tuple[str, ...] = Field((), description="outputs sent when a request names none; () = all")
     parameters: tuple[Parameter, ...] = ()
     max_rows: int = Field(ge=1, description="most rows in one batch")
+    usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality
     gate: Gate

@@ -135,10 +135,11 @@ def _stop(stop: asyncio.Event) -> None:
 def _announce(
     serving: Serving, catalogue: Catalogue, gateway: GatewaySettings, seconds: float, ready_file: Path | None
 ) -> None:
+    from model_store.example_call import describe_call
+    from model_store.store import read_examples
+
     host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
     ports = serving.ports
-    from services.gateway.readable import example_command
-
     typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
     typer.echo(f"  REST     http://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}")
@@ -146,9 +147,10 @@ def _announce(
     for model in catalogue.models:
         variant = catalogue.find(model)
         if variant is not None:
-            url = f"{host}:{ports['http']}/"
-            typer.echo(f"  try      {example_command(variant, url)}")
-            typer.echo(f"           infer {model} FILE --url {host}:{ports['grpc']}")
+            examples = read_examples(variant.examples)
+            rest, grpc = f"{host}:{ports['http']}", f"{host}:{ports['grpc']}"
+            for line in describe_call(variant.manifest, examples, rest=rest, grpc=grpc).lines:
+                typer.echo(f"  try      {line}")
     typer.echo("Ctrl-C stops it")
     if ready_file is not None:
         draft = ready_file.with_name(f".{ready_file.name}.draft")

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from model_store.example_call import file_input
 from model_store.manifest import Manifest, Parameter
 from model_store.tensors import decode_raw, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue
 
-# A ranking is what people want to read; models that can rank have this parameter.
-RANKING, DEFAULT_RANKING = "top_k", 3
 MAX_VALUES_SHOWN = 1000
 SIGNIFICANT_DIGITS = 6
 
@@ -38,45 +37,26 @@ def build_file_request(variant: ServedVariant, body: bytes, query: Mapping[str, 
     element[0] = body
     known = {parameter.name: parameter for parameter in variant.manifest.parameters}
     parameters = {key: _parse_parameter(known.get(key), value) for key, value in query.items()}
-    if RANKING in known:
-        parameters.setdefault(RANKING, _default_ranking(known[RANKING]))
+    for key, parameter in known.items():
+        if parameter.readable_default is not None:
+            parameters.setdefault(key, parameter.readable_default)
     tensor = NamedTensor(name, "BYTES", (1,), encode_raw(element))
     return InferRequest(variant.model, variant.version, request_id, [tensor], parameters=parameters)
 
 
-def file_input(manifest: Manifest) -> str | None:
-    """Name the input that takes a whole file: one BYTES element a row, and no other input needed."""
-    for names in manifest.input_sets:
-        needed = [tensor for name in names if (tensor := manifest.input(name)) and not tensor.optional]
-        if len(needed) == 1 and needed[0].datatype == "BYTES" and needed[0].shape == (-1,):
-            return needed[0].name
-    return None
-
-
-def describe_answer(answer: InferAnswer) -> dict[str, Any]:
+def describe_answer(answer: InferAnswer, manifest: Manifest) -> dict[str, Any]:
     """Describe a one-row answer; outputs of equal length become a list of results."""
     rows = {tensor.name: decode_raw(tensor.data, tensor.datatype, tensor.shape)[0] for tensor in answer.outputs}
     described: dict[str, Any] = {"model": answer.model, "version": answer.version, "request": answer.id}
     lengths = {np.shape(row) for row in rows.values()}
     if len(lengths) == 1 and len(next(iter(lengths))) == 1:
-        columns = {_singular(name): _readable(row) for name, row in rows.items()}
+        columns = {_name_of_one(manifest, name): _readable(row) for name, row in rows.items()}
         described["results"] = [
             dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
         ]
     else:
         described["results"] = {name: _readable(row) for name, row in rows.items()}
     return described
-
-
-def example_command(variant: ServedVariant, base_url: str) -> str:
-    """Give a command that a person can paste."""
-    if file_input(variant.manifest) is not None:
-        return f"curl -T FILE {base_url}v1/{variant.model}"
-    return f"curl {base_url}v2/models/{variant.model}"
-
-
-def _default_ranking(parameter: Parameter) -> int:
-    return DEFAULT_RANKING if parameter.maximum is None else int(min(DEFAULT_RANKING, parameter.maximum))
 
 
 def _parse_parameter(parameter: Parameter | None, text: str) -> ParameterValue:
@@ -113,7 +93,6 @@ def _readable(value: Any) -> Any:
     return value.item()
 
 
-def _singular(name: str) -> str:
-    if name.endswith("ies"):
-        return f"{name[:-3]}y"
-    return name.removesuffix("s")
+def _name_of_one(manifest: Manifest, output: str) -> str:
+    tensor = manifest.output(output)
+    return tensor.singular or output if tensor else output

@@ -11,11 +11,13 @@ from prometheus_client import make_asgi_app
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from model_store.example_call import describe_call, example_body
+from model_store.store import read_examples
 from services.catalogue import ServedVariant
 from services.gateway.body_limit import BodyLimit
 from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
-from services.gateway.errors import GatewayError, InvalidRequestError, status_of
-from services.gateway.readable import build_file_request, describe_answer, example_command
+from services.gateway.errors import GatewayError, InvalidRequestError, UnknownModelError, status_of
+from services.gateway.readable import build_file_request, describe_answer
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
 
@@ -92,7 +94,7 @@ def _describe_model(gateway: Gateway, name: str, request: Request) -> dict[str, 
         "versions": gateway.catalogue.versions(name),
         "ready": gateway.is_model_ready(variant),
         "metadata": f"{request.base_url}v2/models/{name}",
-        "try": example_command(variant, str(request.base_url)),
+        "try": describe_call(variant.manifest, read_examples(variant.examples), rest=request.url.netloc).lines,
     }
 
 
@@ -147,4 +149,14 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
     async def infer_file(request: Request, model: str, version: str = "") -> dict[str, Any]:
         variant: ServedVariant = gateway.find_variant(model, version)
         decoded = build_file_request(variant, await request.body(), dict(request.query_params), request.state.id)
-        return describe_answer(await gateway.infer(decoded))
+        return describe_answer(await gateway.infer(decoded), variant.manifest)
+
+    @app.get("/v1/{model}/example", summary="A row of the model's own to send")
+    async def example(model: str) -> Response:
+        variant = gateway.find_variant(model)
+        body = example_body(variant.manifest, read_examples(variant.examples))
+        if body is None:
+            raise UnknownModelError(
+                f"model {model} has no example that can be sent; GET /v2/models/{model} has its inputs"
+            )
+        return Response(body.content, media_type=body.media_type)

@@ -54,9 +54,20 @@ def test_says_what_is_wrong(served, path, content, status, words):
     assert words in response.json()["error"]
 
 
+def test_the_models_own_example_can_be_sent_back(served):
+    example = httpx.get(f"http://{served.http}/v1/brightness/example")
+    assert example.headers["content-type"] == "image/png"
+    answer = httpx.put(f"http://{served.http}/v1/brightness", content=example.content).json()
+    assert answer["results"][0]["label"] == "dark"
+
+
 def test_the_first_page_and_the_documentation_show_the_models(served):
     index = httpx.get(f"http://{served.http}/").json()
     assert [model["name"] for model in index["models"]] == ["brightness", "scale"]
-    assert index["models"][0]["try"] == f"curl -T FILE http://{served.http}/v1/brightness"
+    assert index["models"][0]["try"] == [
+        f"curl -s {served.http}/v1/brightness/example -o example.png",
+        f"curl -T example.png {served.http}/v1/brightness",
+        "infer brightness example.png",
+    ]
     assert httpx.get(index["documentation"]).status_code == 200
     assert "/v2/models/{model}/infer" in httpx.get(f"http://{served.http}/openapi.json").json()["paths"]

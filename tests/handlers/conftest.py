@@ -42,10 +42,14 @@ def describe_brightness(channels=3) -> ReleaseSpec:
         ),
         input_sets=(("image",), ("encoded",)),
         outputs=(
-            TensorSpec(name="probabilities", datatype="FP32", shape=(-1, 3), meaning="of each class"),
+            TensorSpec(
+                name="probabilities", datatype="FP32", shape=(-1, 3), meaning="of each class", singular="probability"
+            ),
             TensorSpec(name="label", datatype="BYTES", shape=(-1,), meaning="of the best class"),
         ),
-        parameters=(ParameterSpec(name="top_k", kind="int64", meaning="classes", minimum=1, maximum=3),),
+        parameters=(
+            ParameterSpec(name="top_k", kind="int64", meaning="classes", minimum=1, maximum=3, readable_default=3),
+        ),
         handler_options={"labels": list(LABELS), "height": 8, "width": 6, "channels": channels, "max_pixels": 10_000},
         held_out=HeldOut(
             inputs={"image": images},

@@ -67,6 +67,7 @@ def describe_beamformer(run: Path, device: str) -> ReleaseSpec:
         margin=recipe.margin,
         examples={name: rows[: recipe.num_examples] for name, rows in inputs.items()},
         max_rows=recipe.max_rows,
+        usage="H.npy --out F.npz",
         left_out=_LEFT_OUT,
         seed=record["seed"],
         run=run,

@@ -21,6 +21,7 @@ from training.engine.runs import read_network, read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 MAX_ENCODED_BYTES = 8 * 2**20
+_RANKING = 3  # what a person wants to read of a classification
 MAX_PIXELS = 40_000_000  # a 24-megapixel photograph passes, a decompression bomb does not
 
 
@@ -65,6 +66,7 @@ def describe_classifier(run: Path, device: str) -> ReleaseSpec:
                 meaning="how many classes to return, most probable first; all if absent",
                 minimum=1,
                 maximum=len(data.labels),
+                readable_default=min(_RANKING, len(data.labels)),
             ),
         ),
         handler_options={
@@ -137,6 +139,7 @@ def _describe_outputs(num_classes: int) -> tuple[TensorSpec, ...]:
             meaning="probability of each class; with top_k of the k most probable ones, in falling order",
             minimum=0,
             maximum=1,
+            singular="probability",
         ),
         TensorSpec(
             name="label",

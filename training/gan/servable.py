@@ -5,6 +5,7 @@ Dimensions: N rows, Z latent values.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def describe_generator(run: Path, device: str) -> ReleaseSpec:
         margin=margin,
         examples={name: array[: recipe.num_examples] for name, array in held_out.inputs.items()},
         max_rows=recipe.max_rows,
+        usage=f"--n 16{_label_option(labels)} --grid images.png",
         seed=record["seed"],
         run=run,
     )
@@ -139,6 +141,10 @@ def _describe_program(generator: Generator, recipe: Recipe, device: str) -> Prog
         dynamic_shapes=tuple({0: dimension} for _ in rows(4)),
         calibration=calibration,
     )
+
+
+def _label_option(labels: list[str]) -> str:
+    return f" --label {shlex.quote(labels[-1])}" if labels else ""
 
 
 def _input_sets(labels: list[str]) -> tuple[tuple[str, ...], ...]:

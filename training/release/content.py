@@ -71,6 +71,7 @@ def describe(
         "default_outputs": list(spec.default_outputs),
         "parameters": [dataclasses.asdict(parameter) for parameter in spec.parameters],
         "max_rows": spec.max_rows,
+        "usage": spec.usage,
         "target": dict(target),
     }
 

@@ -30,6 +30,7 @@ class TensorSpec:
     optional: bool = False
     max_element_bytes: int | None = None
     size_sets_time: bool = False
+    singular: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class ParameterSpec:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    readable_default: bool | int | float | str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,8 @@ class ReleaseSpec:
     """A model, ready to be captured, compiled, measured and packed.
 
     `margin` is in the metric's unit: a variant passes when, at 95 % confidence, it is worse than the reference by no
-    more than this. `left_out` maps variants that make no sense for this model to the reason.
+    more than this. `left_out` maps variants that make no sense for this model to the reason. `usage` is what a person
+    types after `infer NAME`; where it is empty the hint is made from the examples.
     """
 
     model: str
@@ -105,6 +108,7 @@ class ReleaseSpec:
     handler_options: Mapping[str, Any] = field(default_factory=dict)
     extra_files: Mapping[str, Path] = field(default_factory=dict)
     max_rows: int = 64
+    usage: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     run: Path | None = None
