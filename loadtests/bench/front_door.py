@@ -18,7 +18,7 @@ from tritonclient import grpc as triton_grpc
 
 from host.ports import find_free_ports
 from loadtests.bench import tiny_program
-from loadtests.bench.h2load import H2loadError, run_h2load, write_grpc_frame
+from loadtests.bench.h2load import run_h2load, write_grpc_frame
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.server import Server
 from model_store.open_inference import SERVICE, messages
@@ -30,15 +30,20 @@ DEFAULT_TRITON = Path(".tools/pytriton/bin/python")
 TRITON_START_S = 60.0
 
 
+class FrontDoorError(RuntimeError):
+    """A side of the comparison is missing, did not start or answered wrongly; the message names it."""
+
+
 def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, console: Console) -> bool:
     """Release a tiny program, serve it by us and by Triton, measure both in turn; return whether both bars are reached.
 
     Raises:
-        H2loadError: h2load or Triton's environment is missing, or a side did not answer.
+        FrontDoorError: Triton's environment is missing, or a side did not start or answered wrongly.
+        H2loadError: h2load is missing, or its calls failed.
     """
     if not triton_python.exists():
         folder = triton_python.parent.parent
-        raise H2loadError(
+        raise FrontDoorError(
             f"there is no {triton_python}; make it (Debian's own interpreter, which Triton's stub needs):\n"
             f"  /usr/bin/python3 -m venv {folder} && {folder}/bin/pip install nvidia-pytriton==0.7.0 'numpy<2'"
         )
@@ -49,8 +54,8 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
         triton = servers.enter_context(_serve_triton(triton_python, folder))
         body = folder / "call.bin"
         write_grpc_frame(_make_call(), body)
-        for address in (ours, triton):
-            _check_answer(address)
+        check_answer("millrace", ours)
+        check_answer("triton", triton)
 
         def measure_throughput(address: str) -> float:
             return run_h2load(address, METHOD, body, callers=CALLERS, duration_s=measure_s).requests_per_s
@@ -85,7 +90,7 @@ def _release_tiny(folder: Path, console: Console) -> None:
     command += ["--variants", "eager,compiled", "--device", "cpu", "--store", str(folder / "store")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise H2loadError(f"the tiny program was not released:\n{done.stdout}{done.stderr}")
+        raise FrontDoorError(f"the tiny program was not released:\n{done.stdout}{done.stderr}")
 
 
 @contextlib.contextmanager
@@ -139,7 +144,7 @@ def _wait_for_triton(address: str, process: subprocess.Popen[bytes], log: Path) 
             if client.is_model_ready("tiny"):
                 return
         time.sleep(0.3)
-    raise H2loadError(f"Triton was not ready after {TRITON_START_S:g} s:\n{log.read_text(errors='replace')[-3000:]}")
+    raise FrontDoorError(f"Triton was not ready after {TRITON_START_S:g} s:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def _make_call() -> bytes:
@@ -150,10 +155,18 @@ def _make_call() -> bytes:
     return data
 
 
-def _check_answer(address: str) -> None:
+def check_answer(name: str, address: str) -> None:
+    """Ask a side once.
+
+    Raises:
+        FrontDoorError: no answer, or one of another shape.
+    """
     tensor = triton_grpc.InferInput("input", [1, tiny_program.NUM_INPUTS], "FP32")
     tensor.set_data_from_numpy(np.zeros((1, tiny_program.NUM_INPUTS), np.float32))
-    with triton_grpc.InferenceServerClient(address) as client:
-        shape = client.infer("tiny", [tensor]).as_numpy("output").shape
+    try:
+        with triton_grpc.InferenceServerClient(address) as client:
+            shape = client.infer("tiny", [tensor]).as_numpy("output").shape
+    except triton_grpc.InferenceServerException as error:
+        raise FrontDoorError(f"{name} at {address} does not answer: {error.message()}") from error
     if shape != (1, tiny_program.NUM_OUTPUTS):
-        raise H2loadError(f"{address} answered with shape {shape}")
+        raise FrontDoorError(f"{name} at {address} answered with shape {shape}")

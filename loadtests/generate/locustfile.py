@@ -8,6 +8,7 @@ from typing import Any
 
 from loadtests.generate.users import GrpcUser, RestUser  # first: makes the process cooperative
 
+import gevent  # isort: skip
 from locust import events  # isort: skip
 
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
@@ -51,3 +52,6 @@ def prepare_users(environment: Any, **_: Any) -> None:
     GrpcCaller.bodies = make_grpc_bodies(options.model, version, batches)
     RestCaller.bodies = make_rest_bodies(batches)
     RestCaller.path = f"/v2/models/{options.model}/versions/{version}/infer"
+    # Imports and the store's signatures have kept the event loop from running, so that its clock is seconds behind: the
+    # timer of --run-time, which Locust starts next, would end the run by so much too early.
+    gevent.get_hub().loop.update_now()
