@@ -21,26 +21,27 @@ def open_handler(folder: Path, device: torch.device) -> Handler:
     """
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
-    return find_handler(manifest["handler"])(manifest, folder, device)
+    kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
+    return find_handler(kind)(manifest, folder, device)
 
 
-def find_handler(name: str) -> type[Handler]:
-    """Find the one Handler class of the module `handlers.<name>`.
+def find_handler(kind: str) -> type[Handler]:
+    """Find the one Handler class of the module `handlers.<kind>`.
 
     Raises:
         ValueError: there is no such module, or not exactly one Handler in it.
     """
     try:
-        module = importlib.import_module(f"handlers.{name}")
+        module = importlib.import_module(f"handlers.{kind}")
     except ModuleNotFoundError as error:
-        if error.name != f"handlers.{name}":
+        if error.name != f"handlers.{kind}":
             raise
-        raise ValueError(f"there is no handler {name!r}: no module handlers/{name}.py") from None
+        raise ValueError(f"there is no handler {kind!r}: no module handlers/{kind}.py") from None
     found = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Handler) and value.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise ValueError(f"handlers/{name}.py must define exactly one Handler, it defines {len(found)}")
+        raise ValueError(f"handlers/{kind}.py must define exactly one Handler, it defines {len(found)}")
     return found[0]

@@ -101,9 +101,10 @@ def prune(
 
 def _describe(release: Release, manifest: Manifest) -> list[str]:
     quality, speed, target = manifest.quality, manifest.speed, manifest.target
-    kind = "default" if manifest.variant == release.index.default else "variant"
+    rank = "default" if manifest.variant == release.index.default else "variant"
     lines = [
-        f"{manifest.model}/{manifest.version} ({kind}): {manifest.description}",
+        f"{manifest.model}/{manifest.version} ({rank}): {manifest.description}",
+        f"  kind      {manifest.kind}",
         f"  archive   {release.archive_path(manifest.variant)}",
         f"  created   {manifest.created} by `{manifest.source.command}` at {manifest.source.git_commit or 'no commit'}",
         f"  target    {target.device} {target.capability or 'any'}, torch {target.torch_version}",

@@ -119,13 +119,15 @@ class Manifest(_Part):
     """Everything known about one variant of one release of a model."""
 
     format: Literal[1] = FORMAT
-    model: str = Field(pattern=NAME_PATTERN)
+    model: str = Field(pattern=NAME_PATTERN, description="the name under which it is released and served")
+    kind: str = Field(
+        pattern=NAME_PATTERN, description="what it is: the module in `handlers` that serves it, the verb that calls it"
+    )
     release: int = Field(ge=1)
     variant: str = Field(pattern=NAME_PATTERN)
     description: str
     created: str = Field(description="ISO 8601, UTC")
 
-    handler: str = Field(description="module in `handlers` that serves it")
     handler_options: dict[str, Any] = Field(
         default_factory=dict, description="what the handler must know (labels, limits, …)"
     )
@@ -153,11 +155,24 @@ class Manifest(_Part):
         """TorchServe's version string, `<release>-<variant>`."""
         return f"{self.release}-{self.variant}"
 
+    @property
+    def properties(self) -> dict[str, str]:
+        """What OIP metadata says of a model besides its tensors."""
+        return {"kind": self.kind, "description": self.description, "max_rows": str(self.max_rows)}
+
     def input(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
 
     def output(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.outputs if tensor.name == name), None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old(cls, content: Any) -> Any:
+        """Read a manifest from before a model had a kind beside its name: its handler was its kind."""
+        if isinstance(content, dict) and "handler" in content:
+            return {"kind": content["handler"]} | {name: value for name, value in content.items() if name != "handler"}
+        return content
 
     @model_validator(mode="after")
     def _check_names(self) -> Manifest:

@@ -1,34 +1,63 @@
-"""The `infer` command: one subcommand per file in `commands/`, and any other name is a model called with arrays."""
+"""The `infer` command: the first argument names a model, whose kind decides how it is called.
+
+A kind with a file in `commands/` is called as people think of it, any other with arrays. A model named after its kind
+needs no question to the server.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from services.client import commands, generic
+from services.client.client import Client
 from services.client.errors import ClientError
+from services.client.options import DEFAULT_URL
 
 
 def make_app(arguments: Sequence[str]) -> typer.Typer:
-    """Make the command line: only a server knows the models, so the first argument names the command."""
+    """Make the command line: only a server knows the models and their kinds, so the first argument decides."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
         help="Call a served model: `infer MODEL --input x=rows.npy --out y.npz`; `infer MODEL` shows inputs.",
     )
     app.callback()(_take_any_model)
-    names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    kinds = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
     model = arguments[0] if arguments and not arguments[0].startswith("-") else ""
-    for name in names:
-        if name != model or "--input" not in arguments:
-            app.command(name)(importlib.import_module(f"{commands.__name__}.{name}").run)
-    if model and (model not in names or "--input" in arguments):
+    for kind in kinds:
+        if kind != model:
+            app.command(kind)(_find_command(kind))
+    if model and "--input" in arguments:
         app.command(model)(generic.run)
+    elif model:
+        kind = model if model in kinds else ask_kind(model, arguments)
+        app.command(model)(_find_command(kind) if kind in kinds else generic.run)
     return app
+
+
+def ask_kind(model: str, arguments: Sequence[str]) -> str:
+    """Ask the server that the arguments name what a model is; '' if it does not say, or does not answer."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--url", default=os.environ.get("MILLRACE_URL", DEFAULT_URL))
+    parser.add_argument("--version", default="")
+    options, _ = parser.parse_known_args(arguments)
+    try:
+        with Client(options.url) as client:
+            return client.metadata(model, version=options.version).kind
+    except ClientError:  # the command itself will say it better
+        return ""
+
+
+def _find_command(kind: str) -> Callable[..., None]:
+    run: Callable[..., None] = importlib.import_module(f"{commands.__name__}.{kind}").run
+    return run
 
 
 def _take_any_model() -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from services.client.client import Client
 from services.client.inference import ModelMetadata
-from services.client.options import JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
         list[str] | None, typer.Option("--output", help="output wanted; repeatable, none: the defaults")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="write the outputs to this .npz file", dir_okay=False)] = None,
-    url: UrlOption = "localhost:8001",
+    url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,

@@ -36,6 +36,12 @@ class ModelMetadata:
     platform: str
     inputs: tuple[TensorMetadata, ...]
     outputs: tuple[TensorMetadata, ...]
+    properties: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """What the model is, such as classifier; '' if the server does not say."""
+        return self.properties.get("kind", "")
 
 
 def make_infer_call(
@@ -106,7 +112,8 @@ def metadata(model: str, *, version: str = "", timeout_s: float | None = None) -
         tuple(TensorMetadata(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors)
         for tensors in (response.inputs, response.outputs)
     )
-    return ModelMetadata(response.name, tuple(response.versions), response.platform, inputs, outputs)
+    versions, properties = tuple(response.versions), dict(response.properties)
+    return ModelMetadata(response.name, versions, response.platform, inputs, outputs, properties)
 
 
 def is_ready(model: str = "", *, version: str = "", timeout_s: float | None = None) -> Steps[bool]:

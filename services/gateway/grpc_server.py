@@ -66,7 +66,10 @@ class OpenInferenceService:
     def model_metadata(self, message: Any) -> Any:
         variant = self._gateway.find_variant(message.name, message.version)
         response = messages().ModelMetadataResponse(
-            name=variant.model, versions=self._gateway.catalogue.versions(variant.model), platform=PLATFORM
+            name=variant.model,
+            versions=self._gateway.catalogue.versions(variant.model),
+            platform=PLATFORM,
+            properties=variant.manifest.properties,
         )
         for tensors, field in (
             (variant.manifest.inputs, response.inputs),

@@ -108,6 +108,7 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
             "name": variant.model,
             "versions": gateway.catalogue.versions(variant.model),
             "platform": PLATFORM,
+            "properties": manifest.properties,
             "inputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.inputs],
             "outputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.outputs],
         }

@@ -85,7 +85,7 @@ def test_every_handler_module_defines_one_handler(name):
 
 
 def check_spec(spec, model):
-    assert spec.model == model
+    assert spec.kind == spec.model == model
     target = {"device": "cpu", "capability": "", "torch_version": torch.__version__.split("+")[0]}
     programs = {role: f"programs/{role}/{role}.pt2" for role in spec.programs}
     known = describe(spec, release=1, variant="eager", programs=programs, target=target)
@@ -95,7 +95,7 @@ def check_spec(spec, model):
     assert [Parameter.model_validate(dataclasses.asdict(parameter)) for parameter in spec.parameters] == list(
         manifest.parameters
     )
-    find_handler(spec.handler)
+    find_handler(spec.kind)
     for rows in (spec.held_out.inputs, spec.examples):
         check_rows(rows, manifest)
     assert spec.margin >= 0

@@ -33,9 +33,9 @@ class Scale(torch.nn.Module):
 def describe_scale() -> ReleaseSpec:
     rows = np.random.default_rng(0).uniform(-1, 1, (8, 4)).astype(np.float32)
     return ReleaseSpec(
-        model="scale",
+        name="scale",
         description="doubles four numbers",
-        handler="tensor",
+        kind="tensor",
         programs={
             "main": ProgramSpec(
                 module=Scale(),

@@ -50,6 +50,7 @@ def test_metadata_and_errors_come_from_the_server(served):
     with Client(served.grpc) as client:
         metadata = client.metadata("scale")
         assert (metadata.versions, metadata.inputs[0].shape) == (("1-eager",), (-1, 4))
+        assert metadata.kind == "tensor"
         with pytest.raises(UnknownModelError, match=r"scale"):
             client.metadata("unknown")
         with pytest.raises(BadRequestError) as caught:

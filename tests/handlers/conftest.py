@@ -26,9 +26,9 @@ def describe_brightness(channels=3) -> ReleaseSpec:
     images = np.stack([np.full((8, 6, channels), level, np.uint8) for level in (0, 128, 255)])
     truth = np.arange(3)
     return ReleaseSpec(
-        model="brightness",
+        name="brightness",
         description="how bright an image is",
-        handler="classifier",
+        kind="classifier",
         programs={
             "main": ProgramSpec(
                 module=Brightness(),
@@ -73,7 +73,7 @@ def lay_out_eager(spec: ReleaseSpec, folder: Path) -> Path:
     content.mkdir()
     target = describe_host(CPU) | {"capability": ""}
     lay_out(content, spec, release=2, variant="eager", programs=programs, target=target)
-    add_worker(content, spec.handler, "cpu")
+    add_worker(content, spec.kind, "cpu")
     return content
 
 

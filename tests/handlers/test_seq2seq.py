@@ -56,9 +56,8 @@ def spec(network, tmp_path_factory):
     )
     vocabulary.save(folder / "vocabulary.model")
     return ReleaseSpec(
-        model="seq2seq",
+        kind="seq2seq",
         description="random weights",
-        handler="seq2seq",
         programs=describe_programs(network, RECIPE, NUM_PIECES, "cpu"),
         inputs=(),
         input_sets=(),

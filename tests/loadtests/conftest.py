@@ -20,7 +20,7 @@ def make_manifest(variant, *, model="double", release=1, speed=100.0, passed=Tru
         variant=variant,
         description="a network",
         created="2026-01-31T12:00:00+00:00",
-        handler="tensor",
+        kind="tensor",
         programs={"main": "main.pt2"},
         inputs=[{"name": "x", "datatype": "FP32", "shape": (-1, 2), "meaning": "numbers"}],
         input_sets=[("x",)],
@@ -65,7 +65,7 @@ def store(tmp_path, keys):
             digests[variant] = (file_digest(manifest), file_digest(archive))
         write_examples(folder / EXAMPLES_NAME, {"x": np.arange(6, dtype=np.float32).reshape(3, 2)})
         index = ReleaseIndex(
-            model="double",
+            name="double",
             release=number,
             default="int8",
             archives={variant: archive for variant, (_, archive) in digests.items()},

@@ -17,7 +17,7 @@ def make_manifest(model="net", release=1, variant="eager", **changes) -> Manifes
         "variant": variant,
         "description": "a net",
         "created": "2026-01-01T00:00:00+00:00",
-        "handler": "tensor",
+        "kind": "tensor",
         "programs": {"main": "programs/main/main.pt2"},
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4], "meaning": "numbers"}],
         "input_sets": [["x"]],

@@ -35,6 +35,12 @@ def test_refuses_what_makes_no_sense(make_manifest, changes, message):
         make_manifest(**changes)
 
 
+def test_reads_a_manifest_from_before_a_model_had_a_kind(make_manifest):
+    now = make_manifest(model="shoes", kind="classifier")
+    content = now.model_dump(exclude={"kind"}) | {"handler": "classifier"}
+    assert Manifest.model_validate(content) == now
+
+
 def test_index_needs_an_archive_for_its_default():
     with pytest.raises(ValidationError, match="default variant 'int8' has no archive"):
         ReleaseIndex(

@@ -40,10 +40,9 @@ def describe_beamformer(run: Path, device: str) -> ReleaseSpec:
     channel, csi_snr_db = mix_noise(test.channel)
     inputs = {"channel": channel, "csi_snr_db": csi_snr_db}
     return ReleaseSpec(
-        model="beamformer",
+        kind="beamformer",
         description=f"precoders and combiners for {model.num_receive}×{model.num_transmit} mmWave channels of "
         f"{model.num_subcarriers} subcarriers, from noisy estimates",
-        handler="beamformer",
         programs=describe_programs(network, recipe, inputs, device),
         inputs=_describe_inputs(model.num_subcarriers, model.num_receive, model.num_transmit),
         input_sets=(("channel", "csi_snr_db"),),

@@ -52,9 +52,8 @@ def describe_classifier(run: Path, device: str) -> ReleaseSpec:
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
     return ReleaseSpec(
-        model="classifier",
+        kind="classifier",
         description=f"{recipe.network} for {data.name}: {len(data.labels)} classes, {_shape_text(data)} images",
-        handler="classifier",
         programs={"main": _describe_program(program, data, recipe, device)},
         inputs=_describe_inputs(data),
         input_sets=(("image",), ("encoded",)),

@@ -60,9 +60,8 @@ def describe_generator(run: Path, device: str) -> ReleaseSpec:
     held_out, margin = _describe_quality(generator, recipe, data, judge)
     labels = list(data.labels) if recipe.conditional else []
     return ReleaseSpec(
-        model="gan",
+        kind="gan",
         description=_describe_kind(recipe, data),
-        handler="gan",
         programs={"main": _describe_program(generator, recipe, device)},
         inputs=_describe_inputs(recipe, labels),
         input_sets=_input_sets(labels),

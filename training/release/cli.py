@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,14 +26,17 @@ from training.release.spec import ReleaseSpec
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-_EPILOG = "Examples: release runs/classifier/full    release --program net.pt2 --name net --calibration rows.npz"
+_EPILOG = "Examples: release runs/classifier/full --name fashion    release --program net.pt2 --name net"
 
 
 @app.command(epilog=_EPILOG)
 def release(
     run: Annotated[Path | None, typer.Argument(help="A finished run's folder, as `train` leaves it.")] = None,
     program: Annotated[Path | None, typer.Option(help="A program of your own, saved by torch.export.save.")] = None,
-    name: Annotated[str | None, typer.Option(help="Model name of --program.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name to release it under; needed for --program.", show_default="its kind"),
+    ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(help="Input rows of --program, .npz with the input names as keys: int8, gate and examples."),
@@ -82,9 +86,10 @@ def _describe(
     if (run is None) == (program is None):
         raise ValueError("give either a RUN or --program FILE.pt2, not both and not neither")
     if run is not None:
-        if any(value is not None for value in (name, calibration, max_rows, margin)):
-            raise ValueError("--name, --calibration, --max-rows and --margin belong to --program; a run brings its own")
-        return load_recipe_module(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
+        if any(value is not None for value in (calibration, max_rows, margin)):
+            raise ValueError("--calibration, --max-rows and --margin belong to --program; a run brings its own")
+        spec: ReleaseSpec = load_recipe_module(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
+        return replace(spec, name=name or "")
     from training.release.user_program import describe_user_program
 
     if name is None or program is None:

@@ -59,10 +59,10 @@ def describe(
     return {
         "format": 1,
         "model": spec.model,
+        "kind": spec.kind,
         "release": release,
         "variant": variant,
         "description": spec.description,
-        "handler": spec.handler,
         "handler_options": dict(spec.handler_options),
         "programs": dict(programs),
         "inputs": [dataclasses.asdict(tensor) for tensor in spec.inputs],
@@ -76,7 +76,7 @@ def describe(
     }
 
 
-def add_worker(folder: Path, handler: str, device_type: str) -> None:
+def add_worker(folder: Path, kind: str, device_type: str) -> None:
     """Add what TorchServe starts: the entry, the model's settings, and the modules that the handler needs.
 
     Raises:
@@ -85,14 +85,14 @@ def add_worker(folder: Path, handler: str, device_type: str) -> None:
     shutil.copy(_ROOT / "handlers" / ENTRY_NAME, folder / ENTRY_NAME)
     settings = _MODEL_CONFIG | ({"deviceType": "gpu"} if device_type == "cuda" else {})
     (folder / MODEL_CONFIG_NAME).write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
-    _copy_modules(folder, handler)
+    _copy_modules(folder, kind)
 
 
-def _copy_modules(folder: Path, handler: str) -> None:
+def _copy_modules(folder: Path, kind: str) -> None:
     from model_store.open_inference import PROTO_PATH
     from model_store.protobuf import COMPILED_SUFFIX, compile_proto
 
-    for module in needed_modules(("handlers.worker", f"handlers.{handler}")):
+    for module in needed_modules(("handlers.worker", f"handlers.{kind}")):
         source = _module_path(module)
         place = folder / source.relative_to(_ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -90,12 +90,12 @@ class ReleaseSpec:
 
     `margin` is in the metric's unit: a variant passes when, at 95 % confidence, it is worse than the reference by no
     more than this. `left_out` maps variants that make no sense for this model to the reason. `usage` is what a person
-    types after `infer NAME`; where it is empty the hint is made from the examples.
+    types after `infer NAME`; where it is empty the hint is made from the examples. `kind` says which handler serves it;
+    `name`, under which it is released, is the kind if not given.
     """
 
-    model: str
+    kind: str
     description: str
-    handler: str
     programs: Mapping[str, ProgramSpec]
     inputs: Sequence[TensorSpec]
     input_sets: Sequence[tuple[str, ...]]
@@ -112,3 +112,9 @@ class ReleaseSpec:
     left_out: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     run: Path | None = None
+    name: str = ""
+
+    @property
+    def model(self) -> str:
+        """The name under which it is released."""
+        return self.name or self.kind

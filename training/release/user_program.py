@@ -49,9 +49,9 @@ def describe_user_program(
     reference = _run_all(module, [rows.held_out[tensor.name] for tensor in inputs], max_rows)
     score, metric, binary = choose_agreement(dict(zip((t.name for t in outputs), reference, strict=True)))
     return ReleaseSpec(
-        model=name,
+        name=name,
         description=f"exported program {path.name}",
-        handler="tensor",
+        kind="tensor",
         programs={"main": _program_spec(program, module, inputs, rows, max_rows)},
         inputs=inputs,
         input_sets=(tuple(tensor.name for tensor in inputs),),

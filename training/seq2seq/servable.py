@@ -44,9 +44,8 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
     sources, references = zip(*data.test, strict=True)
     bleu = Bleu(recipe.lowercase)
     return ReleaseSpec(
-        model="seq2seq",
+        kind="seq2seq",
         description=f"{recipe.network} translator trained on {data.name.split(' test_')[0]}",
-        handler="seq2seq",
         programs=describe_programs(network.to(device), recipe, num_pieces, device),
         inputs=(
             TensorSpec(

@@ -12,10 +12,11 @@ import typer
 from model_store.matlab import order_axes, read_arrays
 from services.client.beamforming import Beams, measure_spectral_efficiency
 from services.client.client import Client
-from services.client.options import TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
+    context: typer.Context,
     channels: Annotated[
         Path, typer.Argument(help="channel estimates, .npy complex [N, K, R, T] or .mat with H [R, T, K]", exists=True)
     ],
@@ -25,15 +26,16 @@ def run(
         float | None, typer.Option(help="dB, how good the estimates are; estimated if absent")
     ] = None,
     data_snr_db: Annotated[float, typer.Option(help="dB, where the spectral efficiency is measured")] = 0.0,
-    url: UrlOption = "localhost:8001",
+    url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
 ) -> None:
     """Make precoders and combiners. Example: infer beamformer H.npy --rf-chains 4 --out F.npz"""
+    model = str(context.info_name)
     with Client(url, timeout_s=timeout_s) as client:
-        channel = read_channels(channels, client)
-        beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, version=version)
-    _print_rates(channel, beams, data_snr_db)
+        channel = read_channels(channels, client, model, version)
+        beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, model=model, version=version)
+    _print_rates(model, channel, beams, data_snr_db)
     if out is not None:
         arrays = {name: value for name, value in asdict(beams).items() if isinstance(value, np.ndarray)}
         np.savez(out, allow_pickle=False, **arrays)
@@ -42,7 +44,7 @@ def run(
         raise typer.Exit(1)
 
 
-def read_channels(path: Path, client: Client) -> np.ndarray:
+def read_channels(path: Path, client: Client, model: str, version: str) -> np.ndarray:
     """Read channels complex [N, K, R, T]; in a .mat file the served model's sizes tell which array they are.
 
     Raises:
@@ -51,7 +53,7 @@ def read_channels(path: Path, client: Client) -> np.ndarray:
     if path.suffix != ".mat":
         array: np.ndarray = np.load(path, allow_pickle=False)
         return array if array.ndim != 3 else array[None]
-    inputs = {tensor.name: tensor.shape for tensor in client.metadata("beamformer").inputs}
+    inputs = {tensor.name: tensor.shape for tensor in client.metadata(model, version=version).inputs}
     _, num_subcarriers, num_receive, num_transmit, _ = inputs["channel"]
     shape = (num_receive, num_transmit, num_subcarriers)
     arrays = read_arrays(path)
@@ -62,7 +64,7 @@ def read_channels(path: Path, client: Client) -> np.ndarray:
     return np.moveaxis(fitting[0], 3, 1).astype(np.complex64)
 
 
-def _print_rates(channel: np.ndarray, beams: Beams, data_snr_db: float) -> None:
+def _print_rates(model: str, channel: np.ndarray, beams: Beams, data_snr_db: float) -> None:
     good = [row for row, error in enumerate(beams.errors) if not error]
     for row, error in enumerate(beams.errors):
         if error:
@@ -70,6 +72,6 @@ def _print_rates(channel: np.ndarray, beams: Beams, data_snr_db: float) -> None:
     if good:
         rates = measure_spectral_efficiency(channel[good], beams.precoder[good], beams.combiner[good], data_snr_db)
         typer.echo(
-            f"{len(good)} channels, beamformer {beams.version}: {rates.mean():.3f} bits/s/Hz on average on the given "
+            f"{len(good)} channels, {model} {beams.version}: {rates.mean():.3f} bits/s/Hz on average on the given "
             f"estimates at {data_snr_db:g} dB"
         )

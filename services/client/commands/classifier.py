@@ -13,32 +13,33 @@ from rich.table import Table
 
 from services.client.classification import Classification
 from services.client.client import Client
-from services.client.options import JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(help="image files, any size", exists=True, dir_okay=False)],
     top: Annotated[int, typer.Option(help="labels to show for each image", min=1)] = 1,
-    url: UrlOption = "localhost:8001",
+    url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
     """Classify images. Example: infer classifier shoe.png shirt.jpg --top 3"""
     with Client(url, timeout_s=timeout_s) as client:
-        results = client.classify(images, top=top, version=version)
+        results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:
         print(
             json.dumps([{"image": str(path), **asdict(result)} for path, result in zip(images, results, strict=True)])
         )
     else:
-        _print_table(images, results)
+        _print_table(str(context.info_name), images, results)
     if any(result.error for result in results):
         raise typer.Exit(1)
 
 
-def _print_table(images: list[Path], results: list[Classification]) -> None:
-    table = Table("image", "label", "probability", title=f"classifier {results[0].version}", title_justify="left")
+def _print_table(model: str, images: list[Path], results: list[Classification]) -> None:
+    table = Table("image", "label", "probability", title=f"{model} {results[0].version}", title_justify="left")
     for path, result in zip(images, results, strict=True):
         if result.error:
             table.add_row(path.name, f"[red]{result.error}[/red]", "")

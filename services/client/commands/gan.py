@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.client.client import Client
-from services.client.options import TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, TimeoutOption, UrlOption, VersionOption
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +18,7 @@ _GAP_PX = 2
 
 
 def run(
+    context: typer.Context,
     n: Annotated[int, typer.Option("--n", help="images to generate", min=1)] = 1,
     label: Annotated[str | None, typer.Option(help="class to draw, by name or number; drawn if absent")] = None,
     seed: Annotated[int, typer.Option(help="seed of the first image; the next have the following seeds")] = 0,
@@ -27,7 +28,7 @@ def run(
     from_seed: Annotated[int | None, typer.Option("--from", help="interpolate from this seed")] = None,
     to_seed: Annotated[int | None, typer.Option("--to", help="interpolate to this seed")] = None,
     steps: Annotated[int, typer.Option(help="images of an interpolation, both ends included", min=2)] = 8,
-    url: UrlOption = "localhost:8001",
+    url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
 ) -> None:
@@ -36,13 +37,14 @@ def run(
         raise typer.BadParameter("say where the images go: --grid FILE.png, --out FOLDER or both")
     if (from_seed is None) != (to_seed is None):
         raise typer.BadParameter("an interpolation needs both --from and --to")
+    model = str(context.info_name)
     wanted = int(label) if label is not None and label.lstrip("-").isdigit() else label
     with Client(url, timeout_s=timeout_s) as client:
         if from_seed is not None and to_seed is not None:
-            images = client.interpolate(from_seed, to_seed, steps, label=wanted, version=version)
+            images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)
             columns = steps
         else:
-            images = client.generate(n, label=wanted, seed=seed, truncation=truncation, version=version)
+            images = client.generate(n, label=wanted, seed=seed, truncation=truncation, model=model, version=version)
             columns = math.ceil(math.sqrt(n))
     if grid is not None:
         arrange_grid(images, columns).save(grid)

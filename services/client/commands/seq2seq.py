@@ -14,17 +14,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.client import Client
-from services.client.options import JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
 from services.client.translation import Translation
 
 
 def run(
+    context: typer.Context,
     texts: Annotated[list[str] | None, typer.Argument(help="sentences; lines of standard input if none")] = None,
     beam_size: Annotated[int | None, typer.Option(help="beams, 1 is greedy", min=1, show_default="model's")] = None,
     n_best: Annotated[int, typer.Option(help="translations to show for each sentence", min=1)] = 1,
     max_length: Annotated[int | None, typer.Option(help="most subword pieces of a translation", min=1)] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first sentence here (.png)")] = None,
-    url: UrlOption = "localhost:8001",
+    url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
@@ -40,12 +41,13 @@ def run(
             num_hypotheses=n_best,
             max_length=max_length,
             alignments=plot is not None,
+            model=str(context.info_name),
             version=version,
         )
     if as_json:
         print(json.dumps([{"source": row, **asdict(result)} for row, result in zip(rows, results, strict=True)]))
     else:
-        _print_table(rows, results)
+        _print_table(str(context.info_name), rows, results)
     if plot is not None and results[0].hypotheses:
         from services.client.alignment_picture import draw_alignment
 
@@ -56,8 +58,8 @@ def run(
         raise typer.Exit(1)
 
 
-def _print_table(rows: list[str], results: list[Translation]) -> None:
-    table = Table("text", "translation", "score", title=f"seq2seq {results[0].version}", title_justify="left")
+def _print_table(model: str, rows: list[str], results: list[Translation]) -> None:
+    table = Table("text", "translation", "score", title=f"{model} {results[0].version}", title_justify="left")
     for row, result in zip(rows, results, strict=True):
         if result.error:
             table.add_row(escape(row), f"[red]{escape(result.error)}[/red]", "")

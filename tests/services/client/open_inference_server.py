@@ -44,7 +44,7 @@ class FakeServer:
         }
         if request.model_name == "double":
             return self._answer(request, {"y": inputs["x"] * 2})
-        if request.model_name == "classifier":
+        if request.model_name in ("classifier", "shoes"):
             return self._classify(request, inputs)
         if request.model_name == "seq2seq":
             return self._translate(request, inputs)
@@ -124,6 +124,7 @@ class FakeServer:
         response = messages().ModelMetadataResponse(
             name=request.name, versions=["1-int8", "1-eager"], platform="millrace"
         )
+        response.properties["kind"] = "classifier" if request.name == "shoes" else "tensor"
         if request.name == "beamformer":
             response.inputs.add(name="channel", datatype="FP32", shape=[-1, 5, 36, 144, 2])
             return response

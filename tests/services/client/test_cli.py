@@ -38,6 +38,13 @@ def test_classifier_prints_a_table_with_the_top_labels(infer, image):
     assert [line for line in out.splitlines() if "label2" in line and "25.0%" in line]
 
 
+def test_a_model_of_another_name_is_called_as_its_kind(infer, image):
+    status, out, _ = infer("shoes", image, "--top", 3)
+    assert status == 0
+    assert "shoes 1-int8" in out
+    assert [line for line in out.splitlines() if "label2" in line and "25.0%" in line]
+
+
 def test_classifier_prints_json(infer, image):
     status, out, _ = infer("classifier", image, image, "--json")
     assert status == 0

@@ -21,7 +21,7 @@ def make_manifest(**changes: object) -> Manifest:
         "variant": "eager",
         "description": "doubles its input",
         "created": "2026-01-01T00:00:00Z",
-        "handler": "tensor",
+        "kind": "tensor",
         "programs": {"main": "program.pt2"},
         "inputs": (
             Tensor(name="x", datatype="FP32", shape=(-1, 2), meaning="two numbers", minimum=-100, maximum=100),

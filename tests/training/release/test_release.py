@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from handlers.target import cpu_features
 from model_store.signing import Keyring
 from model_store.store import Store, file_digest
 from training.release.cli import app
+from training.release.spec import HeldOut, ReleaseSpec
 
 pytestmark = pytest.mark.timeout(900)  # three compilations: half a minute on two free cores
 
@@ -140,3 +142,26 @@ def test_unknown_variants_and_devices_are_named(program_file, tmp_path, monkeypa
     assert "no variant fp3 for cpu; there are eager, compiled, bf16, int8" in result.output
     assert CliRunner().invoke(app, [*base, "--device", "tpu"]).exit_code == 2
     assert Store(tmp_path / "store", Keyring(tmp_path / "keys")).models() == []
+
+
+def test_a_run_is_released_under_another_name(tmp_path, monkeypatch):
+    spec = ReleaseSpec(
+        kind="classifier",
+        description="",
+        programs={},
+        inputs=(),
+        input_sets=(),
+        outputs=(),
+        held_out=HeldOut(inputs={}, score=lambda outputs: np.zeros(0), metric="", dataset=""),
+        margin=0,
+    )
+
+    def refuse(spec, *others):
+        raise ValueError(f"{spec.model} is a {spec.kind}")
+
+    recipes = SimpleNamespace(describe_release=lambda run, device: spec)
+    monkeypatch.setattr("training.release.cli.read_run", lambda run: {"model": "classifier"})
+    monkeypatch.setattr("training.release.cli.load_recipe_module", lambda model: recipes)
+    monkeypatch.setattr("training.release.cli.release_model", refuse)
+    assert "shoes is a classifier" in CliRunner().invoke(app, ["run", "--name", "shoes"]).output
+    assert "classifier is a classifier" in CliRunner().invoke(app, ["run"]).output

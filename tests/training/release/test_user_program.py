@@ -15,7 +15,7 @@ def test_signature_becomes_the_interface(program_file):
     spec = describe_user_program(program_file, "net")
     assert [(tensor.name, tensor.datatype, tensor.shape) for tensor in spec.inputs] == [("x", "FP32", (-1, 3, 8, 8))]
     assert [(tensor.name, tensor.datatype, tensor.shape) for tensor in spec.outputs] == [("y", "FP32", (-1, 10))]
-    assert (spec.handler, spec.max_rows, spec.input_sets) == ("tensor", 16, (("x",),))
+    assert (spec.kind, spec.max_rows, spec.input_sets) == ("tensor", 16, (("x",),))
     assert spec.held_out.dataset.startswith("512 random rows (floats standard normal")
     assert spec.programs["main"].calibration is None
 
