@@ -65,7 +65,7 @@ def store(tmp_path, keys):
             digests[variant] = (file_digest(manifest), file_digest(archive))
         write_examples(folder / EXAMPLES_NAME, {"x": np.arange(6, dtype=np.float32).reshape(3, 2)})
         index = ReleaseIndex(
-            name="double",
+            model="double",
             release=number,
             default="int8",
             archives={variant: archive for variant, (_, archive) in digests.items()},
