@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from handlers.base import Handler, Outputs
+from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import DTYPES
 
 _IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -159,7 +160,7 @@ def _readable(outputs: Outputs) -> dict[str, Any]:
         else:
             answer[name] = array.tolist()
     if any(outputs.row_errors):
-        answer["row_errors"] = [error or "" for error in outputs.row_errors]
+        answer[ROW_ERRORS] = [error or "" for error in outputs.row_errors]
     return answer
 
 

@@ -1,7 +1,7 @@
 """What TorchServe calls: a module-level `handle`, the file at the root of every archive.
 
 A function, because TorchServe accepts a handler module only with exactly one class or with `handle`, and because it
-masks an ImportError in the module by importing `ts.torch_handler.<name>` instead: the imports that may fail are inside.
+masks an ImportError in the module by importing `ts.torch_handler.<name>` instead: imports that may fail are inside.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import Any
 
-FAILURE_PREFIX = "MILLRACE WORKER FAILED: "
+from model_store.worker_failure import FAILURE_PREFIX
 
 
 def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes | str] | None:

@@ -7,11 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_store.open_inference import messages
+from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
 from model_store.tensors import datatype_of, decode_raw, encode_raw
-
-ROW_ERRORS = "row_errors"
-INTERNAL_ERROR = "internal_error"
 
 
 class Request(NamedTuple):

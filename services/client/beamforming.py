@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from model_store.open_inference import ROW_ERRORS
 from services.client.inference import infer_answers, make_infer_call
 from services.client.steps import Steps
 from services.client.wire import Answer
@@ -65,7 +66,7 @@ def beamform(
                 inputs,
                 parameters={} if rf_chains is None else {"rf_chains": rf_chains},
                 version=version,
-                outputs=(*names, "row_errors"),
+                outputs=(*names, ROW_ERRORS),
                 timeout_s=timeout_s,
             )
         )
@@ -105,7 +106,7 @@ def _join(answers: list[Answer], names: tuple[str, ...]) -> Beams:
     }
     errors = []
     for answer in answers:
-        found = answer.arrays.get("row_errors")
+        found = answer.arrays.get(ROW_ERRORS)
         errors += [""] * len(answer.arrays["precoder"]) if found is None else [error.decode() for error in found]
     parts = {name: arrays.get(name) for name in _HYBRID}
     return Beams(arrays["precoder"], arrays["combiner"], **parts, errors=tuple(errors), version=answers[0].version)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model_store.open_inference import ROW_ERRORS
 from services.client.inference import infer_answers, make_infer_call
 from services.client.steps import Steps
 from services.client.wire import Answer
@@ -75,7 +76,7 @@ def classify(
             {name: rows[start : start + ROWS_PER_CALL]},
             parameters={"top_k": top},
             version=version,
-            outputs=("label", "probabilities", "row_errors"),
+            outputs=("label", "probabilities", ROW_ERRORS),
             timeout_s=timeout_s,
         )
         for start in range(0, len(rows), ROWS_PER_CALL)
@@ -133,7 +134,7 @@ def _encode_image(image: Any) -> bytes:
 
 def _read_answer(answer: Answer) -> list[Classification]:
     labels, probabilities = answer.arrays["label"], answer.arrays["probabilities"]
-    errors = answer.arrays.get("row_errors")
+    errors = answer.arrays.get(ROW_ERRORS)
     found = []
     for row in range(len(labels)):
         error = errors[row].decode() if errors is not None else ""

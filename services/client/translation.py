@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_store.open_inference import ROW_ERRORS
 from services.client.inference import infer_answers, make_infer_call
 from services.client.steps import Steps
 from services.client.wire import Answer
@@ -76,7 +77,7 @@ def translate(
         parameters["beam_size"] = beam_size
     if max_length is not None:
         parameters["max_length"] = max_length
-    outputs = ["translation", "score", "row_errors"]
+    outputs = ["translation", "score", ROW_ERRORS]
     if alignments:
         parameters["alignments"] = True
         outputs.insert(2, "alignment")
@@ -97,7 +98,7 @@ def translate(
 
 def _read_answer(answer: Answer) -> list[Translation]:
     texts, scores = answer.arrays["translation"], answer.arrays["score"]
-    errors, alignments = answer.arrays.get("row_errors"), answer.arrays.get("alignment")
+    errors, alignments = answer.arrays.get(ROW_ERRORS), answer.arrays.get("alignment")
     found = []
     for row in range(len(texts)):
         error = errors[row].decode() if errors is not None else ""

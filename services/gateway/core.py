@@ -11,6 +11,7 @@ from time import monotonic
 
 import structlog
 
+from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.backends import Backend
@@ -19,7 +20,7 @@ from services.gateway.errors import GatewayError, InvalidRequestError, UnknownMo
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
-from services.gateway.validation import ROW_ERRORS, Validator
+from services.gateway.validation import Validator
 
 logger = structlog.get_logger("gateway")
 

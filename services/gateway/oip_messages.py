@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from model_store.open_inference import messages
+from model_store.open_inference import ROW_ERRORS, messages
 from model_store.tensors import DTYPES, encode_raw
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, count_elements
-from services.gateway.validation import ROW_ERRORS
 
 _TYPED_FIELDS = {
     "BOOL": "bool_contents",

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from model_store.open_inference import messages
+from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, split_rows
-from services.gateway.validation import ROW_ERRORS
 
 _ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
 _RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest
@@ -54,8 +53,8 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
         InternalError: the handler reported that it broke, or the answer does not fit; `cause` says how.
     """
     response = messages().ModelInferResponse.FromString(answer)
-    if response.parameters and "internal_error" in response.parameters:
-        raise InternalError(MODEL_FAILED, cause=response.parameters["internal_error"].string_param)
+    if response.parameters and INTERNAL_ERROR in response.parameters:
+        raise InternalError(MODEL_FAILED, cause=response.parameters[INTERNAL_ERROR].string_param)
     contents = response.raw_output_contents
     if len(contents) != len(response.outputs):
         cause = f"{len(response.outputs)} outputs with {len(contents)} raw contents"

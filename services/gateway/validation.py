@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from model_store.manifest import Manifest, Parameter, Tensor
+from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import DTYPES
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, check_bytes_elements, count_elements
 
 # Requested by callers who want the good rows of a request although others failed.
-ROW_ERRORS = "row_errors"
 _KINDS: dict[str, tuple[type, ...]] = {"bool": (bool,), "int64": (int,), "double": (float, int), "string": (str,)}
 
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 
 import structlog
 
+from model_store.worker_failure import FAILURE_PREFIX
 from services.catalogue import ServedVariant
 
 logger = structlog.get_logger("torchserve")
 
-# Printed by handlers/entry.py before the exception goes on to TorchServe, which would log it as information.
-FAILURE_PREFIX = "MILLRACE WORKER FAILED: "
 _DIED = "Backend worker process died."
 _NOT_REGISTERED = "Failed to load model"
 _WORKER_THREAD = re.compile(r"^W-\d+-(?P<version>.+?)(?:-stdout|-stderr)?$")
