@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from handlers.base import Handler, Outputs
 from model_store.open_inference import ROW_ERRORS
+from model_store.parameters import ParameterError, check_parameter, parse_parameter
 from model_store.tensors import DTYPES
 
 _IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _NUMPY_START = b"\x93NUMPY"
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "bool": lambda text: text.lower() in ("1", "true"),
-    "int64": int,
-    "double": float,
-    "string": str,
-}
 
 
 class DirectCallError(ValueError):
@@ -77,17 +72,29 @@ def read_inputs(manifest: Mapping[str, Any], body: Any) -> tuple[dict[str, np.nd
 
 def read_parameters(manifest: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Read request parameters from the URL's query or from form fields."""
-    parameters = {}
-    for parameter in manifest["parameters"]:
-        value = request.get(parameter["name"])
+    parameters: dict[str, Any] = {}
+    for rule in manifest["parameters"]:
+        value = request.get(rule["name"])
         if value is None:
             continue
         text = value.decode(errors="replace") if isinstance(value, (bytes, bytearray)) else str(value)
         try:
-            parameters[parameter["name"]] = _PARSERS[parameter["kind"]](text)
-        except ValueError:
-            raise DirectCallError(f"parameter {parameter['name']} is {parameter['kind']}, got {text!r}") from None
+            parameters[rule["name"]] = parse_parameter(text, rule)
+        except ParameterError as error:
+            raise DirectCallError(str(error)) from None
     return parameters
+
+
+def _check_parameters(manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    rules = {rule["name"]: rule for rule in manifest["parameters"]}
+    for name, value in parameters.items():
+        if name not in rules:
+            known = ", ".join(rules) or "none"
+            raise DirectCallError(f"there is no parameter {name!r}; this model's parameters: {known}")
+        try:
+            check_parameter(value, rules[name])
+        except ParameterError as error:
+            raise DirectCallError(str(error)) from None
 
 
 def _from_json_object(
@@ -98,6 +105,7 @@ def _from_json_object(
     unknown = sorted(set(body) - set(known))
     if unknown or not body or not isinstance(parameters, dict):
         raise DirectCallError(f"a JSON object brings inputs by name, some of {sorted(known)}; got {sorted(body)}")
+    _check_parameters(manifest, parameters)
     return {name: _to_tensor(known[name], value) for name, value in body.items()}, parameters
 
 

@@ -1,7 +1,8 @@
 """Serve a translator: text in, text out.
 
-Options: `vocabulary` (file of the sentencepiece model), `lowercase`, `max_pieces` of a source text, and the defaults
-`beam_size`, `max_beam_size` and `length_penalty`. Programs: `encoder` and `decoder`, see beam_search.py.
+Options: `vocabulary` (file of the sentencepiece model), `lowercase`, `max_pieces` of a source text, the defaults
+`beam_size` and `length_penalty`, and `max_beam_size`, the most beams that a request gets. Programs: `encoder` and
+`decoder`, see beam_search.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from handlers.base import Decoded, Handler
+from handlers.base import Decoded, Handler, Outputs
 from handlers.beam_search import END, PAD, SearchOptions, pad_rows, search
 
 
@@ -35,6 +36,14 @@ class TranslatorHandler(Handler):
         model = (folder / self.options["vocabulary"]).read_bytes()
         self.vocabulary = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.max_pieces: int = self.options["max_pieces"]
+
+    def infer(
+        self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str] = ()
+    ) -> Outputs:
+        # The search keeps the weights only where somebody wants them.
+        if "alignment" in (requested or self.default_outputs):
+            parameters = {**parameters, "alignments": True}
+        return super().infer(inputs, parameters, requested)
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
         rows: list[list[int]] = []
@@ -111,8 +120,13 @@ class TranslatorHandler(Handler):
 
     def _read_options(self, parameters: Mapping[str, Any]) -> SearchOptions:
         num_hypotheses = parameters.get("num_hypotheses", 1)
+        beam_size = max(parameters.get("beam_size", self.options["beam_size"]), num_hypotheses)
+        if beam_size > self.options["max_beam_size"]:  # more than the decoder was exported for
+            raise ValueError(
+                f"{beam_size} beams are wanted, the released decoder takes {self.options['max_beam_size']}"
+            )
         return SearchOptions(
-            beam_size=max(parameters.get("beam_size", self.options["beam_size"]), num_hypotheses),
+            beam_size=beam_size,
             num_hypotheses=num_hypotheses,
             min_length=parameters.get("min_length", 0),
             length_penalty=parameters.get("length_penalty", self.options["length_penalty"]),

@@ -39,6 +39,12 @@ class Tensor(_Part):
     )
     singular: str = Field("", description="what one of a row's values is called in an answer for people; '' = the name")
 
+    @property
+    def in_words(self) -> str:
+        """Meaning, unit, range, and whether it may be left out, for a reader."""
+        optional = "; may be left out" if self.optional else ""
+        return f"{self.meaning}{_range_in_words(self.minimum, self.maximum, self.unit)}{optional}"
+
     @model_validator(mode="after")
     def _check(self) -> Tensor:
         if self.datatype not in DTYPES:
@@ -62,6 +68,12 @@ class Parameter(_Part):
     readable_default: bool | int | float | str | None = Field(
         None, description="what the short way for people, /v1, sends where the caller gives none"
     )
+
+    @property
+    def in_words(self) -> str:
+        """Kind, meaning, range and choices for a reader."""
+        choices = f"; one of {', '.join(self.choices)}" if self.choices else ""
+        return f"{self.kind}: {self.meaning}{_range_in_words(self.minimum, self.maximum)}{choices}"
 
 
 class PairedTest(_Part):
@@ -157,8 +169,16 @@ class Manifest(_Part):
 
     @property
     def properties(self) -> dict[str, str]:
-        """What OIP metadata says of a model besides its tensors."""
-        return {"kind": self.kind, "description": self.description, "max_rows": str(self.max_rows)}
+        """What OIP metadata says of a model besides names, datatypes and shapes: one text each."""
+        tensors = [("input", tensor) for tensor in self.inputs] + [("output", tensor) for tensor in self.outputs]
+        return {
+            "kind": self.kind,
+            "description": self.description,
+            "max_rows": str(self.max_rows),
+            "input_sets": ", or ".join(" and ".join(names) for names in self.input_sets),
+            **{f"{place}.{tensor.name}": tensor.in_words for place, tensor in tensors},
+            **{f"parameter.{parameter.name}": parameter.in_words for parameter in self.parameters},
+        }
 
     def input(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
@@ -208,6 +228,17 @@ class ReleaseIndex(_Part):
         if self.default not in self.archives:
             raise ValueError(f"default variant {self.default!r} has no archive; there are {sorted(self.archives)}")
         return self
+
+
+def _range_in_words(minimum: float | None, maximum: float | None, unit: str = "") -> str:
+    after = f" {unit}" if unit else ""
+    if minimum is None and maximum is None:
+        return f"; in {unit}" if unit else ""
+    if maximum is None:
+        return f"; at least {minimum:g}{after}"
+    if minimum is None:
+        return f"; at most {maximum:g}{after}"
+    return f"; {minimum:g} to {maximum:g}{after}"
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -6,6 +6,8 @@ import json
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.gateway.errors import BodyTooLargeError, status_of
+
 
 class BodyLimit:
     """ASGI middleware: 413 from the announced length at once, or when a body of unknown length passes the limit."""
@@ -20,7 +22,7 @@ class BodyLimit:
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._max_body_bytes:
-            await self._refuse(send)
+            await self._refuse(scope, send)
             return
         received = 0
         is_answered = False
@@ -32,7 +34,7 @@ class BodyLimit:
             if received > self._max_body_bytes:
                 if not is_answered:
                     is_answered = True
-                    await self._refuse(send)
+                    await self._refuse(scope, send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -42,11 +44,12 @@ class BodyLimit:
 
         await self._app(scope, limited_receive, send_unless_answered)
 
-    async def _refuse(self, send: Send) -> None:
-        text = (
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        error = BodyTooLargeError(
             f"the body is larger than {self._max_body_bytes} bytes; send fewer rows at once, or have the server's "
             "MILLRACE_MAX_BODY_MIB raised"
         )
+        body = {"error": str(error), "request": scope["state"]["id"]}
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps({"error": text}).encode()})
+        await send({"type": "http.response.start", "status": status_of(error).http, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -6,18 +6,21 @@ from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import make_asgi_app
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from model_store.example_call import describe_call, example_body
+from model_store.manifest import Tensor
 from model_store.store import read_examples
-from services.catalogue import ServedVariant
 from services.gateway.body_limit import BodyLimit
 from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
 from services.gateway.errors import GatewayError, InvalidRequestError, UnknownModelError, status_of
-from services.gateway.readable import build_file_request, describe_answer
+from services.gateway.plain_requests import build_plain_request, read_plain_body
+from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
 
@@ -25,6 +28,8 @@ _OIP_EXAMPLE = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
     "outputs": [{"name": "y"}],
 }
+_ROWS_EXAMPLE = {"inputs": {"x": [[0.5, 1.5]]}}
+_FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
 
 
 def make_metrics_app(gateway: Gateway) -> ASGIApp:
@@ -35,11 +40,19 @@ def make_metrics_app(gateway: Gateway) -> ASGIApp:
 
 def make_app(gateway: Gateway) -> ASGIApp:
     """Make the REST application."""
-    app = FastAPI(title="Millrace", version=metadata.version(NAME), summary="Open Inference Protocol and the short way")
+    app = FastAPI(
+        title="Millrace",
+        version=metadata.version(NAME),
+        summary="Open Inference Protocol and the short way",
+        docs_url=None,
+        redoc_url=None,
+    )
     _add_errors(app)
+    _add_documentation(app)
     _add_server_routes(app, gateway)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
+    _add_short_way(app, gateway)
     return RequestIds(BodyLimit(app, gateway.settings.max_body_bytes), gateway.new_request_id)
 
 
@@ -47,11 +60,26 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def answer_http_error(request: Request, error: HTTPException) -> Response:
         text = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
-        return JSONResponse({"error": text}, error.status_code)
+        return JSONResponse({"error": text, "request": request.state.id}, error.status_code)
 
     @app.exception_handler(GatewayError)
     async def answer_error(request: Request, error: GatewayError) -> Response:
         return JSONResponse({"error": str(error), "request": request.state.id}, status_of(error).http)
+
+
+def _add_documentation(app: FastAPI) -> None:
+    """Serve Swagger UI from installed files: FastAPI's own page loads it from the internet, and is blank without it."""
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="Millrace",
+            swagger_js_url="docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="docs/assets/swagger-ui.css",
+            swagger_favicon_url="docs/assets/favicon-32x32.png",
+        )
 
 
 def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
@@ -61,7 +89,7 @@ def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
             "name": NAME,
             "version": metadata.version(NAME),
             "models": [_describe_model(gateway, name, request) for name in gateway.catalogue.models],
-            "documentation": str(request.url_for("swagger_ui_html")),
+            "documentation": str(request.url_for("documentation")),
         }
 
     @app.get("/v2", summary="Server metadata")
@@ -109,8 +137,10 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
             "versions": gateway.catalogue.versions(variant.model),
             "platform": PLATFORM,
             "properties": manifest.properties,
-            "inputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.inputs],
-            "outputs": [tensor.model_dump(include={"name", "datatype", "shape"}) for tensor in manifest.outputs],
+            "inputs": [_describe_tensor(tensor) for tensor in manifest.inputs],
+            "outputs": [_describe_tensor(tensor) for tensor in manifest.outputs],
+            "input_sets": manifest.input_sets,
+            "parameters": [parameter.model_dump(exclude_defaults=True) for parameter in manifest.parameters],
         }
 
     @app.get("/v2/models/{model}/ready", summary="Does the model answer?")
@@ -122,9 +152,13 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
         return JSONResponse(body, 200 if is_ready else 503)
 
 
+def _describe_tensor(tensor: Tensor) -> dict[str, Any]:
+    """What the protocol asks for, and what the manifest adds: meaning, unit, range, whether it may be left out."""
+    return tensor.model_dump(exclude_defaults=True, exclude={"size_sets_time", "singular"})
+
+
 def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
     json_body = {"requestBody": {"required": True, "content": {"application/json": {"example": _OIP_EXAMPLE}}}}
-    file_body = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
 
     @app.post(
         "/v2/models/{model}/infer", summary="Infer, as the Open Inference Protocol has it", openapi_extra=json_body
@@ -141,16 +175,25 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
             return Response(content, media_type="application/json")
         return Response(content, headers={HEADER_LENGTH: str(header_length)}, media_type="application/octet-stream")
 
-    @app.api_route(
-        "/v1/{model}", methods=["PUT", "POST"], summary="Send a file, get an answer", openapi_extra=file_body
-    )
-    @app.api_route(
-        "/v1/{model}/{version}", methods=["PUT", "POST"], summary="The same with a version", openapi_extra=file_body
-    )
-    async def infer_file(request: Request, model: str, version: str = "") -> dict[str, Any]:
-        variant: ServedVariant = gateway.find_variant(model, version)
-        decoded = build_file_request(variant, await request.body(), dict(request.query_params), request.state.id)
-        return describe_answer(await gateway.infer(decoded), variant.manifest)
+
+def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
+    contents = {
+        "application/octet-stream": {},
+        "multipart/form-data": {"schema": _FORM},
+        "application/json": {"example": _ROWS_EXAMPLE},
+    }
+    body = {"requestBody": {"required": True, "content": contents}}
+
+    # One decorator for each method: of several FastAPI would make one operation id.
+    @app.put("/v1/{model}", summary="Send a file or rows, get an answer (curl -T)", openapi_extra=body)
+    @app.post("/v1/{model}", summary="Send a file or rows, get an answer", openapi_extra=body)
+    @app.put("/v1/{model}/{version}", summary="The same with a version (curl -T)", openapi_extra=body)
+    @app.post("/v1/{model}/{version}", summary="The same with a version", openapi_extra=body)
+    async def infer_plain(request: Request, model: str, version: str = "") -> dict[str, Any]:
+        variant = gateway.find_variant(model, version)
+        decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
+        describe = describe_answer if is_file else describe_rows
+        return describe(await gateway.infer(decoded), variant.manifest)
 
     @app.get("/v1/{model}/example", summary="A row of the model's own to send")
     async def example(model: str) -> Response:

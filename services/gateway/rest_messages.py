@@ -43,7 +43,9 @@ def decode_body(
         InvalidRequestError: no JSON object, contents that do not fit, or an extension that is not offered.
     """
     head, binary = _split_body(body, header_length)
-    message = _decode_json(head)
+    message = decode_json(head)
+    if not isinstance(message, dict):
+        raise InvalidRequestError("the body must be a JSON object with the key 'inputs'")
     parameters = _decode_parameters(message.get("parameters"), "parameters")
     others = bool(parameters.pop(_BINARY_OUTPUTS, False))
     request = InferRequest(model, version, _text(message.get("id", ""), "id"), [], parameters=parameters)
@@ -131,14 +133,16 @@ def _split_body(body: bytes, header_length: str | None) -> tuple[bytes, memoryvi
     return body[:length], memoryview(body)[length:]
 
 
-def _decode_json(data: bytes) -> dict[str, Any]:
+def decode_json(data: bytes) -> Any:
+    """Decode JSON.
+
+    Raises:
+        InvalidRequestError: says where it ends to be JSON.
+    """
     try:
-        message = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"the body is no JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise InvalidRequestError("the body must be a JSON object with the key 'inputs'")
-    return message
 
 
 def _decode_input(tensor: Mapping[str, Any], reader: _BinaryReader) -> NamedTensor:
@@ -156,7 +160,7 @@ def _decode_input(tensor: Mapping[str, Any], reader: _BinaryReader) -> NamedTens
         return NamedTensor(name, datatype, shape, reader.take(binary_size, name))
     if "data" not in tensor:
         raise InvalidRequestError(f"input {name} has no contents; send data, or binary data with {_BINARY_SIZE}")
-    array = _decode_values(tensor["data"], datatype, name)
+    array = decode_values(tensor["data"], datatype, name)
     try:
         return NamedTensor(name, datatype, shape, encode_raw(array.reshape(shape)))
     except ValueError:
@@ -165,7 +169,12 @@ def _decode_input(tensor: Mapping[str, Any], reader: _BinaryReader) -> NamedTens
         ) from None
 
 
-def _decode_values(data: Any, datatype: str, name: str) -> np.ndarray:
+def decode_values(data: Any, datatype: str, name: str) -> np.ndarray:
+    """Decode JSON values, nested or not, as an array of a datatype; texts as BYTES in one dimension.
+
+    Raises:
+        InvalidRequestError: values of another kind or out of the datatype's range, or lists of unequal length.
+    """
     if datatype == "BYTES":
         return _decode_texts(data, name)
     dtype = DTYPES[datatype]

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from model_store.parameters import ParameterValue
 from model_store.tensors import DTYPES
 
-ParameterValue = bool | int | float | str
 _LENGTH = struct.Struct("<I")
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from model_store.manifest import Manifest, Parameter, Tensor
+from model_store.manifest import Manifest, Tensor
 from model_store.open_inference import ROW_ERRORS
+from model_store.parameters import ParameterError, ParameterValue, check_parameter
 from model_store.tensors import DTYPES
 from services.gateway.errors import InvalidRequestError
-from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, check_bytes_elements, count_elements
-
-# Requested by callers who want the good rows of a request although others failed.
-_KINDS: dict[str, tuple[type, ...]] = {"bool": (bool,), "int64": (int,), "double": (float, int), "string": (str,)}
+from services.gateway.tensors import InferRequest, NamedTensor, check_bytes_elements, count_elements
 
 
 class Validator:
@@ -26,7 +23,7 @@ class Validator:
         self._inputs = {tensor.name: tensor for tensor in manifest.inputs}
         self._order = {tensor.name: index for index, tensor in enumerate(manifest.inputs)}
         self._outputs = {tensor.name for tensor in manifest.outputs} | {ROW_ERRORS}
-        self._parameters = {parameter.name: parameter for parameter in manifest.parameters}
+        self._parameters = {parameter.name: parameter.model_dump() for parameter in manifest.parameters}
         self._values = {tensor.name: _needs_value_check(tensor) for tensor in manifest.inputs}
         self._known_sets: set[tuple[str, ...]] = set()
 
@@ -117,7 +114,10 @@ class Validator:
             if rule is None:
                 known = ", ".join(self._parameters) or "none"
                 raise InvalidRequestError(f"there is no parameter {name!r}; this model's parameters: {known}")
-            _check_parameter(rule, value)
+            try:
+                check_parameter(value, rule)
+            except ParameterError as error:
+                raise InvalidRequestError(str(error)) from None
 
     def _check_outputs(self, outputs: tuple[str, ...]) -> None:
         unknown = [name for name in outputs if name not in self._outputs]
@@ -170,23 +170,6 @@ def _check_bytes(tensor: NamedTensor, rule: Tensor, count: int) -> None:
     limit = rule.max_element_bytes
     if limit is not None and max(sizes) > limit:
         raise InvalidRequestError(f"input {rule.name} has an element of {max(sizes)} bytes; at most {limit} are taken")
-
-
-def _check_parameter(rule: Parameter, value: ParameterValue) -> None:
-    allowed = _KINDS[rule.kind]
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        raise InvalidRequestError(f"parameter {rule.name} is {value!r}; it must be a {rule.kind}: {rule.meaning}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidRequestError(f"parameter {rule.name} is {value}; it must be finite")
-    if rule.choices and value not in rule.choices:
-        raise InvalidRequestError(f"parameter {rule.name} is {value!r}; it must be one of {', '.join(rule.choices)}")
-    if isinstance(value, str):
-        return
-    too_low = rule.minimum is not None and value < rule.minimum
-    if too_low or (rule.maximum is not None and value > rule.maximum):
-        low = "-∞" if rule.minimum is None else f"{rule.minimum:g}"
-        high = "∞" if rule.maximum is None else f"{rule.maximum:g}"
-        raise InvalidRequestError(f"parameter {rule.name} is {value}; the range is {low} to {high}: {rule.meaning}")
 
 
 def _in_words(shape: tuple[int, ...]) -> str:

@@ -40,9 +40,9 @@ def test_ranks_without_being_asked(served, picture):
     [
         ("/v1/brightness", b"", 400, "send a file"),
         ("/v1/brightness", b"text", 400, "not a PNG or JPEG file"),
-        ("/v1/brightness?top_k=many", b"x", 400, "must be a int64"),
+        ("/v1/brightness?top_k=many", b"x", 400, "must be a whole number (int64): classes"),
         ("/v1/brightness?topk=1", b"x", 400, "there is no parameter 'topk'"),
-        ("/v1/scale", b"x", 400, "takes no file but x (FP32)"),
+        ("/v1/scale", b"x", 400, "the body is no JSON"),
         ("/v1/nothing", b"x", 404, "there is no model 'nothing'"),
         ("/v1/brightness/7", b"x", 404, "no version '7'"),
         ("/nowhere", b"x", 404, "GET / lists"),
@@ -52,6 +52,13 @@ def test_says_what_is_wrong(served, path, content, status, words):
     response = httpx.put(f"http://{served.http}{path}", content=content)
     assert response.status_code == status
     assert words in response.json()["error"]
+
+
+def test_a_form_and_plain_rows_answer_too(served, picture):
+    form = httpx.post(f"http://{served.http}/v1/brightness", files={"file": picture}, data={"top_k": "1"}).json()
+    assert [result["label"] for result in form["results"]] == ["bright"]
+    rows = httpx.post(f"http://{served.http}/v1/scale", content="[[1, 2, 3, 4]]").json()
+    assert rows["rows"] == [{"y": [2, 4, 6, 8]}]
 
 
 def test_the_models_own_example_can_be_sent_back(served):

@@ -40,7 +40,7 @@ def test_image_bytes_answer_readable_json(ask):
 
 def test_parameters_come_from_the_query(ask):
     assert ask(body=png(255), top_k=b"2")["label"] == [["bright", "middle"]]
-    with pytest.raises(DirectCallError, match="top_k is int64, got 'two'"):
+    with pytest.raises(DirectCallError, match="top_k is 'two'; it must be a whole number"):
         ask(body=png(255), top_k="two")
 
 
@@ -54,6 +54,19 @@ def test_json_brings_inputs_by_name_and_parameters(ask):
     image = np.zeros((1, 8, 6, 3), int).tolist()
     assert ask(body={"image": image, "parameters": {"top_k": 1}})["label"] == [["dark"]]
     assert ask(body=json.dumps(image).encode())["label"] == ["dark"]
+
+
+@pytest.mark.parametrize("value", [0, 4, "7"])
+def test_bounds_of_parameters_are_kept(ask, value):
+    with pytest.raises(DirectCallError, match="the range is 1 to 3"):
+        ask(body=png(255), top_k=str(value))
+    with pytest.raises(DirectCallError, match="the range is 1 to 3"):
+        ask(body={"image": np.zeros((1, 8, 6, 3), int).tolist(), "parameters": {"top_k": int(value)}})
+
+
+def test_unknown_parameters_of_a_json_body_are_refused(ask):
+    with pytest.raises(DirectCallError, match="no parameter 'topk'; this model's parameters: top_k"):
+        ask(body={"image": np.zeros((1, 8, 6, 3), int).tolist(), "parameters": {"topk": 1}})
 
 
 def test_corrupt_images_answer_why(ask):

@@ -68,6 +68,7 @@ def spec(network, tmp_path_factory):
             "lowercase": True,
             "max_pieces": 40,
             "beam_size": 3,
+            "max_beam_size": RECIPE.max_beam_size,
             "length_penalty": 1.0,
         },
         extra_files={"vocabulary.model": folder / "vocabulary.model"},
@@ -176,6 +177,19 @@ def test_alignments_have_a_row_for_each_piece_and_shares_of_the_source(handler):
         if index == 2:
             np.testing.assert_allclose(shares, json.loads(alone[0])["weights"], atol=1e-3)
     assert "alignment" not in translate(handler).arrays
+
+
+def test_alignments_are_computed_where_only_the_output_is_requested(handler):
+    inputs = {"text": encode_texts(TEXTS)}
+    (wanted,) = handler.infer(inputs, {"alignments": True}, ("alignment",)).arrays.values()
+    (requested,) = handler.infer(inputs, {}, ("alignment",)).arrays.values()
+    assert requested.tolist() == wanted.tolist()
+    assert len(json.loads(requested[0])["weights"]) == len(json.loads(requested[0])["target"]) > 0
+
+
+def test_more_beams_than_the_decoder_was_exported_for_are_refused(handler):
+    with pytest.raises(ValueError, match="9 beams are wanted, the released decoder takes 8"):
+        translate(handler, ["red"], beam_size=9)
 
 
 def test_text_over_the_limit_fails_alone_with_the_limit_named(handler):

@@ -66,6 +66,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
             "lowercase": recipe.lowercase,
             "max_pieces": recipe.max_pieces,
             "beam_size": recipe.beam_size,
+            "max_beam_size": recipe.max_beam_size,
             "length_penalty": recipe.length_penalty,
         },
         extra_files={VOCABULARY: run / VOCABULARY},
@@ -144,13 +145,14 @@ OUTPUTS = (
         shape=(-1,),
         meaning="log probability of each translation divided by its length to the power of length_penalty",
         maximum=0,
+        singular="score",
     ),
     TensorSpec(
         name="alignment",
         datatype="BYTES",
         shape=(-1,),
-        meaning="JSON with source and target pieces and the weights of the source pieces for each target piece; needs "
-        "the parameter alignments",
+        meaning="JSON with source and target pieces and the weights of the source pieces for each target piece; on "
+        "request, by its name or by the parameter alignments",
     ),
 )
 

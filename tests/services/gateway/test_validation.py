@@ -123,11 +123,11 @@ def test_refuses_broken_or_long_bytes_elements(validator, data, words):
     [
         ({"topk": 1}, "no parameter 'topk'; this model's parameters: top_k, gain, mode, flip"),
         ({"top_k": 0}, "the range is 1 to 5"),
-        ({"top_k": 1.5}, "must be a int64"),
-        ({"top_k": True}, "must be a int64"),
+        ({"top_k": 1.5}, "must be a whole number (int64)"),
+        ({"top_k": True}, "must be a whole number (int64)"),
         ({"gain": float("nan")}, "must be finite"),
         ({"mode": "medium"}, "one of fast, slow"),
-        ({"flip": 1}, "must be a bool"),
+        ({"flip": 1}, "must be true or false (bool)"),
     ],
 )
 def test_refuses_parameters_that_the_manifest_does_not_allow(validator, parameters, words):

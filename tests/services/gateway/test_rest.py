@@ -1,0 +1,132 @@
+"""The REST application on a gateway whose engine is in this process."""
+
+import re
+import warnings
+
+import httpx
+import numpy as np
+import pytest
+
+from model_store.store import write_examples
+from services.catalogue import Catalogue, ServedVariant
+from services.gateway.core import Gateway
+from services.gateway.rest import make_app
+from services.gateway.settings import GatewaySettings
+from tests.services.gateway.conftest import make_manifest
+
+X = {"name": "x", "datatype": "FP32", "shape": [-1, 2], "meaning": "two numbers", "unit": "V", "minimum": -100}
+
+
+@pytest.fixture
+async def http(backend, tmp_path):
+    """A client of a server with `double`, which takes numbers or texts, and `net`, which takes numbers alone."""
+    examples = tmp_path / "examples.npz"
+    write_examples(examples, {"x": np.array([[1, 2]], np.float32)})
+    manifests = [make_manifest(), make_manifest(model="net", inputs=[X], input_sets=[["x"]])]
+    variants = [
+        ServedVariant(manifest=manifest, archive=tmp_path, examples=examples, is_default=True) for manifest in manifests
+    ]
+    gateway = Gateway(Catalogue(variants), backend, GatewaySettings(max_body_mib=1))
+    transport = httpx.ASGITransport(make_app(gateway))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        yield client
+
+
+async def test_rows_of_json_answer_row_by_row(http):
+    response = await http.post("/v1/net", json={"inputs": {"x": [[1, 2.5], [3, 4]]}}, headers={"x-request-id": "me"})
+    assert response.json() == {
+        "model": "net",
+        "version": "3-eager",
+        "request": "me",
+        "rows": [{"y": [2.0, 5.0]}, {"y": [6.0, 8.0]}],
+    }
+
+
+@pytest.mark.parametrize(
+    "body", ["[[1, 2]]", "[1, 2]", '{"inputs": [[1, 2]]}', '{"inputs": {"x": [1, 2]}, "parameters": {"gain": 2}}']
+)
+async def test_rows_may_come_alone_where_one_input_is_enough(http, body):
+    response = await http.put("/v1/net?top_k=1", content=body)
+    assert response.json()["rows"] == [{"y": [2.0, 4.0]}]
+
+
+async def test_a_model_of_texts_takes_rows_where_the_body_says_that_it_is_json(http):
+    texts = await http.post("/v1/double", json=["ab", "c"])
+    assert texts.json()["rows"] == [{"y": "abab"}, {"y": "cc"}]
+    numbers = await http.post("/v1/double", json={"inputs": {"x": [[1, 2]], "weight": [1]}})
+    assert numbers.json()["rows"] == [{"y": [2.0, 4.0]}]
+    file = await http.post("/v1/double", content=b'["ab"]')
+    assert file.json()["results"] == {"y": '["ab"]["ab"]'}
+
+
+async def test_a_form_brings_a_file_and_parameters(http, backend):
+    response = await http.post("/v1/double", files={"file": ("a.txt", b"ab")}, data={"top_k": "2"})
+    assert response.json()["results"] == {"y": "abab"}
+    refused = await http.post("/v1/double", files={"file": ("a.txt", b"ab")}, data={"top_k": "9"})
+    assert (refused.status_code, backend.batches) == (400, [[b"ab"]])
+    assert "the range is 1 to 5" in refused.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"json": {"rows": [[1, 2]]}}, """the body has 'rows'; send rows as JSON: {"inputs": {"x": [row, …]}}"""),
+        ({"json": {"inputs": {"z": [[1, 2]]}}}, "there is no input 'z'"),
+        ({"json": [[1, 2], [3]]}, "no regular array"),
+        ({"json": [["a", "b"]]}, "say which input the rows are"),
+        ({"json": [[1, 2, 3]]}, "it must be [N, 2]"),
+        ({"json": [[1, -200]]}, "the range is -100 to ∞ V"),
+        ({"json": {"inputs": [[1, 2]], "parameters": {"topk": 1}}}, "there is no parameter 'topk'"),
+        ({"json": {"inputs": [[1, 2]], "outputs": ["z"]}}, "there is no output 'z'"),
+        ({"content": b"nonsense"}, "the body is no JSON"),
+        ({"content": b""}, "the body is empty; send rows as JSON"),
+        ({"files": [("a", ("a", b"1")), ("b", ("b", b"2"))]}, "the form holds 2 files; send one"),
+        ({"data": {"file": "x"}, "files": {"": ("", b"")}}, "the form holds"),
+    ],
+)
+async def test_says_what_is_wrong_with_a_body(http, body, words):
+    response = await http.post("/v1/net", **body)
+    assert response.status_code == 400
+    assert words in response.json()["error"]
+    assert response.json()["request"] == response.headers["x-request-id"]
+
+
+async def test_metadata_says_what_the_manifest_knows_of_tensors_and_parameters(http):
+    metadata = (await http.get("/v2/models/net")).json()
+    assert metadata["inputs"] == [X]
+    assert metadata["input_sets"] == [["x"]]
+    assert metadata["parameters"][0] == {
+        "name": "top_k",
+        "kind": "int64",
+        "meaning": "how many",
+        "minimum": 1,
+        "maximum": 5,
+    }
+
+
+async def test_the_documentation_asks_nothing_of_the_internet(http):
+    page = await http.get("/docs")
+    assert "SwaggerUIBundle" in page.text
+    links = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.text)
+    assert len(links) == 4
+    for link in links:
+        found = await http.get(str(httpx.URL("http://here/docs").join(link)))
+        assert (link, found.status_code) == (link, 200)
+        assert "://" not in link
+
+
+async def test_each_operation_has_an_id_of_its_own(http):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document = (await http.get("/openapi.json")).json()
+    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids)) > 15
+
+
+async def test_a_body_over_the_limit_and_an_unknown_path_carry_the_requests_id(http):
+    for response, status in (
+        (await http.post("/v1/net", content=bytes(2 * 2**20)), 413),
+        (await http.get("/nowhere"), 404),
+    ):
+        assert response.status_code == status
+        assert response.json()["request"] == response.headers["x-request-id"]
