@@ -54,3 +54,24 @@ def test_names_the_field_of_a_broken_file(tmp_path):
     with pytest.raises(ValueError, match="model"):
         read_manifest(path)
     assert Manifest.model_fields["format"].default == 1
+
+
+def test_properties_say_in_words_what_tensors_and_parameters_mean(make_manifest):
+    manifest = make_manifest(
+        inputs=[
+            {"name": "x", "datatype": "FP32", "shape": [-1], "meaning": "level", "unit": "dB", "minimum": -40},
+            {"name": "w", "datatype": "FP32", "shape": [-1], "meaning": "weight", "maximum": 1, "optional": True},
+        ],
+        input_sets=[["x", "w"]],
+        parameters=[{"name": "k", "kind": "int64", "meaning": "how many", "minimum": 1, "maximum": 5}],
+    )
+    assert manifest.properties == {
+        "kind": "tensor",
+        "description": "a net",
+        "max_rows": "8",
+        "input_sets": "x and w",
+        "input.x": "level; at least -40 dB",
+        "input.w": "weight; at most 1; may be left out",
+        "output.y": "numbers",
+        "parameter.k": "int64: how many; 1 to 5",
+    }
