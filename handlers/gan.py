@@ -58,7 +58,8 @@ class GanHandler(Handler):
         if "label" in inputs:
             number = int(inputs["label"][row])
             if not 0 <= number < len(self.labels):
-                raise ValueError(f"label {number} does not exist; there are 0 to {len(self.labels) - 1}")
+                known = ", ".join(self.labels)
+                raise ValueError(f"label {number} does not exist; there are 0 to {len(self.labels) - 1}: {known}")
             return number
         if "label_name" in inputs:
             name = bytes(inputs["label_name"][row]).decode(errors="replace")

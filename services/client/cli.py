@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from model_store.exit_status import FAILED, WRONGLY_ASKED
 from services.client import commands, generic
 from services.client.client import Client
 from services.client.errors import ClientError
@@ -26,7 +27,7 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
-        help="Call a served model: `infer MODEL --input x=rows.npy --out y.npz`; `infer MODEL` shows inputs.",
+        help="Call a served model by its name; `infer MODEL` shows what it takes, `infer MODEL --help` how to call it.",
     )
     app.callback()(_take_any_model)
     kinds = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
@@ -65,9 +66,12 @@ def _take_any_model() -> None:
 
 
 def main() -> None:
-    """Run the command; a failed call is one line on stderr and exit status 1."""
+    """Run the command; what goes wrong is one line on stderr and an exit status of `model_store.exit_status`."""
     try:
         make_app(sys.argv[1:])()
-    except (ClientError, OSError, ValueError) as error:
+    except (ClientError, OSError) as error:
         print(f"infer: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(FAILED)
+    except ValueError as error:
+        print(f"infer: {error}", file=sys.stderr)
+        sys.exit(WRONGLY_ASKED)

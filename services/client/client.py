@@ -23,6 +23,7 @@ from services.client.translation import translate
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_GRPC_PORT = 8001
 CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
@@ -64,6 +65,10 @@ class Operations:
 
     def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""
+        if "://" in url:
+            raise ValueError(
+                f"{url!r} is no host:port; leave the scheme out and give the gRPC port, {_GRPC_PORT} by default"
+            )
         self.url = url
         self.timeout_s = timeout_s
 
@@ -74,8 +79,15 @@ class Operations:
         """Turn gRPC's error into the client's; the server's own request id wins over the one that was sent."""
         trailing = dict(error.trailing_metadata() or ())
         message = error.details() or error.code().name.lower()
-        if message.startswith("failed to connect"):
+        if "http1" in message:
+            message = (
+                f"{self.url} is an HTTP port such as REST has; this client speaks gRPC: give the gRPC port, "
+                f"{_GRPC_PORT} unless `serve` says otherwise"
+            )
+        elif message.startswith("failed to connect"):
             message = f"nothing answers at {self.url}; start a server (`serve`) or give another address"
+        elif message.startswith("errors resolving"):
+            message = f"there is no host of that name: {self.url!r}; give host:port"
         return make_error(error.code().name, message, str(trailing.get("x-request-id") or call.request_id))
 
 

@@ -3,7 +3,6 @@
 ClientError
 ├── BadRequestError   the request is wrong; sending it again changes nothing
 ├── UnknownModelError no such model or version
-├── UnauthenticatedErrorthe token is missing or wrong
 ├── NotReadyError     no server at the address, or the model is still loading
 ├── OverloadedError   the server refuses more work; try again later
 ├── DeadlineError     no answer within the timeout

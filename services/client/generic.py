@@ -1,7 +1,8 @@
-"""`infer MODEL --input name=file.npy --out out.npz`: call any model with arrays from files."""
+"""`infer MODEL --input name=file.npy --out out.npz`: call any model with arrays, files or texts."""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from services.client.arguments import INPUT_FORMS, read_inputs, read_parameter
 from services.client.client import Client
 from services.client.inference import ModelMetadata
 from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
@@ -19,12 +22,13 @@ from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlO
 
 def run(
     context: typer.Context,
-    inputs: Annotated[
+    values: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input", help="name=FILE.npy, name=FILE.npz:KEY or name=@FILE (its bytes as one row); repeatable"
+        typer.Argument(
+            metavar="[FILE|TEXT]…", help="rows as .json or .npy; files or texts for a model that takes them"
         ),
     ] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help=f"{INPUT_FORMS}; repeatable")] = None,
     parameters: Annotated[list[str] | None, typer.Option("--param", help="name=value; repeatable")] = None,
     outputs: Annotated[
         list[str] | None, typer.Option("--output", help="output wanted; repeatable, none: the defaults")
@@ -35,15 +39,15 @@ def run(
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Call any model; without --input, show what it takes. Example: infer scaler --input x=rows.npy --out y.npz"""
+    """Call any model; without inputs, show what it takes. Example: infer net --input "x=[[1, 2]]" --out y.npz"""
     model = context.info_name or ""
     with Client(url, timeout_s=timeout_s) as client:
-        if not inputs:
+        if not inputs and not values:
             _print_metadata(client.metadata(model, version=version))
             return
         answer = client.infer(
             model,
-            dict(read_input(text) for text in inputs),
+            read_inputs(inputs or (), values or (), functools.cache(lambda: client.metadata(model, version=version))),
             parameters=dict(read_parameter(text) for text in parameters or ()),
             version=version,
             outputs=outputs or (),
@@ -56,61 +60,26 @@ def run(
         _print_arrays(answer)
 
 
-def read_input(text: str) -> tuple[str, np.ndarray]:
-    """Read `name=FILE.npy`, `name=FILE.npz:KEY` or `name=@FILE`.
-
-    Raises:
-        typer.BadParameter: the text has another form, or the file cannot be read.
-    """
-    name, equals, source = text.partition("=")
-    if not (name and equals and source):
-        raise typer.BadParameter(f"--input is name=FILE.npy, name=FILE.npz:KEY or name=@FILE, got {text!r}")
-    try:
-        if source.startswith("@"):
-            row = np.empty(1, np.object_)
-            row[0] = Path(source[1:]).read_bytes()
-            return name, row
-        path, _, key = source.partition(".npz:")
-        if key:
-            with np.load(f"{path}.npz", allow_pickle=False) as file:
-                return name, file[key]
-        return name, np.load(source, allow_pickle=False, mmap_mode="r")
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise typer.BadParameter(f"--input {name}: cannot read {source}: {error}") from None
-
-
-def read_parameter(text: str) -> tuple[str, Any]:
-    """Read `name=value`; true and false, whole numbers and decimals are taken as such.
-
-    Raises:
-        typer.BadParameter: the text has another form.
-    """
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise typer.BadParameter(f"--param is name=value, got {text!r}")
-    if value in ("true", "false"):
-        return name, value == "true"
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value
-
-
 def _print_metadata(metadata: ModelMetadata) -> None:
     table = Table(
         "",
         "tensor",
         "datatype",
         "shape",
+        "meaning",
         title=f"{metadata.name}: {', '.join(metadata.versions)}",
         title_justify="left",
     )
     for kind, tensors in (("input", metadata.inputs), ("output", metadata.outputs)):
         for tensor in tensors:
-            table.add_row(kind, tensor.name, tensor.datatype, str(list(tensor.shape)))
+            meaning = metadata.properties.get(f"{kind}.{tensor.name}", "")
+            table.add_row(kind, tensor.name, tensor.datatype, str(list(tensor.shape)), escape(meaning))
+    for name, meaning in metadata.properties.items():
+        if name.startswith("parameter."):
+            table.add_row("parameter", name.removeprefix("parameter."), "", "", escape(meaning))
     Console().print(table)
+    if sets := metadata.properties.get("input_sets"):
+        typer.echo(f"send {sets}")
 
 
 def _print_arrays(arrays: Mapping[str, np.ndarray]) -> None:

@@ -103,7 +103,7 @@ def test_a_wrong_label_fails_its_row_alone(handler):
     assert not outputs.arrays["image"][1].any()
     assert outputs.arrays["image"][0].any()
     outputs = handler.infer({"seed": np.array([1, 2]), "label": np.array([0, 7])}, {})
-    assert outputs.row_errors == [None, "label 7 does not exist; there are 0 to 2"]
+    assert outputs.row_errors == [None, "label 7 does not exist; there are 0 to 2: Bag, Ankle boot, Sneaker"]
 
 
 def test_truncation_bounds_what_a_seed_draws(handler):

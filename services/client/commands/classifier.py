@@ -25,7 +25,7 @@ def run(
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Classify images. Example: infer classifier shoe.png shirt.jpg --top 3"""
+    """Classify images. Example: infer classifier a.png b.jpg --top 3"""
     with Client(url, timeout_s=timeout_s) as client:
         results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:

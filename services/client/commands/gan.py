@@ -1,4 +1,4 @@
-"""`infer gan --n 64 --label sneaker --grid out.png`."""
+"""`infer gan --n 64 --label 7 --grid out.png`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
 ) -> None:
-    """Generate images. Example: infer gan --n 64 --label sneaker --grid out.png; or --from 1 --to 2 --grid way.png"""
+    """Generate images. Example: infer gan --n 64 --label 7 --grid out.png; or --from 1 --to 2 --grid way.png"""
     if grid is None and out is None:
         raise typer.BadParameter("say where the images go: --grid FILE.png, --out FOLDER or both")
     if (from_seed is None) != (to_seed is None):

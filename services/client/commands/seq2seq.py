@@ -1,4 +1,4 @@
-"""`infer seq2seq "two dogs run"`."""
+"""`infer seq2seq "July 30, 1995"`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def run(
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Translate sentences. Example: infer seq2seq "two dogs run" --n-best 3 --plot alignment.png"""
-    rows = texts or [line.strip() for line in sys.stdin if line.strip()]
+    """Translate sentences. Example: infer seq2seq "July 30, 1995" --n-best 3 --plot alignment.png"""
+    lines = [] if texts or sys.stdin.isatty() else sys.stdin.readlines()
+    rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
-        raise ValueError("there is no text: give sentences as arguments or on standard input")
+        raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
     with Client(url, timeout_s=timeout_s) as client:
         results = client.translate(
             rows,

@@ -130,6 +130,9 @@ class FakeServer:
             return response
         response.inputs.add(name="x", datatype="FP32", shape=[-1, 4])
         response.outputs.add(name="y", datatype="FP32", shape=[-1, 4])
+        response.properties["input.x"] = "four numbers; at most 9 V"
+        response.properties["input_sets"] = "x"
+        response.properties["parameter.k"] = "int64: how many"
         return response
 
 

@@ -1,9 +1,13 @@
 import io
 import json
+import socket
 import sys
+import threading
 
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from services.client import cli
 from tests.services.client.open_inference_server import CORRUPT, TOO_LONG
@@ -136,10 +140,56 @@ def test_a_wrong_input_is_a_usage_error(infer, text):
     assert "--input" in err
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("k=3", 3), ("k=0.5", 0.5), ("k=true", True), ("k=abc", "abc"), ("k=", "")]
-)
-def test_parameters_are_typed_by_their_look(text, value):
-    from services.client.generic import read_parameter
+def test_a_wrong_parameter_is_a_usage_error(infer):
+    status, _, err = infer("double", "--input", "x=[[1, 2]]", "--param", "k")
+    assert status == 2
+    assert "--param is name=value, got 'k'" in err
 
-    assert read_parameter(text) == ("k", value)
+
+def test_rows_may_be_written_out_or_come_as_a_file_of_json(infer, server, tmp_path):
+    (tmp_path / "rows.json").write_text('{"inputs": {"x": [[1, 2, 3, 4], [5, 6, 7, 8]]}}')
+    np.save(tmp_path / "rows.npy", np.ones((1, 4), np.float32))
+    assert json.loads(infer("double", "--input", "x=[1, 2, 3, 4]", "--json")[1]) == {"y": [[2, 4, 6, 8]]}
+    assert json.loads(infer("double", tmp_path / "rows.json", "--json")[1])["y"][1] == [10, 12, 14, 16]
+    assert json.loads(infer("double", tmp_path / "rows.npy", "--json")[1]) == {"y": [[2, 2, 2, 2]]}
+    assert {request.inputs[0].datatype for request in server.requests} == {"FP32"}
+
+
+def test_what_the_model_does_not_take_is_a_usage_error_that_says_what_it_takes(infer, tmp_path):
+    for arguments, words in (
+        (["two dogs"], "double takes no files or texts but x (FP32)"),
+        (["--input", "z=[1]"], "double has no input 'z'; it has x"),
+        (["--input", 'x=["a"]'], "--input x takes FP32 values"),
+        ([tmp_path / "none.json"], "cannot read"),
+    ):
+        status, out, err = infer("double", *arguments)
+        assert (status, out) == (2, "")
+        assert words in " ".join(err.replace("│", " ").split())
+
+
+def test_a_model_shows_what_its_tensors_and_parameters_mean(infer):
+    status, out, _ = infer("double")
+    assert status == 0
+    assert [line for line in out.splitlines() if "input" in line and "four numbers; at most 9 V" in line]
+    assert [line for line in out.splitlines() if "parameter" in line and "int64: how many" in line]
+    assert "send x" in out
+
+
+def test_the_rest_port_is_named_as_such(infer):
+    rest = uvicorn.Server(uvicorn.Config(FastAPI(), log_config=None))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=rest.run, kwargs={"sockets": [listener]})
+        thread.start()
+        port = listener.getsockname()[1]
+        status, _, err = infer("double", "--input", "x=[1, 2, 3, 4]", url=f"127.0.0.1:{port}")
+        rest.should_exit = True
+        thread.join()
+    assert status == 1
+    words = f"127.0.0.1:{port} is an HTTP port such as REST has; this client speaks gRPC: give the gRPC port, 8001"
+    assert words in err
+
+
+def test_an_address_with_a_scheme_is_a_usage_error(infer):
+    status, _, err = infer("double", url="http://localhost:8000")
+    assert status == 2
+    assert "'http://localhost:8000' is no host:port" in err
