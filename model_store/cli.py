@@ -1,4 +1,4 @@
-"""`store list|show|verify|remove|prune`: look after released models."""
+"""`store list|show|verify|copy|remove|prune`: look after released models."""
 
 from __future__ import annotations
 
@@ -74,16 +74,32 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: store copy classifier/3 --to /store")
+def copy(
+    name: Annotated[str, typer.Argument(metavar="MODEL/RELEASE", help="As in classifier/3.")],
+    to: Annotated[Path, typer.Option(help="Folder of the other store.")],
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Copy one release into another store and verify the copy; exits with 1 if it does not verify."""
+    model, number = _split_name(name)
+    try:
+        _open(root).copy(model, number, to)
+    except UnknownReleaseError as error:
+        raise _fail(error) from error
+    except VerificationError as error:
+        typer.echo(f"{name} DOES NOT VERIFY: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"copied {name} to {to}, verified")
+
+
 @app.command(epilog="Example: store remove classifier/3")
 def remove(
     name: Annotated[str, typer.Argument(metavar="MODEL/RELEASE", help="As in classifier/3.")], root: Root = DEFAULT_ROOT
 ) -> None:
     """Remove one release with all its variants; its number is not used again."""
-    model, _, number = name.partition("/")
-    if not number.isdecimal():
-        raise _fail(f"say which release, as in {model}/3; got {name!r}")
+    model, number = _split_name(name)
     try:
-        _open(root).remove(model, int(number))
+        _open(root).remove(model, number)
     except UnknownReleaseError as error:
         raise _fail(error) from error
     typer.echo(f"removed {model}/{number}")
@@ -125,6 +141,13 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
     lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
     lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]
     return lines
+
+
+def _split_name(name: str) -> tuple[str, int]:
+    model, _, number = name.partition("/")
+    if not number.isdecimal():
+        raise _fail(f"say which release, as in {model}/3; got {name!r}")
+    return model, int(number)
 
 
 def _open(root: Path) -> Store:

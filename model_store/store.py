@@ -164,6 +164,28 @@ class Store:
         (final / _LOCK_NAME).unlink()
         return self.open(index.model, index.release)
 
+    def copy(self, model: str, release: int, target: Path) -> Release:
+        """Copy a release into another store's folder and verify the copy: what was checked is what is there.
+
+        May be repeated: a copy that is there already is only verified, what an interrupted one left is replaced.
+
+        Raises:
+            UnknownReleaseError: there is no such release.
+            VerificationError: the copy does not verify; it is removed.
+        """
+        source = self._folder(model, release)
+        final = target / model / str(release)
+        if not final.exists():
+            draft = final.with_name(f".building-{release}")
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(source, draft)
+            os.rename(draft, final)
+        try:
+            return Store(target, self.keyring).open(model, release)
+        except ValueError:
+            shutil.rmtree(final)
+            raise
+
     def remove(self, model: str, release: int) -> None:
         """Remove a release; it disappears at once, its number is not used again.
 

@@ -48,8 +48,25 @@ def test_removes_and_prunes(run, add_release, store):
     assert store.releases("net") == [3]
 
 
+def test_copies_a_release_and_verifies_the_copy(run, add_release, store, tmp_path):
+    add_release()
+    assert (
+        run("copy", "net/1", "--to", str(tmp_path / "other")).output == f"copied net/1 to {tmp_path}/other, verified\n"
+    )
+    (store.root / "net" / "1" / "net-1-int8.mar").write_bytes(b"other")
+    result = run("copy", "net/1", "--to", str(tmp_path / "third"))
+    assert (result.exit_code, (tmp_path / "third" / "net" / "1").exists()) == (1, False)
+
+
 @pytest.mark.parametrize(
-    "arguments", [("remove", "net"), ("remove", "net/9"), ("show", "nothing"), ("verify", "nothing")]
+    "arguments",
+    [
+        ("copy", "net/9", "--to", "there"),
+        ("remove", "net"),
+        ("remove", "net/9"),
+        ("show", "nothing"),
+        ("verify", "nothing"),
+    ],
 )
 def test_bad_names_exit_with_2(run, arguments):
     result = run(*arguments)

@@ -86,6 +86,21 @@ def test_refuses_a_release_that_was_moved_to_another_number(store, add_release):
         store.open("net", 5)
 
 
+def test_a_copy_may_be_repeated_after_an_interruption(store, add_release, tmp_path):
+    add_release()
+    left_behind = tmp_path / "other" / "net" / ".building-1"
+    left_behind.mkdir(parents=True)
+    (left_behind / "half").touch()
+    for _ in range(2):
+        copied = store.copy("net", 1, tmp_path / "other")
+        assert copied.archive_path("int8") == tmp_path / "other" / "net" / "1" / "net-1-int8.mar"
+    assert not (copied.folder / "half").exists()
+    copied.archive_path("int8").write_bytes(b"changed since")
+    with pytest.raises(VerificationError):
+        store.copy("net", 1, tmp_path / "other")
+    assert not copied.folder.exists()
+
+
 def test_numbers_are_never_used_twice(store, add_release):
     add_release()
     assert add_release() == 2
