@@ -3,14 +3,19 @@ MODELS ?= classifier
 PRESET ?= demo
 SEED ?= 1
 STORE ?= model_store/archives
+OVERLAY ?= cpu
+URL ?= localhost:8001
 
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 PYTHON ?= python3
+comma := ,
+space := $(subst ,, )
+MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train release serve loadtest report check format test test-all gpu-check clean
+.PHONY: help setup demo train release serve loadtest report deploy smoke check format test test-all gpu-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,10 +50,17 @@ serve: setup  ## Serve everything in the store until Ctrl-C
 loadtest: setup  ## Serve MODELS, measure every variant and write the report
 	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET)
 
-check: setup  ## Lint, format and type checks
+deploy: setup  ## Put MODELS onto the cluster of the current kubectl context: OVERLAY=cpu, IMAGE=…
+	@$(RUN) k8s deploy --store $(STORE) --models "$(MODEL_LIST)" --overlay $(OVERLAY) --image "$(IMAGE)"
+
+smoke: setup  ## Call each of MODELS once at URL=host:port with a signed example
+	@$(RUN) k8s smoke --store $(STORE) --models "$(MODEL_LIST)" --url $(URL)
+
+check: setup  ## Lint, format and types; every fleet's manifests against schemas and policy
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+	@$(RUN) k8s check
 
 format: setup  ## Format the code and fix what ruff can fix
 	@$(RUN) ruff check --fix .

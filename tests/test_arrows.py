@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("training", "handlers", "model_store", "host", "services", "loadtests")
+ROOMS = ("training", "handlers", "model_store", "host", "services", "loadtests", "k8s")
 SHARED = ("model_store", "host")
 EXCEPTIONS = {
     "training/release": {"handlers"},
     "training/gpu_check.py": {"handlers"},
     "loadtests": {"services.client"},
+    "k8s/cli.py": {"services.client"},
+    "k8s/smoke.py": {"services.client"},
 }
 # Separate processes on separate machines: one must never need the other's code.
 SERVICES = ("services.torchserve", "services.gateway", "services.client")
@@ -58,6 +60,7 @@ def test_the_rule_refuses_what_it_should():
     assert not is_allowed("loadtests/report.py", "services.gateway.core")
     assert not is_allowed("training/classifier/recipe.py", "handlers.classifier")
     assert is_allowed("training/release/gate.py", "handlers.base")
+    assert not is_allowed("k8s/planning.py", "services.client.client")
     assert is_allowed("loadtests/generate/users.py", "services.client.client")
     assert is_allowed("services/gateway/core.py", "model_store.manifest")
     assert is_allowed("handlers/worker.py", "host.memory")
@@ -71,5 +74,5 @@ def test_the_client_needs_no_server_code(path):
 
 def test_manifest_store_and_client_need_no_torch():
     for path in files():
-        if path.startswith(("model_store/", "services/client/", "services/gateway/", "loadtests/")):
+        if path.startswith(("model_store/", "services/client/", "services/gateway/", "loadtests/", "k8s/")):
             assert not any(module.split(".")[0] == "torch" for module in imported_modules(ROOT / path)), path

@@ -1,0 +1,49 @@
+"""What one worker of a variant can do: the figures that requests, replicas and scaling targets follow from.
+
+A source of figures is a function that returns a `Capacity`. Today it is the manifest's measured speed; a capacity
+certificate, once there is one, is another such function, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from model_store.manifest import Manifest
+
+MIB: Final = 2**20
+
+# Resident sizes of a serving process with one small CPU worker, the CUDA build of torch (proportional set size of the
+# worker 430 MB, resident 660 MB; gateway 105 MB, its guard 12 MB; Java 170 MB idle, its heap comes on top).
+GATEWAY_BYTES: Final = 128 * MIB
+JAVA_BYTES: Final = 192 * MIB
+WORKER_BYTES: Final = 704 * MIB
+# A program's constants are held by the file's pages and by the loaded program; activations take the third share.
+PROGRAM_COPIES: Final = 3
+# A manifest's speed is measured in process; packing, Java and the way back are not in it. An assumption on the careful
+# side, not a measurement: only a load test of the served model can say.
+SERVED_SHARE: Final = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """One worker's measured or estimated limits."""
+
+    rows_per_s: float
+    threads: int
+    worker_bytes: int
+    max_rows: int
+
+    def __post_init__(self) -> None:
+        if self.rows_per_s <= 0 or self.threads < 1 or self.worker_bytes <= 0 or self.max_rows < 1:
+            raise ValueError(f"a capacity is positive in all its figures; got {self}")
+
+
+def estimate_capacity(manifest: Manifest) -> Capacity:
+    """Estimate a worker's capacity from the speed that was measured when the variant was released."""
+    return Capacity(
+        rows_per_s=SERVED_SHARE * manifest.speed.rows_per_s,
+        threads=manifest.speed.threads,
+        worker_bytes=WORKER_BYTES + PROGRAM_COPIES * manifest.size_bytes,
+        max_rows=manifest.max_rows,
+    )

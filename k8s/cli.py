@@ -1,0 +1,267 @@
+"""`k8s render|deploy|smoke|check|…`: a fleet's manifests from the signed store, onto a cluster, and a first call."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from k8s.checks import build_all, check_rules, find_faults
+from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
+from k8s.monitoring_objects import render_monitoring
+from k8s.planning import ModelPlan, plan_models
+from k8s.policy import RULES
+from k8s.render import render_models, stale_files, write_models
+from k8s.routes import DOMAIN
+from k8s.scaling import PROMETHEUS
+from k8s.schemas import VERSIONS
+from k8s.settings import ROOM, read_settings
+from k8s.sizing import Demand
+from model_store.settings import DEFAULT_ROOT, keys_folder
+from model_store.signing import Keyring
+from model_store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="A fleet on Kubernetes.",
+)
+
+Root = Annotated[Path, typer.Option("--store", envvar="MILLRACE_STORE", help="Folder of the store.")]
+Models = Annotated[
+    str, typer.Option(help="Comma-separated: name, name:3 or name:3-int8; every model's newest release if empty.")
+]
+Loads = Annotated[
+    list[str] | None, typer.Option("--load", help="Rows per second to plan for, NAME=ROWS; may be repeated.")
+]
+WaitMs = Annotated[float, typer.Option(help="Longest wait for a slot that scaling aims at, in milliseconds.")]
+Least = Annotated[int, typer.Option("--min-replicas", help="Fewest pods of a model.")]
+Most = Annotated[int, typer.Option("--max-replicas", help="Most pods of a model.")]
+Workers = Annotated[int, typer.Option(min=1, help="Worker processes in each pod.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
+Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
+
+
+@app.command(epilog="Example: k8s render --models classifier,seq2seq:2 --load classifier=5000")
+def render(
+    store: Root = DEFAULT_ROOT,
+    models: Models = "",
+    load: Loads = None,
+    wait_ms: WaitMs = 50,
+    min_replicas: Least = 2,
+    max_replicas: Most = 10,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    domain: Domain = DOMAIN,
+    prometheus: Prometheus = PROMETHEUS,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = ROOM / "models",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
+) -> None:
+    """Write the per-model manifests that the overlays refer to."""
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
+    files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus)
+    if check:
+        if stale := stale_files(files, out):
+            typer.echo(f"k8s: {out} is not what {store} says; render again. Different: {', '.join(stale)}", err=True)
+            raise typer.Exit(1)
+        return
+    write_models(files, out)
+    for plan in plans:
+        typer.echo(_describe(plan))
+
+
+@app.command(epilog="Example: k8s deploy --overlay cpu --image registry.example.com/millrace:cpu")
+def deploy(
+    overlay: Annotated[str, typer.Option(help="Folder in k8s/overlays.")] = "cpu",
+    image: Annotated[str, typer.Option(help="Image to run, NAME:TAG; the overlay's own if empty.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the objects; needs no cluster.")] = False,
+    store: Root = DEFAULT_ROOT,
+    models: Models = "",
+    load: Loads = None,
+    wait_ms: WaitMs = 50,
+    min_replicas: Least = 2,
+    max_replicas: Most = 10,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    domain: Domain = DOMAIN,
+    prometheus: Prometheus = PROMETHEUS,
+) -> None:
+    """Render, apply an overlay with the keys trusted here, and wait until every pod is ready."""
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
+    with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
+        root = Path(folder)
+        copy_sources(root)
+        files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus)
+        write_models(files, root / "models")
+        try:
+            fleet = _write_fleet(root, overlay, image, keys_folder())
+            if dry_run:
+                typer.echo(run_kubectl("kustomize", str(fleet)), nl=False)
+                return
+            typer.echo(run_kubectl("apply", "-k", str(fleet)), nl=False)
+            for plan in plans:
+                typer.echo(run_kubectl("rollout", "status", f"deployment/{plan.resource}", "-n", "millrace"), nl=False)
+        except KubectlError as error:
+            _fail(error)
+
+
+@app.command(epilog="Example: k8s smoke --url models.example.com:8001 --models classifier")
+def smoke(
+    url: Annotated[str, typer.Option(help="Where gRPC answers, HOST:PORT.")] = "localhost:8001",
+    store: Root = DEFAULT_ROOT,
+    models: Models = "",
+    device: Device = "cpu",
+    timeout_s: Annotated[float, typer.Option(help="Longest wait for each model to be ready.")] = 60,
+) -> None:
+    """Call every deployed model once with a signed example; exits with 1 if one does not answer as promised."""
+    from k8s.smoke import call_once
+    from services.client.client import Client
+    from services.client.errors import ClientError
+
+    failed = False
+    with Client(url) as client:
+        for plan in _plan(store, models, None, 50, 1, 1, 1, device):
+            manifest = plan.manifest
+            try:
+                client.wait_ready(plan.model, version=manifest.version, timeout_s=timeout_s)
+                examples = _open(store).open(plan.model, manifest.release).examples()
+                seconds = call_once(client, manifest, examples)
+                typer.echo(f"{plan.model} {manifest.version} answered in {1000 * seconds:.1f} ms")
+            except (ClientError, ValueError) as error:
+                failed = True
+                typer.echo(f"k8s: {plan.model} {manifest.version}: {error}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: k8s monitoring")
+def monitoring(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = ROOM / "components" / "prometheus-operator",
+) -> None:
+    """Write the alert rules and the dashboard as objects for a cluster."""
+    for name, text in render_monitoring().items():
+        (out / name).write_text(text)
+
+
+@app.command(epilog="Example: k8s check")
+def check() -> None:
+    """Check overlays, components and alert rules without a cluster: schemas, policy, promtool."""
+    with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
+        copy_sources(Path(folder))
+        faults, names = [], []
+        for name, objects in build_all(Path(folder)):
+            names.append(name)
+            faults += find_faults(name, objects)
+    told = check_rules(ROOM / "monitoring")
+    for fault in [*faults, *(told or ())]:
+        typer.echo(f"k8s: {fault}", err=True)
+    if faults or told:
+        raise typer.Exit(1)
+    promtool = "alert rules tested" if told is not None else "alert rules not tested (no promtool; Debian: prometheus)"
+    typer.echo(
+        f"{len(names)} renderings fit Kubernetes {VERSIONS[0]} to {VERSIONS[-1]} and {len(RULES)} rules; {promtool}"
+    )
+
+
+def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
+    """Write the kustomization of one deployment: an overlay, an image, the trusted keys."""
+    import yaml
+
+    known = sorted(path.name for path in (root / "overlays").iterdir())
+    if overlay not in known:
+        _fail(f"there is no overlay {overlay!r}; there are {', '.join(known)}")
+    fleet = root / "fleet"
+    fleet.mkdir()
+    trusted = sorted((keys / "trusted").glob("*.pem"))
+    for path in trusted:
+        (fleet / path.name).write_bytes(path.read_bytes())
+    content: dict[str, object] = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"../overlays/{overlay}"],
+        "namespace": "millrace",
+        "generatorOptions": {"disableNameSuffixHash": True},
+        "secretGenerator": [{"name": "millrace-trusted-keys", "files": [path.name for path in trusted]}],
+    }
+    if image:
+        name, _, tag = image.rpartition(":")
+        if not name or "/" in tag:
+            _fail(f"--image is NAME:TAG, as in registry.example.com/millrace:cpu; got {image!r}")
+        current = {
+            container["image"].rpartition(":")[0]
+            for item in build(root / "overlays" / overlay)
+            if item["kind"] == "Deployment"
+            for container in item["spec"]["template"]["spec"]["containers"]
+        }
+        content["images"] = [{"name": old, "newName": name, "newTag": tag} for old in sorted(current)]
+    (fleet / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return fleet
+
+
+def _plan(
+    root: Path,
+    models: str,
+    loads: Sequence[str] | None,
+    wait_ms: float,
+    min_replicas: int,
+    max_replicas: int,
+    workers: int,
+    device: str,
+) -> list[ModelPlan]:
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    try:
+        demands = {
+            name: Demand(
+                rows_per_s=rows_per_s, wait_s=wait_ms / 1000, min_replicas=min_replicas, max_replicas=max_replicas
+            )
+            for name, rows_per_s in [("", 0.0), *map(_split_load, loads or [])]
+        }
+        return plan_models(
+            _open(root),
+            names,
+            device=device,
+            demands=demands,
+            workers=workers,
+            java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
+        )
+    except (ValueError, LookupError) as error:
+        _fail(error)
+
+
+def _open(root: Path) -> Store:
+    return Store(root, Keyring(keys_folder()))
+
+
+def _split_load(text: str) -> tuple[str, float]:
+    name, _, rows = text.partition("=")
+    try:
+        return name, float(rows)
+    except ValueError:
+        raise ValueError(f"--load is NAME=ROWS per second, as in classifier=5000; got {text!r}") from None
+
+
+def _describe(plan: ModelPlan) -> str:
+    sizing = plan.sizing
+    return (
+        f"{plan.model} {plan.manifest.version}: {sizing.replicas} pods (at most {sizing.max_replicas}) of "
+        f"{sizing.cpu_millicores / 1000:g} cores and {sizing.memory_mib} MiB, each about {sizing.rows_per_s:,.0f} "
+        f"rows/s; scales at {sizing.target_rows_per_s} rows/s or {sizing.target_waiting_rows} waiting rows a slot"
+    )
+
+
+def _fail(error: object) -> NoReturn:
+    typer.echo(f"k8s: {error}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,154 @@
+"""The Grafana dashboard: rows of panels in the order in which one asks when something is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+Object = dict[str, Any]
+
+OF_MODEL: Final = 'namespace=~"$namespace",model=~"$model"'
+WIDTH: Final = 24
+HEIGHT: Final = 8
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart: its queries by legend, with `@` for the chosen namespace and models."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+    text: str = ""
+
+
+def _quantiles(metric: str) -> dict[str, str]:
+    rate = f"sum by (model, le) (rate({metric}_bucket{{@}}[$__rate_interval]))"
+    return {f"{{{{model}}}} p{percent}": f"histogram_quantile({percent / 100}, {rate})" for percent in (50, 99)}
+
+
+ROWS: Final = (
+    (
+        Panel("Ready pods", "short", {"{{model}} {{version}}": "sum by (model, version) (millrace_model_ready{@})"}),
+        Panel(
+            "Requests", "reqps", {"{{model}}": "sum by (model) (rate(millrace_requests_total{@}[$__rate_interval]))"}
+        ),
+        Panel(
+            "Outcomes other than ok",
+            "reqps",
+            {
+                "{{model}} {{outcome}}": "sum by (model, outcome) "
+                '(rate(millrace_requests_total{@,outcome!="ok"}[$__rate_interval]))'
+            },
+        ),
+    ),
+    (
+        Panel("Latency", "s", _quantiles("millrace_request_seconds"), "From arrival to answer, at the gateway."),
+        Panel("Wait for a slot", "s", _quantiles("millrace_queue_seconds"), "The part of latency that more pods cure."),
+        Panel("Packed calls", "s", _quantiles("millrace_backend_seconds"), "To a worker and back."),
+    ),
+    (
+        Panel(
+            "Waiting rows per slot",
+            "short",
+            {"{{model}}": "sum by (model) (millrace_waiting_rows{@}) / sum by (model) (millrace_slots{@})"},
+            "What scaling looks at.",
+        ),
+        Panel(
+            "Rows",
+            "rowsps",
+            {"{{model}}": "sum by (model) (rate(millrace_batch_rows_sum{@}[$__rate_interval]))"},
+            "The other thing that scaling looks at.",
+        ),
+        Panel(
+            "Rows in a batch",
+            "short",
+            {
+                "{{model}}": "sum by (model) (rate(millrace_batch_rows_sum{@}[$__rate_interval])) "
+                "/ sum by (model) (rate(millrace_batch_rows_count{@}[$__rate_interval]))"
+            },
+        ),
+    ),
+    (
+        Panel(
+            "Busy slots",
+            "percentunit",
+            {"{{model}}": "sum by (model) (millrace_busy_slots{@}) / sum by (model) (millrace_slots{@})"},
+            "May pass 100 %: a full batch waits at a worker that is busy.",
+        ),
+        Panel(
+            "Memory of the gateway",
+            "bytes",
+            {
+                "{{pod}}": 'process_resident_memory_bytes{namespace=~"$namespace"} '
+                "and on (namespace, pod) millrace_slots{@}"
+            },
+        ),
+        Panel(
+            "Processor of the gateway",
+            "short",
+            {
+                "{{pod}}": 'rate(process_cpu_seconds_total{namespace=~"$namespace"}[$__rate_interval]) '
+                "and on (namespace, pod) millrace_slots{@}"
+            },
+        ),
+    ),
+)
+
+
+def make_dashboard() -> Object:
+    """Make the dashboard as Grafana imports it."""
+    panels: list[Object] = []
+    for line, row in enumerate(ROWS):
+        width = WIDTH // len(row)
+        for column, panel in enumerate(row):
+            position = {"x": column * width, "y": line * HEIGHT, "w": width, "h": HEIGHT}
+            panels.append(_make_panel(len(panels) + 1, panel, position))
+    return {
+        "uid": "millrace",
+        "title": "Millrace",
+        "tags": ["millrace"],
+        "schemaVersion": 39,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {
+            "list": [
+                {"name": "source", "type": "datasource", "query": "prometheus"},
+                _variable("namespace", "label_values(millrace_model_ready, namespace)"),
+                _variable("model", 'label_values(millrace_model_ready{namespace=~"$namespace"}, model)'),
+            ]
+        },
+        "panels": panels,
+    }
+
+
+def _variable(name: str, query: str) -> Object:
+    source = {"type": "prometheus", "uid": "$source"}
+    return {
+        "name": name,
+        "type": "query",
+        "datasource": source,
+        "query": query,
+        "refresh": 2,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+def _make_panel(number: int, panel: Panel, position: Object) -> Object:
+    source = {"type": "prometheus", "uid": "$source"}
+    return {
+        "id": number,
+        "type": "timeseries",
+        "title": panel.title,
+        "description": panel.text,
+        "gridPos": position,
+        "datasource": source,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + index), "expr": query.replace("@", OF_MODEL), "legendFormat": legend}
+            for index, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }

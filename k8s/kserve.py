@@ -1,0 +1,46 @@
+"""For clusters that run KServe: it places and scales the pods, with the same image, release and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8s.nodes import node_patch
+from k8s.planning import ModelPlan
+
+Object = dict[str, Any]
+
+
+def inference_service(plan: ModelPlan, grace_s: int) -> Object:
+    """Make the InferenceService of one model, for the ServingRuntime in components/kserve."""
+    pod = node_patch(plan, grace_s)["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": plan.model.replace("_", "-"),
+            "namespace": "millrace",
+            "labels": plan.labels | plan.release_labels,
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "RawDeployment",
+                "serving.kserve.io/autoscalerClass": "external",
+            },
+        },
+        "spec": {
+            "predictor": {
+                "minReplicas": plan.sizing.min_replicas,
+                "maxReplicas": plan.sizing.max_replicas,
+                "terminationGracePeriodSeconds": grace_s,
+                "serviceAccountName": "millrace",
+                "model": {
+                    "modelFormat": {"name": "millrace"},
+                    "runtime": "millrace",
+                    "protocolVersion": "v2",
+                    "storageUri": "pvc://millrace-store",
+                    "args": container["args"],
+                    "env": container["env"],
+                    "resources": container["resources"],
+                },
+            }
+        },
+    }

@@ -1,0 +1,171 @@
+"""Rules for a fleet's objects among each other: addresses, budgets, network, scaling. Each yields what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from k8s.policy.objects import Fleet, labels_of, matches, name_of, server_of
+
+_COUNTER = re.compile(
+    r"(\w+)\(\s*(?:\w+_total|\w+_sum|\w+_count|\w+_bucket)\b|\b(\w+_total|\w+_sum|\w+_count|\w+_bucket)\b"
+)
+
+
+def namespace_is_restricted(fleet: Fleet) -> Iterator[str]:
+    for namespace in fleet.of("Namespace"):
+        if namespace["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce") != "restricted":
+            yield f"{name_of(namespace)} does not enforce restricted pod security"
+    known = {namespace["metadata"]["name"] for namespace in fleet.of("Namespace")}
+    for item in fleet.objects:
+        if item["kind"] not in ("Namespace", "PriorityClass", "GatewayClass"):
+            place = item["metadata"].get("namespace")
+            if place not in known:
+                yield f"{name_of(item)} is in the namespace {place}, which is not among the fleet's"
+
+
+def services_find_their_pods(fleet: Fleet) -> Iterator[str]:
+    for service in fleet.of("Service"):
+        if service["spec"].get("clusterIP") != "None":
+            yield f"{name_of(service)} is not headless: a gRPC caller would stay on one pod"
+        selector = {"matchLabels": service["spec"].get("selector", {})}
+        found = [
+            item for item in fleet.of("Deployment") if selector["matchLabels"] and matches(selector, labels_of(item))
+        ]
+        if len(found) != 1:
+            yield f"{name_of(service)} selects {len(found)} workloads"
+            continue
+        ports = {port["name"] for port in server_of(found[0])["ports"]}
+        for port in service["spec"]["ports"]:
+            if port["targetPort"] not in ports:
+                yield f"{name_of(service)}: no container has the port {port['targetPort']}"
+            if port["targetPort"] == "metrics":
+                yield f"{name_of(service)} offers metrics to callers"
+
+
+def every_workload_may_lose_one_pod_at_a_time(fleet: Fleet) -> Iterator[str]:
+    for workload in fleet.of("Deployment"):
+        budgets = [
+            item
+            for item in fleet.of("PodDisruptionBudget")
+            if item["spec"].get("selector", {}).get("matchLabels")
+            and matches(item["spec"]["selector"], labels_of(workload))
+        ]
+        if len(budgets) != 1 or budgets[0]["spec"].get("maxUnavailable") != 1:
+            yield f"{name_of(workload)} has no disruption budget of its own with maxUnavailable 1"
+
+
+def network_is_closed(fleet: Fleet) -> Iterator[str]:
+    policies = fleet.of("NetworkPolicy")
+    closed = [
+        item
+        for item in policies
+        if item["spec"]["podSelector"] == {}
+        and set(item["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        and not item["spec"].get("ingress")
+        and not item["spec"].get("egress")
+    ]
+    if not closed:
+        yield "no NetworkPolicy denies everything by default"
+    for policy in policies:
+        if policy["spec"].get("ingress") and not policy["spec"]["podSelector"].get("matchLabels"):
+            yield f"{name_of(policy)} opens every pod of the namespace"
+        for rule in [*policy["spec"].get("ingress", ()), *policy["spec"].get("egress", ())]:
+            peers = rule.get("from") or rule.get("to")
+            if not peers or not rule.get("ports"):
+                yield f"{name_of(policy)} opens a port to everybody, or every port"
+            for peer in peers or ():
+                if any(selector == {} for selector in peer.values()):
+                    yield f"{name_of(policy)} lets in everything that matches an empty selector"
+    for workload in fleet.of("Deployment"):
+        if not any(
+            matches(item["spec"]["podSelector"], labels_of(workload)) and item["spec"].get("ingress")
+            for item in policies
+        ):
+            yield f"{name_of(workload)} can be reached by nobody"
+
+
+def scaling_is_sound(fleet: Fleet) -> Iterator[str]:
+    targets: list[str] = []
+    for scaler in fleet.of("ScaledObject", "HorizontalPodAutoscaler"):
+        spec = scaler["spec"]
+        target = spec["scaleTargetRef"]["name"]
+        targets.append(target)
+        workload = fleet.find("Deployment", target)
+        if workload is None:
+            yield f"{name_of(scaler)} scales {target}, which is not there"
+        elif "replicas" in workload["spec"]:
+            yield f"{name_of(workload)} names replicas, which every apply would set against {name_of(scaler)}"
+        least = spec.get("minReplicaCount", spec.get("minReplicas", 1))
+        if not 1 <= least <= spec.get("maxReplicaCount", spec.get("maxReplicas", 0)):
+            yield f"{name_of(scaler)}: its least and most replicas do not fit"
+        behavior = spec.get("behavior") or spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        if behavior["scaleDown"]["stabilizationWindowSeconds"] < 300:
+            yield f"{name_of(scaler)} scales down within 300 s of a peak"
+        for trigger in spec.get("triggers", ()):
+            if raw := _raw_counter(trigger["metadata"]["query"]):
+                yield f"{name_of(scaler)} scales on {raw}, a counter that only grows"
+    yield from (
+        f"{target} has two autoscalers" for target in sorted({name for name in targets if targets.count(name) > 1})
+    )
+
+
+def _raw_counter(query: str) -> str:
+    """Find a cumulative series that no rate() or increase() is taken of."""
+    for function, bare in _COUNTER.findall(query):
+        if bare or function not in ("rate", "increase", "irate"):
+            return bare or query
+    return ""
+
+
+def routes_lead_somewhere(fleet: Fleet) -> Iterator[str]:
+    for route in fleet.of("GRPCRoute", "HTTPRoute"):
+        for parent in route["spec"]["parentRefs"]:
+            gateway = fleet.find("Gateway", parent["name"])
+            listeners = {item["name"] for item in gateway["spec"]["listeners"]} if gateway else set()
+            if parent.get("sectionName") not in listeners:
+                yield f"{name_of(route)} belongs to a listener that is not there"
+        for rule in route["spec"]["rules"]:
+            for backend in rule["backendRefs"]:
+                service = fleet.find("Service", backend["name"])
+                ports = {port["port"] for port in service["spec"]["ports"]} if service else set()
+                if backend.get("port") not in ports:
+                    yield f"{name_of(route)} leads to {backend['name']}:{backend.get('port')}, which is not there"
+
+
+def nobody_enters_unasked(fleet: Fleet) -> Iterator[str]:
+    for gateway in fleet.of("Gateway"):
+        for listener in gateway["spec"]["listeners"]:
+            if listener["protocol"] != "HTTPS" or not listener.get("tls", {}).get("certificateRefs"):
+                yield f"{name_of(gateway)}: listener {listener['name']} takes plain text"
+        guarded = any(
+            "apiKeyAuth" in policy["spec"] or "jwt" in policy["spec"]
+            for policy in fleet.of("SecurityPolicy")
+            if {"Gateway"} == {ref["kind"] for ref in policy["spec"]["targetRefs"]}
+            and gateway["metadata"]["name"] in {ref["name"] for ref in policy["spec"]["targetRefs"]}
+        )
+        if not guarded:
+            yield f"{name_of(gateway)} asks nobody for a key"
+
+
+def pods_are_watched_where_they_are(fleet: Fleet) -> Iterator[str]:
+    for monitor in fleet.of("PodMonitor"):
+        taken = [item for item in fleet.of("Deployment") if matches(monitor["spec"]["selector"], labels_of(item))]
+        if len(taken) != len(fleet.of("Deployment")):
+            yield f"{name_of(monitor)} watches {len(taken)} of {len(fleet.of('Deployment'))} workloads"
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
+            for workload in taken:
+                if endpoint["port"] not in {port["name"] for port in server_of(workload)["ports"]}:
+                    yield f"{name_of(monitor)}: {name_of(workload)} has no port {endpoint['port']}"
+
+
+FLEET_RULES = (
+    namespace_is_restricted,
+    services_find_their_pods,
+    every_workload_may_lose_one_pod_at_a_time,
+    network_is_closed,
+    scaling_is_sound,
+    routes_lead_somewhere,
+    nobody_enters_unasked,
+    pods_are_watched_where_they_are,
+)

@@ -1,0 +1,42 @@
+"""The way in through Gateway API: a host name for each model, since a gRPC call names its model only in its body."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from k8s.planning import ModelPlan
+
+Object = dict[str, Any]
+
+DOMAIN: Final = "models.example.com"
+INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
+
+
+def model_routes(plan: ModelPlan, domain: str = DOMAIN) -> list[Object]:
+    """Make the gRPC and the REST route of one model, below its own host name."""
+    parent = [{"name": "millrace", "sectionName": "https"}]
+    host = f"{plan.resource.removeprefix('millrace-')}.{domain}"
+    grpc_matches = [
+        {"method": {"type": "Exact", "service": service}} for service in (INFERENCE_SERVICE, "grpc.health.v1.Health")
+    ]
+    http_matches = [{"path": {"type": "PathPrefix", "value": f"/{version}"}} for version in ("v1", "v2")]
+    return [
+        _route(plan, "gateway.networking.k8s.io/v1", "GRPCRoute", host, parent, grpc_matches, 8001),
+        _route(plan, "gateway.networking.k8s.io/v1", "HTTPRoute", host, parent, http_matches, 8000),
+    ]
+
+
+def _route(
+    plan: ModelPlan, version: str, kind: str, host: str, parent: list[Object], matches: list[Object], port: int
+) -> Object:
+    suffix = "grpc" if kind == "GRPCRoute" else "rest"
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": f"{plan.resource}-{suffix}", "namespace": "millrace", "labels": plan.labels},
+        "spec": {
+            "parentRefs": parent,
+            "hostnames": [host],
+            "rules": [{"matches": matches, "backendRefs": [{"name": plan.resource, "port": port}]}],
+        },
+    }

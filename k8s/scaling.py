@@ -1,0 +1,127 @@
+"""When a model gets more or fewer pods: one pair of expressions, for KEDA, for the HPA and for the simulation.
+
+Rows that wait for a slot say that there are too few pods now, whatever a row costs. They are nearly always 0 or many,
+though: alone they would scale down to the point of collapse and up again. Rows per second against what a pod was
+measured to do holds the number in between. Kubernetes takes the larger wish of the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from k8s.planning import ModelPlan
+
+Object = dict[str, Any]
+
+PROMETHEUS: Final = "http://prometheus-operated.monitoring:9090"
+POLLING_S: Final = 10
+
+# Per pod: Kubernetes divides each by the number of pods and compares it with the target.
+WAITING: Final = "sum(millrace_waiting_rows{{{0}}}) / avg(millrace_slots{{{0}}})"
+ROWS: Final = "sum(rate(millrace_batch_rows_sum{{{0}}}[1m]))"
+METRICS: Final = {"millrace_waiting_rows_per_slot": WAITING, "millrace_rows_per_second": ROWS}
+
+
+def scaling_targets(plan: ModelPlan) -> dict[str, int]:
+    """Targets per pod by metric."""
+    return {
+        "millrace_waiting_rows_per_slot": plan.sizing.target_waiting_rows,
+        "millrace_rows_per_second": plan.sizing.target_rows_per_s,
+    }
+
+
+def scaling_behavior(device: str) -> Object:
+    """How fast: up at once by doubling, down slowly, slower still where a start costs a GPU's minutes."""
+    return {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 100, "periodSeconds": 30},
+                {"type": "Pods", "value": 4, "periodSeconds": 30},
+            ],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": 1800 if device == "cuda" else 600,
+            "policies": [{"type": "Percent", "value": 25, "periodSeconds": 60}],
+        },
+    }
+
+
+def scaled_object(plan: ModelPlan, prometheus: str = PROMETHEUS) -> Object:
+    """Make KEDA's object for one model."""
+    matcher = f'model="{plan.model}"'
+    triggers = [
+        {
+            "type": "prometheus",
+            "name": name.replace("_", "-"),
+            "metricType": "AverageValue",
+            "metadata": {
+                "serverAddress": prometheus,
+                "query": METRICS[name].format(matcher),
+                "threshold": str(target),
+                "ignoreNullValues": "false",
+            },
+        }
+        for name, target in scaling_targets(plan).items()
+    ]
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": plan.resource},
+            "minReplicaCount": plan.sizing.min_replicas,
+            "maxReplicaCount": plan.sizing.max_replicas,
+            "pollingInterval": POLLING_S,
+            # Without Prometheus the fleet stays at what the demand was planned for.
+            "fallback": {"failureThreshold": 6, "replicas": plan.sizing.replicas},
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": scaling_behavior(plan.manifest.target.device)}},
+            "triggers": triggers,
+        },
+    }
+
+
+def horizontal_autoscaler(plan: ModelPlan) -> Object:
+    """Make the plain autoscaler for one model; needs `adapter_rules` in prometheus-adapter."""
+    metrics = [
+        {
+            "type": "External",
+            "external": {
+                "metric": {"name": name, "selector": {"matchLabels": {"model": plan.model}}},
+                "target": {"type": "AverageValue", "averageValue": str(target)},
+            },
+        }
+        for name, target in scaling_targets(plan).items()
+    ]
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": plan.resource},
+            "minReplicas": plan.sizing.min_replicas,
+            "maxReplicas": plan.sizing.max_replicas,
+            "behavior": scaling_behavior(plan.manifest.target.device),
+            "metrics": metrics,
+        },
+    }
+
+
+def adapter_rules() -> Object:
+    """Make the rules with which prometheus-adapter offers both metrics (its `rules.external`)."""
+    series = {
+        "millrace_waiting_rows_per_slot": "millrace_waiting_rows",
+        "millrace_rows_per_second": "millrace_batch_rows_sum",
+    }
+    return {
+        "externalRules": [
+            {
+                "seriesQuery": series[name],
+                "resources": {"overrides": {"namespace": {"resource": "namespace"}}},
+                "name": {"as": name},
+                "metricsQuery": expression.format("<<.LabelMatchers>>"),
+            }
+            for name, expression in METRICS.items()
+        ]
+    }

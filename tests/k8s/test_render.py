@@ -1,0 +1,132 @@
+"""What is rendered from a store: true to the release, the same each time, and not stale in the repository."""
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from k8s.cli import app
+from k8s.kustomize import build, copy_sources
+from k8s.render import render_models, stale_files, write_models
+from k8s.settings import ROOM, read_settings
+from services.gateway.settings import GatewaySettings
+from services.torchserve.settings import TorchServeSettings
+from tests.k8s.conftest import plan
+
+
+def render(store, *names, **options):
+    return {
+        path: list(yaml.safe_load_all(text))
+        for path, text in render_models(plan(store, *names, **options), read_settings()).items()
+    }
+
+
+def test_committed_models_are_what_the_store_says(store):
+    assert stale_files(render_models(plan(store), read_settings()), ROOM / "models") == []
+
+
+def test_a_deployment_follows_the_manifest(store):
+    (patch,) = render(store, "classifier:1-eager", workers=2, min_replicas=3)["nodes/classifier/deployment.yaml"]
+    pod = patch["spec"]["template"]["spec"]
+    server = pod["containers"][0]
+    assert patch["spec"]["replicas"] == 3
+    assert server["args"] == ["classifier:1", "--variants", "eager"]
+    assert {item["name"]: item["value"] for item in server["env"]} == {
+        "MILLRACE_DEVICE": "cpu",
+        "MILLRACE_WORKERS": "2",
+        "MILLRACE_THREADS": "1",
+    }
+    assert server["resources"]["requests"]["cpu"] == "3000m"
+    assert patch["spec"]["template"]["metadata"]["annotations"]["millrace.dev/max-rows"] == "64"
+    assert pod["terminationGracePeriodSeconds"] == 5 + 10 + 60 + 15
+    terms = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["preference"]
+    assert [term["key"].rpartition(".")[2] for term in terms["matchExpressions"]] == ["AVX512F", "AVX512VNNI"]
+
+
+def test_a_gpu_fleet_keeps_the_rules_of_its_devices(gpu_store, tmp_path):
+    from k8s.policy import find_violations
+
+    copy_sources(tmp_path)
+    write_models(render_models(plan(gpu_store, device="cuda"), read_settings()), tmp_path / "models")
+    objects = build(tmp_path / "overlays" / "gpu")
+    assert find_violations(objects) == []
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    terms = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["preference"]
+    assert [term["values"] for term in terms["matchExpressions"]] == [["9"], ["0"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "device", "message"),
+    [
+        (("classifier",), "cuda", "was built for cpu, not for cuda; its variants for cuda: none"),
+        (("classifier", "classifier:1"), "cpu", "has a model of that name already"),
+        (("nothing",), "cpu", "no model 'nothing'"),
+        (("classifier:1-fp8",), "cpu", "has no variant 'fp8'"),
+    ],
+)
+def test_says_what_cannot_be_served(store, names, device, message):
+    with pytest.raises((ValueError, LookupError), match=message):
+        plan(store, *names, device=device)
+
+
+def test_a_model_that_is_gone_leaves_nothing(store, tmp_path):
+    write_models(render_models(plan(store), read_settings()), tmp_path)
+    (tmp_path / "notes.yaml").write_text("mine\n")
+    rest = render_models(plan(store, "classifier"), read_settings())
+    write_models(rest, tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml")} == {*rest, "notes.yaml"}
+
+
+def test_pods_are_given_settings_that_serve_reads(store):
+    fields = GatewaySettings.model_fields.keys() | TorchServeSettings.model_fields.keys() | {"store", "keys"}
+    own = render(store)["nodes/classifier/deployment.yaml"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    given = read_settings() | {item["name"]: item["value"] for item in own}
+    assert {name.removeprefix("MILLRACE_").lower() for name in given} <= fields
+    GatewaySettings(**{name.removeprefix("MILLRACE_").lower(): value for name, value in given.items()})
+    TorchServeSettings(**{name.removeprefix("MILLRACE_").lower(): value for name, value in given.items()})
+
+
+@pytest.fixture
+def run(store, monkeypatch):
+    monkeypatch.setenv("MILLRACE_KEYS", str(store.keyring.folder))
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--store", str(store.root)])
+
+    return run
+
+
+def test_render_tells_when_a_folder_is_stale(run, tmp_path):
+    assert run("render", "--out", str(tmp_path), "--load", "classifier=8000").exit_code == 0
+    assert run("render", "--out", str(tmp_path), "--load", "classifier=8000", "--check").exit_code == 0
+    stale = run("render", "--out", str(tmp_path), "--check")
+    assert stale.exit_code == 1
+    assert "Different: keda/classifier.yaml, nodes/classifier/deployment.yaml" in stale.output
+
+
+def test_deploy_prints_what_it_would_apply(run):
+    result = run(
+        "deploy", "--dry-run", "--overlay", "production", "--image", "registry:5000/mine:7", "--models", "classifier"
+    )
+    objects = list(yaml.safe_load_all(result.output))
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    (secret,) = [item for item in objects if item["kind"] == "Secret"]
+    pod = deployment["spec"]["template"]["spec"]
+    assert {item["image"] for item in (*pod["containers"], *pod["initContainers"])} == {"registry:5000/mine:7"}
+    assert secret["metadata"]["name"] == pod["volumes"][2]["secret"]["secretName"]
+    assert [name.endswith(".pem") for name in secret["data"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("deploy", "--overlay", "moon"), "there is no overlay 'moon'; there are cpu, dev, gpu, production"),
+        (("deploy", "--image", "millrace"), "--image is NAME:TAG"),
+        (("render", "--load", "classifier=many"), "--load is NAME=ROWS per second"),
+        (("render", "--load", "classifier=900000"), "more than the 10 allowed; raise --max-replicas or --workers"),
+    ],
+)
+def test_bad_options_exit_with_2_and_say_why(run, arguments, message):
+    result = run(*arguments)
+    assert (result.exit_code, message in result.output) == (2, True), result.output

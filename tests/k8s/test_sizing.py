@@ -1,0 +1,52 @@
+"""From measured speed to requests, replicas and targets."""
+
+import pytest
+
+from k8s.capacity import MIB, Capacity, estimate_capacity
+from k8s.sizing import Demand, size_node
+from model_store.manifest import Manifest
+from tests.k8s.conftest import make_fields
+
+CAPACITY = Capacity(rows_per_s=1000, threads=2, worker_bytes=500 * MIB, max_rows=32)
+
+
+def size(capacity=CAPACITY, workers=2, **demand):
+    return size_node(capacity, Demand(**demand), workers=workers, java_heap_mib=1024)
+
+
+def test_replicas_hold_the_demand_at_the_target_load():
+    assert size(rows_per_s=6000).replicas == 5  # a pod gives 2,000 rows/s, of which 60 % are planned with
+    assert size(rows_per_s=6001).replicas == 6
+    assert size(rows_per_s=1).replicas == 2
+
+
+def test_requests_count_gateway_engine_and_workers():
+    sizing = size()
+    assert sizing.cpu_millicores == 5000
+    # (128 gateway + 192 Java + 1024 heap + 2 × 500) × 1.25 = 2930 MiB, in steps of 256
+    assert sizing.memory_mib == 3072
+
+
+def test_scaling_targets_follow_speed_and_the_wait_that_is_allowed():
+    sizing = size(wait_s=0.1)
+    assert sizing.target_rows_per_s == 1200
+    assert sizing.target_waiting_rows == 100
+    assert size(Capacity(rows_per_s=3, threads=1, worker_bytes=MIB, max_rows=1), wait_s=0.05).target_waiting_rows == 1
+
+
+def test_more_than_the_most_replicas_is_refused_with_the_number():
+    with pytest.raises(ValueError, match=r"need 50 replicas of 2,000 rows/s at 60% load, more than the 10 allowed"):
+        size(rows_per_s=60_000)
+
+
+@pytest.mark.parametrize("wrong", [{"rows_per_s": -1}, {"wait_s": 0}, {"min_replicas": 3, "max_replicas": 2}])
+def test_demand_is_checked(wrong):
+    with pytest.raises(ValueError, match="demand"):
+        Demand(**wrong)
+
+
+def test_a_manifest_is_a_careful_estimate_of_what_is_served():
+    fields = make_fields("seq2seq", 1, "int8", "cpu", "") | {"size_bytes": 100 * MIB}
+    capacity = estimate_capacity(Manifest.model_validate(fields))
+    assert (capacity.rows_per_s, capacity.threads, capacity.max_rows) == (pytest.approx(0.7 * 212.4), 1, 32)
+    assert capacity.worker_bytes == 1004 * MIB
