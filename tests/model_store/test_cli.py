@@ -16,7 +16,7 @@ def run(store, monkeypatch):
 
 def test_lists_variants_with_the_default_first(run, add_release):
     add_release()
-    assert run("list").output == "net/1  int8, eager  accuracy 0.9000 on test\n"
+    assert run("list").output == "net/1  int8, eager  accuracy 0.9300 on digits test\n"
 
 
 def test_list_of_an_empty_store_says_how_to_fill_it(run):
@@ -27,7 +27,7 @@ def test_shows_a_manifest_in_words(run, add_release):
     add_release()
     output = run("show", "net/1-eager").output
     assert "net/1-eager (variant): a net" in output
-    assert "accuracy 0.9000 (0.8000 … 0.9500), 100 rows of test" in output
+    assert "accuracy 0.9300 (0.9200 … 0.9400), 2000 rows of digits test" in output
     assert "left out  bf16: this CPU has no BF16 instructions" in output
 
 

@@ -2,45 +2,23 @@ from pathlib import Path
 
 import pytest
 
-from model_store.manifest import ReleaseIndex
 from model_store.signing import Keyring
-from model_store.store import EXAMPLES_NAME, Store, UnknownReleaseError, archive_name, file_digest, manifest_name
+from model_store.store import Store, UnknownReleaseError
 from services.selection import NothingToServeError, select_variants
-from tests.services.gateway.conftest import make_manifest
+from tests.builders import publish_release
 
 
-def publish(store: Store, model: str, variants: dict[str, str], default: str, rejected: tuple[str, ...] = ()) -> None:
-    """Publish a release; `variants` maps names to devices."""
-    with store.building(model) as (number, folder):
-        archives, manifests = {}, {}
-        for name, device in variants.items():
-            target = {"device": device, "capability": "", "torch_version": "2.13.0"}
-            manifest = make_manifest(model=model, release=number, variant=name, target=target)
-            path = folder / manifest_name(model, number, name)
-            path.write_text(manifest.model_dump_json())
-            manifests[name] = file_digest(path)
-            archive = folder / archive_name(model, number, name)
-            archive.write_bytes(name.encode())
-            archives[name] = file_digest(archive)
-        (folder / EXAMPLES_NAME).write_bytes(b"examples")
-        index = ReleaseIndex(
-            model=model,
-            release=number,
-            default=default,
-            archives=archives,
-            manifests=manifests,
-            rejected=dict.fromkeys(rejected, "too inaccurate"),
-            examples=file_digest(folder / EXAMPLES_NAME),
-        )
-        store.publish(folder, index)
+def on(device: str) -> dict:
+    return {"target": {"device": device, "capability": "", "torch_version": "2.13.0"}}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
-    publish(store, "one", {"eager": "cpu", "int8": "cpu"}, "int8")
-    publish(store, "one", {"eager": "cpu", "int8": "cpu", "fp16": "cuda"}, "int8", rejected=("bf16",))
-    publish(store, "two", {"fp16": "cuda"}, "fp16")
+    publish_release(store, "one")
+    variants = {"eager": {}, "int8": {}, "fp16": on("cuda"), "bf16": {}}
+    publish_release(store, "one", variants, default="int8", rejected={"bf16": "too inaccurate"})
+    publish_release(store, "two", {"fp16": on("cuda")})
     return store
 
 

@@ -7,22 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_store.manifest import Gate, Manifest, Parameter, Quality, Source, Speed, Target, Tensor
+from model_store.manifest import Manifest, Parameter, Tensor
 from model_store.open_inference import messages
 from model_store.tensors import decode_raw, encode_raw
 from services.catalogue import ServedVariant
+from tests import builders
 
 
 def make_manifest(**changes: object) -> Manifest:
     """A model that doubles `x`, or takes `text` instead; `gain` multiplies."""
     values = {
-        "model": "double",
-        "release": 3,
-        "variant": "eager",
-        "description": "doubles its input",
-        "created": "2026-01-01T00:00:00Z",
-        "kind": "tensor",
-        "programs": {"main": "program.pt2"},
         "inputs": (
             Tensor(name="x", datatype="FP32", shape=(-1, 2), meaning="two numbers", minimum=-100, maximum=100),
             Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", max_element_bytes=8),
@@ -40,15 +34,8 @@ def make_manifest(**changes: object) -> Manifest:
             Parameter(name="flip", kind="bool", meaning="whether"),
         ),
         "max_rows": 4,
-        "quality": Quality(metric="m", value=1, interval=(1, 1), n=1, dataset="d", dataset_digest="0"),
-        "gate": Gate(rule="r", passed=True, why="reference"),
-        "speed": Speed(rows=4, rows_per_s=1, single_row_ms=1, threads=1, host="h"),
-        "size_bytes": 1,
-        "target": Target(device="cpu", capability="", torch_version="2.13.0"),
-        "files": {},
-        "source": Source(git_commit="0", command="c"),
     }
-    return Manifest.model_validate(values | changes)
+    return builders.make_manifest(**({"model": "double", "release": 3} | values | changes))
 
 
 @pytest.fixture

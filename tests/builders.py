@@ -1,0 +1,86 @@
+"""Manifests and releases made by hand: all that a store, a server or a report looks at, without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from model_store.manifest import Manifest, ReleaseIndex
+from model_store.store import EXAMPLES_NAME, Release, Store, archive_name, file_digest, manifest_name, write_examples
+
+
+def make_manifest(model: str = "net", release: int = 1, variant: str = "eager", **changes: Any) -> Manifest:
+    """A model of two outputs for four inputs; a variant other than eager has been compared with it."""
+    paired = {"name": "McNemar", "reference": "eager", "difference": -0.001, "interval": (-0.003, 0.001)}
+    fields = {
+        "model": model,
+        "release": release,
+        "variant": variant,
+        "description": "a net",
+        "created": "2026-01-01T00:00:00+00:00",
+        "kind": "tensor",
+        "programs": {"main": "programs/main/main.pt2"},
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4], "meaning": "numbers"}],
+        "input_sets": [["x"]],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2], "meaning": "numbers"}],
+        "max_rows": 8,
+        "quality": {
+            "metric": "accuracy",
+            "value": 0.93,
+            "interval": [0.92, 0.94],
+            "n": 2000,
+            "dataset": "digits test",
+            "dataset_digest": "0" * 64,
+            "paired": None if variant == "eager" else paired,
+        },
+        "gate": {"rule": "not worse by more than 0.003", "passed": True, "why": "difference -0.001 is within 0.003"},
+        "speed": {"rows": 8, "rows_per_s": 100.0, "single_row_ms": 1.0, "threads": 1, "host": "here"},
+        "size_bytes": 1_000_000,
+        "target": {"device": "cpu", "capability": "", "torch_version": "2.13.0"},
+        "files": {},
+        "source": {"git_commit": "", "command": "release"},
+    }
+    return Manifest.model_validate(fields | changes)
+
+
+def publish_release(
+    store: Store,
+    model: str = "net",
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    default: str = "",
+    rejected: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] | None = None,
+    examples: Mapping[str, np.ndarray] | None = None,
+    **changes: Any,
+) -> Release:
+    """Publish a signed release; `variants` maps each to changes of its manifest, and `changes` are those of all.
+
+    The archives hold their variants' names; the last variant is the default where none is named.
+    """
+    variants = variants or {"eager": {}, "int8": {}}
+    with store.building(model) as (number, folder):
+        archives, manifests = {}, {}
+        for variant, own in variants.items():
+            path = folder / manifest_name(model, number, variant)
+            path.write_text(make_manifest(model, number, variant, **(changes | own)).model_dump_json())
+            manifests[variant] = file_digest(path)
+            if variant in (rejected or {}):
+                continue
+            archive = folder / archive_name(model, number, variant)
+            archive.write_bytes(f"archive of {variant}".encode())
+            archives[variant] = file_digest(archive)
+        write_examples(folder / EXAMPLES_NAME, examples or {"x": np.ones((3, 4), np.float32)})
+        index = ReleaseIndex(
+            model=model,
+            release=number,
+            default=default or list(variants)[-1],
+            archives=archives,
+            manifests=manifests,
+            rejected=dict(rejected or {}),
+            left_out=dict(left_out or {}),
+            examples=file_digest(folder / EXAMPLES_NAME),
+        )
+        return store.publish(folder, index)
