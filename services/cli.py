@@ -31,7 +31,7 @@ def serve(
         list[str] | None, typer.Argument(help="Models, each a name or name:release; all if none is given.")
     ] = None,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
-    variants: Annotated[str, typer.Option(help="Comma-separated names, or all, or default.")] = "all",
+    variants: Annotated[str, typer.Option(help="Comma-separated names, or all.")] = "default",
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 = every network. [127.0.0.1]")] = None,
     http_port: Annotated[int | None, typer.Option(min=0, max=65535, help="REST; 0 = any free port. [8000]")] = None,
     grpc_port: Annotated[int | None, typer.Option(min=0, max=65535, help="gRPC; 0 = any free port. [8001]")] = None,
@@ -40,6 +40,10 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
+    access_log: Annotated[
+        bool | None, typer.Option("--access-log/--no-access-log", help="Log one line for each inference. [no]")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written when everything is ready: JSON with url, ports and pid.")
     ] = None,
@@ -49,17 +53,25 @@ def serve(
 
     from services.gateway.settings import GatewaySettings
     from services.logs import configure_logs
+    from services.serving import check_settings
     from services.torchserve.settings import TorchServeSettings
 
-    configure_logs()
     given = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
-    given |= {"workers": workers, "threads": threads, "device": device}
+    given |= {
+        "workers": workers,
+        "threads": threads,
+        "device": device,
+        "access_log": access_log,
+        "log_level": log_level,
+    }
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if device_ids:
         values["device_ids"] = tuple(device_ids.split(","))
     try:
         engine = TorchServeSettings(**values)
         gateway = GatewaySettings(**values)
+        check_settings(engine, gateway)
+        configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
         catalogue = _select(store, models or [], wanted, engine)
     except ValidationError as error:
@@ -144,6 +156,10 @@ def _announce(
     typer.echo(f"  REST     http://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}")
     typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")
+    memory = serving.measure_memory()
+    for name, workers in memory.workers.items():
+        typer.echo(f"  memory   {name}: {' + '.join(f'{size / 2**20:.0f}' for size in workers)} MiB")
+    typer.echo(f"  memory   {memory.total / 2**20:.0f} MiB in all; what processes share is counted once")
     for model in catalogue.models:
         variant = catalogue.find(model)
         if variant is not None:

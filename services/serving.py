@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from types import TracebackType
+from typing import NamedTuple
 
 import structlog
 
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway
+from services.gateway.errors import NotReadyError
 from services.gateway.grpc_server import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
-from services.torchserve.server import TorchServe
+from services.torchserve.memory import list_descendants, read_share_bytes
+from services.torchserve.metrics import EngineMetrics
+from services.torchserve.server import StartError, TorchServe
 from services.torchserve.settings import TorchServeSettings
 
 logger = structlog.get_logger("serving")
 
-WATCH_S = 0.5
+RETRY_S = 0.5
+
+
+def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> None:
+    """Refuse settings that do not fit together.
+
+    Raises:
+        ValueError: names them and what to change.
+    """
+    if gateway.max_body_mib > torchserve.max_message_mib:
+        raise ValueError(
+            f"MILLRACE_MAX_BODY_MIB is {gateway.max_body_mib}, but a worker takes at most MILLRACE_MAX_MESSAGE_MIB = "
+            f"{torchserve.max_message_mib} at once; raise that one or lower the first"
+        )
+
+
+class Memory(NamedTuple):
+    """Resident memory in bytes; pages that several processes share are counted once in the sum of all."""
+
+    workers: dict[str, list[int]]
+    total: int
 
 
 class Serving:
@@ -35,9 +60,12 @@ class Serving:
     ) -> None:
         self._report_progress = report_progress
         self._settings = gateway
-        self._torchserve = TorchServe(catalogue.variants, torchserve)
+        self._startup_timeout_s = torchserve.startup_timeout_s
+        self._workers_changed = asyncio.Event()
+        self._torchserve = TorchServe(catalogue.variants, torchserve, self._handle_change)
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
-        self._watcher: asyncio.Task[None] | None = None
+        self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
+        self._ready_keeper: asyncio.Task[None] | None = None
         # All ports first: what is taken must show before anything is started.
         with contextlib.ExitStack() as opened:
             http = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.http_port, "http_port")))
@@ -55,45 +83,89 @@ class Serving:
         """The ports that are really used."""
         return {"http": self._http.port, "grpc": self._grpc.port, "metrics": self._metrics.port}
 
+    def measure_memory(self) -> Memory:
+        """Measure what this process and all that it started hold."""
+        workers = {
+            str(variant): [read_share_bytes(pid) for pid in self._torchserve.ready_workers(variant)]
+            for variant in self.gateway.catalogue.variants
+        }
+        return Memory(workers, sum(map(read_share_bytes, list_descendants(os.getpid()))))
+
     async def start(self) -> None:
         """Open the doors (live, not ready), then start TorchServe and return when every model answers.
 
         Raises:
-            StartError: a worker did not start; everything is stopped again.
+            StartError: a worker did not start, or does not answer; everything is stopped again.
         """
         try:
             self._http.start()
             self._metrics.start()
             await self._grpc.start()
             await self._torchserve.start(self._report_progress)
-            self._update_state()
+            await self._prove_all()
         except BaseException:
             await self.stop()
             raise
-        self._watcher = asyncio.create_task(self._watch())
+        self._ready_keeper = asyncio.create_task(self._keep_ready())
 
     async def stop(self) -> None:
         """Drain: not ready first, then closed doors, then the end of requests in flight, then TorchServe."""
         settings = self._settings
-        was_serving = self._watcher is not None
+        was_serving = self._ready_keeper is not None
         self.gateway.is_draining = True
-        if self._watcher is not None:
-            self._watcher.cancel()
-            self._watcher = None
-            self._update_state()
+        if self._ready_keeper is not None:
+            self._ready_keeper.cancel()
+            self._ready_keeper = None
+            self._grpc.update_health()
             await asyncio.sleep(settings.drain_delay_s)
         grace_s = settings.drain_timeout_s if was_serving else 0
         await asyncio.gather(self._grpc.stop(grace_s), self._http.stop(grace_s), self._metrics.stop(0))
         await self._torchserve.stop()
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_S)
-            self._update_state()
-
-    def _update_state(self) -> None:
-        self.gateway.update_ready_metrics()
+    def _handle_change(self) -> None:
+        """Tell those who watch of workers that went away at once, and have those that came prove that they answer."""
         self._grpc.update_health()
+        self._workers_changed.set()
+
+    async def _prove_all(self) -> None:
+        """Have every version answer through the front door; from then on everything is ready.
+
+        Raises:
+            StartError: a version cannot answer its own example.
+        """
+        try:
+            async with asyncio.timeout(self._startup_timeout_s):
+                await self._prove_patiently()
+        except TimeoutError:
+            said = self._torchserve.tail()
+            raise StartError(f"workers were ready, but died before all versions had answered:\n{said}") from None
+        self._grpc.update_health()
+
+    async def _prove_patiently(self) -> None:
+        while True:
+            for variant, error in await self.gateway.readiness.prove():
+                if not isinstance(error, NotReadyError):  # its worker died: another comes
+                    raise StartError(f"{variant} does not answer its own example: {error}\n{error.cause}".rstrip())
+            if self.gateway.readiness.was_complete:
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _keep_ready(self) -> None:
+        while True:
+            await self._workers_changed.wait()
+            self._workers_changed.clear()
+            try:
+                failures = await self.gateway.readiness.prove()
+            except Exception:
+                logger.exception("readiness could not be proven; trying again")
+                failures = []
+                self._workers_changed.set()
+            for variant, error in failures:
+                why = f"{error} {error.cause}".rstrip()
+                logger.error("does not answer its own example; trying again", variant=str(variant), why=why)
+                self._workers_changed.set()
+            self._grpc.update_health()
+            await asyncio.sleep(RETRY_S)
 
     async def __aenter__(self) -> Serving:
         await self.start()

@@ -19,8 +19,8 @@ class Backend(Protocol):
             InternalError: the engine answered with an error.
         """
 
-    def ready_workers(self, variant: ServedVariant) -> int:
-        """How many workers of a variant can answer now."""
+    def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
+        """Tell which workers of a variant have loaded it; one that was restarted is another worker."""
 
     def num_workers(self, variant: ServedVariant) -> int:
         """How many workers a variant has when all are well."""

@@ -125,7 +125,8 @@ class Batcher:
         self._waiting_rows -= rows - queue.rows
         now_s = monotonic()
         for job in batch:
-            self._metrics.queue_time.observe(now_s - job.arrived_s)
+            job.request.queue_s = now_s - job.arrived_s
+            self._metrics.queue_time.observe(job.request.queue_s)
         del self._waiting[key]
         if queue.jobs:
             self._waiting[key] = queue  # behind the others: no kind of request can starve another
@@ -158,7 +159,10 @@ class Batcher:
             logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=error.cause)
             return error
         finally:
-            self._metrics.backend_time.observe(monotonic() - started_s)
+            compute_s = monotonic() - started_s
+            self._metrics.backend_time.observe(compute_s)
+            for job in batch:
+                job.request.compute_s = compute_s
         for job, tensors in zip(batch, outputs, strict=True):
             if not job.result.done():
                 job.result.set_result(tensors)

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -14,10 +15,20 @@ import structlog
 from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
+from services.gateway.access_log import log_request
 from services.gateway.backends import Backend
 from services.gateway.batching import Batcher, Outputs
-from services.gateway.errors import GatewayError, InvalidRequestError, UnknownModelError, status_of
+from services.gateway.errors import (
+    CANCELLED,
+    OK,
+    GatewayError,
+    InvalidRequestError,
+    Status,
+    UnknownModelError,
+    status_of,
+)
 from services.gateway.metrics import Metrics, ModelMetrics
+from services.gateway.readiness import Readiness
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
@@ -57,13 +68,16 @@ class Gateway:
         self.settings = settings
         self.metrics = Metrics()
         self.is_draining = False
-        self._backend = backend
+        self._log = log_request if settings.access_log else _log_nothing
         self._ids = itertools.count(1)
         self._id_prefix = os.urandom(3).hex()
         self._models = {
             (variant.model, variant.version): ServedModel(variant, backend, self.metrics, settings)
             for variant in catalogue.variants
         }
+        self.readiness = Readiness(catalogue.variants, backend, self.infer)
+        for model in self._models.values():
+            model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))
 
     def new_request_id(self) -> str:
         """Make an id for a request that came without one; unique in this process and, by its prefix, among others."""
@@ -78,10 +92,12 @@ class Gateway:
         arrived_s = monotonic()
         try:
             model = self._find_model(request.model, request.version)
-        except UnknownModelError:
-            self.metrics.count_unknown_model()
+        except UnknownModelError as error:
+            self.record_refusal(request, error)
             raise
         metrics = model.metrics
+        version = model.variant.version
+        num_rows = 0
         request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         try:
             num_rows = model.validator.check(request)
@@ -91,16 +107,27 @@ class Gateway:
                 outputs = await self._submit_split(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
-            outcome = status_of(error).outcome
-            metrics.count_failure(outcome)
-            logger.info("refused", request=request.id, variant=str(model.variant), outcome=outcome, why=str(error))
+            status = status_of(error)
+            metrics.count(request.protocol, status.outcome)
+            self._log(request, version, num_rows, status, arrived_s)
+            logger.info(
+                "refused", request=request.id, variant=str(model.variant), outcome=status.outcome, why=str(error)
+            )
             raise
         except asyncio.CancelledError:
-            metrics.count_failure("cancelled")
+            metrics.count(request.protocol, CANCELLED.outcome)
+            self._log(request, version, num_rows, CANCELLED, arrived_s)
             raise
-        metrics.ok.inc()
+        metrics.count(request.protocol, OK.outcome)
         metrics.latency.observe(monotonic() - arrived_s)
+        self._log(request, version, num_rows, OK, arrived_s)
         return answer
+
+    def record_refusal(self, request: InferRequest, error: GatewayError) -> None:
+        """Count and log a request that reached no model: unreadable, too large, or for a model that is not here."""
+        status = status_of(error)
+        self.metrics.count_refusal(request.protocol, status.outcome)
+        self._log(request, request.version, 0, status, monotonic())
 
     async def _submit_split(
         self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float
@@ -114,6 +141,8 @@ class Gateway:
             *(model.batcher.submit(part, count, arrived_s) for part, count in zip(parts, row_counts, strict=True)),
             return_exceptions=True,
         )
+        request.queue_s = max(part.queue_s for part in parts)
+        request.compute_s = max(part.compute_s for part in parts)
         outputs = []
         for result in results:
             if isinstance(result, BaseException):
@@ -147,8 +176,8 @@ class Gateway:
         return not self.is_draining and all(self.is_model_ready(variant) for variant in self.catalogue.variants)
 
     def is_model_ready(self, variant: ServedVariant) -> bool:
-        """Say whether a variant can answer now."""
-        return not self.is_draining and self._backend.ready_workers(variant) > 0
+        """Say whether a variant can answer now; see readiness.py."""
+        return not self.is_draining and self.readiness.is_ready(variant)
 
     def state_of(self, variant: ServedVariant) -> tuple[str, str]:
         """State and reason as a repository index has them."""
@@ -158,9 +187,9 @@ class Gateway:
             return "UNAVAILABLE", "its workers are starting or being restarted"
         return "READY", ""
 
-    def update_ready_metrics(self) -> None:
-        for model in self._models.values():
-            model.metrics.ready.set(self.is_model_ready(model.variant))
+
+def _log_nothing(request: InferRequest, version: str, num_rows: int, status: Status, arrived_s: float) -> None:
+    """Take the access log's place when it is off."""
 
 
 def _make_answer(request: InferRequest, variant: ServedVariant, outputs: Outputs) -> InferAnswer:

@@ -66,7 +66,8 @@ class Status(NamedTuple):
     outcome: str
 
 
-OK = "ok"
+OK = Status(GrpcStatus.OK, 200, "ok")
+CANCELLED = Status(GrpcStatus.CANCELLED, 499, "cancelled")  # the caller left; 499 as nginx logs it
 STATUSES: dict[type[GatewayError], Status] = {
     InvalidRequestError: Status(GrpcStatus.INVALID_ARGUMENT, 400, "invalid"),
     BodyTooLargeError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 413, "too_large"),

@@ -21,6 +21,7 @@ from services.gateway.http2.server import Http2Server, Streaming, Unary
 from services.gateway.http2.status import CallError
 from services.gateway.oip_messages import decode_infer_request
 from services.gateway.packing import encode_answer
+from services.gateway.tensors import InferRequest
 
 logger = structlog.get_logger("gateway")
 
@@ -36,13 +37,18 @@ class OpenInferenceService:
 
     async def infer(self, data: bytes, head: CallHead) -> bytes:
         request_id = head.request_id
+        request: InferRequest | None = None
         try:
             request = decode_infer_request(data)
             request_id = request.id = request.id or request_id or self._gateway.new_request_id()
+            request.protocol = "grpc"
             if head.timeout_s is not None:
                 request.deadline_s = min(request.deadline_s, monotonic() + head.timeout_s)
             return encode_answer(await self._gateway.infer(request))
         except GatewayError as error:
+            request_id = request_id or self._gateway.new_request_id()
+            if request is None:
+                self._gateway.record_refusal(InferRequest("", "", request_id, [], protocol="grpc"), error)
             raise self._call_error(error, request_id) from None
         except Exception:
             request_id = request_id or self._gateway.new_request_id()

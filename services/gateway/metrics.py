@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -12,6 +14,8 @@ SECONDS = (
 )
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _LABELS = ("model", "version")
+# Label → distribution.
+BUILT_OF = {"version": "millrace", "torch": "torch", "torchserve": "torchserve"}
 
 
 class Metrics:
@@ -21,8 +25,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        build = Gauge("millrace_build_info", "1; what runs here", BUILT_OF, registry=self.registry)
+        build.labels(*map(metadata.version, BUILT_OF.values())).set(1)
         self.requests = Counter(
-            "millrace_requests", "Inference requests by outcome", (*_LABELS, "outcome"), registry=self.registry
+            "millrace_requests", "Inference requests", (*_LABELS, "protocol", "outcome"), registry=self.registry
         )
         self.latency = self._seconds("millrace_request_seconds", "From a request's arrival to its answer")
         self.queue_time = self._seconds("millrace_queue_seconds", "From a request's arrival to the batch that took it")
@@ -40,9 +46,9 @@ class Metrics:
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
 
-    def count_unknown_model(self) -> None:
-        """Count a request for a model that is not here; its name is a stranger's and no label."""
-        self.requests.labels("", "", "unknown_model").inc()
+    def count_refusal(self, protocol: str, outcome: str) -> None:
+        """Count a request that reached no model: its words are a stranger's and no labels."""
+        self.requests.labels("", "", protocol, outcome).inc()
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
@@ -54,7 +60,7 @@ class ModelMetrics:
     def __init__(self, metrics: Metrics, model: str, version: str) -> None:
         self._requests = metrics.requests
         self._labels = (model, version)
-        self.ok = metrics.requests.labels(model, version, "ok")
+        self._by_outcome: dict[tuple[str, str], Counter] = {}
         self.latency = metrics.latency.labels(model, version)
         self.queue_time = metrics.queue_time.labels(model, version)
         self.backend_time = metrics.backend_time.labels(model, version)
@@ -64,5 +70,9 @@ class ModelMetrics:
         self.slots = metrics.slots.labels(model, version)
         self.ready = metrics.ready.labels(model, version)
 
-    def count_failure(self, outcome: str) -> None:
-        self._requests.labels(*self._labels, outcome).inc()
+    def count(self, protocol: str, outcome: str) -> None:
+        counter = self._by_outcome.get((protocol, outcome))
+        if counter is None:
+            counter = self._requests.labels(*self._labels, protocol, outcome)
+            self._by_outcome[protocol, outcome] = counter
+        counter.inc()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -23,6 +25,7 @@ from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
+from services.gateway.tensors import InferRequest
 
 _OIP_EXAMPLE = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
@@ -157,6 +160,15 @@ def _describe_tensor(tensor: Tensor) -> dict[str, Any]:
     return tensor.model_dump(exclude_defaults=True, exclude={"size_sets_time", "singular"})
 
 
+@contextmanager
+def _recording_refusals(gateway: Gateway, request: Request, model: str, version: str) -> Iterator[None]:
+    try:
+        yield
+    except GatewayError as error:
+        gateway.record_refusal(InferRequest(model, version, request.state.id, [], protocol="http"), error)
+        raise
+
+
 def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
     json_body = {"requestBody": {"required": True, "content": {"application/json": {"example": _OIP_EXAMPLE}}}}
 
@@ -168,8 +180,10 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise InvalidRequestError("compressed bodies are not taken; send it without Content-Encoding")
         body = await request.body()
-        decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
+        with _recording_refusals(gateway, request, model, version):
+            decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
+        decoded.protocol = "http"
         content, header_length = encode_answer_body(await gateway.infer(decoded), encoding)
         if header_length is None:
             return Response(content, media_type="application/json")
@@ -190,8 +204,10 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     @app.put("/v1/{model}/{version}", summary="The same with a version (curl -T)", openapi_extra=body)
     @app.post("/v1/{model}/{version}", summary="The same with a version", openapi_extra=body)
     async def infer_plain(request: Request, model: str, version: str = "") -> dict[str, Any]:
-        variant = gateway.find_variant(model, version)
-        decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
+        with _recording_refusals(gateway, request, model, version):
+            variant = gateway.find_variant(model, version)
+            decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
+        decoded.protocol = "http"
         describe = describe_answer if is_file else describe_rows
         return describe(await gateway.infer(decoded), variant.manifest)
 

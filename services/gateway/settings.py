@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,6 +25,9 @@ class GatewaySettings(BaseSettings):
         0, ge=0, description="from not ready to closing the doors, for load balancers to notice"
     )
     drain_timeout_s: float = Field(30, ge=0, description="longest wait for requests in flight at shutdown")
+
+    access_log: bool = Field(False, description="one line for each inference request")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
 
     @property
     def max_body_bytes(self) -> int:

@@ -27,7 +27,8 @@ class NamedTensor:
 class InferRequest:
     """One caller's request. `deadline_s` is in time.monotonic()'s seconds (uvloop's own clock ticks in milliseconds).
 
-    `packed` is the request as the caller serialized it, where it can go to a worker as it is.
+    `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
+    http, or self for the server's own. The batcher writes `queue_s` and `compute_s`.
     """
 
     model: str
@@ -38,6 +39,9 @@ class InferRequest:
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
     deadline_s: float = math.inf
     packed: bytes | None = None
+    protocol: str = ""
+    queue_s: float = 0.0
+    compute_s: float = 0.0
 
 
 @dataclass(slots=True)

@@ -1,8 +1,6 @@
-"""Calls to a running TorchServe: packed inference, and the state of its workers."""
+"""Packed inference by a running TorchServe."""
 
 from __future__ import annotations
-
-import json
 
 from services.gateway.errors import MODEL_FAILED, DeadlineError, InternalError, NotReadyError
 from services.torchserve.http_client import HttpClient
@@ -48,16 +46,3 @@ def worker_lost(cause: str) -> NotReadyError:
         "no worker of this model can answer now: it is starting or being restarted; try again in some seconds",
         cause=cause,
     )
-
-
-async def count_ready_workers(management: HttpClient, model: str, version: str) -> int:
-    """Ask TorchServe's DescribeModel how many workers of a model version have loaded it.
-
-    Raises:
-        OSError: TorchServe is not there.
-    """
-    answer = await management.request("GET", f"/models/{model}/{version}")
-    if answer.status != 200:
-        return 0
-    (description,) = json.loads(answer.body)
-    return sum(worker["status"] == "READY" for worker in description["workers"])

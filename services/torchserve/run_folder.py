@@ -17,6 +17,9 @@ from services.torchserve.settings import TorchServeSettings
 # sockaddr_un holds 108 bytes; TorchServe appends `/.ts.sock.<port>` to its temporary folder.
 LONGEST_FOLDER_PATH = 80
 
+# Names, shapes and parameters around a packed call's contents.
+HEAD_BYTES = 2**20
+
 LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN">
   <Appenders>
@@ -106,7 +109,7 @@ def write_configuration(
     folder: RunFolder, models: Iterable[str], settings: TorchServeSettings, grpc_ports: Sequence[int]
 ) -> None:
     """Write `config.properties`: sockets inside the folder for what we use, loopback for what cannot be turned off."""
-    size_bytes = settings.max_message_mib * 2**20
+    size_bytes = settings.max_message_mib * 2**20 + HEAD_BYTES
     properties = {
         "inference_address": f"unix:{folder.inference_socket}",
         "management_address": f"unix:{folder.management_socket}",

@@ -7,23 +7,27 @@ import contextlib
 import importlib.util
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
 from host.ports import find_free_ports
 from host.threads import share_cores
 from services.catalogue import ServedVariant
-from services.gateway.errors import GatewayError
+from services.gateway.errors import GatewayError, NotReadyError
 from services.torchserve import guard
 from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
-from services.torchserve.predictions import Predictions, count_ready_workers, worker_lost
+from services.torchserve.output import read_lines
+from services.torchserve.predictions import Predictions, worker_lost
 from services.torchserve.run_folder import RunFolder, unpack_archive, write_configuration
 from services.torchserve.settings import TorchServeSettings
 from services.torchserve.warm_up import warm_up
 from services.torchserve.worker_log import WorkerLog
+from services.torchserve.workers import Workers
 
 logger = structlog.get_logger("torchserve")
 
@@ -40,7 +44,13 @@ class StartError(RuntimeError):
 class TorchServe:
     """A supervised TorchServe process that serves a fixed set of variants."""
 
-    def __init__(self, variants: Sequence[ServedVariant], settings: TorchServeSettings) -> None:
+    def __init__(
+        self,
+        variants: Sequence[ServedVariant],
+        settings: TorchServeSettings,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` is called whenever other workers are ready than before."""
         self._variants = tuple(variants)
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
@@ -49,18 +59,38 @@ class TorchServe:
         self._log = WorkerLog(self._variants, settings.workers)
         self._management: HttpClient | None = None
         self._inference: HttpClient | None = None
-        self._ready_workers: dict[str, int] = {}
+        self._workers = Workers(self._variants, on_change)
+        self._call_failed = asyncio.Event()
+        self._num_starts: Counter[str] = Counter()  # of workers, by the launches before this one
+        self.num_engine_restarts = 0
         self._predictions: Predictions | None = None
 
     async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
         """Answer a packed call; see gateway/backends.py."""
         if self._predictions is None:
             raise worker_lost("TorchServe is starting or being restarted")
-        return await self._predictions.predict(variant.model, variant.version, request)
+        try:
+            return await self._predictions.predict(variant.model, variant.version, request)
+        except NotReadyError:
+            self._call_failed.set()  # look at the workers now, not within a second
+            raise
 
-    def ready_workers(self, variant: ServedVariant) -> int:
-        """How many workers of a variant were ready when last looked at (every second)."""
-        return self._ready_workers.get(str(variant), 0)
+    def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
+        """The process ids of a variant's workers that were ready when last looked at (every second)."""
+        return self._workers.ready(variant)
+
+    def num_restarts(self, variant: ServedVariant) -> int:
+        """How many worker processes of a variant were started beyond the first ones."""
+        num_starts = self._num_starts[str(variant)] + self._log.num_starts(variant)
+        return max(0, num_starts - self._settings.workers)
+
+    def load_s(self, variant: ServedVariant) -> float | None:
+        """How long a variant took from the engine's launch to its first loaded worker, in seconds."""
+        return self._workers.load_s(variant)
+
+    def tail(self) -> str:
+        """What TorchServe and its workers printed last."""
+        return self._log.tail()
 
     def num_workers(self, variant: ServedVariant) -> int:
         return self._settings.workers
@@ -90,6 +120,8 @@ class TorchServe:
     async def _launch(self, report_progress: Callable[[int, int], None]) -> None:
         settings = self._settings
         folder = RunFolder.create()
+        for variant in self._variants:
+            self._num_starts[str(variant)] += self._log.num_starts(variant)
         self._log = WorkerLog(self._variants, settings.workers)
         try:
             grpc_ports = find_free_ports(2)  # TorchServe always opens two gRPC servers; we never use them
@@ -109,6 +141,7 @@ class TorchServe:
             folder.remove()
             raise
         self._reader = asyncio.create_task(self._read_output(self._process))
+        self._workers.expect()
         self._management = HttpClient(folder.management_socket)
         self._inference = HttpClient(folder.inference_socket)
         predictions = Predictions(self._inference, timeout_s=settings.response_timeout_s + 5.0)
@@ -126,10 +159,11 @@ class TorchServe:
         self._predictions = predictions
 
     async def _wait_for_workers(self, report_progress: Callable[[int, int], None]) -> None:
+        assert self._management is not None
         wanted = self._settings.workers * len(self._variants)
         while True:
             await self._fail_if_broken()
-            ready = await self._look_at_workers()
+            ready = await self._workers.look(self._management)
             report_progress(ready, wanted)
             if ready >= wanted:
                 return
@@ -145,55 +179,65 @@ class TorchServe:
             await self._reader
             raise StartError(f"TorchServe ended with status {self._process.returncode}:\n{self._log.tail()}")
 
-    async def _look_at_workers(self) -> int:
-        """Ask for the state of all workers; TorchServe that does not answer has none."""
-        assert self._management is not None
-        for variant in self._variants:
-            try:
-                count = await count_ready_workers(self._management, variant.model, variant.version)
-            except OSError:
-                count = 0
-            self._ready_workers[str(variant)] = count
-        return sum(self._ready_workers.values())
-
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:
-            self._log.read_line(line.decode(errors="replace").rstrip("\n"))
+        async for line in read_lines(process.stdout):
+            try:
+                self._log.read_line(line)
+            except Exception:
+                logger.exception("a line of TorchServe's was not understood", line=line[:200])
 
     async def _supervise(self) -> None:
-        loop = asyncio.get_running_loop()
+        """Watch TorchServe and start it again whenever it ends; nothing but a cancellation ends this."""
         failures = 0
         while True:
-            started_s = loop.time()
+            started_s = monotonic()
             assert self._process is not None
-            while self._process.returncode is None:
-                await self._look_at_workers()
-                await asyncio.sleep(WATCH_S)
+            await self._watch_until_end(self._process)
             self._predictions = None
-            self._ready_workers.clear()
-            failures = 0 if loop.time() - started_s > HEALTHY_AFTER_S else failures
+            self._workers.forget()
+            self.num_engine_restarts += 1
+            failures = 0 if monotonic() - started_s > HEALTHY_AFTER_S else failures
             logger.error(
                 "TorchServe ended; starting it again", status=self._process.returncode, output=self._log.tail()
             )
             failures = await self._relaunch(failures)
 
+    async def _watch_until_end(self, process: asyncio.subprocess.Process) -> None:
+        assert self._management is not None
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            while not ended.done():
+                try:
+                    await self._workers.look(self._management)
+                except Exception:
+                    logger.exception("TorchServe's answer about its workers was not understood")
+                call_failed = asyncio.ensure_future(self._call_failed.wait())
+                await asyncio.wait((ended, call_failed), timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+                call_failed.cancel()
+                self._call_failed.clear()
+        finally:
+            ended.cancel()
+
     async def _relaunch(self, failures: int) -> int:
+        """Start TorchServe again, as often as it takes; return the number of failures so far."""
         while True:
-            await self._end()
-            await asyncio.sleep(RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)])
-            failures += 1
             try:
+                await self._end()
+                await asyncio.sleep(RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)])
+                failures += 1
                 await self._launch(lambda ready, total: None)
             except (StartError, OSError) as error:
-                logger.error("TorchServe did not start again", error=str(error))
-                continue
-            logger.info("TorchServe is back")
-            return failures
+                logger.error("TorchServe did not start again", attempt=failures, error=str(error))
+            except Exception:
+                logger.exception("TorchServe did not start again", attempt=failures)
+            else:
+                logger.info("TorchServe is back", attempt=failures)
+                return failures
 
     async def _end(self) -> None:
         self._predictions = None
-        self._ready_workers.clear()
+        self._workers.forget()
         for client in (self._inference, self._management):
             if client is not None:
                 client.close()

@@ -52,6 +52,10 @@ class WorkerLog:
         elif message == _DIED:
             self._died.add(version)
 
+    def num_starts(self, variant: ServedVariant) -> int:
+        """How many worker processes of a variant have been started."""
+        return self._starts[f"{variant.model}_{variant.version}"]
+
     def find_failure(self) -> str | None:
         """Explain the first worker that could not start; None while there is none."""
         if self._registration_failure:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import psutil
 import pytest
 import torch
 
+from host.ports import find_free_ports
 from model_store.signing import Keyring
 from model_store.store import Store
+from services.example_requests import build_example_requests
+from services.selection import select_variants
+from tests.e2e.start import watch_start
 from tests.handlers.conftest import describe_brightness
 from training.release.cli import release_model
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
-
-READY_S = 150
 
 
 class Scale(torch.nn.Module):
@@ -65,6 +68,12 @@ class Released:
         serve = str(Path(sys.executable).with_name("serve"))
         return [serve, *arguments, "--store", str(self.store), "--device", "cpu", "--threads", "1"]
 
+    @cached_property
+    def requests(self) -> dict[str, bytes]:
+        """A request of one row for each model."""
+        catalogue = select_variants(Store(self.store, Keyring(self.keys)), [], ["default"], "cpu")
+        return {variant.model: build_example_requests(variant, 1)[0] for variant in catalogue.variants}
+
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"MILLRACE_KEYS": str(self.keys)}
@@ -86,7 +95,12 @@ class Served:
     def __init__(self, released: Released, folder: Path, *arguments: str) -> None:
         self.log = folder / "serve.log"
         ready = folder / "ready.json"
-        ports = [f"--{kind}-port=0" for kind in ("http", "grpc", "metrics")]
+        ready.unlink(missing_ok=True)
+        http, grpc, metrics = find_free_ports(3)
+        ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={metrics}"]
+        self.http, self.grpc = f"127.0.0.1:{http}", f"127.0.0.1:{grpc}"
+        self.metrics = f"http://127.0.0.1:{metrics}/metrics"
+        addresses = {"http": f"http://{self.http}", "grpc": self.grpc, "metrics": self.metrics}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 released.command(*arguments, *ports, "--ready-file", str(ready)),
@@ -95,14 +109,11 @@ class Served:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        end_s = time.monotonic() + READY_S
+        requests = {model: request for model, request in released.requests.items() if model in (arguments or (model,))}
+        self.start = watch_start(self.process, addresses, requests, self.log)
         while not ready.exists():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end_s, self.log.read_text()
-            time.sleep(0.05)
-        ports = json.loads(ready.read_text())["ports"]
-        self.http, self.grpc = f"127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['grpc']}"
-        self.metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
+            time.sleep(0.01)
+        assert json.loads(ready.read_text())["ports"] == {"http": http, "grpc": grpc, "metrics": metrics}
 
     def processes(self) -> list[psutil.Process]:
         """The serving process and all below it."""

@@ -177,6 +177,6 @@ def test_counts_requests_by_outcome(infer, served):
     refusal(infer, encoded_request([b"broken"]))
     infer(encoded_request([image_file(255)]))
     metrics = httpx.get(served.metrics).text
-    assert 'millrace_requests_total{model="brightness",outcome="invalid",version="1-eager"}' in metrics
-    assert 'millrace_requests_total{model="brightness",outcome="ok",version="1-eager"}' in metrics
+    assert 'millrace_requests_total{model="brightness",outcome="invalid",protocol="grpc",version="1-eager"}' in metrics
+    assert 'millrace_requests_total{model="brightness",outcome="ok",protocol="grpc",version="1-eager"}' in metrics
     assert json.loads(httpx.get(f"http://{served.http}/").text)["models"][0]["ready"]

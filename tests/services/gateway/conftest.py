@@ -44,8 +44,15 @@ def manifest() -> Manifest:
 
 
 @pytest.fixture
-def variant(manifest: Manifest) -> ServedVariant:
-    return ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
+def variant(manifest: Manifest, tmp_path: Path) -> ServedVariant:
+    return make_variant(manifest, tmp_path)
+
+
+def make_variant(manifest: Manifest, folder: Path) -> ServedVariant:
+    """A variant with examples, but without an archive."""
+    examples = folder / "examples.npz"
+    np.savez(examples, x=np.ones((3, 2), np.float32), weight=np.ones(3, np.float32))
+    return ServedVariant(manifest=manifest, archive=folder / "none.mar", examples=examples, is_default=True)
 
 
 class DoublingBackend:
@@ -59,6 +66,7 @@ class DoublingBackend:
         self.before_answer: Callable[[np.ndarray], None] = lambda rows: None
         self.row_error: Callable[[np.ndarray], str] = lambda row: ""
         self.is_ready = True
+        self.first_worker = 1
 
     async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
         message = messages().ModelInferRequest.FromString(request)
@@ -77,8 +85,8 @@ class DoublingBackend:
         data: bytes = response.SerializeToString()
         return data
 
-    def ready_workers(self, variant: ServedVariant) -> int:
-        return self.workers if self.is_ready else 0
+    def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
+        return frozenset(range(self.first_worker, self.first_worker + self.workers)) if self.is_ready else frozenset()
 
     def num_workers(self, variant: ServedVariant) -> int:
         return self.workers

@@ -17,10 +17,17 @@ async def gateway(variant, backend):
     return Gateway(Catalogue([variant]), backend, GatewaySettings(max_split=4))
 
 
+def count_of(gateway, outcome, model="double", version="3-eager", protocol="grpc"):
+    labels = {"model": model, "version": version, "protocol": protocol, "outcome": outcome}
+    return gateway.metrics.registry.get_sample_value("millrace_requests_total", labels)
+
+
 def make_request(*values, **changes):
     array = np.array([[value, value] for value in values], np.float32)
     inputs = [NamedTensor("x", "FP32", array.shape, encode_raw(array))]
-    return InferRequest(**{"model": "double", "version": "", "id": "id", "inputs": inputs, **changes})
+    return InferRequest(
+        **{"model": "double", "version": "", "id": "id", "inputs": inputs, "protocol": "grpc", **changes}
+    )
 
 
 def first_column(answer, name="y"):
@@ -77,6 +84,7 @@ async def test_names_failed_rows_or_gives_the_others_on_request(gateway, values)
 
 
 async def test_is_not_ready_without_workers_or_while_draining(gateway, backend, variant):
+    await gateway.readiness.prove()
     assert gateway.is_ready()
     backend.is_ready = False
     assert gateway.state_of(variant) == ("UNAVAILABLE", "its workers are starting or being restarted")
@@ -86,20 +94,39 @@ async def test_is_not_ready_without_workers_or_while_draining(gateway, backend, 
     assert not gateway.is_ready()
 
 
-async def test_counts_outcomes(gateway):
+async def test_counts_outcomes_by_protocol(gateway):
     await gateway.infer(make_request(1))
-    for request in (make_request(np.nan), make_request(1, model="trouble")):
+    for request in (make_request(np.nan), make_request(1, model="trouble"), make_request(np.nan, protocol="http")):
         with pytest.raises((InvalidRequestError, UnknownModelError)):
             await gateway.infer(request)
-    registry = gateway.metrics.registry
-    counts = {
-        outcome: registry.get_sample_value(
-            "millrace_requests_total", {"model": model, "version": version, "outcome": outcome}
-        )
-        for model, version, outcome in (
-            ("double", "3-eager", "ok"),
-            ("double", "3-eager", "invalid"),
-            ("", "", "unknown_model"),
-        )
-    }
-    assert counts == {"ok": 1, "invalid": 1, "unknown_model": 1}
+    assert [count_of(gateway, outcome) for outcome in ("ok", "invalid")] == [1, 1]
+    assert count_of(gateway, "invalid", protocol="http") == 1
+    assert count_of(gateway, "unknown_model", model="", version="") == 1
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    written = []
+    monkeypatch.setattr("services.gateway.access_log.logger.info", lambda event, **fields: written.append(fields))
+    return written
+
+
+async def test_the_access_log_has_a_line_for_every_request(variant, backend, lines):
+    gateway = Gateway(Catalogue([variant]), backend, GatewaySettings(access_log=True, max_split=4))
+    await gateway.infer(make_request(*range(6)))
+    with pytest.raises(InvalidRequestError):
+        await gateway.infer(make_request(np.inf, protocol="http", id="7"))
+    with pytest.raises(UnknownModelError):
+        await gateway.infer(make_request(1, model="trouble"))
+    answered, invalid, unknown = lines
+    assert answered["total_ms"] >= answered["queue_ms"] + answered["compute_ms"] - 0.01
+    assert answered["compute_ms"] > 0
+    names = ("protocol", "model", "version", "outcome", "status", "rows", "request")
+    assert [answered[name] for name in names] == ["grpc", "double", "3-eager", "ok", "OK", 6, "id"]
+    assert [invalid[name] for name in names] == ["http", "double", "3-eager", "invalid", 400, 0, "7"]
+    assert [unknown[name] for name in names] == ["grpc", "trouble", "", "unknown_model", "NOT_FOUND", 0, "id"]
+
+
+async def test_the_access_log_is_off_unless_asked_for(gateway, lines):
+    await gateway.infer(make_request(1))
+    assert lines == []

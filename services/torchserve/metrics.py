@@ -1,0 +1,48 @@
+"""Prometheus metrics of the engine: its workers' memory, restarts and load times, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.catalogue import ServedVariant
+from services.torchserve.memory import read_resident_bytes
+from services.torchserve.server import TorchServe
+
+_LABELS = ("model", "version")
+
+
+class EngineMetrics(Collector):
+    """Collects from one supervised TorchServe."""
+
+    def __init__(self, torchserve: TorchServe, variants: Sequence[ServedVariant]) -> None:
+        self._torchserve = torchserve
+        self._variants = tuple(variants)
+
+    def collect(self) -> Iterator[Metric]:
+        """Make the metrics of this moment."""
+        memory = GaugeMetricFamily(
+            "millrace_worker_resident_bytes",
+            "Resident memory of a version's workers, shared pages too",
+            labels=_LABELS,
+        )
+        load = GaugeMetricFamily(
+            "millrace_worker_load_seconds", "From the engine's launch to a version's loaded workers", labels=_LABELS
+        )
+        restarts = CounterMetricFamily(
+            "millrace_worker_restarts", "Worker processes started beyond the first ones", labels=_LABELS
+        )
+        for variant in self._variants:
+            labels = (variant.model, variant.version)
+            workers = self._torchserve.ready_workers(variant)
+            memory.add_metric(labels, sum(map(read_resident_bytes, workers)))
+            restarts.add_metric(labels, self._torchserve.num_restarts(variant))
+            seconds = self._torchserve.load_s(variant)
+            if seconds is not None:
+                load.add_metric(labels, seconds)
+        yield from (memory, load, restarts)
+        engine = CounterMetricFamily("millrace_engine_restarts", "Restarts of TorchServe as a whole")
+        engine.add_metric((), self._torchserve.num_engine_restarts)
+        yield engine

@@ -1,0 +1,60 @@
+"""TorchServe is started again whatever went wrong, for as long as it takes."""
+
+import asyncio
+
+import pytest
+
+from services.torchserve import server
+from services.torchserve.http_client import HttpAnswer
+from services.torchserve.java import NoUsableJavaError
+from services.torchserve.settings import TorchServeSettings
+
+WAIT_S = 5
+
+
+class Management:
+    """Answers what is no description of a model."""
+
+    async def request(self, method, path):
+        return HttpAnswer(200, b"not what was asked for")
+
+    def close(self):
+        pass
+
+
+class Launches:
+    """Stands for TorchServe's start: each launch is a process that ends at once, lives on, or an error."""
+
+    def __init__(self, torchserve, *outcomes):
+        self.outcomes = list(outcomes)
+        self.torchserve = torchserve
+        self.are_done = asyncio.Event()
+
+    async def launch(self, report_progress):
+        outcome = self.outcomes.pop(0)
+        if not self.outcomes:
+            self.are_done.set()
+        if isinstance(outcome, Exception):
+            raise outcome
+        pipe = asyncio.subprocess.PIPE
+        self.torchserve._process = await asyncio.create_subprocess_exec(outcome, stdin=pipe)
+        self.torchserve._management = Management()
+
+
+@pytest.fixture
+async def torchserve(monkeypatch, variant):
+    monkeypatch.setattr(server, "RESTART_DELAYS_S", (0.0,))
+    return server.TorchServe([variant], TorchServeSettings())
+
+
+@pytest.mark.parametrize("error", [ValueError("bad archive"), NoUsableJavaError("gone"), server.StartError("broke")])
+async def test_survives_every_error_of_a_restart_and_of_looking_at_workers(torchserve, monkeypatch, error):
+    launches = Launches(torchserve, "true", error, "true", error, "cat")
+    monkeypatch.setattr(torchserve, "_launch", launches.launch)
+    await torchserve.start()
+    async with asyncio.timeout(WAIT_S):
+        await launches.are_done.wait()
+        while torchserve.num_engine_restarts < 2:
+            await asyncio.sleep(0)
+    await torchserve.stop()
+    assert launches.outcomes == []
