@@ -14,20 +14,27 @@ SECRET = "/secret/path"
 @pytest.fixture
 async def predict(tmp_path):
     """Call a TorchServe that answers with a status and a text, or not at all."""
-    servers = []
 
     async def call(status, text):
         async def answer(reader, writer):
             await reader.readuntil(b"\r\n\r\n")
             if status:
                 writer.write(f"HTTP/1.1 {status} Said\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            answered.set()
 
-        servers.append(await asyncio.start_unix_server(answer, tmp_path / "socket"))
-        return await Predictions(HttpClient(tmp_path / "socket"), timeout_s=0.05).predict("double", "3-eager", b"")
+        answered = asyncio.Event()
+        client = HttpClient(tmp_path / "socket")
+        async with await asyncio.start_unix_server(answer, tmp_path / "socket"):
+            try:
+                return await Predictions(client, timeout_s=0.05).predict("double", "3-eager", b"")
+            finally:
+                client.close()
+                await answered.wait()
 
-    yield call
-    for server in servers:
-        server.close()
+    return call
 
 
 async def test_passes_an_answer_on(predict):
