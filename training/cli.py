@@ -1,15 +1,15 @@
-"""`train MODEL`: the command line of every model's training; it knows none of them."""
+"""`train KIND`: the command line of every kind's training; it knows none of them."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from host.memory import keep_freed_memory
 from host.threads import share_cores
@@ -17,115 +17,138 @@ from host.threads import share_cores
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 
 from training.engine.interruption import Interrupted
-from training.engine.models import load_recipe_module
-from training.engine.options import TrainOptions
-from training.engine.overrides import from_record, override
 from training.engine.runs import read_run
-
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+from training.help import describe_kind, summarize_kind
+from training.models import Model, list_kinds, load_model
+from training.request import Request, settle
 
 _EPILOG = "Example: train classifier --preset full --data fashion-mnist --data-root data --set epochs=8"
 
 
-@app.command(epilog=_EPILOG)
-def train(
-    model: Annotated[str, typer.Argument(help="Model to train: a folder of training/ with a recipe.py.")],
-    preset: Annotated[
-        str | None, typer.Option(help="demo (seconds, embedded data) or full.", show_default="demo")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Data set, as the model's README lists them.", show_default="the preset's")
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder that holds data sets.", show_default="data")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="runs/MODEL/PRESET")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default="0")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe; may be repeated."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run that --out holds, and start anew.")
-    ] = False,
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="RUN RUN", help="Test whether two finished runs differ, instead of training."),
-    ] = None,
-    inspect: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Describe and draw a file of data into --out, instead of training."),
-    ] = None,
-) -> None:
-    """Train a model, evaluate it on held-out data, and leave everything in the run's folder."""
-    try:
-        recipe_module = load_recipe_module(model)
-        if compare is not None:
-            if not hasattr(recipe_module, "compare_runs"):
-                raise ValueError(f"{model} has no comparison of runs")
-            typer.echo(recipe_module.compare_runs(*compare))
-            return
-        if inspect is not None:
-            if not hasattr(recipe_module, "inspect_data"):
-                raise ValueError(f"{model} has no inspection of data files")
-            typer.echo(recipe_module.inspect_data(inspect, out or Path("runs") / model / "inspection"))
-            return
-        out = out or Path("runs") / model / (preset or "demo")
-        given = {"preset": preset, "data": data, "data_root": data_root, "seed": seed}
-        recipe, options = _settle(recipe_module.PRESETS, model, out, given, changes or [], resume=resume)
-        options = replace(options, device=device, overwrite=overwrite)
-        run = recipe_module.train(recipe, options)
-    except (ValueError, OSError, FloatingPointError) as error:
-        typer.echo(f"train: {error}", err=True)
-        raise typer.Exit(2) from error
-    except Interrupted as stop:
-        typer.echo(f"{stop}\ncontinue with: train {model} --resume --out {shlex.quote(str(out))}", err=True)
-        raise typer.Exit(130) from stop
-    _report(run)
+class _Kinds(TyperGroup):
+    """One command for each kind, loaded when it is named: training one must not wait for all others' libraries."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list_kinds()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        try:
+            return typer.main.get_command(make_command(load_model(cmd_name)))
+        except ValueError as error:
+            typer.echo(f"train: {error}", err=True)
+            raise typer.Exit(2) from error
 
 
-def _settle(
-    presets: dict[str, Any],
-    model: str,
-    out: Path,
-    given: dict[str, Any],
-    changes: list[str],
-    *,
-    resume: bool,
-) -> tuple[Any, TrainOptions]:
-    """Work out recipe and options; a resumed run takes both from its record and may not be given others."""
-    record: dict[str, Any] = read_run(out) if resume else {}
-    preset = given["preset"] or record.get("preset", "demo")
-    if preset not in presets:
-        raise ValueError(f"{model} has no preset {preset!r}; there are: {', '.join(presets)}")
-    if resume:
-        recipe = from_record(type(presets[preset]), record["recipe"])
-        _refuse_changes(record, recipe, given, changes)
-    else:
-        recipe = override(presets[preset], changes)
-    options = TrainOptions(
-        model=model,
-        preset=preset,
-        data=given["data"] or record.get("data", recipe.data),
-        data_root=given["data_root"] or Path(record.get("data_root", "data")),
-        out=out,
-        seed=record.get("seed", 0) if given["seed"] is None else given["seed"],
-        resume=resume,
-        command=shlex.join(["train", *sys.argv[1:]]),
+app = typer.Typer(cls=_Kinds, add_completion=False, rich_markup_mode=None, subcommand_metavar="KIND [OPTIONS]")
+
+
+@app.callback(epilog=_EPILOG)
+def _train() -> None:
+    """Train a model, evaluate it on held-out data, and leave everything in the run's folder.
+
+    `train KIND --help` lists a kind's presets, data sets and the fields of its recipe.
+    """
+
+
+def make_command(model: Model[Any]) -> typer.Typer:
+    """Make the command line of a kind: its training, and its further verbs as sub-commands."""
+    command = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        subcommand_metavar=f"[{'|'.join(model.commands)}]" if model.commands else "",
     )
-    return recipe, options
+
+    @command.callback(
+        invoke_without_command=True,
+        help=f"{model.summary}\n\nTrain one, evaluate it on held-out data, and leave everything in the run's folder.",
+        short_help=summarize_kind(model),
+        epilog=describe_kind(model),
+    )
+    def train(
+        context: typer.Context,
+        preset: str | None = typer.Option(None, help=f"{', '.join(model.presets)}.", show_default="demo"),
+        data: str | None = typer.Option(None, help="Data set, one of those below.", show_default="the preset's"),
+        data_root: Path | None = typer.Option(None, help="Folder that holds data sets.", show_default="data"),
+        out: Path | None = typer.Option(None, help="Folder of the run.", show_default=f"runs/{model.kind}/PRESET"),
+        device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
+        seed: int | None = typer.Option(None, help="Seed of everything random.", show_default="0"),
+        changes: list[str] | None = typer.Option(
+            None, "--set", metavar="FIELD=VALUE", help="Change a field of the recipe; may be repeated."
+        ),
+        resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint in --out."),
+        overwrite: bool = typer.Option(False, "--overwrite", help="Remove the run that --out holds, and start anew."),
+        compare: tuple[Path, Path] | None = typer.Option(
+            None,
+            metavar="RUN RUN",
+            hidden=model.compare is None,
+            help="Test whether two finished runs differ, instead of training.",
+        ),
+        inspect: Path | None = typer.Option(
+            None,
+            metavar="FILE",
+            hidden=model.inspect is None,
+            help="Describe and draw a file of data into --out, instead of training.",
+        ),
+    ) -> None:
+        if context.invoked_subcommand is not None:
+            return
+        folder = out or Path("runs") / model.kind / (preset or "demo")
+        request = Request(
+            preset=preset,
+            data=data,
+            data_root=data_root,
+            out=folder,
+            device=device,
+            seed=seed,
+            changes=tuple(changes or ()),
+            resume=resume,
+            overwrite=overwrite,
+            command=shlex.join(["train", *sys.argv[1:]]),
+        )
+        try:
+            if compare is not None:
+                typer.echo(compare_runs(model, *compare))
+            elif inspect is not None:
+                typer.echo(inspect_file(model, inspect, out or Path("runs") / model.kind / "inspection"))
+            else:
+                report(model.train(*settle(model, request)))
+        except (ValueError, OSError, FloatingPointError) as error:
+            typer.echo(f"train: {error}", err=True)
+            raise typer.Exit(2) from error
+        except Interrupted as stop:
+            again = f"train {model.kind} --resume --out {shlex.quote(str(folder))}"
+            typer.echo(f"{stop}\ncontinue with: {again}", err=True)
+            raise typer.Exit(130) from stop
+
+    for name, function in model.commands.items():
+        command.command(name)(function)
+    return command
 
 
-def _refuse_changes(record: dict[str, Any], recipe: Any, given: dict[str, Any], changes: list[str]) -> None:
-    asked = {name: value for name, value in given.items() if value is not None and name != "data_root"}
-    differing = [f"{name} {value} (was {record[name]})" for name, value in asked.items() if value != record[name]]
-    if override(recipe, changes) != recipe:
-        differing.append(" ".join(f"--set {change}" for change in changes))
-    if differing:
-        raise ValueError(f"--resume continues the run as it was started; changed: {', '.join(differing)}")
+def compare_runs(model: Model[Any], first: Path, second: Path) -> str:
+    """Say whether two runs differ.
+
+    Raises:
+        ValueError: the kind has no comparison of runs.
+    """
+    if model.compare is None:
+        raise ValueError(f"{model.kind} has no comparison of runs")
+    return model.compare(first, second)
 
 
-def _report(run: Path) -> None:
+def inspect_file(model: Model[Any], file: Path, out: Path) -> str:
+    """Describe a file of data, and draw it into the folder `out`.
+
+    Raises:
+        ValueError: the kind has no inspection of data files.
+    """
+    if model.inspect is None:
+        raise ValueError(f"{model.kind} has no inspection of data files")
+    return model.inspect(file, out)
+
+
+def report(run: Path) -> None:
+    """Print the headline figures of a finished run."""
     typer.echo(f"{run}")
     for name, value in read_run(run)["metrics"].items():
         typer.echo(f"  {name:18} {value}")

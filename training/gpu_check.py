@@ -18,8 +18,8 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.target import describe_host
 from training.engine.device import choose_device
-from training.engine.models import load_recipe_module
 from training.engine.options import TrainOptions
+from training.models import load_model
 from training.release.build import FAILED, build_variants
 from training.release.evaluation import Evaluation, evaluate_variants
 from training.release.gate import host_name
@@ -39,7 +39,7 @@ def main() -> int:
         run = train(Path(folder) / "run", device)
         print(f"trained in {time.monotonic() - started:.0f} s", flush=True)
         started = time.monotonic()
-        spec = load_recipe_module(MODEL).describe_release(run, str(device))
+        spec = load_model(MODEL).describe_release(run, str(device))
         built = build_variants(spec, device=device, release=1, work=Path(folder) / "work")
         evaluation = evaluate_variants(built, spec, device)
         print(f"released in {time.monotonic() - started:.0f} s", flush=True)
@@ -53,12 +53,12 @@ def main() -> int:
 
 def train(out: Path, device: torch.device) -> Path:
     """Train the demo preset; returns the run's folder."""
-    recipes = load_recipe_module(MODEL)
-    recipe = recipes.PRESETS["demo"]
+    model = load_model(MODEL)
+    recipe = model.presets["demo"]
     options = TrainOptions(
         model=MODEL, preset="demo", data=recipe.data, data_root=Path("data"), out=out, device=str(device), seed=0
     )
-    return recipes.train(recipe, options)
+    return model.train(recipe, options)
 
 
 def check(spec: ReleaseSpec, evaluation: Evaluation, device: torch.device) -> list[str]:

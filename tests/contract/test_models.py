@@ -12,13 +12,17 @@ from handlers.archive import find_handler
 from handlers.base import Handler
 from model_store.manifest import Manifest, Parameter, Tensor
 from model_store.tensors import DTYPES, datatype_of
-from training.engine.models import list_models, load_recipe_module
 from training.engine.options import TrainOptions
+from training.help import list_fields
+from training.models import Model, list_kinds, load_model
 from training.release.content import describe
 
 TRAINING = Path(__file__).parents[2] / "training"
 HANDLERS = TRAINING.parent / "handlers"
-FILES = ("data.py", "network.py", "objective.py", "evaluate.py", "recipe.py", "README.md")
+FILES = (
+    *("model.py", "recipe.py", "data.py", "network.py", "objective.py", "evaluate.py", "session.py", "servable.py"),
+    *("README.md", "RESULTS.md"),
+)
 INFRASTRUCTURE = (
     "archive",
     "base",
@@ -43,20 +47,28 @@ MEASURED = {
 }
 
 
-@pytest.mark.parametrize("model", list_models())
+@pytest.mark.parametrize("model", list_kinds())
 class TestModel:
     def test_has_the_same_files_as_every_model(self, model):
         assert [name for name in FILES if not (TRAINING / model / name).is_file()] == []
 
-    def test_recipe_offers_presets_training_and_release(self, model):
-        recipes = load_recipe_module(model)
-        assert {"demo", "full"} <= set(recipes.PRESETS)
-        for recipe in recipes.PRESETS.values():
+    def test_is_one_typed_bundle(self, model):
+        loaded = load_model(model)
+        assert type(loaded) is Model
+        assert loaded.kind == model
+        assert {"demo", "full"} <= set(loaded.presets)
+        for recipe in loaded.presets.values():
             assert dataclasses.is_dataclass(recipe)
             assert type(recipe).__dataclass_params__.frozen
-            assert isinstance(recipe.data, str)
-        assert list(inspect.signature(recipes.train).parameters) == ["recipe", "options"]
-        assert list(inspect.signature(recipes.describe_release).parameters) == ["run", "device"]
+            assert recipe.data.partition(":")[0] in {name.partition(":")[0] for name in loaded.data_sets}
+        assert list(inspect.signature(loaded.train).parameters) == ["recipe", "options"]
+        assert list(inspect.signature(loaded.describe_release).parameters)[:2] == ["run", "device"]
+
+    def test_help_says_what_every_field_means(self, model):
+        recipe = type(load_model(model).presets["demo"])
+        meanings = [meaning for _, meaning in list_fields(recipe)]
+        assert len(meanings) == len(dataclasses.fields(recipe))
+        assert all(meanings)
 
     def test_has_a_handler_of_its_own(self, model):
         assert issubclass(find_handler(model), Handler)
@@ -64,8 +76,8 @@ class TestModel:
     @pytest.mark.slow
     @pytest.mark.timeout(1800)
     def test_a_demo_run_describes_a_release(self, model, tmp_path):
-        recipes = load_recipe_module(model)
-        recipe = recipes.PRESETS["demo"]
+        loaded = load_model(model)
+        recipe = loaded.presets["demo"]
         options = TrainOptions(
             model=model,
             preset="demo",
@@ -74,7 +86,7 @@ class TestModel:
             out=tmp_path / "run",
             device="cpu",
         )
-        check_spec(recipes.describe_release(recipes.train(recipe, options), "cpu"), model)
+        check_spec(loaded.describe_release(loaded.train(recipe, options), "cpu"), model)
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,15 @@ class Filter:
 sys.meta_path[:] = [Filter() if finder is importlib.machinery.PathFinder else finder for finder in sys.meta_path]
 from dataclasses import replace
 from pathlib import Path
-from training.classifier.recipe import DEMO, describe_release, train
 from training.engine.options import TrainOptions
+from training.models import load_model
 
 out = Path(sys.argv[1])
-recipe = replace(DEMO, widths=(8, 16, 16), resolution=20, epochs=1, batch_size=100, num_validation=1900)
-options = TrainOptions(model="classifier", preset="demo", data=DEMO.data, data_root=out, out=out, device="cpu")
-spec = describe_release(train(recipe, options), "cpu")
+model = load_model("classifier")
+tiny = {"widths": (8, 16, 16), "resolution": 20, "epochs": 1, "batch_size": 100, "num_validation": 1900}
+recipe = replace(model.presets["demo"], **tiny)
+options = TrainOptions(model="classifier", preset="demo", data=recipe.data, data_root=out, out=out, device="cpu")
+spec = model.describe_release(model.train(recipe, options), "cpu")
 print(spec.description)
 print(sorted(Filter.hidden & {name.partition(".")[0] for name in sys.modules}))
 """

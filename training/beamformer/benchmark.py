@@ -1,6 +1,6 @@
 """Time per channel of released variants against a batched SVD and against MO-AltMin, in one run on one thread.
 
-    python -m training.beamformer.benchmark --store model_store/archives
+    train beamformer benchmark --store model_store/archives
 
 All engines take turns on the same exact channels; every time is the median of an engine's turns, every ratio the median
 of the ratios turn by turn. Beside each time stands what it buys: spectral efficiency at 0 dB in percent of the optimum.
@@ -30,14 +30,14 @@ from training.beamformer.channel import ChannelModel
 from training.beamformer.contenders import Weights
 from training.beamformer.data import GENERATED, load_held_out
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import MAX_CSI_SNR_DB, NUM_CHAINS
+from training.beamformer.unrolled import MAX_CSI_SNR_DB, NUM_CHAINS
 from training.release.reference import open_released
 
 Engine = Callable[[], Weights]
 _DATA_SNR_DB = 0.0
 
 
-def main(
+def measure_speed(
     store: Annotated[Path, typer.Option(help="Folder of the released models.")],
     version: Annotated[str, typer.Option(help="A release's number.", show_default="the newest")] = "",
     rows: Annotated[int, typer.Option(min=1, help="Channels in a batch; single channels are timed as well.")] = 64,
@@ -115,7 +115,3 @@ def compare(channel: Tensor, engines: dict[str, Engine], repeats: int) -> str:
 def _as_weights(outputs: Sequence[Tensor]) -> Weights:
     precoder, combiner = outputs[:2]
     return torch.view_as_complex(precoder), torch.view_as_complex(combiner)
-
-
-if __name__ == "__main__":
-    typer.run(main)

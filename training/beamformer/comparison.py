@@ -1,6 +1,6 @@
 """A table of ablations and of the thesis's networks, trained alike and tested on the same channels.
 
-python -m training.beamformer.comparison --out runs/beamformer/comparison --set steps=1000
+train beamformer comparison --set steps=500
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 
 from training.beamformer.contenders import Observation, Weights, beamform_network, digital_baselines
-from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
-from training.beamformer.evaluate import Figure, compare_methods
+from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, make_channel_model, observe
+from training.beamformer.figures import Figure, compare_methods
+from training.beamformer.network import load_network
 from training.beamformer.recipe import PRESETS, Recipe
-from training.beamformer.session import fit_beamformer, load_network, make_channel_model
+from training.beamformer.session import fit_beamformer
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import finish_run, read_run, train_or_resume
@@ -74,7 +75,7 @@ def format_table(figures: list[Figure], runs: Mapping[str, Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(
+def compare_all(
     data: Annotated[str, typer.Option(help="Data set, as for `train beamformer`.")] = GENERATED,
     data_root: Annotated[Path, typer.Option(help="Folder that holds data sets.")] = Path("data"),
     out: Annotated[Path, typer.Option(help="Folder for the runs and comparison.md.")] = Path(
@@ -92,7 +93,3 @@ def main(
     report = f"{title}\n\n{format_table(compare_networks(runs, held_out), runs)}"
     (out / "comparison.md").write_text(report)
     typer.echo(report)
-
-
-if __name__ == "__main__":
-    typer.run(main)

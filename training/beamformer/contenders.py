@@ -29,7 +29,8 @@ from training.beamformer.baselines.hybrid import (
 )
 from training.beamformer.baselines.manifold import alternate_on_manifold
 from training.beamformer.channel import ChannelModel, Rays
-from training.beamformer.network import BeamformingNetwork, DigitalProgram, HybridProgram
+from training.beamformer.program import DigitalProgram, HybridProgram
+from training.beamformer.unrolled import BeamformingNetwork
 
 Weights = tuple[Tensor, Tensor]
 _NETWORK_ROWS = 32

@@ -14,12 +14,25 @@ import torch
 from torch import Tensor
 
 from training.beamformer.channel import ChannelModel, Rays, add_noise, combine_rays, sample_channels, sample_rays
+from training.beamformer.mat_file import read_channels
+from training.beamformer.recipe import Recipe
 from training.engine.seeds import generator_for
 
 GENERATED = "generated"
+DATA_SETS = {
+    GENERATED: "clustered mmWave channels, fresh ones in every step; held-out ones have a seed of their own",
+    "mat:PATH": "a .mat file or a folder of them, here or below --data-root; the last fifth is held out",
+}
 _TEST_SEED = 20_160_401
 _CHANNELS, _NOISE = 0, 1
 _HELD_OUT_FRACTION = 0.2
+
+
+def make_channel_model(recipe: Recipe) -> ChannelModel:
+    """The channel model of a recipe."""
+    return ChannelModel(
+        num_clusters=recipe.num_clusters, rays_per_cluster=recipe.rays_per_cluster, spread_deg=recipe.spread_deg
+    )
 
 
 class Source(Protocol):
@@ -108,8 +121,6 @@ def find_mat(data: str, data_root: Path) -> Path:
 
 def _split_file(data: str, data_root: Path, model: ChannelModel) -> tuple[Tensor, Tensor]:
     """Training and held-out channels of a file, scaled to a mean power of 1 per entry; a single channel is both."""
-    from training.beamformer.mat_file import read_channels
-
     channel = torch.from_numpy(read_channels(find_mat(data, data_root), model).channel)
     channel = channel / channel.abs().square().mean().sqrt()
     if len(channel) == 1:

@@ -7,13 +7,10 @@ intervals; differences are paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from host.progress import ProgressBar
 from training.beamformer.channel import ChannelModel
@@ -24,40 +21,23 @@ from training.beamformer.contenders import (
     digital_baselines,
     hybrid_baselines,
 )
-from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, observe
-from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import BeamformingNetwork
+from training.beamformer.data import GENERATED, HeldOutChannels, load_held_out, make_channel_model, observe
+from training.beamformer.figures import Figure, compare_methods
+from training.beamformer.network import load_network
+from training.beamformer.page import write_page
+from training.beamformer.pictures import draw_all
+from training.beamformer.unrolled import BeamformingNetwork
 from training.engine.runs import read_run, write_json
-from training.release.statistics import bootstrap_interval, paired_bootstrap
 
 NETWORK = "network"
 EVALUATION = "evaluation.json"
 CSI_SNR_DB = (math.inf, 10.0, 0.0, -5.0, -10.0, -15.0)
-DATA_SNR_DB = (0.0, -20.0)
 HYBRID_CSI_SNR_DB = (math.inf, -10.0)
 SHIFT_CSI_SNR_DB = -10.0
-PAIRED_WITH = ("per-cluster HOSVD", "multilinear Wiener", "SVD", "MO-AltMin", "phase AltMin, 30 sweeps")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One method at one CSI SNR and data SNR; `differences` are network minus method, with its interval."""
-
-    setting: str
-    method: str
-    csi_snr_db: float | None
-    data_snr_db: float
-    percent: float
-    interval: tuple[float, float]
-    network_minus_method: tuple[float, float, float] | None = None
 
 
 def evaluate_run(run: Path) -> dict[str, Any]:
     """Measure a finished run, write evaluation.json, pictures and index.html into it; returns the headline figures."""
-    from training.beamformer.page import write_page
-    from training.beamformer.pictures import draw_all
-    from training.beamformer.session import load_network, make_channel_model
-
     record = read_run(run)
     network, recipe = load_network(run)
     model = make_channel_model(recipe)
@@ -118,48 +98,6 @@ def evaluate_hybrid(
     }
     methods |= hybrid_baselines(observation, num_chains)
     return compare_methods(held_out.channel, methods, f"hybrid, {num_chains} chains", csi_snr_db)
-
-
-def compare_methods(
-    channel: Tensor,
-    methods: Mapping[str, Callable[[], Weights]],
-    setting: str,
-    csi_snr_db: float,
-    paired_with: Sequence[str] = PAIRED_WITH,
-) -> list[Figure]:
-    """Measure each method on the true channels complex64 [N, K, R, T]; the first is paired with those named."""
-    figures = []
-    reference: dict[float, np.ndarray] = {}
-    for name, beamform in methods.items():
-        precoder, combiner = beamform()
-        for data_snr_db in DATA_SNR_DB:
-            reached = measure_spectral_efficiency(channel, precoder, combiner, data_snr_db)
-            scores = np.stack(
-                [reached.double().numpy(), measure_optimum(channel, data_snr_db).double().numpy()], axis=1
-            )
-            reference.setdefault(data_snr_db, scores)
-            paired = None
-            if name in paired_with:
-                first = reference[data_snr_db]
-                low, high, _ = paired_bootstrap(first, scores, percent_of_optimum)
-                paired = (percent_of_optimum(first) - percent_of_optimum(scores), low, high)
-            figures.append(
-                Figure(
-                    setting=setting,
-                    method=name,
-                    csi_snr_db=None if math.isinf(csi_snr_db) else csi_snr_db,
-                    data_snr_db=data_snr_db,
-                    percent=percent_of_optimum(scores),
-                    interval=bootstrap_interval(scores, percent_of_optimum),
-                    network_minus_method=paired,
-                )
-            )
-    return figures
-
-
-def percent_of_optimum(scores: np.ndarray) -> float:
-    """100 · Σ reached / Σ optimum for rows [N, 2]."""
-    return float(100 * scores[:, 0].sum() / scores[:, 1].sum())
 
 
 def headline(figures: list[Figure], num_channels: int) -> dict[str, Any]:

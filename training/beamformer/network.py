@@ -1,140 +1,40 @@
-"""The beamformer: from a noisy channel estimate to precoders and combiners, in real arithmetic from end to end.
-
-Dimension letters: N channels, K subcarriers, R receive and T transmit antennas, M = N·K, L RF chains.
-"""
+"""Which networks the beamformer can be, and where a finished run keeps its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from training.beamformer.beamspace import Beamspace
-from training.beamformer.channel import ChannelModel
-from training.beamformer.denoiser import Denoiser
-from training.beamformer.hybrid import HybridHead, HybridWeights
-from training.beamformer.metrics import NUM_STREAMS
-from training.beamformer.noise import estimate_noise_power
-from training.beamformer.paired import full_precision
-from training.beamformer.subspace import DominantSubspace
-
-NUM_CHAINS = (2, 3, 4)
-MIN_CSI_SNR_DB = -25.0
-MAX_CSI_SNR_DB = 30.0
-_TINY = 1e-30
+from training.beamformer.data import make_channel_model
+from training.beamformer.recipe import Recipe
+from training.beamformer.thesis import ComplexNetwork, ResidualEncoder, ThesisBeamformer
+from training.beamformer.unrolled import Beamformer, BeamformingNetwork
+from training.engine.overrides import from_record
+from training.engine.runs import read_network, read_run
 
 
-class BeamformingNetwork(nn.Module):
-    """What all networks here share: fixed transforms, and hybrid heads by number of RF chains; none: digital only."""
-
-    def __init__(self, model: ChannelModel) -> None:
-        super().__init__()
-        self.num_subcarriers = model.num_subcarriers
-        self.beamspace = Beamspace(model.num_subcarriers, model.receive_shape, model.transmit_shape)
-        self.subspace = DominantSubspace(model.num_receive, NUM_STREAMS)
-        self.heads = nn.ModuleDict()
-
-    @property
-    def chain_counts(self) -> list[int]:
-        """Numbers of RF chains for which there is a head."""
-        return [int(chains) for chains in self.heads]
-
-    def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Beamform for channels float [N, K, R, T, 2] at csi_snr_db [N]; NaN there means unknown.
-
-        Returns:
-            Precoders [M, 2, T, Ns], combiners [M, 2, R, Ns] and the channels' estimate in beamspace [M, 2, R, T].
-        """
-        raise NotImplementedError
+def build_network(recipe: Recipe) -> BeamformingNetwork:
+    """Build a recipe's network, untrained."""
+    model = make_channel_model(recipe)
+    if recipe.network == "residual-encoder":
+        return ThesisBeamformer(model, ResidualEncoder(model))
+    if recipe.network == "complex-cnn":
+        return ThesisBeamformer(model, ComplexNetwork(model))
+    return Beamformer(
+        model,
+        gates=recipe.gates,
+        num_first_sweeps=recipe.num_first_sweeps,
+        num_hidden=recipe.num_hidden,
+        num_phase_sweeps=recipe.num_phase_sweeps,
+    )
 
 
-class Beamformer(BeamformingNetwork):
-    """Denoise a channel estimate and factor it: fully digital weights, and what hybrid heads need."""
+def load_network(run: Path) -> tuple[BeamformingNetwork, Recipe]:
+    """Rebuild a finished run's network.
 
-    def __init__(
-        self,
-        model: ChannelModel,
-        *,
-        gates: Sequence[str],
-        num_first_sweeps: int,
-        num_hidden: int,
-        num_phase_sweeps: int,
-    ) -> None:
-        super().__init__(model)
-        self.denoiser = Denoiser(
-            model.receive_shape,
-            model.transmit_shape,
-            gates=gates,
-            num_first_sweeps=num_first_sweeps,
-            num_hidden=num_hidden,
-        )
-        self.heads.update(
-            {str(chains): HybridHead(self.beamspace, chains, NUM_STREAMS, num_phase_sweeps) for chains in NUM_CHAINS}
-        )
-
-    def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        with full_precision(channel):
-            taps = self.beamspace.analyze(channel)
-        denoised = self.denoise(taps, csi_snr_db)
-        with full_precision(channel):
-            estimate = self.beamspace.to_subcarriers(denoised)
-            right, left = self.subspace(estimate)
-            return self.beamspace.transmit_response(right), self.beamspace.receive_response(left), estimate
-
-    def denoise(self, taps: Tensor, csi_snr_db: Tensor) -> Tensor:
-        """Denoise beamspace taps [M, 2, R, X, Y] of any scale; noise comes back at 1."""
-        power = taps.square().sum(1).reshape(-1, self.num_subcarriers * taps[0, 0].numel()).mean(1)
-        ratio = power / (estimate_noise_power(taps, self.num_subcarriers) + _TINY)
-        measured_db = 10 * torch.log10((ratio - 1).clamp_min(_TINY))
-        snr_db = torch.where(torch.isnan(csi_snr_db), measured_db, csi_snr_db).clamp(MIN_CSI_SNR_DB, MAX_CSI_SNR_DB)
-        # The power is that of channel and noise together: P = S + σ² = σ²·(1 + SNR).
-        noise = power / (1 + torch.pow(10.0, snr_db / 10))
-        scale = torch.rsqrt(noise + _TINY).repeat_interleave(self.num_subcarriers)
-        snr_db = snr_db.repeat_interleave(self.num_subcarriers)
-        return self.denoiser(taps * scale[:, None, None, None, None], snr_db)
-
-
-class DigitalProgram(nn.Module):
-    """The released form of a beamformer: re/im last, rows first; the estimate stays as hybrid programs take it."""
-
-    def __init__(self, beamformer: BeamformingNetwork) -> None:
-        super().__init__()
-        self.beamformer = beamformer
-
-    def forward(self, channel: Tensor, csi_snr_db: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Precoder [N, K, T, Ns, 2], combiner [N, K, R, Ns, 2] and estimate [N, K, 2, R, T]."""
-        precoder, combiner, estimate = self.beamformer(channel, csi_snr_db)
-        num_subcarriers = self.beamformer.num_subcarriers
-        return (
-            _lay_out(precoder, num_subcarriers),
-            _lay_out(combiner, num_subcarriers),
-            estimate.unflatten(0, (-1, num_subcarriers)),
-        )
-
-
-class HybridProgram(nn.Module):
-    """The released form of a hybrid head, on the outputs of the digital program."""
-
-    def __init__(self, head: HybridHead) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, precoder: Tensor, estimate: Tensor) -> tuple[Tensor, ...]:
-        """Weights [N, K, antennas, Ns, 2] of both sides, then analog [N, antennas, L, 2] and baseband [N, K, L, Ns, 2]
-        of the precoder, then of the combiner."""
-        num_subcarriers = estimate.shape[1]
-        weights: HybridWeights = self.head(estimate.flatten(0, 1), precoder.flatten(0, 1).movedim(-1, 1))
-        return (
-            _lay_out(weights.precoder, num_subcarriers),
-            _lay_out(weights.combiner, num_subcarriers),
-            weights.analog_precoder.movedim(1, -1).contiguous(),
-            _lay_out(weights.baseband_precoder, num_subcarriers),
-            weights.analog_combiner.movedim(1, -1).contiguous(),
-            _lay_out(weights.baseband_combiner, num_subcarriers),
-        )
-
-
-def _lay_out(pairs: Tensor, num_subcarriers: int) -> Tensor:
-    """Turn pairs [M, 2, rows, columns] into [N, K, rows, columns, 2]."""
-    return pairs.movedim(1, -1).unflatten(0, (-1, num_subcarriers)).contiguous()
+    Raises:
+        FileNotFoundError: the run did not finish.
+    """
+    recipe = from_record(Recipe, read_run(run)["recipe"])
+    network = build_network(recipe)
+    network.load_state_dict(read_network(run)["network"])
+    return network.eval(), recipe

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from training.beamformer.channel import add_noise
 from training.beamformer.data import Source
-from training.beamformer.network import BeamformingNetwork
 from training.beamformer.paired import adjoint, multiply
+from training.beamformer.unrolled import BeamformingNetwork
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.optimization import Updater

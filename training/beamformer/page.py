@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from training.beamformer.evaluate import Figure
+from training.beamformer.figures import Figure
 
 _PICTURES = {
     "csi_curves.png": "Spectral efficiency against CSI SNR",

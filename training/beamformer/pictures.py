@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,10 @@ from training.beamformer.baselines.digital import beamform_svd
 from training.beamformer.channel import ChannelModel, steer_array
 from training.beamformer.contenders import Observation, beamform_network
 from training.beamformer.data import HeldOutChannels, observe
+from training.beamformer.figures import Figure
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import Beamformer, BeamformingNetwork
 from training.beamformer.paired import to_complex
-
-if TYPE_CHECKING:
-    from training.beamformer.evaluate import Figure
+from training.beamformer.unrolled import Beamformer, BeamformingNetwork
 
 _SHOWN_CSI_SNR_DB = -10.0
 _NUM_CURVE_CHANNELS = 100

@@ -1,4 +1,4 @@
-"""The beamformer's recipes, and what the command line and `release` ask of this model.
+"""The beamformer's recipes.
 
 Everything a run depends on is a field of `Recipe`; `train beamformer --set field=value` changes any of them.
 """
@@ -6,55 +6,52 @@ Everything a run depends on is a field of `Recipe`; `train beamformer --set fiel
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
-from training.engine.options import TrainOptions
-from training.release.spec import ReleaseSpec
+
+Network = Literal["unrolled", "residual-encoder", "complex-cnn"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How one beamformer is made.
 
-    `network` is ours or one of the thesis's two, which have neither gates nor hybrid heads. `gates` names the gate
-    behind each stage's filter: none, separable, cell or joint. CSI SNRs are drawn from `csi_snr_db`, and for
-    `clean_fraction` of the channels from `clean_csi_snr_db`, where a network that saw only noise would do harm;
-    `known_fraction` of the channels come with their CSI SNR told, the others without.
+    The thesis's networks have neither gates nor hybrid heads. Some training channels are clean, because a network that
+    saw only noise would do harm.
     """
 
-    network: Literal["unrolled", "residual-encoder", "complex-cnn"] = "unrolled"
-    gates: tuple[str, ...] = ("separable", "joint")
-    num_first_sweeps: int = 1
-    num_hidden: int = 8
-    num_phase_sweeps: int = 8
+    network: Annotated[Network, "ours, or one of the thesis's two"] = "unrolled"
+    gates: Annotated[tuple[str, ...], "gate of each stage: none, separable, cell, joint"] = ("separable", "joint")
+    num_first_sweeps: Annotated[int, "sweeps of the first stage's filter"] = 1
+    num_hidden: Annotated[int, "hidden channels of a gate"] = 8
+    num_phase_sweeps: Annotated[int, "unrolled sweeps of the hybrid heads"] = 8
 
-    data: str = "generated"
-    num_clusters: int = 5
-    rays_per_cluster: int = 10
-    spread_deg: float = 10.0
-    csi_snr_db: tuple[float, ...] = (-17.0, 8.0)
-    clean_csi_snr_db: tuple[float, ...] = (8.0, 35.0)
-    clean_fraction: float = 0.15
-    known_fraction: float = 0.85
+    data: Annotated[str, "data set where --data is not given"] = "generated"
+    num_clusters: Annotated[int, "clusters of a generated channel"] = 5
+    rays_per_cluster: Annotated[int, "paths of a cluster"] = 10
+    spread_deg: Annotated[float, "angular spread of a cluster, in degrees"] = 10.0
+    csi_snr_db: Annotated[tuple[float, ...], "lowest and highest CSI SNR of training channels, in dB"] = (-17.0, 8.0)
+    clean_csi_snr_db: Annotated[tuple[float, ...], "the same for clean channels, in dB"] = (8.0, 35.0)
+    clean_fraction: Annotated[float, "share of training channels that are clean"] = 0.15
+    known_fraction: Annotated[float, "share of training channels that come with their CSI SNR told"] = 0.85
 
-    loss: Literal["rate", "mse"] = "rate"
-    steps: int = 4000
-    batch_size: int = 12
-    lr: float = 4e-3
-    weight_decay: float = 1e-4
-    clip_norm: float = 1.0
-    warmup_fraction: float = 0.02
-    average_decay: float = 0.998
-    validate_every: int = 500
-    num_validation: int = 96
+    loss: Annotated[Literal["rate", "mse"], "spectral efficiency lost, or squared error"] = "rate"
+    steps: Annotated[int, "training steps"] = 4000
+    batch_size: Annotated[int, "channels in a step"] = 12
+    lr: Annotated[float, "highest learning rate"] = 4e-3
+    weight_decay: Annotated[float, "weight decay"] = 1e-4
+    clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 1.0
+    warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.02
+    average_decay: Annotated[float, "decay of the average of weights, which is released; 0: none"] = 0.998
+    validate_every: Annotated[int, "steps between validations"] = 500
+    num_validation: Annotated[int, "channels of a validation"] = 96
 
-    num_test: int = 1000
-    num_released_test: int = 512
-    margin: float = 0.3
-    num_examples: int = 16
-    max_rows: int = 64
+    num_test: Annotated[int, "test channels of the evaluation"] = 1000
+    num_released_test: Annotated[int, "test channels of the gate"] = 512
+    margin: Annotated[float, "percent of the optimal spectral efficiency that a released variant may lose"] = 0.3
+    num_examples: Annotated[int, "test channels that a release carries as examples"] = 16
+    max_rows: Annotated[int, "most channels in a served batch"] = 64
 
     def __post_init__(self) -> None:
         sizes = ("num_first_sweeps", "num_hidden", "num_phase_sweeps", "batch_size", "max_rows", "num_examples")
@@ -104,28 +101,3 @@ PRESETS: dict[str, Recipe] = {
     "residual-encoder": RESIDUAL_ENCODER,
     "complex-cnn": COMPLEX_CNN,
 }
-
-
-def train(recipe: Recipe, options: TrainOptions) -> Path:
-    """Train, evaluate on held-out channels and record everything in the run's folder."""
-    from training.beamformer.session import train_beamformer
-
-    return train_beamformer(recipe, options)
-
-
-def describe_release(run: Path, device: str) -> ReleaseSpec:
-    """Describe a finished run to the release steps.
-
-    Raises:
-        ValueError: the run's network is one of the thesis's.
-    """
-    from training.beamformer.servable import describe_beamformer
-
-    return describe_beamformer(run, device)
-
-
-def inspect_data(path: Path, out: Path) -> str:
-    """Describe a .mat file: keys, shapes, dtypes and ranges; heat maps go to the folder `out`."""
-    from training.beamformer.inspection import inspect_data as inspect
-
-    return inspect(path, out)

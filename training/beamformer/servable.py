@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.beamformer.data import load_held_out, observe
+from training.beamformer.data import load_held_out, make_channel_model, observe
 from training.beamformer.metrics import NUM_STREAMS, measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import NUM_CHAINS, Beamformer, DigitalProgram, HybridProgram
+from training.beamformer.network import load_network
+from training.beamformer.program import DigitalProgram, HybridProgram
 from training.beamformer.recipe import Recipe
-from training.beamformer.session import load_network, make_channel_model
+from training.beamformer.unrolled import NUM_CHAINS, Beamformer
 from training.engine.runs import read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
@@ -26,7 +27,7 @@ _LEFT_OUT = {
 }
 
 
-def describe_beamformer(run: Path, device: str) -> ReleaseSpec:
+def describe_release(run: Path, device: str) -> ReleaseSpec:
     """Describe a run: its programs, tensors, held-out channels and margin."""
     record = read_run(run)
     network, recipe = load_network(run)

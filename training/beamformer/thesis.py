@@ -24,8 +24,8 @@ from training.beamformer.complex_layers import (
     ZReLU,
 )
 from training.beamformer.metrics import NUM_STREAMS
-from training.beamformer.network import BeamformingNetwork
 from training.beamformer.paired import to_pair
+from training.beamformer.unrolled import BeamformingNetwork
 
 _WIDTHS = (16, 32, 64, 128)
 _COMPLEX_WIDTHS = (16, 32, 64)

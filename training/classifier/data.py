@@ -1,108 +1,14 @@
-"""Image data sets for the classifier, each decoded once into uint8 arrays in memory."""
+"""The classifier's data: images of any source, cut and resized as its recipe says."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from training.classifier.celeba import load_celeba
-from training.classifier.glyphs import draw_glyphs
-from training.classifier.image_folder import load_folder
-from training.classifier.images import SPLIT_SEED, ImageData, Split, cut
-
-FOLDER_RESOLUTION_PX = 64
-_DIGITS = tuple("0123456789")
-_Loaded = tuple[str, tuple[str, ...], Split, Split]
+from training.classifier.recipe import Recipe
+from training.images.datasets import load_images
+from training.images.splits import ImageData
 
 
-def load_data(source: str, root: Path, *, num_validation: int, resolution: int = 0) -> ImageData:
-    """Load a data set: `digits`, `glyphs`, `mnist`, `fashion-mnist`, `cifar10`, `celeba` or `folder:PATH`.
-
-    The validation part is cut off the training data in the same way in every run. `resolution` resizes to squares of
-    so many pixels; 0 keeps the images' own size (pictures of a folder and of CelebA become 64×64).
-
-    Raises:
-        ValueError: unknown source, or too few images for the validation part.
-        FileNotFoundError: the data is not under `root` and cannot be fetched, or the folder is not there.
-    """
-    if source.startswith("folder:"):
-        name, labels, rest, test = load_folder(
-            Path(source.removeprefix("folder:")).expanduser(), resolution or FOLDER_RESOLUTION_PX
-        )
-    elif source == "celeba":
-        name, labels, rest, test = load_celeba(root, resolution or FOLDER_RESOLUTION_PX)
-    elif source in _SOURCES:
-        name, labels, rest, test = _SOURCES[source](root)
-    else:
-        raise ValueError(f"unknown data {source!r}; use one of {', '.join(_SOURCES)}, celeba or folder:PATH")
-    if not 0 < num_validation < len(rest):
-        raise ValueError(
-            f"{source} has {len(rest)} images for training and validation, num_validation must be smaller and at "
-            f"least 1, got {num_validation}; change it with --set num_validation=…"
-        )
-    train, validation = cut(rest, num_validation)
-    data = ImageData(name=name, labels=labels, train=train, validation=validation, test=test)
-    return data.resized(resolution) if resolution else data
-
-
-def _load_digits(root: Path) -> _Loaded:
-    """Read real handwritten digits, 1,797 of 8×8 pixels, out of scikit-learn; where it is missing, draw glyphs.
-
-    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI (its test part).
-    """
-    if importlib.util.find_spec("sklearn") is None:
-        print("scikit-learn is not installed: generated glyphs take the place of digits", file=sys.stderr)
-        return _load_glyphs(root)
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8)).unsqueeze(-1)
-    return ("digits", _DIGITS, *cut(Split(images, torch.from_numpy(bunch.target.astype(np.int64))), 540))
-
-
-def _load_glyphs(_root: Path) -> _Loaded:
-    images, labels = draw_glyphs(3600, seed=SPLIT_SEED)
-    return ("glyphs", _DIGITS, *cut(Split(torch.from_numpy(images), torch.from_numpy(labels)), 1200))
-
-
-def _torchvision_source(class_name: str, labels: tuple[str, ...], name: str) -> Callable[[Path], _Loaded]:
-    def load(root: Path) -> _Loaded:
-        from torchvision import datasets
-
-        kind = getattr(datasets, class_name)
-        return name, labels, _read_torchvision(kind, root, train=True), _read_torchvision(kind, root, train=False)
-
-    return load
-
-
-def _read_torchvision(kind: Callable, root: Path, *, train: bool) -> Split:
-    try:
-        dataset = kind(str(root), train=train)
-    except RuntimeError:  # not there, says torchvision
-        try:
-            dataset = kind(str(root), train=train, download=True)
-        except (RuntimeError, OSError) as error:
-            raise FileNotFoundError(
-                f"{kind.__name__} is not under {root} and could not be downloaded ({error}); "
-                f"put it there in torchvision's layout or name its folder with --data-root"
-            ) from error
-    images = torch.as_tensor(dataset.data)
-    if images.dim() == 3:
-        images = images.unsqueeze(-1)
-    return Split(images.contiguous(), torch.as_tensor(dataset.targets, dtype=torch.int64))
-
-
-_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_SOURCES: dict[str, Callable[[Path], _Loaded]] = {
-    "digits": _load_digits,
-    "glyphs": _load_glyphs,
-    "mnist": _torchvision_source("MNIST", _DIGITS, "mnist"),
-    "fashion-mnist": _torchvision_source("FashionMNIST", _FASHION, "fashion-mnist"),
-    "cifar10": _torchvision_source("CIFAR10", _CIFAR10, "cifar10"),
-}
+def load_data(source: str, root: Path, recipe: Recipe) -> ImageData:
+    """Load a data set; raises as `load_images` does."""
+    return load_images(source, root, num_validation=recipe.num_validation, resolution=recipe.resolution)

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from training.release.statistics import wilson_interval
 
+EVALUATION = "evaluation.json"
+PREDICTIONS = "predictions.npz"
 _NUM_BINS = 15
 
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.classifier.augmentation import TrainingBatches
 from training.classifier.compact import CompactNetwork
-from training.classifier.images import Split
 from training.classifier.normalization import Normalization
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
+from training.images.augmentation import TrainingBatches
+from training.images.splits import Split
 
 
 class ClassifierTask(Resumable):

@@ -1,4 +1,4 @@
-"""The classifier's recipes, and what the command line and `release` ask of this model.
+"""The classifier's recipes.
 
 Everything a run depends on is a field of `Recipe`; `train classifier --set field=value` changes any of them.
 """
@@ -6,14 +6,23 @@ Everything a run depends on is a field of `Recipe`; `train classifier --set fiel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from training.classifier.transfer import PRETRAINED
 from training.engine.bounds import check_bounds
-from training.engine.options import TrainOptions
-from training.release.spec import ReleaseSpec
+from training.engine.device import Precision
+from training.engine.schedules import ScheduleName
 
+Network = Literal[
+    "compact",
+    "resnet18",
+    "vgg11",
+    "vgg16",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "resnet18_pretrained",
+    "resnet50_pretrained",
+]
 _POSITIVE = ("epochs", "batch_size", "lr", "num_validation", "num_calibration", "num_examples", "max_rows", "margin")
 _NOT_NEGATIVE = (
     "shift_px",
@@ -29,45 +38,45 @@ _NOT_NEGATIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one classifier is made. Rates are for the batch size given; `lr` belongs to the optimizer of the network."""
+    """How one classifier is made; `lr` belongs to the optimizer of the network."""
 
-    network: str = "compact"
-    widths: tuple[int, ...] = (64, 256, 256)
-    depth: int = 2
-    whiten_kernel: int = 2
-    whiten_epochs: int = 3
-    attention: Literal["none", "se", "cbam"] = "none"
-    dropout: float = 0.0
-    weights_file: str | None = None
-    frozen_epochs: int = 0
-    layer_decay: float = 1.0
+    network: Annotated[Network, "which network"] = "compact"
+    widths: Annotated[tuple[int, ...], "channels of the compact network's stages"] = (64, 256, 256)
+    depth: Annotated[int, "convolutions in a stage of the compact network, 2 or 3"] = 2
+    whiten_kernel: Annotated[int, "side of the compact network's whitening filters, in pixels"] = 2
+    whiten_epochs: Annotated[int, "epochs in which the whitening layer's bias is trained"] = 3
+    attention: Annotated[Literal["none", "se", "cbam"], "attention in the blocks of resnet18"] = "none"
+    dropout: Annotated[float, "share of features left out in front of the last layer of vgg11 and vgg16"] = 0.0
+    weights_file: Annotated[str | None, "torchvision state dict (.pth) to start from"] = None
+    frozen_epochs: Annotated[int, "epochs in which only the new last layer of such a network is trained"] = 0
+    layer_decay: Annotated[float, "learning rate of a layer relative to that above it"] = 1.0
 
-    data: str = "fashion-mnist"
-    num_validation: int = 2000
-    resolution: int = 0
-    flip: bool = True
-    shift_px: int = 2
-    cutout_px: int = 0
+    data: Annotated[str, "data set where --data is not given"] = "fashion-mnist"
+    num_validation: Annotated[int, "training images that are set aside for validation"] = 2000
+    resolution: Annotated[int, "side in pixels to which images are resized; 0 keeps their own size"] = 0
+    flip: Annotated[bool, "mirror training images in every second epoch"] = True
+    shift_px: Annotated[int, "farthest random shift of training images, in pixels"] = 2
+    cutout_px: Annotated[int, "side of a square covered in each training image, in pixels"] = 0
 
-    epochs: float = 10.0
-    batch_size: int = 500
-    lr: float = 0.12
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
-    warmup_fraction: float = 0.0
-    label_smoothing: float = 0.1
-    clip_norm: float = 0.0
-    average_decay: float = 0.0
-    patience: int = 0
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    max_threads: int = 0
+    epochs: Annotated[float, "passes through the training images"] = 10.0
+    batch_size: Annotated[int, "images in a step"] = 500
+    lr: Annotated[float, "highest learning rate, for the batch size given"] = 0.12
+    momentum: Annotated[float, "momentum of stochastic gradient descent"] = 0.9
+    weight_decay: Annotated[float, "weight decay"] = 1e-3
+    schedule: Annotated[ScheduleName, "learning rate over time"] = "one-cycle"
+    warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.0
+    label_smoothing: Annotated[float, "share of the target that is spread over all classes"] = 0.1
+    clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 0.0
+    average_decay: Annotated[float, "decay of the average of weights, which is released; 0: none"] = 0.0
+    patience: Annotated[int, "validations without a better accuracy before the run stops; 0 never stops early"] = 0
+    precision: Annotated[Precision, "arithmetic; auto is bf16 where the device multiplies it"] = "auto"
+    max_threads: Annotated[int, "most CPU threads to train on; 0 leaves it to torch"] = 0
 
-    test_flip: bool = False
-    margin: float = 0.003
-    num_calibration: int = 256
-    num_examples: int = 16
-    max_rows: int = 64
+    test_flip: Annotated[bool, "average each answer over both mirror images"] = False
+    margin: Annotated[float, "accuracy that a released variant may lose, as a share"] = 0.003
+    num_calibration: Annotated[int, "training images that quantization is calibrated with"] = 256
+    num_examples: Annotated[int, "test images that a release carries as examples"] = 16
+    max_rows: Annotated[int, "most images in a served batch"] = 64
 
     def __post_init__(self) -> None:
         fractions = ("dropout", "label_smoothing", "average_decay")
@@ -116,24 +125,3 @@ RESNET18 = Recipe(
 )
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "resnet18": RESNET18}
-
-
-def train(recipe: Recipe, options: TrainOptions) -> Path:
-    """Train, evaluate on held-out data and record everything in the run's folder."""
-    from training.classifier.session import train_classifier
-
-    return train_classifier(recipe, options)
-
-
-def compare_runs(first: Path, second: Path) -> str:
-    """Tell whether two finished runs differ on their test rows."""
-    from training.classifier.comparison import compare_runs
-
-    return compare_runs(first, second)
-
-
-def describe_release(run: Path, device: str) -> ReleaseSpec:
-    """Describe a finished run to the release steps."""
-    from training.classifier.servable import describe_classifier
-
-    return describe_classifier(run, device)

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from training.classifier.data import load_data
-from training.classifier.image_tensor import describe_image_tensor
-from training.classifier.images import ImageData
-from training.classifier.network import Program, build_network
+from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
+from training.classifier.program import Program
 from training.classifier.recipe import Recipe
 from training.engine.device import place
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
+from training.images.splits import ImageData
+from training.images.tensor import describe_image_tensor
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 MAX_ENCODED_BYTES = 8 * 2**20
@@ -42,13 +43,11 @@ def load_program(run: Path) -> tuple[Program, Recipe, dict]:
     return program.requires_grad_(False), recipe, stored
 
 
-def describe_classifier(run: Path, device: str) -> ReleaseSpec:
+def describe_release(run: Path, device: str) -> ReleaseSpec:
     """Describe a run: its program, tensors, held-out rows and margin."""
     record = read_run(run)
     program, recipe, stored = load_program(run)
-    data = load_data(
-        record["data"], Path(record["data_root"]), num_validation=recipe.num_validation, resolution=recipe.resolution
-    )
+    data = load_data(record["data"], Path(record["data_root"]), recipe)
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
     return ReleaseSpec(

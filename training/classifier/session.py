@@ -9,15 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.classifier.augmentation import TrainingBatches
 from training.classifier.compact import CompactNetwork
-from training.classifier.comparison import PREDICTIONS
 from training.classifier.data import load_data
-from training.classifier.evaluate import evaluate_predictions, fit_temperature, measure_reliability
-from training.classifier.images import ImageData
-from training.classifier.network import Program, build_network, predict_logits
+from training.classifier.evaluate import (
+    EVALUATION,
+    PREDICTIONS,
+    evaluate_predictions,
+    fit_temperature,
+    measure_reliability,
+)
+from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
 from training.classifier.objective import ClassifierTask
+from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.checkpoint import save_atomically
@@ -28,16 +32,14 @@ from training.engine.options import TrainOptions
 from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
+from training.images.augmentation import TrainingBatches
+from training.images.splits import ImageData
 
-EVALUATION = "evaluation.json"
 
-
-def train_classifier(recipe: Recipe, options: TrainOptions) -> Path:
+def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a classifier and leave its network, evaluation and pictures in the run's folder."""
     device = choose_device(options.device)
-    data = load_data(
-        options.data, options.data_root, num_validation=recipe.num_validation, resolution=recipe.resolution
-    )
+    data = load_data(options.data, options.data_root, recipe)
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, device, options.seed)
     run = start_run(options, recipe)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import nn
 
 Module = TypeVar("Module", bound=nn.Module)
-PRECISIONS = ("auto", "bf16", "fp32")
+Precision = Literal["auto", "bf16", "fp32"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,8 +41,8 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     Raises:
         ValueError: unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}; use one of {PRECISIONS}")
+    if precision not in get_args(Precision):
+        raise ValueError(f"unknown precision {precision!r}; use one of {get_args(Precision)}")
     enabled = precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, get_args
 
 Schedule = Callable[[int], float]
+ScheduleName = Literal["one-cycle", "cosine", "constant"]
 
 
 def cosine_factor(step: int, *, num_steps: int, warmup_steps: int, final: float = 0.0) -> float:
@@ -37,7 +39,6 @@ def constant_factor(step: int, *, num_steps: int, warmup_steps: int) -> float:
 
 
 _FACTORS = {"cosine": cosine_factor, "one-cycle": one_cycle_factor, "constant": constant_factor}
-SCHEDULES = tuple(_FACTORS)
 
 
 def make_schedule(name: str, *, num_steps: int, warmup_fraction: float) -> Schedule:
@@ -47,7 +48,7 @@ def make_schedule(name: str, *, num_steps: int, warmup_fraction: float) -> Sched
         ValueError: unknown name, or a warm-up outside [0, 1).
     """
     if name not in _FACTORS:
-        raise ValueError(f"unknown schedule {name!r}; use one of {SCHEDULES}")
+        raise ValueError(f"unknown schedule {name!r}; use one of {get_args(ScheduleName)}")
     if not 0 <= warmup_fraction < 1:
         raise ValueError(f"warmup_fraction must lie in [0, 1), got {warmup_fraction}")
     return partial(_FACTORS[name], num_steps=num_steps, warmup_steps=round(warmup_fraction * num_steps))

@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.classifier.augmentation import TrainingBatches
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
+from training.gan.dcgan import Discriminator, Generator
 from training.gan.health import HealthMonitor
-from training.gan.images import scale_images
-from training.gan.network import Discriminator, Generator
-from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName, penalize_gradient
+from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, penalize_gradient
+from training.gan.program import scale_images
+from training.gan.recipe import LossName
 from training.gan.validation import Validation
+from training.images.augmentation import TrainingBatches
 
 _LATENTS, _PENALTY = 10, 12  # places in the run from which a step draws
 

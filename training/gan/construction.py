@@ -7,30 +7,21 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from training.classifier.augmentation import TrainingBatches
-from training.classifier.images import ImageData
 from training.engine.device import place
 from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
 from training.gan.adversarial import AdversarialTask, Game
+from training.gan.dcgan import Discriminator, Generator
 from training.gan.features import FeatureNetwork
 from training.gan.health import HealthMonitor
-from training.gan.network import Discriminator, Generator
+from training.gan.network import build_generator, build_opponent
 from training.gan.recipe import Recipe
 from training.gan.validation import Validation
 from training.gan.variational import VariationalTask
+from training.images.augmentation import TrainingBatches
+from training.images.splits import ImageData
 
 GeneratorTask = AdversarialTask | VariationalTask
-
-
-def build_generator(recipe: Recipe, shape: tuple[int, int, int], num_classes: int) -> Generator:
-    """Build a recipe's generator with random weights."""
-    return Generator(
-        latent_size=recipe.latent_size,
-        widths=recipe.widths,
-        shape=shape,
-        num_classes=num_classes if recipe.conditional else 0,
-    )
 
 
 def make_task(
@@ -54,24 +45,11 @@ def make_task(
         conditional=recipe.conditional,
         seed=seed,
     )
-    generator, opponent = build_generator(recipe, data.shape, len(data.labels)), _build_opponent(recipe, data)
+    generator, opponent = build_generator(recipe, data.shape, len(data.labels)), build_opponent(recipe, data)
     place(generator, device)
     place(opponent, device)
     make = _make_variational if recipe.method == "variational" else _make_adversarial
     return make(recipe, generator, opponent, batches, validation, num_steps, device, seed), num_steps
-
-
-def _build_opponent(recipe: Recipe, data: ImageData) -> Discriminator:
-    """Build the discriminator, or what is the same network with other outputs, the encoder."""
-    encodes = recipe.method == "variational"
-    return Discriminator(
-        widths=recipe.discriminator_widths or recipe.widths[::-1],
-        shape=data.shape,
-        norm=recipe.discriminator_norm,
-        num_classes=len(data.labels) if recipe.conditional and not encodes else 0,
-        num_outputs=2 * recipe.latent_size if encodes else 1,
-        classifies=recipe.class_weight > 0 and not encodes,
-    )
 
 
 def _make_updater(recipe: Recipe, parameters: Iterable[nn.Parameter], lr: float, num_steps: int) -> Updater:

@@ -1,4 +1,4 @@
-"""Images to learn from, and their digest: the data sets are the classifier's.
+"""Images to learn from, of any source, and their digest.
 
 The generator sees the `train` part alone; `validation` watches it, `test` is for the evaluation at the end.
 """
@@ -6,8 +6,16 @@ The generator sees the `train` part alone; `validation` watches it, `test` is fo
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
-from training.classifier.images import Split
+from training.gan.recipe import Recipe
+from training.images.datasets import load_images
+from training.images.splits import ImageData, Split
+
+
+def load_data(source: str, root: Path, recipe: Recipe) -> ImageData:
+    """Load a data set; raises as `load_images` does."""
+    return load_images(source, root, num_validation=recipe.num_validation, resolution=recipe.resolution)
 
 
 def digest_of(split: Split) -> str:

@@ -6,6 +6,7 @@ Dimensions: N images, F features, K classes.
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.classifier.images import ImageData, Split
 from training.engine.seeds import generator_for
 from training.gan.coverage import measure_coverage
+from training.gan.dcgan import Discriminator, Generator
 from training.gan.distances import FrechetReference
 from training.gan.features import Description, FeatureNetwork
-from training.gan.images import draw_images
-from training.gan.judge import train_small_classifier
-from training.gan.network import Discriminator, Generator
-from training.gan.pictures import arrange_grid, save_picture
+from training.gan.grids import arrange_grid, save_picture
+from training.gan.judge import train_classifier
 from training.gan.probe import probe_features
+from training.gan.program import draw_images
 from training.gan.recipe import Recipe
+from training.images.splits import ImageData, Split
 from training.release.statistics import wilson_interval
 
+EVALUATION = "evaluation.json"
 FEATURES = "features.npz"
 NEIGHBOURS = "neighbours.png"
 _SAMPLES, _STUDENT = 30, 31
@@ -42,7 +44,6 @@ def evaluate_generator(
     judge: FeatureNetwork,
     eyes: FeatureNetwork,
     *,
-    data_root: Path,
     seed: int,
 ) -> dict[str, Any]:
     """Describe a generator in figures, ready for JSON, and draw the nearest training images of some samples.
@@ -67,7 +68,7 @@ def evaluate_generator(
         figures["label_fidelity"] = right / len(samples)
         figures["label_fidelity_interval"] = list(wilson_interval(right, len(samples)))
         figures["classification_accuracy_score"] = score_as_training_data(
-            run, recipe, data, generator, data_root=data_root, device=judge.device, seed=seed
+            run, recipe, data, generator, device=judge.device, seed=seed
         )
     probed = torch.randperm(len(data.train), generator=generator_for(seed, _SAMPLES))[: recipe.num_probed]
     figures["probe_accuracy"] = probe_features(discriminator, data.train.take(probed), data.test, judge.device)
@@ -133,29 +134,23 @@ def measure_inception_score(probabilities: np.ndarray) -> float:
 
 
 def score_as_training_data(
-    run: Path,
-    recipe: Recipe,
-    data: ImageData,
-    generator: Generator,
-    *,
-    data_root: Path,
-    device: torch.device,
-    seed: int,
+    run: Path, recipe: Recipe, data: ImageData, generator: Generator, *, device: torch.device, seed: int
 ) -> float:
     """Train a classifier on generated images alone; return its accuracy on real test images.
 
     Source: Ravuri and Vinyals 2019, Classification Accuracy Score, https://arxiv.org/abs/1905.10887.
     """
-    drawn = draw_samples(generator, data, len(data.train), generator_for(seed, _STUDENT), device)
-    student = train_small_classifier(
-        dataclasses.replace(data, train=drawn),
-        run / "student",
-        preset=recipe.judge_preset,
-        epochs=recipe.student_epochs,
-        data_root=data_root,
-        device=device,
-        seed=seed,
-    )
+    count = len(data.train) + len(data.validation)
+    drawn = draw_samples(generator, data, count, generator_for(seed, _STUDENT), device)
+    with tempfile.TemporaryDirectory(prefix="student-", dir=run) as folder:
+        file = Path(folder) / "generated.npz"
+        arrays = {"images": drawn.images, "labels": drawn.labels}
+        arrays |= {"test_images": data.test.images, "test_labels": data.test.labels}
+        content: Any = {name: tensor.numpy() for name, tensor in arrays.items()}
+        np.savez(file, names=np.array(data.labels), **content)
+        student = train_classifier(
+            recipe, f"arrays:{file}", run, run / "student", epochs=recipe.student_epochs, device=device, seed=seed
+        )
     return float(student["accuracy"])
 
 

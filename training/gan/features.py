@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.classifier.servable import load_program
 from training.engine.device import autocast, place
-from training.gan.images import scale_images
+from training.gan.program import scale_images
 
 _INCEPTION_PX = 299
 
@@ -45,24 +44,6 @@ class FeatureNetwork:
     @property
     def num_classes(self) -> int:
         return len(self.labels)
-
-    @classmethod
-    def of_run(
-        cls, run: Path, labels: tuple[str, ...], shape: tuple[int, int, int], device: torch.device
-    ) -> FeatureNetwork:
-        """Take the network of a finished classifier run.
-
-        Raises:
-            FileNotFoundError: the folder holds no finished run.
-            ValueError: it was trained on images or classes of another kind.
-        """
-        program, _, stored = load_program(run)
-        if tuple(stored["labels"]) != labels or tuple(stored["shape"]) != shape:
-            raise ValueError(
-                f"the classifier {run} knows {len(stored['labels'])} classes of images {tuple(stored['shape'])}, these "
-                f"data have {len(labels)} of {shape}; give one trained on the same data with --set judge=RUN"
-            )
-        return cls(program, labels, device)
 
     @classmethod
     def of_inception(cls, weights: Path, device: torch.device) -> FeatureNetwork:

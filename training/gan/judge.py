@@ -1,68 +1,83 @@
 """Classifiers that training of a generator needs: one to judge it, one that learns from its images.
 
-Both are ordinary runs of the classifier, in folders of their own inside the generator's run.
+Both are ordinary runs of the kind `classifier`, trained as a person would train them, in folders of their own inside
+the generator's run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from training.classifier.images import ImageData
-from training.classifier.recipe import PRESETS
-from training.classifier.session import finish_classifier, make_task
-from training.engine.device import limit_threads
-from training.engine.loop import Plan, fit
 from training.engine.options import TrainOptions
-from training.engine.runs import clear_run, finish_run, read_run, start_run
-from training.engine.seeds import seed_everything
+from training.engine.runs import read_run
 from training.gan.features import FeatureNetwork
+from training.gan.recipe import Recipe
+from training.images.splits import ImageData
+from training.models import load_model
+
+_KIND = "classifier"
 
 
-def train_small_classifier(
-    data: ImageData, out: Path, *, preset: str, epochs: float, data_root: Path, device: torch.device, seed: int
-) -> dict[str, float]:
-    """Train a classifier on `data` into the run `out`, or find it finished there; returns its test figures."""
-    if out.exists():
-        if read_run(out)["finished"]:
-            metrics: dict[str, float] = read_run(out)["metrics"]
-            return metrics
-        clear_run(out)
-    recipe = dataclasses.replace(
-        PRESETS[preset], data=data.name, epochs=epochs, num_validation=len(data.validation), resolution=data.shape[0]
+def train_classifier(
+    recipe: Recipe, data: str, data_root: Path, out: Path, *, epochs: float, device: torch.device, seed: int
+) -> dict[str, Any]:
+    """Train a classifier on a data set into the run `out`, cut and resized as the generator's; return its figures."""
+    model = load_model(_KIND)
+    asked = dataclasses.replace(
+        model.presets[recipe.judge_preset],
+        data=data,
+        epochs=epochs,
+        num_validation=recipe.num_validation,
+        resolution=recipe.resolution,
     )
     options = TrainOptions(
-        model="classifier", preset=preset, data=data.name, data_root=data_root, out=out, device=str(device), seed=seed
+        model=_KIND,
+        preset=recipe.judge_preset,
+        data=data,
+        data_root=data_root,
+        out=out,
+        device=str(device),
+        seed=seed,
+        overwrite=out.exists(),
     )
-    seed_everything(seed)
-    task, num_steps = make_task(recipe, data, device, seed)
-    run = start_run(options, recipe)
-    every = min(num_steps, task.batches.steps_per_epoch)
-    with limit_threads(recipe.max_threads):
-        fit(task, Plan(num_steps=num_steps, validate_every=every, monitor="accuracy"), run)
-    metrics = finish_classifier(run, recipe, data, task, device)
-    finish_run(run, metrics)
+    metrics: dict[str, Any] = read_run(model.train(asked, options))["metrics"]
     return metrics
 
 
 def find_judge(
-    judge: str,
-    data: ImageData,
-    run: Path,
-    *,
-    preset: str,
-    epochs: float,
-    data_root: Path,
-    device: torch.device,
-    seed: int,
+    recipe: Recipe, data: ImageData, run: Path, *, source: str, data_root: Path, device: torch.device, seed: int
 ) -> FeatureNetwork:
-    """Open the classifier run `judge`, or train one on the same data into the folder `judge` of `run`."""
-    folder = Path(judge)
-    if not judge:
-        folder = run / "judge"
-        train_small_classifier(
-            data, folder, preset=preset, epochs=epochs, data_root=data_root, device=device, seed=seed
+    """Open the recipe's judge, or train one on the same data into the folder `judge` of `run`."""
+    folder = locate_judge(recipe, run)
+    if not recipe.judge and not (folder.exists() and read_run(folder)["finished"]):
+        train_classifier(recipe, source, data_root, folder, epochs=recipe.judge_epochs, device=device, seed=seed)
+    return open_judge(folder, data, device)
+
+
+def locate_judge(recipe: Recipe, run: Path) -> Path:
+    """The folder of the classifier that judges a generator's run."""
+    return Path(recipe.judge) if recipe.judge else run / "judge"
+
+
+def open_judge(run: Path, data: ImageData, device: torch.device) -> FeatureNetwork:
+    """Take the network of a finished classifier run, as it would be released.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run.
+        ValueError: the run is none of a classifier, or it was trained on images or classes of another kind.
+    """
+    kind = read_run(run)["model"]
+    if kind != _KIND:
+        raise ValueError(f"{run} is a run of {kind}; judge=RUN takes one of {_KIND}")
+    spec = load_model(_KIND).describe_release(run, str(device))
+    labels, shape = tuple(spec.handler_options["labels"]), tuple(spec.inputs[0].shape[1:])
+    if labels != data.labels or shape != data.shape:
+        raise ValueError(
+            f"the classifier {run} knows {len(labels)} classes of images {shape}, these data have {len(data.labels)} "
+            f"of {data.shape}; give one trained on the same data with --set judge=RUN"
         )
-    return FeatureNetwork.of_run(folder, data.labels, data.shape, device)
+    return FeatureNetwork(spec.programs["main"].module, labels, device)

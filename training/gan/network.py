@@ -1,171 +1,30 @@
-"""Generator and discriminator in the form of DCGAN, with the options that came after it.
-
-Source: Radford et al. 2016, https://arxiv.org/abs/1511.06434, section 3: strided convolutions instead of pooling, batch
-normalization except at the generator's output and the discriminator's input, ReLU and tanh against LeakyReLU, no hidden
-fully connected layers.
-Dimensions: N images, Z latent values, C channels, H height, W width, K classes, F features.
-"""
+"""Which networks a recipe names: the generator, and the one that it is trained with."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Literal
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
-
-from training.gan.normalization import ConditionalNorm, ImageNorm, UnconditionalNorm
-
-Shape = tuple[int, int, int]
-DiscriminatorNorm = Literal["batch", "layer", "spectral", "none"]
-
-_INITIAL_DEVIATION = 0.02
-_SMALLEST_START_PX, _LARGEST_START_PX = 3, 8
+from training.gan.dcgan import Discriminator, Generator
+from training.gan.recipe import Recipe
+from training.images.splits import ImageData
 
 
-def start_size(widths: Sequence[int], shape: Shape) -> int:
-    """Side in pixels of the map that is doubled once for each width until it covers the image; 4 in the paper's forms.
-
-    Raises:
-        ValueError: too few or too many widths for such images.
-    """
-    longer = max(shape[:2])
-    start = -(-longer // 2 ** len(widths))
-    if not _SMALLEST_START_PX <= start <= _LARGEST_START_PX:
-        fitting = round(math.log2(longer / 4))
-        raise ValueError(
-            f"{len(widths)} widths would begin with {start}×{start} pixels for images of {shape[0]}×{shape[1]}, which "
-            f"take from {_SMALLEST_START_PX} to {_LARGEST_START_PX}; give {fitting} widths, or set resolution"
-        )
-    return start
+def build_generator(recipe: Recipe, shape: tuple[int, int, int], num_classes: int) -> Generator:
+    """Build a recipe's generator with random weights."""
+    return Generator(
+        latent_size=recipe.latent_size,
+        widths=recipe.widths,
+        shape=shape,
+        num_classes=num_classes if recipe.conditional else 0,
+    )
 
 
-class Generator(nn.Module):
-    """Latents float32 [N, Z], and labels int64 [N] if it has classes → images float32 [N, C, H, W] in [−1, 1].
-
-    `widths` are the channels from the smallest map upwards; each stage doubles the side, and what exceeds the image is
-    cut off.
-    """
-
-    def __init__(self, *, latent_size: int, widths: Sequence[int], shape: Shape, num_classes: int = 0) -> None:
-        super().__init__()
-        self.latent_size, self.num_classes, self.shape = latent_size, num_classes, shape
-        height, width, channels = shape
-        self.start = start_size(widths, shape)
-        canvas = self.start * 2 ** len(widths)
-        self.margins = (canvas - height) // 2, (canvas - width) // 2
-        self.project = nn.Linear(latent_size, widths[0] * self.start**2, bias=False)
-        self.norms = nn.ModuleList([_generator_norm(width, num_classes) for width in widths])
-        self.activations = nn.ModuleList([nn.ReLU() for _ in widths])
-        self.stages = nn.ModuleList(
-            [nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=False) for a, b in pairwise(widths)]
-        )
-        self.draw = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
-        initialize(self)
-
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.project(latents).unflatten(1, (-1, self.start, self.start))
-        x = self.activations[0](self.norms[0](x.contiguous(memory_format=torch.channels_last), labels))
-        for stage, norm, activation in zip(self.stages, self.norms[1:], self.activations[1:], strict=True):
-            x = activation(norm(stage(x), labels))
-        height, width, _ = self.shape
-        top, left = self.margins
-        return torch.tanh(self.draw(x).float())[:, :, top : top + height, left : left + width]
-
-
-class Discriminator(nn.Module):
-    """Images float32 [N, C, H, W] in [−1, 1], and labels int64 [N] if it has classes → scores float32 [N].
-
-    Real images score higher.
-
-    With classes it is a projection discriminator: the score gains the product of the features with the label's
-    embedding. Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, eq. 3. With `classifies` it also names
-    the class of an image. Source: Odena et al. 2017, https://arxiv.org/abs/1610.09585, section 3.
-    """
-
-    def __init__(
-        self,
-        *,
-        widths: Sequence[int],
-        shape: Shape,
-        norm: DiscriminatorNorm,
-        num_classes: int = 0,
-        num_outputs: int = 1,
-        classifies: bool = False,
-    ) -> None:
-        super().__init__()
-        self.shape, self.num_classes, self.norm = shape, num_classes, norm
-        height, width, channels = shape
-        start = start_size(widths, shape)
-        excess_height, excess_width = start * 2 ** len(widths) - height, start * 2 ** len(widths) - width
-        left, top = excess_width // 2, excess_height // 2
-        self.padding = (left, excess_width - left, top, excess_height - top)
-        sizes = [channels, *widths]
-        normalized = norm in ("batch", "layer")
-        convs = [
-            nn.Conv2d(a, b, 4, stride=2, padding=1, bias=not normalized or index == 0)
-            for index, (a, b) in enumerate(pairwise(sizes))
-        ]
-        self.norms = nn.ModuleList(
-            [_discriminator_norm(norm if index else "none", width) for index, width in enumerate(widths)]
-        )
-        self.activations = nn.ModuleList([nn.LeakyReLU(0.2) for _ in widths])
-        head = nn.Linear(widths[-1] * start**2, num_outputs)
-        embedding = nn.Embedding(num_classes, widths[-1]) if num_classes else None
-        classifier = nn.Linear(widths[-1], num_classes) if classifies else None
-        self.convs, self.head, self.embedding, self.classifier = nn.ModuleList(convs), head, embedding, classifier
-        initialize(self)
-        if norm == "spectral":
-            for layer in filter(None, (*convs, head, embedding, classifier)):
-                spectral_norm(layer)
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps [N, width, side, side] of every stage."""
-        x = F.pad(images, self.padding, mode="replicate") if any(self.padding) else images
-        maps = []
-        for conv, norm, activation in zip(self.convs, self.norms, self.activations, strict=True):
-            x = activation(norm(conv(x)))
-            maps.append(x)
-        return maps
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.assess(images, labels)[0]
-
-    def assess(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Compute scores, and logits float32 [N, K] if it classifies, which the labels do not enter."""
-        last = self.features(images)[-1]
-        scores = self.head(last.flatten(1)).float().squeeze(1)
-        if self.embedding is None:
-            return scores, None
-        assert labels is not None
-        pooled = last.sum((2, 3))
-        scores = scores + (self.embedding(labels) * pooled).float().sum(1)
-        return scores, self.classifier(pooled).float() if self.classifier else None
-
-
-def initialize(network: nn.Module) -> None:
-    """Draw all weights from N(0, 0.02), and normalization gains from N(1, 0.02), as DCGAN does."""
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(module.weight, std=_INITIAL_DEVIATION)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d) and module.affine:
-            nn.init.normal_(module.weight, 1.0, _INITIAL_DEVIATION)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=_INITIAL_DEVIATION)
-
-
-def _generator_norm(width: int, num_classes: int) -> nn.Module:
-    return ConditionalNorm(width, num_classes) if num_classes else UnconditionalNorm(width)
-
-
-def _discriminator_norm(norm: str, width: int) -> nn.Module:
-    if norm == "batch":
-        return nn.BatchNorm2d(width)
-    return ImageNorm(width) if norm == "layer" else nn.Identity()
+def build_opponent(recipe: Recipe, data: ImageData) -> Discriminator:
+    """Build the discriminator, or what is the same network with other outputs, the encoder."""
+    encodes = recipe.method == "variational"
+    return Discriminator(
+        widths=recipe.discriminator_widths or recipe.widths[::-1],
+        shape=data.shape,
+        norm=recipe.discriminator_norm,
+        num_classes=len(data.labels) if recipe.conditional and not encodes else 0,
+        num_outputs=2 * recipe.latent_size if encodes else 1,
+        classifies=recipe.class_weight > 0 and not encodes,
+    )

@@ -6,13 +6,12 @@ Dimensions: N images, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
+from training.gan.recipe import LossName
 
 
 def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.classifier.images import Split
-from training.gan.images import scale_images
-from training.gan.network import Discriminator
+from training.gan.dcgan import Discriminator
+from training.gan.program import scale_images
+from training.images.splits import Split
 
 _GRID = 2
 _RIDGE = 1e-3  # relative to the mean variance of a feature

@@ -1,4 +1,4 @@
-"""The image generator's recipes, and what the command line and `release` ask of this model.
+"""The image generator's recipes.
 
 Everything a run depends on is a field of `Recipe`; `train gan --set field=value` changes any of them.
 """
@@ -6,13 +6,14 @@ Everything a run depends on is a field of `Recipe`; `train gan --set field=value
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
-from training.engine.options import TrainOptions
-from training.release.spec import ReleaseSpec
+from training.engine.device import Precision
+from training.engine.schedules import ScheduleName
 
+DiscriminatorNorm = Literal["batch", "layer", "spectral", "none"]
+LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
 _POSITIVE = (
     *("latent_size", "discriminator_steps", "pixel_deviation", "num_validation", "epochs", "batch_size"),
     *("generator_lr", "discriminator_lr", "num_validations", "patience", "judge_epochs", "student_epochs"),
@@ -22,62 +23,55 @@ _POSITIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one generator is made.
+    """How one generator is made; without class_weight, classes are left to the discriminator's projection alone."""
 
-    `widths` are the generator's channels from 4×4 upwards, `discriminator_widths` the discriminator's from the image
-    downwards (empty: the same in reverse). `epochs` counts passes of the discriminator through the training images.
-    `class_weight` is that of naming classes, in both players' losses; 0 leaves the classes to the projection alone.
-    `judge` is a finished classifier run on the same data; without one, one is trained for `judge_epochs` first.
-    `inception_weights` is a file of InceptionV3, which then sees the distances in the judge's place.
-    """
+    method: Annotated[Literal["adversarial", "variational"], "way of training"] = "adversarial"
+    conditional: Annotated[bool, "draw the class that is asked for"] = True
+    latent_size: Annotated[int, "values in a latent vector"] = 100
+    widths: Annotated[tuple[int, ...], "generator's channels from 4×4 upwards"] = (192, 96, 48)
+    discriminator_widths: Annotated[tuple[int, ...], "the other's from the image downwards; empty: as widths"] = ()
+    discriminator_norm: Annotated[DiscriminatorNorm, "its normalization"] = "spectral"
+    loss: Annotated[LossName, "what the two players minimize"] = "hinge"
+    discriminator_steps: Annotated[int, "steps of the discriminator for each of the generator"] = 1
+    penalty_weight: Annotated[float, "weight of the gradient penalty; 0 leaves it out"] = 0.0
+    class_weight: Annotated[float, "weight of naming classes in both players' losses; 0 leaves it out"] = 0.0
+    pixel_deviation: Annotated[float, "deviation of pixels from what a VAE draws, in a range of 2"] = 0.3
 
-    method: Literal["adversarial", "variational"] = "adversarial"
-    conditional: bool = True
-    latent_size: int = 100
-    widths: tuple[int, ...] = (192, 96, 48)
-    discriminator_widths: tuple[int, ...] = ()
-    discriminator_norm: Literal["batch", "layer", "spectral", "none"] = "spectral"
-    loss: Literal["non-saturating", "wasserstein", "hinge", "least-squares"] = "hinge"
-    discriminator_steps: int = 1
-    penalty_weight: float = 0.0
-    class_weight: float = 0.0
-    pixel_deviation: float = 0.3
+    data: Annotated[str, "data set where --data is not given"] = "fashion-mnist"
+    num_validation: Annotated[int, "training images that are set aside for validation"] = 2000
+    resolution: Annotated[int, "side in pixels to which images are resized; 0 keeps their own size"] = 0
+    flip: Annotated[bool, "mirror training images in every second epoch"] = False
+    shift_px: Annotated[int, "farthest random shift of training images, in pixels"] = 0
 
-    data: str = "fashion-mnist"
-    num_validation: int = 2000
-    resolution: int = 0
-    flip: bool = False
-    shift_px: int = 0
+    epochs: Annotated[float, "passes of the discriminator through the training images"] = 10.0
+    batch_size: Annotated[int, "images in a step"] = 64
+    generator_lr: Annotated[float, "highest learning rate of the generator"] = 2e-4
+    discriminator_lr: Annotated[float, "highest learning rate of the discriminator"] = 2e-4
+    beta1: Annotated[float, "decay of Adam's mean gradient"] = 0.5
+    beta2: Annotated[float, "decay of Adam's mean squared gradient"] = 0.999
+    schedule: Annotated[ScheduleName, "learning rates over time"] = "constant"
+    warmup_fraction: Annotated[float, "share of the steps over which the learning rates rise"] = 0.0
+    clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 0.0
+    average_decay: Annotated[float, "decay of the generator's average, which is released; 0: none"] = 0.999
+    precision: Annotated[Precision, "arithmetic; auto is bf16 where the device multiplies it"] = "auto"
+    max_threads: Annotated[int, "most CPU threads to train on; 0 leaves it to torch"] = 0
+    num_validations: Annotated[int, "validations over the run"] = 5
+    min_diversity: Annotated[float, "spread of images relative to real ones below which a run collapses"] = 0.15
+    patience: Annotated[int, "bad validations in a row that end a run"] = 2
 
-    epochs: float = 10.0
-    batch_size: int = 64
-    generator_lr: float = 2e-4
-    discriminator_lr: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    schedule: Literal["one-cycle", "cosine", "constant"] = "constant"
-    warmup_fraction: float = 0.0
-    clip_norm: float = 0.0
-    average_decay: float = 0.999
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    max_threads: int = 0
-    num_validations: int = 5
-    min_diversity: float = 0.15
-    patience: int = 2
+    judge: Annotated[str, "finished classifier run on the same data; empty: one is trained first"] = ""
+    judge_preset: Annotated[Literal["demo", "full"], "preset of the classifiers that are trained"] = "full"
+    judge_epochs: Annotated[float, "epochs of the judge that is trained"] = 3.0
+    inception_weights: Annotated[str, "torchvision's InceptionV3, to see distances in the judge's place"] = ""
+    student_epochs: Annotated[float, "epochs of the classifier that learns from generated images alone"] = 1.0
+    num_samples: Annotated[int, "images generated for the evaluation"] = 10_000
+    num_probed: Annotated[int, "training images that the discriminator's features are probed with"] = 10_000
 
-    judge: str = ""
-    judge_preset: Literal["demo", "full"] = "full"
-    judge_epochs: float = 3.0
-    inception_weights: str = ""
-    student_epochs: float = 1.0
-    num_samples: int = 10_000
-    num_probed: int = 10_000
-
-    margin_share: float = 0.05
-    num_components: int = 64
-    num_held_out: int = 2048
-    num_examples: int = 16
-    max_rows: int = 64
+    margin_share: Annotated[float, "share of the Fréchet distance that a released variant may lose"] = 0.05
+    num_components: Annotated[int, "principal components that the gate's distance is about"] = 64
+    num_held_out: Annotated[int, "seeds that the gate looks at"] = 2048
+    num_examples: Annotated[int, "seeds that a release carries as examples"] = 16
+    max_rows: Annotated[int, "most images in a served batch"] = 64
 
     def __post_init__(self) -> None:
         check_bounds(
@@ -150,24 +144,3 @@ PRESETS: dict[str, Recipe] = {
     "wgan-gp": WGAN_GP,
     "vae": VAE,
 }
-
-
-def train(recipe: Recipe, options: TrainOptions) -> Path:
-    """Train, evaluate on held-out data and record everything in the run's folder."""
-    from training.gan.session import train_generator
-
-    return train_generator(recipe, options)
-
-
-def describe_release(run: Path, device: str) -> ReleaseSpec:
-    """Describe a finished run to the release steps."""
-    from training.gan.servable import describe_generator
-
-    return describe_generator(run, device)
-
-
-def compare_runs(first: Path, second: Path) -> str:
-    """Say whether two finished runs on the same data differ, by Fréchet distance."""
-    from training.gan.comparison import compare_generators
-
-    return compare_generators(first, second)

@@ -14,19 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from model_store.latents import MIN_TRUNCATION
-from training.classifier.data import load_data
-from training.classifier.image_tensor import describe_image_tensor
-from training.classifier.images import ImageData
 from training.engine.device import place
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.engine.seeds import generator_for
-from training.gan.construction import build_generator
+from training.gan.data import load_data
+from training.gan.dcgan import Generator
 from training.gan.distances import FrechetReference, Projection
 from training.gan.features import FeatureNetwork
-from training.gan.images import Program, draw_images
-from training.gan.network import Generator
+from training.gan.judge import locate_judge, open_judge
+from training.gan.network import build_generator
+from training.gan.program import Program, draw_images
 from training.gan.recipe import Recipe
+from training.images.splits import ImageData
+from training.images.tensor import describe_image_tensor
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 _CALIBRATION, _EXPECTED = 40, 41
@@ -46,17 +47,14 @@ def load_generator(run: Path) -> tuple[Generator, Recipe, dict]:
     return generator.eval().requires_grad_(False), recipe, stored
 
 
-def describe_generator(run: Path, device: str) -> ReleaseSpec:
+def describe_release(run: Path, device: str) -> ReleaseSpec:
     """Describe a run: its program, tensors, held-out seeds and margin."""
     record = read_run(run)
     generator, recipe, stored = load_generator(run)
-    data = load_data(
-        record["data"], Path(record["data_root"]), num_validation=recipe.num_validation, resolution=recipe.resolution
-    )
+    data = load_data(record["data"], Path(record["data_root"]), recipe)
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
-    judge_run = Path(recipe.judge) if recipe.judge else run / "judge"
-    judge = FeatureNetwork.of_run(judge_run, data.labels, data.shape, torch.device(device))
+    judge = open_judge(locate_judge(recipe, run), data, torch.device(device))
     held_out, margin = _describe_quality(generator, recipe, data, judge)
     labels = list(data.labels) if recipe.conditional else []
     return ReleaseSpec(

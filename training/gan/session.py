@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from training.classifier.data import load_data
-from training.classifier.images import ImageData
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import CHECKPOINT, Plan, fit
@@ -15,39 +13,30 @@ from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
-from training.gan.data import digest_of
-from training.gan.evaluate import evaluate_generator
+from training.gan.data import digest_of, load_data
+from training.gan.evaluate import EVALUATION, evaluate_generator
 from training.gan.features import FeatureNetwork
+from training.gan.grids import save_picture
 from training.gan.health import CollapsedError
 from training.gan.judge import find_judge
-from training.gan.pictures import save_picture
 from training.gan.recipe import Recipe
 from training.gan.validation import MONITOR
+from training.images.splits import ImageData
 
-EVALUATION = "evaluation.json"
 SAMPLES = "samples.png"
 
 
-def train_generator(recipe: Recipe, options: TrainOptions) -> Path:
+def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a generator and leave its network, evaluation and pictures in the run's folder.
 
     Raises:
         CollapsedError: the detectors gave the run up; its record says why.
     """
     device = choose_device(options.device)
-    data = load_data(
-        options.data, options.data_root, num_validation=recipe.num_validation, resolution=recipe.resolution
-    )
+    data = load_data(options.data, options.data_root, recipe)
     run = start_run(options, recipe)
     judge = find_judge(
-        recipe.judge,
-        data,
-        run,
-        preset=recipe.judge_preset,
-        epochs=recipe.judge_epochs,
-        data_root=options.data_root,
-        device=device,
-        seed=options.seed,
+        recipe, data, run, source=options.data, data_root=options.data_root, device=device, seed=options.seed
     )
     eyes = FeatureNetwork.of_inception(Path(recipe.inception_weights), device) if recipe.inception_weights else judge
     seed_everything(options.seed)
@@ -65,9 +54,7 @@ def train_generator(recipe: Recipe, options: TrainOptions) -> Path:
     save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
     figures = {"data": data.name, "train_digest": digest_of(data.train), "test_digest": digest_of(data.test)}
     opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
-    figures |= evaluate_generator(
-        run, recipe, data, task.best_generator, opponent, judge, eyes, data_root=options.data_root, seed=options.seed
-    )
+    figures |= evaluate_generator(run, recipe, data, task.best_generator, opponent, judge, eyes, seed=options.seed)
     write_json(run / EVALUATION, figures)
     headline = {name: value for name, value in figures.items() if isinstance(value, float)}
     finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})

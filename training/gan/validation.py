@@ -10,13 +10,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from training.classifier.images import Split
 from training.engine.seeds import generator_for
+from training.gan.dcgan import Generator
 from training.gan.distances import FrechetReference
 from training.gan.features import FeatureNetwork
-from training.gan.images import draw_images
-from training.gan.network import Generator
-from training.gan.pictures import arrange_grid
+from training.gan.grids import arrange_grid
+from training.gan.program import draw_images
+from training.images.splits import Split
 
 MONITOR = "quality"
 _PLACE = 20

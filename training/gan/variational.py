@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.classifier.augmentation import TrainingBatches
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
-from training.gan.images import scale_images
-from training.gan.network import Discriminator, Generator
+from training.gan.dcgan import Discriminator, Generator
 from training.gan.objective import evidence_bound
+from training.gan.program import scale_images
 from training.gan.validation import Validation
+from training.images.augmentation import TrainingBatches
 
 _NOISE = 13
 

@@ -19,8 +19,8 @@ from model_store.store import Release, Store
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 
 from training.engine.device import choose_device
-from training.engine.models import load_recipe_module
 from training.engine.runs import read_run
+from training.models import load_model
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec
 
@@ -88,7 +88,7 @@ def _describe(
     if run is not None:
         if any(value is not None for value in (calibration, max_rows, margin)):
             raise ValueError("--calibration, --max-rows and --margin belong to --program; a run brings its own")
-        spec: ReleaseSpec = load_recipe_module(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
+        spec = load_model(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
         return replace(spec, name=name or "")
     from training.release.user_program import describe_user_program
 

@@ -1,7 +1,7 @@
 """What a model tells `release` about itself: the contract between a model's folder and the model-blind release steps.
 
-A model's `recipe.py` builds one `ReleaseSpec` from a finished run (`describe_release`). Plain dataclasses, because the
-GPU check runs where neither pydantic nor the store is installed; `archive.py` turns them into the manifest.
+A model's `servable.py` builds one `ReleaseSpec` from a finished run (`describe_release`). Plain dataclasses, because
+the GPU check runs where neither pydantic nor the store is installed; `archive.py` turns them into the manifest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decoding speed of a run's variants against each other and against CTranslate2, in one run.
 
-    python -m training.seq2seq.benchmark runs/seq2seq/full
-    python -m training.seq2seq.benchmark runs/seq2seq/full --neighbours 1000
+    train seq2seq benchmark runs/seq2seq/full
+    train seq2seq benchmark runs/seq2seq/full --neighbours 1000
 
 Same weights, same sentences, same beam, one thread; all take turns, and every figure is the median of its turns.
 """
@@ -33,7 +33,7 @@ from training.seq2seq.vocabulary import Vocabulary
 Translator = Callable[[Sequence[str]], list[str]]
 
 
-def main(
+def measure_speed(
     run: Annotated[Path, typer.Argument(help="A finished run of a Transformer.")],
     rows: Annotated[int, typer.Option(min=1, help="Sentences in a batch.")] = 32,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 5,
@@ -148,7 +148,3 @@ def _cut(texts: Sequence[str], rows: int) -> list[Sequence[str]]:
 
 def _translate_all(translate: Translator, batches: Sequence[Sequence[str]]) -> list[str]:
     return [line for batch in batches for line in translate(batch)]
-
-
-if __name__ == "__main__":
-    typer.run(main)

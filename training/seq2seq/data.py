@@ -14,6 +14,11 @@ SPLIT_SEED = 20_240_517
 NUM_PHRASES = 24_000
 NUM_PHRASES_TEST = 1000
 _LANGUAGES = ("en", "fr")
+DATA_SETS = {
+    "phrases": "English–French phrases composed from CLDR's tables and from numbers in words, embedded",
+    "text:SRC,TGT": "two aligned files of UTF-8 text below --data-root; validation and test parts are cut off",
+    "multi30k:DIR": "Multi30k's usual files (train.en, train.fr, val.en, …) in a folder below --data-root",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+EVALUATION = "evaluation.json"
+TRANSLATIONS = "translations.json"
 _ORDER = 4
 
 

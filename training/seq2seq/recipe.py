@@ -1,4 +1,4 @@
-"""The translator's recipes, and what the command line and `release` ask of this model.
+"""The translator's recipes.
 
 Everything a run depends on is a field of `Recipe`; `train seq2seq --set field=value` changes any of them.
 """
@@ -6,50 +6,48 @@ Everything a run depends on is a field of `Recipe`; `train seq2seq --set field=v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
-from training.engine.options import TrainOptions
-from training.release.spec import ReleaseSpec
+from training.engine.device import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one translator is made. `max_pieces` bounds a source sentence; a translation may have twice as many."""
+    """How one translator is made."""
 
-    network: Literal["transformer", "rnn", "lstm", "gru"] = "transformer"
-    width: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    hidden: int = 256
-    pre_norm: bool = True
-    attention: Literal["additive", "multiplicative"] = "additive"
-    dropout: float = 0.25
+    network: Annotated[Literal["transformer", "rnn", "lstm", "gru"], "which network"] = "transformer"
+    width: Annotated[int, "features of a piece"] = 128
+    num_layers: Annotated[int, "layers on either side"] = 4
+    num_heads: Annotated[int, "heads of the Transformer's attention"] = 4
+    hidden: Annotated[int, "hidden features of the Transformer's feed-forward layers"] = 256
+    pre_norm: Annotated[bool, "normalize in front of the Transformer's layers, not behind them"] = True
+    attention: Annotated[Literal["additive", "multiplicative"], "attention of the recurrent networks"] = "additive"
+    dropout: Annotated[float, "share of features left out in training"] = 0.25
 
-    data: str = "multi30k:multi30k"
-    num_validation: int = 1000
-    vocabulary_size: int = 8000
-    lowercase: bool = True
-    max_pieces: int = 256
+    data: Annotated[str, "data set where --data is not given"] = "multi30k:multi30k"
+    num_validation: Annotated[int, "sentence pairs that are set aside for validation"] = 1000
+    vocabulary_size: Annotated[int, "subword pieces of both languages together"] = 8000
+    lowercase: Annotated[bool, "fold text to lower case"] = True
+    max_pieces: Annotated[int, "most pieces of a source sentence; a translation may have twice as many"] = 256
 
-    epochs: float = 80.0
-    tokens_per_batch: int = 4096
-    lr: float = 2e-3
-    warmup_steps: int = 1000
-    cooldown_fraction: float = 0.25
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.1
-    clip_norm: float = 0.0
-    average_decay: float = 0.999
-    sampling: float = 0.0  # scheduled sampling's rate at the end of the training; recurrent networks only
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    epochs: Annotated[float, "passes through the training pairs"] = 80.0
+    tokens_per_batch: Annotated[int, "pieces in a step, on the longer side, padding included"] = 4096
+    lr: Annotated[float, "highest learning rate"] = 2e-3
+    warmup_steps: Annotated[int, "steps over which the learning rate rises"] = 1000
+    cooldown_fraction: Annotated[float, "share of the steps, at the end, over which it falls to nothing"] = 0.25
+    weight_decay: Annotated[float, "weight decay"] = 0.0
+    label_smoothing: Annotated[float, "share of the target that is spread over all pieces"] = 0.1
+    clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 0.0
+    average_decay: Annotated[float, "decay of the average of weights, which is released; 0: none"] = 0.999
+    sampling: Annotated[float, "rate of scheduled sampling at the end of the training; recurrent networks only"] = 0.0
+    precision: Annotated[Precision, "arithmetic; auto is bf16 where the device multiplies it"] = "auto"
 
-    beam_size: int = 5
-    max_beam_size: int = 8
-    length_penalty: float = 1.0
-    margin: float = 0.3
-    max_rows: int = 64
+    beam_size: Annotated[int, "beams of a search where a request does not say"] = 5
+    max_beam_size: Annotated[int, "most beams that a request may ask for"] = 8
+    length_penalty: Annotated[float, "power of the length by which scores are divided"] = 1.0
+    margin: Annotated[float, "BLEU that a released variant may lose"] = 0.3
+    max_rows: Annotated[int, "most sentences in a served batch"] = 64
 
     def __post_init__(self) -> None:
         sizes = ("width", "num_layers", "num_heads", "hidden", "num_validation", "max_pieces", "epochs", "lr")
@@ -86,35 +84,3 @@ DEMO = Recipe(
 FULL = Recipe()
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
-
-
-def train(recipe: Recipe, options: TrainOptions) -> Path:
-    """Train, evaluate on held-out data and record everything in the run's folder."""
-    from training.seq2seq.session import train_translator
-
-    return train_translator(recipe, options)
-
-
-def compare_runs(first: Path, second: Path) -> str:
-    """Tell whether two finished runs differ in BLEU on their test sentences."""
-    from training.seq2seq.comparison import compare_runs
-
-    return compare_runs(first, second)
-
-
-def describe_release(run: Path, device: str) -> ReleaseSpec:
-    """Describe a finished run to the release steps.
-
-    Raises:
-        ValueError: the run's network is recurrent.
-    """
-    from training.engine.runs import read_run
-    from training.seq2seq.servable import describe_translator
-
-    network = read_run(run)["recipe"]["network"]
-    if network != "transformer":
-        raise ValueError(
-            f"{run} is a {network}: recurrent networks are for comparison only, because a compiler unrolls their "
-            "encoder to one fixed length; release a run with network=transformer"
-        )
-    return describe_translator(run, device)

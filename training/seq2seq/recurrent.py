@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.seq2seq.decoding import Step
 from training.seq2seq.dropout import Dropout
+from training.seq2seq.program import Step
 from training.seq2seq.transformer import hide_padding
 from training.seq2seq.vocabulary import PAD
 

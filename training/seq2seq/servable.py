@@ -12,9 +12,9 @@ from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.seq2seq.data import ParallelData, load_data
-from training.seq2seq.decoding import DecoderProgram, EncoderProgram
 from training.seq2seq.evaluate import Bleu, make_score
 from training.seq2seq.network import TranslationNetwork, build_network
+from training.seq2seq.program import DecoderProgram, EncoderProgram
 from training.seq2seq.recipe import Recipe
 
 VOCABULARY = "vocabulary.model"
@@ -35,8 +35,23 @@ def load_network(run: Path) -> tuple[TranslationNetwork, Recipe, int]:
     return network.requires_grad_(False).eval(), recipe, stored["num_pieces"]
 
 
+def describe_release(run: Path, device: str) -> ReleaseSpec:
+    """Describe a finished run to the release steps.
+
+    Raises:
+        ValueError: the run's network is recurrent.
+    """
+    network = read_run(run)["recipe"]["network"]
+    if network != "transformer":
+        raise ValueError(
+            f"{run} is a {network}: recurrent networks are for comparison only, because a compiler unrolls their "
+            "encoder to one fixed length; release a run with network=transformer"
+        )
+    return describe_translator(run, device)
+
+
 def describe_translator(run: Path, device: str, data: ParallelData | None = None) -> ReleaseSpec:
-    """Describe a run: its programs, tensors, held-out pairs and margin; `data` is loaded if not given."""
+    """Describe a run of any network: programs, tensors, held-out pairs and margin; `data` is loaded if not given."""
     record = read_run(run)
     network, recipe, num_pieces = load_network(run)
     if data is None:

@@ -20,9 +20,8 @@ from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.release.reference import open_reference
 from training.seq2seq.batches import TokenBatches
-from training.seq2seq.comparison import EVALUATION, TRANSLATIONS
 from training.seq2seq.data import ParallelData, load_data
-from training.seq2seq.evaluate import score_translations
+from training.seq2seq.evaluate import EVALUATION, TRANSLATIONS, score_translations
 from training.seq2seq.network import build_network
 from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
@@ -31,7 +30,7 @@ from training.seq2seq.servable import VOCABULARY, describe_translator, encode_te
 from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
 
 
-def train_translator(recipe: Recipe, options: TrainOptions) -> Path:
+def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a translator and leave its network, vocabulary and evaluation in the run's folder."""
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, num_validation=recipe.num_validation)

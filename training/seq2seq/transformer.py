@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.attention import CrossAttention, SelfAttention
-from training.seq2seq.decoding import Step
 from training.seq2seq.dropout import Dropout
+from training.seq2seq.program import Step
 from training.seq2seq.vocabulary import PAD
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from training.beamformer.comparison import CSI_SNR_DB, compare_networks, format_table, train_all
-from training.beamformer.data import load_held_out
+from training.beamformer.data import load_held_out, make_channel_model
 from training.beamformer.evaluate import evaluate_run
-from training.beamformer.recipe import PRESETS, describe_release
-from training.beamformer.session import make_channel_model
+from training.beamformer.recipe import PRESETS
+from training.beamformer.servable import describe_release
 
 CHANGES = {"steps": 2, "batch_size": 2, "validate_every": 2, "num_validation": 2, "num_test": 4}
 RECIPES = {name: replace(PRESETS[name], **CHANGES) for name in ("no-gate", "squared-error", "residual-encoder")}

@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 
 from handlers.archive import open_handler
 from handlers.target import describe_host
-from training.beamformer.data import open_source
+from training.beamformer.data import make_channel_model, open_source
+from training.beamformer.network import load_network
 from training.beamformer.objective import BeamformerTask
-from training.beamformer.recipe import DEMO, describe_release, train
-from training.beamformer.session import load_network, make_channel_model, make_task
+from training.beamformer.recipe import DEMO
+from training.beamformer.servable import describe_release
+from training.beamformer.session import make_task, train
 from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
@@ -84,7 +86,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with pytest.raises(Interrupted):
         train(TINY, make_options(tmp_path / "run"))
     monkeypatch.undo()
-    monkeypatch.setattr("training.beamformer.evaluate.evaluate_run", lambda run: {})
+    monkeypatch.setattr("training.beamformer.session.evaluate_run", lambda run: {})
     train(TINY, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from training.classifier.compact import CompactNetwork
-from training.classifier.network import NETWORKS, Program, build_network, predict_logits
+from training.classifier.network import NETWORKS, build_network
 from training.classifier.normalization import Normalization
+from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import FULL
 from training.classifier.resnet import ResNet18
 from training.classifier.transfer import PRETRAINED

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from training.classifier.objective import ClassifierTask
-from training.classifier.recipe import DEMO, describe_release, train
+from training.classifier.recipe import DEMO
+from training.classifier.servable import describe_release
+from training.classifier.session import train
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from training.engine.options import TrainOptions
-from training.gan.recipe import DEMO, train
+from training.gan.recipe import DEMO
+from training.gan.session import train
 
 TINY = replace(
     DEMO,

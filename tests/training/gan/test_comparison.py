@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner
 
 from tests.training.gan.conftest import TINY
+from training.cli import app
 from training.engine.runs import read_run
 from training.gan import comparison
 
 
-@pytest.fixture
-def app(monkeypatch):
+def test_generators_are_compared_by_one_command_and_one_judge(finished_run, tmp_path, monkeypatch):
     recipes = {"conditional": TINY, "plain": replace(TINY, conditional=False)}
     monkeypatch.setattr(comparison, "RECIPES", recipes)
-    app = typer.Typer()
-    app.command()(comparison.main)
-    return app
-
-
-def test_generators_are_compared_by_one_command_and_one_judge(app, finished_run, tmp_path):
     (tmp_path / "conditional").symlink_to(finished_run)
-    arguments = ["--data", "glyphs", "--out", str(tmp_path), "--set", "epochs=0.5"]
+    arguments = ["gan", "comparison", "--data", "glyphs", "--out", str(tmp_path), "--set", "epochs=0.5"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     report = (tmp_path / "comparison.md").read_text()

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from handlers.archive import open_handler
-from training.gan.recipe import describe_release
-from training.gan.servable import load_generator
+from training.gan.servable import describe_release, load_generator
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.gate import compare, judge, measure_quality

@@ -13,14 +13,16 @@ import pytest
 import torch
 
 from tests.training.gan.conftest import TINY, make_options
-from training.classifier.data import load_data
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import make_task
-from training.gan.features import FeatureNetwork
+from training.gan.data import load_data
+from training.gan.difference import compare_runs
 from training.gan.health import CollapsedError
-from training.gan.recipe import DCGAN, PRESETS, VAE, WGAN_GP, compare_runs, train
+from training.gan.judge import open_judge
+from training.gan.recipe import DCGAN, PRESETS, VAE, WGAN_GP
+from training.gan.session import train
 from training.gan.variational import VariationalTask
 
 CPU = torch.device("cpu")
@@ -122,8 +124,8 @@ def assert_same(first, second):
 @pytest.mark.parametrize("norm", ["batch", "layer", "spectral", "none"])
 def test_every_loss_trains_with_every_normalization(loss, norm, start, judge):
     recipe = shrink(DCGAN, loss=loss, discriminator_norm=norm, **judge)
-    data = load_data("glyphs", start().data_root, num_validation=recipe.num_validation)
-    network = FeatureNetwork.of_run(Path(recipe.judge), data.labels, data.shape, CPU)
+    data = load_data("glyphs", start().data_root, recipe)
+    network = open_judge(Path(recipe.judge), data, CPU)
     task, _ = make_task(recipe, data, network, CPU, 0)
     before = {name: value.clone() for name, value in task.generator.state_dict().items()}
     metrics = task.train_step(0)
@@ -133,8 +135,8 @@ def test_every_loss_trains_with_every_normalization(loss, norm, start, judge):
 
 def test_both_players_name_classes_where_that_has_a_weight(start, judge):
     recipe = shrink(PRESETS["full"], **judge)
-    data = load_data("glyphs", start().data_root, num_validation=recipe.num_validation)
-    network = FeatureNetwork.of_run(Path(recipe.judge), data.labels, data.shape, CPU)
+    data = load_data("glyphs", start().data_root, recipe)
+    network = open_judge(Path(recipe.judge), data, CPU)
     task, _ = make_task(recipe, data, network, CPU, 0)
     metrics = [task.train_step(step) for step in range(30)]
     for name in ("class_loss", "generator_class_loss"):

@@ -161,7 +161,7 @@ def test_a_run_is_released_under_another_name(tmp_path, monkeypatch):
 
     recipes = SimpleNamespace(describe_release=lambda run, device: spec)
     monkeypatch.setattr("training.release.cli.read_run", lambda run: {"model": "classifier"})
-    monkeypatch.setattr("training.release.cli.load_recipe_module", lambda model: recipes)
+    monkeypatch.setattr("training.release.cli.load_model", lambda model: recipes)
     monkeypatch.setattr("training.release.cli.release_model", refuse)
     assert "shoes is a classifier" in CliRunner().invoke(app, ["run", "--name", "shoes"]).output
     assert "classifier is a classifier" in CliRunner().invoke(app, ["run"]).output

@@ -6,8 +6,8 @@ import torch
 
 from handlers.beam_search import SearchOptions, search
 from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
-from training.seq2seq.decoding import DecoderProgram, EncoderProgram
 from training.seq2seq.network import build_network
+from training.seq2seq.program import DecoderProgram, EncoderProgram
 from training.seq2seq.vocabulary import END
 
 

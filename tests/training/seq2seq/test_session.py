@@ -6,16 +6,19 @@ from functools import partial
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
+from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.release.reference import open_reference
 from training.seq2seq import comparison
 from training.seq2seq.comparison import describe_row, format_table
+from training.seq2seq.difference import compare_runs
 from training.seq2seq.objective import TranslationTask, inverse_sqrt_factor
-from training.seq2seq.recipe import PRESETS, Recipe, compare_runs, describe_release, train
+from training.seq2seq.recipe import PRESETS, Recipe
+from training.seq2seq.servable import describe_release
+from training.seq2seq.session import train
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +78,8 @@ def test_a_recurrent_network_learns_too_and_release_refuses_it(tiny_recipe, make
 def test_networks_are_compared_by_one_command(tiny_recipe, corpus, tmp_path, monkeypatch):
     recipes = {name: dataclasses.replace(tiny_recipe, network=name) for name in ("transformer", "lstm")}
     monkeypatch.setattr(comparison, "RECIPES", recipes)
-    app = typer.Typer()
-    app.command()(comparison.main)
     arguments = ["--data", "text:toy.en,toy.fr", "--data-root", str(corpus), "--out", str(tmp_path)]
-    done = CliRunner().invoke(app, [*arguments, "--set", "epochs=1"])
+    done = CliRunner().invoke(app, ["seq2seq", "comparison", *arguments, "--set", "epochs=1"])
     assert done.exit_code == 0, done.output
     table = (tmp_path / "comparison.md").read_text()
     assert table in done.output

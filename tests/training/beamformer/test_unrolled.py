@@ -8,9 +8,10 @@ from training.beamformer.channel import ChannelModel, add_noise, sample_channels
 from training.beamformer.contenders import Observation, beamform_network
 from training.beamformer.data import observe
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
-from training.beamformer.network import Beamformer, DigitalProgram, HybridProgram
 from training.beamformer.paired import adjoint, invert, multiply, orthonormalize, to_complex, to_pair
+from training.beamformer.program import DigitalProgram, HybridProgram
 from training.beamformer.subspace import DominantSubspace
+from training.beamformer.unrolled import Beamformer
 from training.beamformer.wiener import shrink
 
 MODEL = ChannelModel()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.classifier.images import Split, pad_by_reflection
 from training.engine.seeds import generator_for
+from training.images.splits import Split, pad_by_reflection
 
 
 class TrainingBatches:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from host.progress import ProgressBar
-from training.classifier.image_folder import decode_picture
-from training.classifier.images import Split
+from training.images.folder import decode_picture
+from training.images.splits import Split
 
 LABELS = ("female", "male")
 _ATTRIBUTE = "Male"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from host.progress import ProgressBar
-from training.classifier.images import Split, cut
+from training.images.splits import Split, cut
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 

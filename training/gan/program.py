@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.gan.network import Generator
+from training.gan.dcgan import Generator
 
 
 def scale_images(images_NHWC: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.classifier.images import ImageData
+from training.images.splits import ImageData
 from training.release.spec import TensorSpec
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.classifier.evaluate import PREDICTIONS
 from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
-
-PREDICTIONS = "predictions.npz"
 
 
 @dataclass(frozen=True, kw_only=True)

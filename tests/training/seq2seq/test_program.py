@@ -1,6 +1,6 @@
 import torch
 
-from training.seq2seq.decoding import DecoderProgram, rank_pieces
+from training.seq2seq.program import DecoderProgram, rank_pieces
 from training.seq2seq.vocabulary import BEGIN, PAD, UNKNOWN
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.classifier.augmentation import TrainingBatches
-from training.classifier.images import Split
+from training.images.augmentation import TrainingBatches
+from training.images.splits import Split
 
 CPU = torch.device("cpu")
 
