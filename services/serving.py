@@ -14,7 +14,7 @@ import structlog
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway
 from services.gateway.errors import NotReadyError
-from services.gateway.grpc_server import GrpcServer
+from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings

@@ -72,6 +72,12 @@ def test_the_client_needs_no_server_code(path):
     assert not {module for module in imported_modules(ROOT / path) if module.startswith(SERVICES[:2])}
 
 
+@pytest.mark.parametrize("path", [path for path in files() if path.startswith("services/grpc_server/")])
+def test_the_grpc_server_knows_nothing_of_millrace(path):
+    own = {module for module in imported_modules(ROOT / path) if module.split(".")[0] in ROOMS}
+    assert all(module.startswith("services.grpc_server") for module in own)
+
+
 def test_manifest_store_and_client_need_no_torch():
     for path in files():
         if path.startswith(("model_store/", "services/client/", "services/gateway/", "loadtests/", "k8s/")):

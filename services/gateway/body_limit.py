@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.errors import BodyTooLargeError, status_of
+from services.gateway.errors import BodyTooLargeError
+from services.gateway.rest_errors import make_error_response
 
 
 class BodyLimit:
@@ -22,7 +21,7 @@ class BodyLimit:
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._max_body_bytes:
-            await self._refuse(scope, send)
+            await self._refuse(scope, receive, send)
             return
         received = 0
         is_answered = False
@@ -34,7 +33,7 @@ class BodyLimit:
             if received > self._max_body_bytes:
                 if not is_answered:
                     is_answered = True
-                    await self._refuse(scope, send)
+                    await self._refuse(scope, receive, send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -44,12 +43,11 @@ class BodyLimit:
 
         await self._app(scope, limited_receive, send_unless_answered)
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = BodyTooLargeError(
             f"the body is larger than {self._max_body_bytes} bytes; send fewer rows at once, or have the server's "
             "MILLRACE_MAX_BODY_MIB raised"
         )
-        body = {"error": str(error), "request": scope["state"]["id"]}
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status_of(error).http, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+        response = make_error_response(error, scope["state"]["id"])
+        response.headers["connection"] = "close"
+        await response(scope, receive, send)

@@ -2,7 +2,9 @@
 
 GatewayError
 ├── InvalidRequestError     the request is wrong and will stay wrong
-│   └── BodyTooLargeError   it is larger than this server takes
+│   ├── BodyTooLargeError   it is larger than this server takes
+│   ├── UnknownPathError    there is no such method or page
+│   └── UnsupportedEncodingError  it is compressed or typed in a way that is not taken
 ├── UnknownModelError       no such model, version or output
 ├── NotReadyError           the model or the server cannot answer now, but will: the call may be repeated
 ├── OverloadedError         too much is waiting; send less or later
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from services.gateway.http2.status import GrpcStatus
+from services.grpc_server.status import GrpcStatus
 
 
 class GatewayError(Exception):
@@ -34,6 +36,14 @@ class InvalidRequestError(GatewayError):
 
 class BodyTooLargeError(InvalidRequestError):
     """The request is larger than this server takes."""
+
+
+class UnknownPathError(InvalidRequestError):
+    """There is no such method or page."""
+
+
+class UnsupportedEncodingError(InvalidRequestError):
+    """The request is compressed, or of a content type, that is not taken."""
 
 
 class UnknownModelError(GatewayError):
@@ -70,7 +80,9 @@ OK = Status(GrpcStatus.OK, 200, "ok")
 CANCELLED = Status(GrpcStatus.CANCELLED, 499, "cancelled")  # the caller left; 499 as nginx logs it
 STATUSES: dict[type[GatewayError], Status] = {
     InvalidRequestError: Status(GrpcStatus.INVALID_ARGUMENT, 400, "invalid"),
-    BodyTooLargeError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 413, "too_large"),
+    BodyTooLargeError: Status(GrpcStatus.INVALID_ARGUMENT, 413, "too_large"),
+    UnknownPathError: Status(GrpcStatus.UNIMPLEMENTED, 404, "unknown_path"),
+    UnsupportedEncodingError: Status(GrpcStatus.UNIMPLEMENTED, 415, "unsupported"),
     UnknownModelError: Status(GrpcStatus.NOT_FOUND, 404, "unknown_model"),
     NotReadyError: Status(GrpcStatus.UNAVAILABLE, 503, "not_ready"),
     OverloadedError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 429, "overloaded"),

@@ -11,10 +11,8 @@ from grpc_health.v1 import health_pb2
 
 from model_store.open_inference import SERVICE
 from services.gateway.core import Gateway
-from services.gateway.errors import UnknownModelError
-from services.gateway.http2.headers import CallHead
-from services.gateway.http2.server import Streaming, Unary
-from services.gateway.http2.status import CallError, GrpcStatus
+from services.gateway.errors import InvalidRequestError, UnknownModelError
+from services.grpc_server import CallContext, Streaming, Unary
 
 HEALTH = "grpc.health.v1.Health"
 _Status = health_pb2.HealthCheckResponse
@@ -34,17 +32,15 @@ class HealthService:
         """List the methods by path."""
         return {f"/{HEALTH}/Check": Unary(self.check), f"/{HEALTH}/Watch": Streaming(self.watch)}
 
-    async def check(self, data: bytes, head: CallHead) -> bytes:
+    async def check(self, data: bytes, context: CallContext) -> bytes:
         service = _decode(data).service
         status = self._status_of(service)
         if status == _Status.SERVICE_UNKNOWN:
-            raise CallError(
-                GrpcStatus.NOT_FOUND, f"there is no service {service!r}; ask for '', a model, or model/version"
-            )
+            raise UnknownModelError(f"there is no service {service!r}; ask for '', a model, or model/version")
         return _encode(status)
 
-    async def watch(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        service = _decode(await anext(requests)).service
+    async def watch(self, requests: AsyncIterator[bytes], context: CallContext) -> AsyncIterator[bytes]:
+        service = _decode(await anext(requests, b"")).service
         last = None
         while not self._is_closed:
             status = self._status_of(service)
@@ -78,7 +74,7 @@ def _decode(data: bytes) -> Any:
     try:
         return health_pb2.HealthCheckRequest.FromString(data)
     except DecodeError:
-        raise CallError(GrpcStatus.INVALID_ARGUMENT, "the body is no HealthCheckRequest") from None
+        raise InvalidRequestError("the body is no HealthCheckRequest: truncated or not protobuf") from None
 
 
 def _encode(status: Any) -> bytes:

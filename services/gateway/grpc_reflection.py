@@ -11,8 +11,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from model_store.open_inference import messages
-from services.gateway.http2.server import Streaming
-from services.gateway.http2.status import CallError, GrpcStatus
+from services.gateway.errors import InvalidRequestError
+from services.grpc_server import CallContext, GrpcStatus, Streaming
 
 # Both versions have the same messages; clients try the first one first.
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -36,12 +36,13 @@ class ReflectionService:
         """List the methods by path."""
         return {f"/{name}/ServerReflectionInfo": Streaming(self.answer) for name in REFLECTION}
 
-    async def answer(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def answer(self, requests: AsyncIterator[bytes], context: CallContext) -> AsyncIterator[bytes]:
         async for data in requests:
             try:
                 request = reflection_pb2.ServerReflectionRequest.FromString(data)
             except DecodeError:
-                raise CallError(GrpcStatus.INVALID_ARGUMENT, "the body is no ServerReflectionRequest") from None
+                text = "the body is no ServerReflectionRequest: truncated or not protobuf"
+                raise InvalidRequestError(text) from None
             response: Any = reflection_pb2.ServerReflectionResponse(original_request=request)
             self._fill(request, response)
             yield response.SerializeToString()

@@ -13,11 +13,9 @@ from typing import Any
 
 from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
 from services.gateway.errors import MODEL_FAILED, InternalError
-from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, split_rows
+from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
 
-_ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
-_RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest
-_RAW_OUTPUT_TAG = b"\x32"  # field 6 of ModelInferResponse
+_RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
 
 TensorHead = tuple[str, str, tuple[int, ...]]
 
@@ -38,7 +36,7 @@ def pack_requests(requests: Sequence[InferRequest]) -> bytes:
             size += len(same.data)
             contents.append(same.data)
         heads.append((tensor.name, tensor.datatype, (num_rows, *tensor.shape[1:])))
-        parts += (_RAW_INPUT_TAG, _encode_length(size), *contents)
+        parts += (_RAW_INPUT_TAG, encode_length(size), *contents)
     outputs = tuple(name for name in first.outputs if name != ROW_ERRORS)
     parts[0] = _request_head(
         tuple(heads), tuple([(name, type(value), value) for name, value in first.parameters.items()]), outputs
@@ -70,21 +68,6 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in row_counts]
 
 
-def encode_answer(answer: InferAnswer) -> bytes:
-    """Serialize an answer as ModelInferResponse with raw contents."""
-    identity = answer.id.encode()
-    heads = tuple([(tensor.name, tensor.datatype, tensor.shape) for tensor in answer.outputs])
-    parts: list[bytes | memoryview] = [
-        _answer_head(answer.model, answer.version, heads),
-        _ID_TAG,
-        _encode_length(len(identity)),
-        identity,
-    ]
-    for tensor in answer.outputs:
-        parts += (_RAW_OUTPUT_TAG, _encode_length(len(tensor.data)), tensor.data)
-    return b"".join(parts)
-
-
 def set_parameter(parameters: Any, name: str, value: ParameterValue) -> None:
     """Set one entry of a protobuf map of InferParameter."""
     if isinstance(value, bool):
@@ -112,16 +95,8 @@ def _request_head(
     return data
 
 
-@lru_cache(maxsize=1024)
-def _answer_head(model: str, version: str, tensors: tuple[TensorHead, ...]) -> bytes:
-    response = messages().ModelInferResponse(model_name=model, model_version=version)
-    for name, datatype, shape in tensors:
-        response.outputs.add(name=name, datatype=datatype, shape=shape)
-    data: bytes = response.SerializeToString()
-    return data
-
-
-def _encode_length(length: int) -> bytes:
+def encode_length(length: int) -> bytes:
+    """Encode the length of a length-delimited field."""
     encoded = bytearray()
     while length > 0x7F:
         encoded.append(length & 0x7F | 0x80)

@@ -9,7 +9,7 @@ from services.catalogue import ServedVariant
 from services.example_requests import build_example_requests
 from services.gateway.backends import Backend
 from services.gateway.errors import GatewayError
-from services.gateway.oip_messages import decode_infer_request
+from services.gateway.grpc_messages import decode_request
 from services.gateway.tensors import InferAnswer, InferRequest
 
 PROTOCOL = "self"
@@ -56,7 +56,7 @@ class Readiness:
             return None
         try:
             for example in self._load_examples(variant):
-                request = decode_infer_request(example)
+                request = decode_request(example)
                 request.id, request.protocol = f"ready-{variant.version}", PROTOCOL
                 await self._infer(request)
         except GatewayError as error:

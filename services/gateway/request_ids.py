@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.errors import InternalError
+from services.gateway.rest_errors import make_error_response
 
 logger = structlog.get_logger("gateway")
 
@@ -48,7 +50,5 @@ class RequestIds:
             logger.exception("a request broke the gateway", request=state["id"])
             if is_started:
                 raise
-            body = {"error": "the server failed; its log has the cause", "request": state["id"]}
-            headers = [(b"content-type", b"application/json")]
-            await send_with_id({"type": "http.response.start", "status": 500, "headers": headers})
-            await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+            error = InternalError("the server failed; its log has the cause")
+            await make_error_response(error, state["id"])(scope, receive, send_with_id)

@@ -19,11 +19,14 @@ from model_store.example_call import describe_call, example_body
 from model_store.manifest import Tensor
 from model_store.store import read_examples
 from services.gateway.body_limit import BodyLimit
+from services.gateway.caller import KnownCaller
 from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
-from services.gateway.errors import GatewayError, InvalidRequestError, UnknownModelError, status_of
+from services.gateway.departure import answer_while_present
+from services.gateway.errors import GatewayError, UnknownModelError, UnknownPathError, UnsupportedEncodingError
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
+from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
 from services.gateway.tensors import InferRequest
 
@@ -63,11 +66,11 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def answer_http_error(request: Request, error: HTTPException) -> Response:
         text = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
-        return JSONResponse({"error": text, "request": request.state.id}, error.status_code)
+        return make_error_response(UnknownPathError(text), request.state.id, error.status_code)
 
     @app.exception_handler(GatewayError)
     async def answer_error(request: Request, error: GatewayError) -> Response:
-        return JSONResponse({"error": str(error), "request": request.state.id}, status_of(error).http)
+        return make_error_response(error, request.state.id)
 
 
 def _add_documentation(app: FastAPI) -> None:
@@ -178,13 +181,14 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v2/models/{model}/versions/{version}/infer", summary="Infer with a version", openapi_extra=json_body)
     async def infer(request: Request, model: str, version: str = "") -> Response:
         if request.headers.get("content-encoding", "identity") != "identity":
-            raise InvalidRequestError("compressed bodies are not taken; send it without Content-Encoding")
+            raise UnsupportedEncodingError("compressed bodies are not taken; send it without Content-Encoding")
         body = await request.body()
         with _recording_refusals(gateway, request, model, version):
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
-        decoded.protocol = "http"
-        content, header_length = encode_answer_body(await gateway.infer(decoded), encoding)
+        decoded.protocol, decoded.caller = "http", _describe_caller(request)
+        answer = await answer_while_present(request, gateway.infer(decoded))
+        content, header_length = encode_answer_body(answer, encoding)
         if header_length is None:
             return Response(content, media_type="application/json")
         return Response(content, headers={HEADER_LENGTH: str(header_length)}, media_type="application/octet-stream")
@@ -207,9 +211,9 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
         with _recording_refusals(gateway, request, model, version):
             variant = gateway.find_variant(model, version)
             decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
-        decoded.protocol = "http"
-        describe = describe_answer if is_file else describe_rows
-        return describe(await gateway.infer(decoded), variant.manifest)
+        decoded.protocol, decoded.caller = "http", _describe_caller(request)
+        answer = await answer_while_present(request, gateway.infer(decoded))
+        return (describe_answer if is_file else describe_rows)(answer, variant.manifest)
 
     @app.get("/v1/{model}/example", summary="A row of the model's own to send")
     async def example(model: str) -> Response:
@@ -220,3 +224,8 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
                 f"model {model} has no example that can be sent; GET /v2/models/{model} has its inputs"
             )
         return Response(body.content, media_type=body.media_type)
+
+
+def _describe_caller(request: Request) -> KnownCaller:
+    peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
+    return KnownCaller(peer, dict(request.headers))

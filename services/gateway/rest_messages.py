@@ -14,7 +14,7 @@ import numpy as np
 
 from model_store.tensors import DTYPES, decode_raw, encode_raw
 from services.gateway.errors import InvalidRequestError
-from services.gateway.oip_messages import apply_timeout
+from services.gateway.grpc_messages import apply_timeout
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue
 
 HEADER_LENGTH = "inference-header-content-length"

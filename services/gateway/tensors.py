@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from model_store.parameters import ParameterValue
 from model_store.tensors import DTYPES
+from services.gateway.caller import NOBODY, Caller
 
 _LENGTH = struct.Struct("<I")
 
@@ -28,7 +29,7 @@ class InferRequest:
     """One caller's request. `deadline_s` is in time.monotonic()'s seconds (uvloop's own clock ticks in milliseconds).
 
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
-    http, or self for the server's own. The batcher writes `queue_s` and `compute_s`.
+    http, or self for the server's own; `caller` says who asks. The batcher writes `queue_s` and `compute_s`.
     """
 
     model: str
@@ -40,6 +41,7 @@ class InferRequest:
     deadline_s: float = math.inf
     packed: bytes | None = None
     protocol: str = ""
+    caller: Caller = NOBODY
     queue_s: float = 0.0
     compute_s: float = 0.0
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable
 from importlib import metadata
-from time import monotonic
 from typing import Any
 
-import structlog
 from google.protobuf.message import DecodeError
 
 from model_store.open_inference import SERVICE, messages
 from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
-from services.gateway.errors import GatewayError, InternalError, InvalidRequestError, status_of
+from services.gateway.errors import InvalidRequestError
+from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers, record_refusal
 from services.gateway.grpc_health import HealthService
+from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.grpc_reflection import ReflectionService
-from services.gateway.http2.headers import CallHead
-from services.gateway.http2.server import Http2Server, Streaming, Unary
-from services.gateway.http2.status import CallError
-from services.gateway.oip_messages import decode_infer_request
-from services.gateway.packing import encode_answer
-from services.gateway.tensors import InferRequest
-
-logger = structlog.get_logger("gateway")
+from services.grpc_server import CallContext, Limits, Server, Streaming, Unary
 
 # Requests that are being received may hold this many times the largest one.
 BUFFERED_REQUESTS = 8
@@ -35,26 +28,20 @@ class OpenInferenceService:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def infer(self, data: bytes, head: CallHead) -> bytes:
-        request_id = head.request_id
-        request: InferRequest | None = None
+    async def infer(self, data: bytes, context: CallContext) -> bytes:
         try:
-            request = decode_infer_request(data)
-            request_id = request.id = request.id or request_id or self._gateway.new_request_id()
-            request.protocol = "grpc"
-            if head.timeout_s is not None:
-                request.deadline_s = min(request.deadline_s, monotonic() + head.timeout_s)
-            return encode_answer(await self._gateway.infer(request))
-        except GatewayError as error:
-            request_id = request_id or self._gateway.new_request_id()
-            if request is None:
-                self._gateway.record_refusal(InferRequest("", "", request_id, [], protocol="grpc"), error)
-            raise self._call_error(error, request_id) from None
-        except Exception:
-            request_id = request_id or self._gateway.new_request_id()
-            logger.exception("a request broke the gateway", request=request_id)
-            broken = InternalError("the server failed; its log has the cause")
-            raise self._call_error(broken, request_id) from None
+            request = decode_request(data)
+        except InvalidRequestError as error:
+            record_refusal(self._gateway, context, error)
+            raise
+        if request.id:
+            context.request_id = request.id
+        else:
+            request.id = context.request_id
+        request.protocol = "grpc"
+        request.caller = context
+        request.deadline_s = min(request.deadline_s, context.deadline_s)
+        return encode_answer(await self._gateway.infer(request))
 
     def server_live(self, message: Any) -> Any:
         return messages().ServerLiveResponse(live=True)
@@ -104,25 +91,18 @@ class OpenInferenceService:
             "RepositoryIndex": self.repository_index,
         }
         methods = {f"/{SERVICE}/{name}": Unary(self._wrap(name, answer)) for name, answer in simple.items()}
-        return methods | {f"/{SERVICE}/ModelInfer": Unary(self.infer)}
+        return methods | {INFER_PATH: Unary(self.infer)}
 
-    def _wrap(self, name: str, answer: Callable[[Any], Any]) -> Callable[[bytes, CallHead], Awaitable[bytes]]:
-        async def answer_serialized(data: bytes, head: CallHead) -> bytes:
+    def _wrap(self, name: str, answer: Callable[[Any], Any]) -> Callable[[bytes, CallContext], Awaitable[bytes]]:
+        async def answer_serialized(data: bytes, context: CallContext) -> bytes:
             try:
                 message = getattr(messages(), f"{name}Request").FromString(data)
-                serialized: bytes = answer(message).SerializeToString()
-                return serialized
             except DecodeError:
-                error: GatewayError = InvalidRequestError(f"the body is no {name}Request: truncated or not protobuf")
-                raise self._call_error(error, head.request_id) from None
-            except GatewayError as known:
-                raise self._call_error(known, head.request_id) from None
+                raise InvalidRequestError(f"the body is no {name}Request: truncated or not protobuf") from None
+            serialized: bytes = answer(message).SerializeToString()
+            return serialized
 
         return answer_serialized
-
-    def _call_error(self, error: GatewayError, request_id: str) -> CallError:
-        request_id = request_id or self._gateway.new_request_id()
-        return CallError(status_of(error).grpc, f"{error} (request {request_id})", request_id)
 
 
 class GrpcServer:
@@ -139,7 +119,10 @@ class GrpcServer:
             **ReflectionService(services).methods(),
         }
         size = settings.max_body_bytes
-        self._server = Http2Server(methods, size, BUFFERED_REQUESTS * size)
+        limits = Limits(max_message_bytes=size, max_received_bytes=BUFFERED_REQUESTS * size)
+        self._server = Server(
+            methods, limits, interceptors=[ErrorAnswers(gateway)], new_request_id=gateway.new_request_id
+        )
 
     @property
     def port(self) -> int:

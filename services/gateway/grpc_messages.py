@@ -1,7 +1,13 @@
-"""ModelInferRequest, as gRPC clients send it, to the core's InferRequest."""
+"""OIP gRPC messages to the core's request and back.
+
+Answers are made from a part that protobuf encodes once and raw contents that are only joined: field order is free in
+the wire format, so a cached head followed by raw fields is a valid message, at a fraction of the cost of building each.
+Source: Protocol Buffers, "Encoding".
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -11,8 +17,11 @@ from google.protobuf.message import DecodeError
 from model_store.open_inference import ROW_ERRORS, messages
 from model_store.tensors import DTYPES, encode_raw
 from services.gateway.errors import InvalidRequestError
-from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, count_elements
+from services.gateway.packing import encode_length
+from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, count_elements
 
+_ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
+_RAW_OUTPUT_TAG = b"\x32"  # field 6
 _TYPED_FIELDS = {
     "BOOL": "bool_contents",
     "INT8": "int_contents",
@@ -29,7 +38,7 @@ _TYPED_FIELDS = {
 }
 
 
-def decode_infer_request(data: bytes) -> InferRequest:
+def decode_request(data: bytes) -> InferRequest:
     """Decode a serialized ModelInferRequest with raw or typed contents.
 
     Raises:
@@ -49,6 +58,30 @@ def decode_infer_request(data: bytes) -> InferRequest:
     elif message.raw_input_contents and ROW_ERRORS not in request.outputs:
         request.packed = data
     return request
+
+
+def encode_answer(answer: InferAnswer) -> bytes:
+    """Serialize an answer as ModelInferResponse with raw contents."""
+    identity = answer.id.encode()
+    heads = tuple([(tensor.name, tensor.datatype, tensor.shape) for tensor in answer.outputs])
+    parts: list[bytes | memoryview] = [
+        _answer_head(answer.model, answer.version, heads),
+        _ID_TAG,
+        encode_length(len(identity)),
+        identity,
+    ]
+    for tensor in answer.outputs:
+        parts += (_RAW_OUTPUT_TAG, encode_length(len(tensor.data)), tensor.data)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _answer_head(model: str, version: str, tensors: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
+    response = messages().ModelInferResponse(model_name=model, model_version=version)
+    for name, datatype, shape in tensors:
+        response.outputs.add(name=name, datatype=datatype, shape=shape)
+    data: bytes = response.SerializeToString()
+    return data
 
 
 def apply_timeout(request: InferRequest) -> None:

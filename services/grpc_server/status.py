@@ -10,19 +10,18 @@ class GrpcStatus(IntEnum):
 
     OK = 0
     CANCELLED = 1
+    UNKNOWN = 2
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
-
-
-class CallError(Exception):
-    """A call that ends with a status other than OK."""
-
-    def __init__(self, status: GrpcStatus, message: str, request_id: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.request_id = request_id
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16

@@ -1,0 +1,81 @@
+"""Every call that fails, for whatever reason, ends with a status of errors.py's table and a request id."""
+
+from __future__ import annotations
+
+import structlog
+
+from model_store.open_inference import SERVICE
+from services.gateway.core import Gateway
+from services.gateway.errors import (
+    BodyTooLargeError,
+    DeadlineError,
+    GatewayError,
+    InternalError,
+    InvalidRequestError,
+    OverloadedError,
+    UnknownPathError,
+    UnsupportedEncodingError,
+    status_of,
+)
+from services.gateway.tensors import InferRequest
+from services.grpc_server import CallContext, CallError, Proceed
+from services.grpc_server.errors import (
+    BusyReceivingError,
+    DeadlineExceededError,
+    MalformedMessageError,
+    MessageTooLargeError,
+    NotGrpcError,
+    RefusedError,
+    UnknownMethodError,
+    UnsupportedCompressionError,
+)
+
+logger = structlog.get_logger("gateway")
+
+INFER_PATH = f"/{SERVICE}/ModelInfer"
+
+# What the transport refuses, as errors of ours; the advice is for callers, who do not know the transport's limits.
+_REFUSALS: dict[type[RefusedError], tuple[type[GatewayError], str]] = {
+    UnknownMethodError: (UnknownPathError, "; server reflection lists what there is"),
+    NotGrpcError: (UnsupportedEncodingError, "; REST has another port"),
+    MessageTooLargeError: (
+        BodyTooLargeError,
+        ": send fewer rows at once, or have the server's MILLRACE_MAX_BODY_MIB raised",
+    ),
+    MalformedMessageError: (InvalidRequestError, ""),
+    UnsupportedCompressionError: (UnsupportedEncodingError, ""),
+    BusyReceivingError: (OverloadedError, ""),
+    DeadlineExceededError: (DeadlineError, "; allow more time, or send less at once"),
+}
+
+
+class ErrorAnswers:
+    """Interceptor: turns what a call raises into a status and a text that a caller may know."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, context: CallContext, proceed: Proceed) -> None:
+        try:
+            await proceed()
+        except GatewayError as error:
+            raise _make_call_error(error, context) from None
+        except RefusedError as refusal:
+            kind, advice = _REFUSALS[type(refusal)]
+            known = kind(f"{refusal}{advice}")
+            if context.path == INFER_PATH and kind is not DeadlineError:  # the core counts those that reach it
+                record_refusal(self._gateway, context, known)
+            raise _make_call_error(known, context, refusal.http_status) from None
+        except Exception:
+            logger.exception("a call broke the gateway", request=context.request_id, path=context.path)
+            raise _make_call_error(InternalError("the server failed; its log has the cause"), context) from None
+
+
+def record_refusal(gateway: Gateway, context: CallContext, error: GatewayError) -> None:
+    """Count and log an inference that was refused before its contents were known."""
+    request = InferRequest("", "", context.request_id, [], protocol="grpc", caller=context)
+    gateway.record_refusal(request, error)
+
+
+def _make_call_error(error: GatewayError, context: CallContext, http_status: int = 200) -> CallError:
+    return CallError(status_of(error).grpc, f"{error} (request {context.request_id})", http_status)

@@ -1,0 +1,219 @@
+"""One call, from its head to its status: what is common, and calls of one message each way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
+
+from services.grpc_server.context import CallContext
+from services.grpc_server.errors import (
+    BusyReceivingError,
+    CallError,
+    DeadlineExceededError,
+    MalformedMessageError,
+    MethodBrokeError,
+    RefusedError,
+)
+from services.grpc_server.messages import PREFIX_BYTES, MessageReader, decompress
+from services.grpc_server.methods import Streaming, Unary
+
+if TYPE_CHECKING:
+    from services.grpc_server.connection import Connection
+
+logger = structlog.get_logger("grpc_server")
+
+Method = TypeVar("Method", bound=Unary | Streaming | None)
+
+
+class Call(Generic[Method]):
+    """A call and the task that answers it; this class alone only refuses."""
+
+    __slots__ = (
+        "_has_begun",
+        "_task",
+        "connection",
+        "context",
+        "encoding",
+        "has_sent",
+        "is_answered",
+        "is_request_open",
+        "method",
+        "opened_s",
+        "reader",
+        "refusal",
+        "stream_id",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream_id: int,
+        context: CallContext,
+        method: Method,
+        encoding: str,
+        opened_s: float,
+    ) -> None:
+        self.connection = connection
+        self.stream_id = stream_id
+        self.context = context
+        self.method = method
+        self.encoding = encoding
+        self.opened_s = opened_s
+        self.timer: asyncio.TimerHandle | None = None
+        self.reader: MessageReader | None = None  # made where a request comes in pieces
+        self.refusal: RefusedError | None = None
+        self.has_sent = False  # the answer's head
+        self.is_answered = False  # nothing more will be sent, or can be
+        self.is_request_open = True
+        self._has_begun = False
+        self._task: asyncio.Task[None] | None = None
+
+    # The request, as the connection reads it
+
+    def take_data(self, data: bytes) -> None:
+        self.connection.acknowledge(self.stream_id, len(data))
+
+    def end_request(self) -> None:
+        self.is_request_open = False
+
+    # The answer
+
+    def begin(self) -> None:
+        """Have the call answered by a task of its own."""
+        self._task = self.connection.loop.create_task(self._answer())
+
+    def refuse(self, refusal: RefusedError) -> None:
+        """End the call, whether its method has begun or not; interceptors see it raised by `proceed`."""
+        if self.is_answered or self.refusal is not None:
+            return
+        self.refusal = refusal
+        self.release()
+        if self._task is None:
+            self.begin()
+        elif self._has_begun:
+            self._task.cancel()
+
+    def expire(self) -> None:
+        self.refuse(DeadlineExceededError("no answer before the caller's deadline"))
+
+    def abandon(self) -> None:
+        """Drop a call that its caller has left."""
+        self.context.is_cancelled = True
+        self.is_answered = True
+        self.release()
+        if self._task is not None:
+            self._task.cancel()
+
+    def release(self) -> None:
+        """Let go of what was received and not taken."""
+        if self.reader is not None:
+            self.connection.server.buffers.received_bytes -= self.reader.size
+            self.reader.clear()
+
+    def feed(self, data: bytes) -> MessageReader:
+        """Keep a piece of the request, and count it among what all calls hold."""
+        if self.reader is None:
+            self.reader = MessageReader(self.connection.limits.max_message_bytes)
+        self.reader.feed(data)
+        self.connection.server.buffers.received_bytes += len(data)
+        return self.reader
+
+    def refuse_if_too_much(self) -> None:
+        if self.connection.server.buffers.received_bytes > self.connection.limits.max_received_bytes:
+            self.refuse(BusyReceivingError("too many large requests are being received at once; try again later"))
+
+    async def perform(self) -> None:
+        """Run the method; the innermost of the interceptors."""
+        if self.refusal is None:
+            try:
+                await self.run_method()
+            except asyncio.CancelledError:
+                if self.refusal is None:
+                    raise
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def run_method(self) -> None:
+        """Await the method's answer."""
+
+    def send_answer(self) -> None:
+        """Send what is left to send of an answer whose method has returned."""
+
+    async def _answer(self) -> None:
+        self._has_begun = True
+        try:
+            await self.connection.server.chain(self)
+        except CallError as error:
+            self.connection.send_failure(self, error)
+        except asyncio.CancelledError:
+            if self.refusal is None:
+                raise
+            self.connection.send_failure(self, self.refusal)
+        except Exception:
+            logger.exception("a method broke", path=self.context.path, request=self.context.request_id)
+            self.connection.send_failure(self, MethodBrokeError("the server failed; its log has the cause"))
+        else:
+            self.send_answer()
+
+
+class UnaryCall(Call[Unary]):
+    """A call of one message each way; the method starts when all of the request is here."""
+
+    __slots__ = ("_is_compressed", "_message", "_reply")
+
+    _is_compressed: bool
+    _message: bytes
+    _reply: bytes
+
+    def take_whole(self, data: bytes) -> bool:
+        """Take a request that came in one piece, as small ones do; return whether it was one."""
+        size = len(data) - PREFIX_BYTES
+        if size < 0 or int.from_bytes(data[:PREFIX_BYTES], "big") != size or self.reader is not None:
+            return False
+        if size > self.connection.limits.max_message_bytes:
+            return False
+        self.connection.acknowledge(self.stream_id, len(data))
+        self.is_request_open = False
+        self._is_compressed, self._message = False, data[PREFIX_BYTES:]
+        return True
+
+    def take_data(self, data: bytes) -> None:
+        self.connection.acknowledge(self.stream_id, len(data))
+        if self.refusal is not None or self.is_answered:
+            return
+        try:
+            self.feed(data).check()
+        except RefusedError as refusal:
+            self.refuse(refusal)
+        self.refuse_if_too_much()
+
+    def end_request(self) -> None:
+        self.is_request_open = False
+        if self.refusal is not None or self.is_answered:
+            return
+        reader = self.reader
+        if reader is None:
+            self.refuse(MalformedMessageError("the call carries no message"))
+            return
+        size = reader.size
+        message = reader.take()
+        self.connection.server.buffers.received_bytes -= size - reader.size
+        if message is None or reader.size:
+            text = f"the call carries {size} bytes, which are not one message with its 5-byte prefix"
+            self.refuse(MalformedMessageError(text))
+            return
+        self._is_compressed, self._message = message
+        self.connection.begin_when_due(self)
+
+    async def run_method(self) -> None:
+        message = self._message
+        if self._is_compressed:
+            message = decompress(message, self.encoding, self.connection.limits.max_message_bytes)
+        self._message = b""
+        self._reply = await self.method.answer(message, self.context)
+
+    def send_answer(self) -> None:
+        self.connection.send_unary(self, self._reply)

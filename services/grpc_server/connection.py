@@ -1,0 +1,471 @@
+"""One HTTP/2 connection: bytes of the transport to events of calls, and answers to bytes.
+
+libnghttp2 keeps the protocol; what is here is what asyncio and gRPC need around it, and when a peer has had enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import ngh2
+import structlog
+
+from services.grpc_server.call import Call, UnaryCall
+from services.grpc_server.context import CallContext
+from services.grpc_server.errors import CallError, NotGrpcError, UnknownMethodError
+from services.grpc_server.headers import (
+    ANSWER_HEAD,
+    REQUEST_ID,
+    is_grpc,
+    make_failure_head,
+    make_trailers,
+    parse_timeout_s,
+)
+from services.grpc_server.messages import make_prefix
+from services.grpc_server.methods import Streaming, Unary
+from services.grpc_server.streaming_call import StreamingCall
+
+if TYPE_CHECKING:
+    from services.grpc_server.server import Server
+
+logger = structlog.get_logger("grpc_server")
+
+ALPN = "h2"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_NO_HTTP2 = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n\r\nThis port speaks gRPC.\n"
+# Bytes handed to the transport at once; it asks to pause when it holds as many.
+_CHUNK_BYTES = 1 << 18
+# A streaming method waits while its call has more than this unsent; while the connection has too much, more than none.
+_BACKLOG_BYTES = 1 << 16
+# Larger answers are not copied to stand in one piece with their prefix.
+_SMALL_BYTES = 1 << 14
+# A method has a moment to answer a passed deadline itself; it may know more about it.
+_DEADLINE_GRACE_S = 0.05
+# A call that is reset sooner than this has made work and waited for none of it.
+_EARLY_S = 0.01
+# For a peer that does not answer the ping of a graceful end.
+_DRAIN_PING_S = 1.0
+
+
+class Connection(asyncio.Protocol):
+    """Calls of one peer."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.limits = server.limits
+        self.loop = asyncio.get_running_loop()
+        self.unsent_bytes = 0
+        self.progress_s = 0.0
+        self._session = ngh2.Connection(ngh2.Role.SERVER, server.configuration)
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._preface: bytes | None = b""  # what has come of it; None when it is complete
+        self._calls: dict[int, Call[Any]] = {}
+        self._unread: list[Call[Any]] = []  # answered while their callers are still sending
+        self._due: deque[UnaryCall] = deque()  # wait for the peer to read answers
+        self._held: list[tuple[int, int]] = []  # acknowledgements that wait for the same
+        self._senders: list[asyncio.Future[None]] = []
+        self._queued_bytes = 0
+        self._sent_bytes = 0
+        self._now_s = 0.0
+        self._patience = float(server.limits.burst)
+        self._patience_s = 0.0
+        self._flush_is_due = False
+        self._is_paused = False  # the transport's buffer is full
+        self._is_choked = False  # too many answers are unread
+        self._is_draining = False
+        self._is_closed = False
+
+    # From the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(_CHUNK_BYTES)
+        address = transport.get_extra_info("peername") or ("unknown", 0)
+        self._peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+        secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if secured is not None and secured.selected_alpn_protocol() not in (ALPN, None):
+            self._transport.abort()
+            return
+        self._patience_s = self.loop.time()
+        self.server.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_closed = True
+        self.server.connections.discard(self)
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            self._forget(call)
+        self.server.buffers.note_unsent(self, 0)
+        self._wake_senders()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closed:
+            return
+        if self._preface is not None:
+            data = self._read_preface(self._preface + data)
+        if not data:
+            return
+        self._now_s = self.loop.time()
+        try:
+            self._session.receive_data(data)
+            self._handle_events()
+        except ngh2.DenialOfServiceError as error:
+            self._give_up(ngh2.ErrorCode.ENHANCE_YOUR_CALM, str(error))
+        except ngh2.NGH2Error as error:
+            self._give_up(ngh2.ErrorCode.PROTOCOL_ERROR, str(error))
+        if not self._is_closed and not self._flush_is_due and self._session.want_write:
+            self.flush_soon()
+
+    def pause_writing(self) -> None:
+        """Read no more from a peer that does not read either: what it sends would make more to write."""
+        self._is_paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        if self._transport is not None and not self._is_closed:
+            self._transport.resume_reading()
+            self.flush_soon()
+
+    def _read_preface(self, data: bytes) -> bytes:
+        """Wait for the client's preface; return what is to be read by the protocol."""
+        if not PREFACE.startswith(data[: len(PREFACE)]):
+            assert self._transport is not None
+            self._transport.write(_NO_HTTP2)
+            self._close()
+            return b""
+        if len(data) < len(PREFACE):
+            self._preface = data
+            return b""
+        self._preface = None
+        self._session.initiate_connection(self.server.settings)
+        self._session.set_local_window_size(self.limits.connection_window_bytes)
+        if self._is_draining:
+            self._announce_drain()
+        return data
+
+    # Events
+
+    def _handle_events(self) -> None:
+        for event in self._session.events():
+            kind = type(event)
+            if kind is ngh2.DataReceived:
+                self._read_data(cast(ngh2.DataReceived, event))
+            elif kind is ngh2.RequestReceived:
+                self._open_call(cast(ngh2.RequestReceived, event))
+            elif kind is ngh2.StreamClosed:
+                closed = self._calls.pop(cast(ngh2.StreamClosed, event).stream_id, None)
+                if closed is not None:
+                    self._forget(closed)
+            elif kind is ngh2.TrailersReceived:
+                call = self._calls.get(cast(ngh2.TrailersReceived, event).stream_id)
+                if call is not None:
+                    call.end_request()
+            elif kind is ngh2.StreamReset:
+                call = self._calls.get(cast(ngh2.StreamReset, event).stream_id)
+                if call is not None and self._now_s - call.opened_s < _EARLY_S:
+                    self._lose_patience("calls that were reset at once")
+            elif kind is ngh2.PingReceived:
+                self._lose_patience("pings")
+            elif kind is ngh2.SettingsReceived:
+                self._lose_patience("settings")
+            elif kind is ngh2.PriorityUpdateReceived:
+                self._lose_patience("priorities")
+            elif kind is ngh2.PingAcknowledged:
+                self._end_drain()
+            elif kind is ngh2.ConnectionClosed:
+                self._close()
+
+    def _open_call(self, event: ngh2.RequestReceived) -> None:
+        stream_id, headers = event.stream_id, event.headers
+        fields = dict(headers)
+        path = fields.get(b":path", b"")
+        method = self.server.methods.get(path)
+        context = CallContext(
+            path.decode("latin-1"),
+            self._peer,
+            headers,
+            request_id=fields.get(REQUEST_ID, b"").decode("latin-1"),
+            new_request_id=self.server.new_request_id,
+        )
+        content_type = fields.get(b"content-type", b"")
+        encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
+        call: Call[Any]
+        if not is_grpc(content_type):
+            call = Call(self, stream_id, context, None, encoding, self._now_s)
+            text = f"content-type is {content_type.decode('latin-1')!r}; this port takes application/grpc"
+            call.refuse(NotGrpcError(text))
+        elif isinstance(method, Unary):
+            call = UnaryCall(self, stream_id, context, method, encoding, self._now_s)
+        elif isinstance(method, Streaming):
+            call = StreamingCall(self, stream_id, context, method, encoding, self._now_s)
+            call.begin()
+        else:
+            call = Call(self, stream_id, context, None, encoding, self._now_s)
+            call.refuse(UnknownMethodError(f"there is no method {context.path}"))
+        self._calls[stream_id] = call
+        timeout = fields.get(b"grpc-timeout")
+        if timeout is not None:
+            timeout_s = parse_timeout_s(timeout)
+            if timeout_s is not None:
+                context.deadline_s = monotonic() + timeout_s
+                call.timer = self.loop.call_later(timeout_s + _DEADLINE_GRACE_S, call.expire)
+        if event.end_stream:
+            call.end_request()
+
+    def _read_data(self, event: ngh2.DataReceived) -> None:
+        stream_id, data = event.stream_id, event.data
+        call = self._calls.get(stream_id)
+        if call is None:
+            self.acknowledge(stream_id, len(data))
+            return
+        if event.end_stream:
+            if type(call) is UnaryCall and call.take_whole(data):
+                self.begin_when_due(call)
+                return
+            if data:
+                call.take_data(data)
+            call.end_request()
+        elif data:
+            call.take_data(data)
+        else:
+            self._lose_patience("empty data")
+
+    def _forget(self, call: Call[Any]) -> None:
+        """Let go of a call whose stream has ended, answered or not."""
+        if call.timer is not None:
+            call.timer.cancel()
+        if not call.is_answered:
+            call.abandon()
+
+    def _lose_patience(self, what: str) -> None:
+        """Count a frame that asks for work and brings none.
+
+        Raises:
+            ngh2.DenialOfServiceError: there were too many.
+        """
+        self._patience -= 1
+        if self._patience < 0:
+            limits = self.limits
+            gained = (self._now_s - self._patience_s) * limits.burst_per_s
+            self._patience_s = self._now_s
+            self._patience = min(limits.burst, self._patience + gained)
+            if self._patience < 0:
+                raise ngh2.DenialOfServiceError(f"too many {what}")
+
+    # Calls
+
+    def begin_when_due(self, call: UnaryCall) -> None:
+        """Start a call, unless its peer leaves answers unread: then when it has read them."""
+        if self._is_choked:
+            self._due.append(call)
+        else:
+            call.begin()
+
+    def acknowledge(self, stream_id: int, size: int) -> None:
+        """Tell the peer that it may send as many bytes more."""
+        if self._is_choked:
+            self._held.append((stream_id, size))
+        elif size and not self._is_closed:
+            self._session.acknowledge_received_data(size, stream_id)
+
+    def send_unary(self, call: Call[Any], message: bytes) -> None:
+        """Send a call's only message and its end."""
+        if self._is_closed or call.is_answered:
+            return
+        session, stream_id = self._session, call.stream_id
+        session.send_response(stream_id, ANSWER_HEAD)
+        self._send_data(stream_id, message)
+        session.send_trailers(stream_id, make_trailers(call.context))
+        self._end(call)
+
+    async def send_message(self, call: StreamingCall, message: bytes) -> None:
+        """Send one of a call's messages; return when the peer has taken most of what was sent before."""
+        if self._is_closed or call.is_answered:
+            raise asyncio.CancelledError
+        self._send_head(call)
+        self._send_data(call.stream_id, message)
+        self.flush_soon()
+        while not call.is_answered and self._is_backed_up(call.stream_id):
+            sender = self.loop.create_future()
+            self._senders.append(sender)
+            await sender
+
+    def send_end(self, call: Call[Any]) -> None:
+        """End a call that went well, after what is still to be sent of it."""
+        if self._is_closed or call.is_answered:
+            return
+        self._send_head(call)
+        self._session.send_trailers(call.stream_id, make_trailers(call.context))
+        self._end(call)
+
+    def send_failure(self, call: Call[Any], error: CallError) -> None:
+        """End a call that did not."""
+        if self._is_closed or call.is_answered:
+            return
+        if call.has_sent:
+            self._session.send_trailers(call.stream_id, make_trailers(call.context, error))
+        else:
+            self._session.send_response(call.stream_id, make_failure_head(call.context, error), end_stream=True)
+        self._end(call)
+
+    def _send_head(self, call: Call[Any]) -> None:
+        if not call.has_sent:
+            call.has_sent = True
+            self._session.send_response(call.stream_id, ANSWER_HEAD)
+
+    def _send_data(self, stream_id: int, message: bytes) -> None:
+        prefix = make_prefix(len(message))
+        if len(message) <= _SMALL_BYTES:
+            self._session.send_data(stream_id, prefix + message)
+        else:
+            self._session.send_data(stream_id, prefix)
+            self._session.send_data(stream_id, message)
+        self._queued_bytes += len(prefix) + len(message)
+
+    def _end(self, call: Call[Any]) -> None:
+        call.is_answered = True
+        if call.reader is not None:
+            call.release()
+        if call.is_request_open:
+            self._unread.append(call)
+        if not self._flush_is_due:
+            self.flush_soon()
+
+    # Output
+
+    def flush_soon(self) -> None:
+        """Collect what is sent in one turn of the event loop: a batch's answers leave in one system call."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        if self._is_closed or self._transport is None:
+            return
+        try:
+            self._write()
+            if self._unread:
+                self._reset_unread()
+        except ngh2.NGH2Error as error:
+            self._give_up(ngh2.ErrorCode.INTERNAL_ERROR, str(error))
+            return
+        unsent_bytes = self._session.queued_body_size()
+        if unsent_bytes or self.unsent_bytes:
+            self._note_unsent(unsent_bytes)
+        if self._senders:
+            self._wake_senders()
+
+    def _write(self) -> None:
+        assert self._transport is not None
+        while not self._is_paused:
+            data = self._session.data_to_send(_CHUNK_BYTES)
+            if data:
+                self._transport.write(data)
+            if len(data) < _CHUNK_BYTES:
+                break
+        self._handle_events()
+
+    def _reset_unread(self) -> None:
+        """Tell callers who are still sending that their calls have ended, once the answers are out."""
+        unread, self._unread = self._unread, []
+        for call in unread:
+            if self._calls.get(call.stream_id) is not call or not call.is_request_open:
+                continue
+            if self._is_paused or self._session.queued_body_size(call.stream_id):
+                self._unread.append(call)
+            else:
+                self._session.reset_stream(call.stream_id, ngh2.ErrorCode.NO_ERROR)
+                self.flush_soon()
+
+    def _note_unsent(self, unsent_bytes: int) -> None:
+        sent_bytes = self._queued_bytes - unsent_bytes
+        if sent_bytes > self._sent_bytes or not self.unsent_bytes:
+            self.progress_s = self.loop.time()
+        self._sent_bytes = sent_bytes
+        self.server.buffers.note_unsent(self, unsent_bytes)
+        if unsent_bytes > self.limits.pause_bytes:
+            self._is_choked = True
+        elif self._is_choked:
+            self._is_choked = False
+            held, self._held = self._held, []
+            for stream_id, size in held:
+                self.acknowledge(stream_id, size)
+            due, self._due = self._due, deque()
+            for call in due:
+                if not call.is_answered and call.refusal is None:
+                    call.begin()
+            self.flush_soon()
+
+    def _is_backed_up(self, stream_id: int) -> bool:
+        limit = _BACKLOG_BYTES if self.unsent_bytes <= self.limits.pause_bytes else 0
+        return self._session.queued_body_size(stream_id) > limit
+
+    def _wake_senders(self) -> None:
+        senders, self._senders = self._senders, []
+        for sender in senders:
+            if not sender.done():
+                sender.set_result(None)
+
+    # The end
+
+    def drain(self) -> None:
+        """Announce the end; the final word follows when the peer has surely heard it. Calls in flight are answered."""
+        self._is_draining = True
+        if self._preface is not None:
+            self._close()
+        else:
+            self._announce_drain()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def cut_off(self, why: str) -> None:
+        """End the connection of a peer that asks for too much."""
+        self._give_up(ngh2.ErrorCode.ENHANCE_YOUR_CALM, why)
+
+    def _announce_drain(self) -> None:
+        if not self._calls:
+            self._end_drain()
+            return
+        self._session.send_shutdown_notice()
+        self._session.ping()
+        self.loop.call_later(_DRAIN_PING_S, self._end_drain)
+        self.flush_soon()
+
+    def _end_drain(self) -> None:
+        if self._is_draining and not self._is_closed:
+            self._is_draining = False
+            self._session.send_goaway()
+            self.flush_soon()
+
+    def _give_up(self, code: ngh2.ErrorCode, why: str) -> None:
+        """Say why and close; by hand, since libnghttp2 says nothing more once it has failed."""
+        if self._is_closed:
+            return
+        logger.warning("a gRPC peer was cut off", peer=self._peer, code=code.name, why=why)
+        if self._transport is not None:
+            self._transport.write(_make_goaway(max(self._calls, default=0), code, why))
+        self._close()
+
+    def _close(self) -> None:
+        self._is_closed = True
+        if self._transport is None:
+            return
+        if self._is_paused:
+            self._transport.abort()  # it reads nothing: an orderly end would wait for that
+        else:
+            self._transport.close()
+
+
+def _make_goaway(last_stream_id: int, code: ngh2.ErrorCode, why: str) -> bytes:
+    payload = last_stream_id.to_bytes(4, "big") + code.to_bytes(4, "big") + why.encode()[:200]
+    return len(payload).to_bytes(3, "big") + b"\x07\x00\x00\x00\x00\x00" + payload

@@ -1,0 +1,14 @@
+import pytest
+
+from model_store.open_inference import messages
+from services.gateway.grpc_messages import encode_answer
+from services.gateway.tensors import InferAnswer, NamedTensor
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 3_000_000])
+def test_encodes_answers_that_protobuf_reads(size):
+    tensor = NamedTensor("y", "UINT8", (1, size), memoryview(bytes(size)))
+    message = messages().ModelInferResponse.FromString(encode_answer(InferAnswer("m", "1-int8", "né", [tensor])))
+    assert (message.model_name, message.model_version, message.id) == ("m", "1-int8", "né")
+    assert list(message.outputs[0].shape) == [1, size]
+    assert list(message.raw_output_contents) == [bytes(size)]
