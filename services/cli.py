@@ -96,8 +96,8 @@ def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySetti
     import uvloop
 
     from services.gateway.http_server import PortTakenError
+    from services.torchserve.command import StartError
     from services.torchserve.java import NoUsableJavaError
-    from services.torchserve.server import StartError
 
     try:
         uvloop.run(_serve_until_signal(catalogue, engine, gateway, ready_file))

@@ -18,9 +18,10 @@ from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
+from services.torchserve.command import StartError
 from services.torchserve.memory import list_descendants, read_share_bytes
 from services.torchserve.metrics import EngineMetrics
-from services.torchserve.server import StartError, TorchServe
+from services.torchserve.server import TorchServe
 from services.torchserve.settings import TorchServeSettings
 
 logger = structlog.get_logger("serving")

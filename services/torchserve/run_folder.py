@@ -49,6 +49,8 @@ class RunFolder:
         self.logging = path / "log4j2.xml"
         self.inference_socket = path / "inference.sock"
         self.management_socket = path / "management.sock"
+        self.fork_socket = path / "fork.sock"
+        self.python = path / "python"
 
     @classmethod
     def create(cls) -> RunFolder:

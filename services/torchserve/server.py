@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import monotonic
 
 import structlog
 
 from host.ports import find_free_ports
-from host.threads import share_cores
 from services.catalogue import ServedVariant
 from services.gateway.errors import GatewayError, NotReadyError
 from services.torchserve import guard
+from services.torchserve.command import StartError, build_command, build_environment
 from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
 from services.torchserve.output import read_lines
@@ -35,10 +32,6 @@ POLL_S = 0.1
 WATCH_S = 1.0
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AFTER_S = 60.0
-
-
-class StartError(RuntimeError):
-    """TorchServe or one of its workers did not start; the message holds what they said."""
 
 
 class TorchServe:
@@ -127,7 +120,7 @@ class TorchServe:
             grpc_ports = find_free_ports(2)  # TorchServe always opens two gRPC servers; we never use them
             models = [unpack_archive(variant, settings, folder) for variant in self._variants]
             write_configuration(folder, models, settings, grpc_ports)
-            command = build_command(find_java(settings.java), folder, settings)
+            command = build_command(find_java(settings.java), folder, self._variants, settings)
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", guard.__file__, str(folder.path), *command),
                 stdin=asyncio.subprocess.PIPE,
@@ -249,44 +242,3 @@ class TorchServe:
         if self._reader is not None:
             await self._reader
         self._process = None
-
-
-def build_command(java: Path, folder: RunFolder, settings: TorchServeSettings) -> list[str]:
-    """Build the command that starts TorchServe's Java process, without its Python launcher and its pid file."""
-    specification = importlib.util.find_spec("ts")
-    if specification is None or not specification.submodule_search_locations:
-        raise StartError("torchserve is not installed; run `uv sync --group serve`")
-    home = Path(specification.submodule_search_locations[0]).parent
-    return [
-        str(java),
-        f"-Xmx{settings.java_heap_mib}m",
-        # With few cores the parallel collectors and the common pool cost more than they give: on 2 cores the pool is
-        # replaced by a new thread for every call (0.41 against 0.25 ms a call).
-        "-XX:+UseSerialGC",
-        f"-Djava.util.concurrent.ForkJoinPool.common.parallelism={max(2, len(os.sched_getaffinity(0)))}",
-        f"-Dmodel_server_home={home}",
-        f"-Djava.io.tmpdir={folder.temporary}",
-        f"-Dlog4j.configurationFile=file://{folder.logging}",
-        *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
-        *("--python", sys.executable, "-f", str(folder.configuration), "-s", str(folder.models), "-ncs"),
-    ]
-
-
-def build_environment(settings: TorchServeSettings, folder: RunFolder) -> dict[str, str]:
-    """Build the environment of TorchServe and its workers: ours, without what would change their behaviour."""
-    dropped = ("PYTHONPATH", "TS_CONFIG_FILE", "TS_OPEN_INFERENCE_PROTOCOL", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS")
-    environment = {name: value for name, value in os.environ.items() if name not in dropped}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if not all(part.strip().isdecimal() for part in visible.split(",") if part):
-        raise StartError(f"CUDA_VISIBLE_DEVICES is {visible!r}; TorchServe takes numbers only, such as 0,1")
-    threads = str(settings.threads_per_worker)
-    environment |= {
-        "LOG_LOCATION": str(folder.temporary),
-        "METRICS_LOCATION": str(folder.temporary),
-        "TMPDIR": str(folder.temporary),
-        **share_cores(),
-        "OMP_NUM_THREADS": threads,
-        "MILLRACE_THREADS": threads,
-        "PYTHONUNBUFFERED": "1",
-    }
-    return environment

@@ -123,7 +123,7 @@ class Served:
         """The worker processes of a model."""
         found = []
         for process in self.processes():
-            if any("model_service_worker" in part for part in process.cmdline()):
+            if any("fork_server.py" in part for part in process.cmdline()):
                 found += [process] if f"{model}-1-eager" in str(Path(process.cwd()).resolve()) else []
         return found
 

@@ -1,32 +1,62 @@
+"""TorchServe is started again whatever went wrong, for as long as it takes."""
+
+import asyncio
+
 import pytest
 
-from services.torchserve.run_folder import RunFolder
-from services.torchserve.server import build_environment
+from services.torchserve import server
+from services.torchserve.command import StartError
+from services.torchserve.http_client import HttpAnswer
+from services.torchserve.java import NoUsableJavaError
 from services.torchserve.settings import TorchServeSettings
+
+WAIT_S = 60
+
+
+class Management:
+    """Answers what is no description of a model."""
+
+    async def request(self, method, path):
+        return HttpAnswer(200, b"not what was asked for")
+
+    def close(self):
+        pass
+
+
+class Launches:
+    """Stands for TorchServe's start: each launch is a process that ends at once, lives on, or an error."""
+
+    def __init__(self, torchserve, *outcomes):
+        self.outcomes = list(outcomes)
+        self.torchserve = torchserve
+        self.are_done = asyncio.Event()
+
+    async def launch(self, report_progress):
+        outcome = self.outcomes.pop(0)
+        if not self.outcomes:
+            self.are_done.set()
+        if isinstance(outcome, Exception):
+            raise outcome
+        pipe = asyncio.subprocess.PIPE
+        self.torchserve._process = await asyncio.create_subprocess_exec(outcome, stdin=pipe)
+        self.torchserve._management = Management()
 
 
 @pytest.fixture
-def folder():
-    folder = RunFolder.create()
-    yield folder
-    folder.remove()
+async def torchserve(monkeypatch, variant):
+    monkeypatch.setattr(server, "RESTART_DELAYS_S", (0.0,))
+    monkeypatch.setattr(server, "WATCH_S", 0.01)
+    return server.TorchServe([variant], TorchServeSettings())
 
 
-def test_a_workers_threads_wait_without_burning_their_cores(folder, monkeypatch):
-    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    environment = build_environment(TorchServeSettings(threads=2), folder)
-    names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-    assert [environment[name] for name in names] == ["2", "PASSIVE", "10000"]
-
-
-def test_whoever_runs_the_server_may_let_them_burn(folder, monkeypatch):
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert build_environment(TorchServeSettings(), folder)["OMP_WAIT_POLICY"] == "ACTIVE"
-
-
-def test_what_would_change_torchserve_stays_outside(folder, monkeypatch):
-    for name in ("PYTHONPATH", "TS_CONFIG_FILE"):
-        monkeypatch.setenv(name, "elsewhere")
-    assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(TorchServeSettings(), folder))
+@pytest.mark.parametrize("error", [ValueError("bad archive"), NoUsableJavaError("gone"), StartError("broke")])
+async def test_survives_every_error_of_a_restart_and_of_looking_at_workers(torchserve, monkeypatch, error):
+    launches = Launches(torchserve, "true", error, "true", error, "cat")
+    monkeypatch.setattr(torchserve, "_launch", launches.launch)
+    await torchserve.start()
+    async with asyncio.timeout(WAIT_S):
+        await launches.are_done.wait()
+        while torchserve.num_engine_restarts < 2:
+            await asyncio.sleep(0)
+    await torchserve.stop()
+    assert launches.outcomes == []

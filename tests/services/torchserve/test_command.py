@@ -1,0 +1,32 @@
+import pytest
+
+from services.torchserve.command import build_environment
+from services.torchserve.run_folder import RunFolder
+from services.torchserve.settings import TorchServeSettings
+
+
+@pytest.fixture
+def folder():
+    folder = RunFolder.create()
+    yield folder
+    folder.remove()
+
+
+def test_a_workers_threads_wait_without_burning_their_cores(folder, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    environment = build_environment(TorchServeSettings(threads=2), folder)
+    names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    assert [environment[name] for name in names] == ["2", "PASSIVE", "10000"]
+
+
+def test_whoever_runs_the_server_may_let_them_burn(folder, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert build_environment(TorchServeSettings(), folder)["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_what_would_change_torchserve_stays_outside(folder, monkeypatch):
+    for name in ("PYTHONPATH", "TS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "elsewhere")
+    assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(TorchServeSettings(), folder))
