@@ -5,6 +5,7 @@ SEED ?= 1
 STORE ?= model_store/archives
 OVERLAY ?= cpu
 URL ?= localhost:8001
+N ?= 2
 
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
@@ -15,7 +16,7 @@ space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train release serve loadtest report deploy smoke check format test test-all gpu-check clean
+.PHONY: help setup demo train release serve loadtest report deploy smoke fleet check format test test-all gpu-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +56,9 @@ deploy: setup  ## Put MODELS onto the cluster of the current kubectl context: OV
 
 smoke: setup  ## Call each of MODELS once at URL=host:port with a signed example
 	@$(RUN) k8s smoke --store $(STORE) --models "$(MODEL_LIST)" --url $(URL)
+
+fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
+	@$(RUN) k8s fleet --store $(STORE) --models "$(MODEL_LIST)" --nodes $(N)
 
 check: setup  ## Lint, format and types; every fleet's manifests against schemas and policy
 	@$(RUN) ruff check .

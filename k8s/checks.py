@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 import yaml
 
+from k8s.fleet.envoy import Edge, Node, make_configuration
+from k8s.fleet.processes import validate
 from k8s.kustomize import build
 from k8s.policy import find_violations
 from k8s.schemas import VERSIONS, find_misfits
@@ -53,3 +56,13 @@ def check_rules(rules: Path) -> list[str] | None:
         if finished.returncode:
             faults.append(f"promtool {' '.join(arguments)}: {finished.stdout}{finished.stderr}")
     return faults
+
+
+def check_edge(folder: Path) -> list[str]:
+    """Have Envoy judge the edge that a fleet on one machine gets, with keys and a canary."""
+    path = folder / "envoy.json"
+    nodes, canary = [Node("127.0.1.1", 8000, 8001)], [Node("127.0.1.2", 8000, 8001)]
+    edge = Edge(nodes=nodes, port=9000, admin_port=9001, keys={"client": "key"}, canary=canary, canary_percent=5)
+    path.write_text(json.dumps(make_configuration(edge)))
+    fault = validate(path)
+    return [f"envoy --mode validate: {fault}"] if fault else []

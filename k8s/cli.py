@@ -1,4 +1,4 @@
-"""`k8s render|deploy|smoke|check|…`: a fleet's manifests from the signed store, onto a cluster, and a first call."""
+"""`k8s render|deploy|smoke|check|fleet|…`: a fleet from the signed store, on a cluster or on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from k8s.checks import build_all, check_rules, find_faults
+from k8s.checks import build_all, check_edge, check_rules, find_faults
+from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
 from k8s.planning import ModelPlan, plan_models
@@ -33,6 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="A fleet on Kubernetes.",
 )
+
+app.command(epilog="Example: k8s fleet --nodes 4 --models classifier --clients web,batch")(fleet)
 
 Root = Annotated[Path, typer.Option("--store", envvar="MILLRACE_STORE", help="Folder of the store.")]
 Models = Annotated[
@@ -153,13 +156,14 @@ def monitoring(
 
 @app.command(epilog="Example: k8s check")
 def check() -> None:
-    """Check overlays, components and alert rules without a cluster: schemas, policy, promtool."""
+    """Check overlays, components, alert rules and edge without a cluster: schemas, policy, promtool, envoy."""
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         copy_sources(Path(folder))
         faults, names = [], []
         for name, objects in build_all(Path(folder)):
             names.append(name)
             faults += find_faults(name, objects)
+        faults += check_edge(Path(folder))
     told = check_rules(ROOM / "monitoring")
     for fault in [*faults, *(told or ())]:
         typer.echo(f"k8s: {fault}", err=True)
@@ -167,7 +171,8 @@ def check() -> None:
         raise typer.Exit(1)
     promtool = "alert rules tested" if told is not None else "alert rules not tested (no promtool; Debian: prometheus)"
     typer.echo(
-        f"{len(names)} renderings fit Kubernetes {VERSIONS[0]} to {VERSIONS[-1]} and {len(RULES)} rules; {promtool}"
+        f"{len(names)} renderings fit Kubernetes {VERSIONS[0]} to {VERSIONS[-1]} and {len(RULES)} rules; "
+        f"Envoy takes the edge; {promtool}"
     )
 
 

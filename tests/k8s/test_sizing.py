@@ -5,7 +5,7 @@ import pytest
 from k8s.capacity import MIB, Capacity, estimate_capacity
 from k8s.sizing import Demand, size_node
 from model_store.manifest import Manifest
-from tests.k8s.conftest import make_fields
+from tests.k8s.fields import make_fields
 
 CAPACITY = Capacity(rows_per_s=1000, threads=2, worker_bytes=500 * MIB, max_rows=32)
 

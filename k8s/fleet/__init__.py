@@ -1,0 +1,1 @@
+"""A fleet on one machine: serving processes on loopback addresses behind the same Envoy that a cluster has."""
