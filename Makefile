@@ -31,8 +31,9 @@ $(TOOLS)/bin/uv:
 
 setup: $(if $(findstring $(TOOLS),$(UV)),$(UV))  ## Install everything from the committed lock
 	@$(UV) sync --locked --quiet
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "installed into .venv; 'source .venv/bin/activate' puts train, release, store, serve, infer, loadtest on the PATH",:)
 
-demo: setup  ## Train, release, serve, call, load-test and report MODELS; at most 6 minutes
+demo: setup  ## Train, release, serve, call, load-test and report MODELS: a few minutes each
 	@for model in $(MODELS); do \
 	  $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) --overwrite || exit 1; \
 	  $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; \

@@ -35,6 +35,7 @@ from loadtests.report import write_report
 from loadtests.report.summary import print_summary
 from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.server import run_server
+from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
 from services.client import ClientError
@@ -162,7 +163,7 @@ def _open_server(serve: bool, store: Path, models: list[str], folder: Path, give
 
 
 def main() -> None:
-    """Run the command; what went wrong is one message on stderr and exit status 1."""
+    """Run the command; what went wrong is one message on stderr and an exit status of `model_store.exit_status`."""
     # Between fork and exec of a child (`end_with_parent`) gRPC's fork handlers would start a poller that aborts it.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
@@ -170,4 +171,4 @@ def main() -> None:
         app()
     except (ClientError, RuntimeError, VerificationError, LookupError, OSError, ValueError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_status_of(error))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from model_store.exit_status import exit_status_of
 from model_store.manifest import Manifest
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring, VerificationError
@@ -62,7 +63,7 @@ def verify(
     failed = False
     for model in [name] if name else store.models():
         if not store.releases(model):
-            raise _fail(f"no model {model!r} in {root}")
+            raise _fail(LookupError(f"no model {model!r} in {root}"))
         for number in store.releases(model):
             try:
                 store.open(model, number)
@@ -146,7 +147,7 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
 def _split_name(name: str) -> tuple[str, int]:
     model, _, number = name.partition("/")
     if not number.isdecimal():
-        raise _fail(f"say which release, as in {model}/3; got {name!r}")
+        raise _fail(ValueError(f"say which release, as in {model}/3; got {name!r}"))
     return model, int(number)
 
 
@@ -154,9 +155,9 @@ def _open(root: Path) -> Store:
     return Store(root, Keyring(keys_folder()))
 
 
-def _fail(error: object) -> typer.Exit:
+def _fail(error: Exception) -> typer.Exit:
     typer.echo(f"store: {error}", err=True)
-    return typer.Exit(2)
+    return typer.Exit(exit_status_of(error))
 
 
 def main() -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from model_store.manifest import Manifest
+from model_store.settings import DEFAULT_GRPC_PORT
 
 # More than this is a file, not a part of a command.
 MAX_INLINE_VALUES = 32
 MAX_INLINE_CHARACTERS = 80
-_DEFAULT_GRPC = "localhost:8001"
+_DEFAULT_GRPC = f"localhost:{DEFAULT_GRPC_PORT}"
 
 
 @dataclass(frozen=True, slots=True)

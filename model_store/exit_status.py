@@ -7,3 +7,14 @@ fit) and nothing was tried; 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 FAILED, WRONGLY_ASKED, STOPPED = 1, 2, 130
+_FILES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_ASKING = (ValueError, LookupError, *_FILES)
+
+
+def exit_status_of(error: BaseException) -> int:
+    """Choose the status of a command that an error ended."""
+    from model_store.signing import VerificationError  # kept out of the client's start: it loads cryptography
+
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED
+    return WRONGLY_ASKED if isinstance(error, _ASKING) and not isinstance(error, VerificationError) else FAILED

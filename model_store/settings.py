@@ -1,4 +1,4 @@
-"""Where the store and its keys are, unless told otherwise."""
+"""Where the store, its keys and a server are, unless told otherwise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 DEFAULT_ROOT = Path("model_store/archives")
+DEFAULT_GRPC_PORT = 8001  # as Triton has it
 
 
 def keys_folder() -> Path:

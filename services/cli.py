@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT, keys_folder
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ def serve(
         catalogue = _select(store, models or [], wanted, engine)
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-        _fail(problems)
+        _fail(ValueError(problems))
     except (ValueError, LookupError) as error:
-        _fail(str(error))
+        _fail(error)
     status = _run(catalogue, engine, gateway, ready_file)
     raise typer.Exit(status)
 
@@ -102,7 +103,7 @@ def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySetti
     try:
         uvloop.run(_serve_until_signal(catalogue, engine, gateway, ready_file))
     except (PortTakenError, StartError, NoUsableJavaError) as error:
-        _fail(str(error))
+        _fail(error)
     return 0
 
 
@@ -174,9 +175,9 @@ def _announce(
         draft.replace(ready_file)
 
 
-def _fail(text: str) -> None:
-    typer.echo(f"serve: {text}", err=True)
-    raise typer.Exit(2)
+def _fail(error: Exception) -> None:
+    typer.echo(f"serve: {error}", err=True)
+    raise typer.Exit(exit_status_of(error))
 
 
 def main() -> None:

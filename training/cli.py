@@ -16,6 +16,7 @@ from host.threads import share_cores
 
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 
+from model_store.exit_status import exit_status_of
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.help import describe_kind, summarize_kind
@@ -114,7 +115,7 @@ def make_command(model: Model[Any]) -> typer.Typer:
                 report(model.train(*settle(model, request)))
         except (ValueError, OSError, FloatingPointError) as error:
             typer.echo(f"train: {error}", err=True)
-            raise typer.Exit(2) from error
+            raise typer.Exit(exit_status_of(error)) from error
         except Interrupted as stop:
             again = f"train {model.kind} --resume --out {shlex.quote(str(folder))}"
             typer.echo(f"{stop}\ncontinue with: {again}", err=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from model_store.exit_status import FAILED, WRONGLY_ASKED
+from model_store.exit_status import exit_status_of
 from services.client import commands, generic
 from services.client.client import Client
 from services.client.errors import ClientError
@@ -69,9 +69,6 @@ def main() -> None:
     """Run the command; what goes wrong is one line on stderr and an exit status of `model_store.exit_status`."""
     try:
         make_app(sys.argv[1:])()
-    except (ClientError, OSError) as error:
+    except (ClientError, OSError, ValueError) as error:
         print(f"infer: {error}", file=sys.stderr)
-        sys.exit(FAILED)
-    except ValueError as error:
-        print(f"infer: {error}", file=sys.stderr)
-        sys.exit(WRONGLY_ASKED)
+        sys.exit(exit_status_of(error))

@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import grpc
 
 from model_store.open_inference import SERVICE
+from model_store.settings import DEFAULT_GRPC_PORT
 from services.client.beamforming import beamform
 from services.client.classification import classify
 from services.client.errors import ClientError, make_error
@@ -23,7 +24,6 @@ from services.client.translation import translate
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_GRPC_PORT = 8001
 CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
@@ -67,7 +67,7 @@ class Operations:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""
         if "://" in url:
             raise ValueError(
-                f"{url!r} is no host:port; leave the scheme out and give the gRPC port, {_GRPC_PORT} by default"
+                f"{url!r} is no host:port; leave the scheme out and give the gRPC port, {DEFAULT_GRPC_PORT} by default"
             )
         self.url = url
         self.timeout_s = timeout_s
@@ -82,7 +82,7 @@ class Operations:
         if "http1" in message:
             message = (
                 f"{self.url} is an HTTP port such as REST has; this client speaks gRPC: give the gRPC port, "
-                f"{_GRPC_PORT} unless `serve` says otherwise"
+                f"{DEFAULT_GRPC_PORT} unless `serve` says otherwise"
             )
         elif message.startswith("failed to connect"):
             message = f"nothing answers at {self.url}; start a server (`serve`) or give another address"

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_URL = "localhost:8001"
+from model_store.settings import DEFAULT_GRPC_PORT
+
+DEFAULT_URL = f"localhost:{DEFAULT_GRPC_PORT}"
 UrlOption = Annotated[str, typer.Option(help="host:port of the gRPC server", envvar="MILLRACE_URL")]
 VersionOption = Annotated[
     str, typer.Option(help="'' newest release's default, '3' release 3's default, '3-int8' exactly")

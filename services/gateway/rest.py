@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 
 from model_store.example_call import describe_call, example_body
 from model_store.manifest import Tensor
+from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
 from services.gateway.body_limit import BodyLimit
 from services.gateway.caller import KnownCaller
@@ -128,7 +130,12 @@ def _describe_model(gateway: Gateway, name: str, request: Request) -> dict[str, 
         "versions": gateway.catalogue.versions(name),
         "ready": gateway.is_model_ready(variant),
         "metadata": f"{request.base_url}v2/models/{name}",
-        "try": describe_call(variant.manifest, read_examples(variant.examples), rest=request.url.netloc).lines,
+        "try": describe_call(
+            variant.manifest,
+            read_examples(variant.examples),
+            rest=request.url.netloc,
+            grpc=f"{request.url.hostname}:{gateway.settings.grpc_port or DEFAULT_GRPC_PORT}",
+        ).lines,
     }
 
 
@@ -207,13 +214,15 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/{model}", summary="Send a file or rows, get an answer", openapi_extra=body)
     @app.put("/v1/{model}/{version}", summary="The same with a version (curl -T)", openapi_extra=body)
     @app.post("/v1/{model}/{version}", summary="The same with a version", openapi_extra=body)
-    async def infer_plain(request: Request, model: str, version: str = "") -> dict[str, Any]:
+    async def infer_plain(request: Request, model: str, version: str = "") -> Response:
         with _recording_refusals(gateway, request, model, version):
             variant = gateway.find_variant(model, version)
             decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
         decoded.protocol, decoded.caller = "http", _describe_caller(request)
         answer = await answer_while_present(request, gateway.infer(decoded))
-        return (describe_answer if is_file else describe_rows)(answer, variant.manifest)
+        described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)
+        # A shell's prompt belongs on a line of its own.
+        return Response(json.dumps(described, ensure_ascii=False) + "\n", media_type="application/json")
 
     @app.get("/v1/{model}/example", summary="A row of the model's own to send")
     async def example(model: str) -> Response:

@@ -23,7 +23,7 @@ def loadtest(monkeypatch, capsys):
 
 def test_an_unknown_model_is_named_with_what_there_is(loadtest, store):
     status, _, err = loadtest("run", "other", "--store", store.root)
-    assert status == 1
+    assert status == 2
     assert "no model 'other'" in err
     assert "it has double" in err
 
@@ -50,7 +50,7 @@ def test_no_server_is_one_line(loadtest, store, tmp_path):
 
 def test_a_missing_variant_is_named(loadtest, store):
     status, _, err = loadtest("bench", "served", "double", "--variant", "bf16", "--store", store.root)
-    assert status == 1
+    assert status == 2
     assert "no variant 'bf16'" in err
 
 
