@@ -7,7 +7,8 @@ from typing import Any, Final
 
 Object = dict[str, Any]
 
-OF_MODEL: Final = 'namespace=~"$namespace",model=~"$model"'
+OF_NAMESPACE: Final = 'namespace=~"$namespace"'
+OF_MODEL: Final = f'{OF_NAMESPACE},model=~"$model"'
 WIDTH: Final = 24
 HEIGHT: Final = 8
 
@@ -71,6 +72,28 @@ ROWS: Final = (
     ),
     (
         Panel(
+            "Memory of workers",
+            "bytes",
+            {"{{pod}} {{version}}": "millrace_worker_resident_bytes{@}"},
+            "With shared pages.",
+        ),
+        Panel(
+            "Workers and engines restarted",
+            "short",
+            {
+                "{{pod}} {{version}}": "increase(millrace_worker_restarts_total{@}[$__rate_interval])",
+                "{{pod}} engine": 'increase(millrace_engine_restarts_total{namespace=~"$namespace"}[$__rate_interval])',
+            },
+        ),
+        Panel(
+            "Start of the engine",
+            "s",
+            {"{{model}} {{version}}": "max by (model, version) (millrace_worker_load_seconds{@})"},
+            "Launch to loaded workers: what one more pod takes.",
+        ),
+    ),
+    (
+        Panel(
             "Busy slots",
             "percentunit",
             {"{{model}}": "sum by (model) (millrace_busy_slots{@}) / sum by (model) (millrace_slots{@})"},
@@ -91,6 +114,13 @@ ROWS: Final = (
                 "{{pod}}": 'rate(process_cpu_seconds_total{namespace=~"$namespace"}[$__rate_interval]) '
                 "and on (namespace, pod) millrace_slots{@}"
             },
+        ),
+    ),
+    (
+        Panel(
+            "Pods by build",
+            "short",
+            {"{{version}}, torch {{torch}}": f"count by (version, torch) (millrace_build_info{{{OF_NAMESPACE}}})"},
         ),
     ),
 )

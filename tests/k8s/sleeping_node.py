@@ -8,11 +8,14 @@ import asyncio
 import signal
 from pathlib import Path
 
+import numpy as np
+
 from model_store.manifest import Manifest
 from model_store.open_inference import messages
+from model_store.store import write_examples
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.core import Gateway
-from services.gateway.grpc_server import GrpcServer
+from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
@@ -34,7 +37,7 @@ class SleepingBackend:
         return answer.SerializeToString()
 
     def ready_workers(self, variant):
-        return 1
+        return frozenset({1})
 
     def num_workers(self, variant):
         return 1
@@ -42,13 +45,17 @@ class SleepingBackend:
 
 async def run(host: str, http_port: int, grpc_port: int, ready_file: Path) -> None:
     manifest = Manifest.model_validate(make_fields(MODEL, 1, "int8", "cpu", ""))
-    variant = ServedVariant(manifest=manifest, archive=Path("none"), examples=Path("none"), is_default=True)
+    examples = ready_file.with_suffix(".npz")
+    write_examples(examples, {"x": np.ones((1, 4), np.float32)})
+    variant = ServedVariant(manifest=manifest, archive=Path("none"), examples=examples, is_default=True)
     settings = GatewaySettings(host=host, http_port=http_port, grpc_port=grpc_port, drain_delay_s=2.5)
     gateway = Gateway(Catalogue([variant]), SleepingBackend(), settings)
     http = HttpServer(make_app(gateway), open_port(host, http_port, "http_port"))
     grpc = GrpcServer(gateway, open_port(host, grpc_port, "grpc_port"))
     http.start()
     await grpc.start()
+    assert await gateway.readiness.prove() == []
+    grpc.update_health()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     ready_file.touch()

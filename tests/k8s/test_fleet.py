@@ -94,7 +94,8 @@ async def test_only_callers_with_a_key_reach_a_node(edge, fleet):
         await call(channel)
     with pytest.raises(urllib.error.HTTPError) as refused:
         await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{edge.port}/v2", timeout=5)
-    assert refused.value.code == 401
+    with refused.value as answer:
+        assert answer.code == 401
     request = urllib.request.Request(f"http://127.0.0.1:{edge.port}/v2", headers={"x-api-key": "web-key"})
     with await asyncio.to_thread(urllib.request.urlopen, request, timeout=5) as answer:
         assert json.load(answer)["name"] == "millrace"

@@ -1,7 +1,9 @@
 """Rules, dashboard and runbook speak of metrics and alerts that exist."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,17 +13,38 @@ from k8s.dashboard import make_dashboard
 from k8s.monitoring_objects import RULES_FILE, render_monitoring
 from k8s.scaling import METRICS
 from k8s.settings import ROOM
+from services.catalogue import ServedVariant
 from services.gateway.metrics import Metrics
+from services.torchserve.metrics import EngineMetrics
+from tests.builders import make_manifest
 
 RULES = [rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]]
 SERIES = re.compile(r"(?<![:\w])(?:millrace|process)_\w+")
 
 
+class Engine:
+    """What the engine's metrics ask of TorchServe."""
+
+    num_engine_restarts = 0
+
+    def ready_workers(self, variant):
+        return frozenset({os.getpid()})
+
+    def num_restarts(self, variant):
+        return 0
+
+    def load_s(self, variant):
+        return 1.0
+
+
 @pytest.fixture(scope="module")
 def exported() -> set[str]:
-    """Names of all series of a gateway, histograms with their parts."""
+    """Names of all series of a serving process, histograms with their parts."""
     metrics = Metrics()
-    metrics.of("net", "1-int8").ok.inc()
+    model = metrics.of("net", "1-int8")
+    model.count("grpc", "ok")
+    variant = ServedVariant(manifest=make_manifest(), archive=Path("none"), examples=Path("none"), is_default=True)
+    metrics.registry.register(EngineMetrics(Engine(), [variant]))
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 
