@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,24 +109,41 @@ def make_command(model: Model[Any]) -> typer.Typer:
             overwrite=overwrite,
             command=shlex.join(["train", *sys.argv[1:]]),
         )
-        try:
+        with plain_errors(f"train {model.kind} --resume --out {shlex.quote(str(folder))}"):
             if compare is not None:
                 typer.echo(compare_runs(model, *compare))
             elif inspect is not None:
                 typer.echo(inspect_file(model, inspect, out or Path("runs") / model.kind / "inspection"))
             else:
                 report(model.train(*settle(model, request)))
-        except (ValueError, OSError, FloatingPointError) as error:
-            typer.echo(f"train: {error}", err=True)
-            raise typer.Exit(exit_status_of(error)) from error
-        except Interrupted as stop:
-            again = f"train {model.kind} --resume --out {shlex.quote(str(folder))}"
-            typer.echo(f"{stop}\ncontinue with: {again}", err=True)
-            raise typer.Exit(130) from stop
 
     for name, function in model.commands.items():
-        command.command(name)(function)
+        command.command(name)(_speaking_plainly(function))
     return command
+
+
+@contextmanager
+def plain_errors(again: str) -> Iterator[None]:
+    """Say in a line what went wrong, and after Ctrl-C by which command the work goes on."""
+    try:
+        yield
+    except (ValueError, OSError, FloatingPointError) as error:
+        typer.echo(f"train: {error}", err=True)
+        raise typer.Exit(exit_status_of(error)) from error
+    except Interrupted as stop:
+        typer.echo(f"{stop}\ncontinue with: {again}", err=True)
+        raise typer.Exit(130) from stop
+
+
+def _speaking_plainly(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a further verb report errors as training does; typer still sees its signature."""
+
+    @functools.wraps(function)
+    def call(**given: Any) -> None:
+        with plain_errors("the same command"):
+            function(**given)
+
+    return call
 
 
 def compare_runs(model: Model[Any], first: Path, second: Path) -> str:

@@ -24,7 +24,8 @@ class Model(Generic[Recipe]):
 
     `presets` hold "demo", which takes seconds on embedded data. Each recipe has a field `data`, the data set where
     none is asked for; `data_sets` say what may be asked for. `train(recipe, options)` leaves a finished run and returns
-    its folder, `describe_release(run, device)` makes of it what `release` takes. `compare(first, second)` says whether
+    its folder, `describe_release(run, device)` makes of it what `release` takes. `length` is the field of the recipe
+    that says how long to train: a run may be resumed with a greater one. `compare(first, second)` says whether
     two finished runs differ, `inspect(file, folder)` describes a file of data and draws it into a folder. `commands`
     are further verbs by name, functions that typer can call: `train KIND NAME`.
     """
@@ -35,6 +36,7 @@ class Model(Generic[Recipe]):
     data_sets: Mapping[str, str]
     train: Callable[[Recipe, TrainOptions], Path]
     describe_release: Callable[[Path, str], ReleaseSpec]
+    length: str = "epochs"
     compare: Callable[[Path, Path], str] | None = None
     inspect: Callable[[Path, Path], str] | None = None
     commands: Mapping[str, Callable[..., None]] = field(default_factory=dict)

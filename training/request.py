@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Request:
 
 
 def settle(model: Model[Any], request: Request) -> tuple[Any, TrainOptions]:
-    """Work out recipe and options; a resumed run takes both from its record and may not be given others.
+    """Work out recipe and options; a resumed run takes both from its record, and may only be made longer.
 
     Raises:
         ValueError: no such preset or field, or a resumed run was given something else than it was started with.
@@ -40,8 +41,9 @@ def settle(model: Model[Any], request: Request) -> tuple[Any, TrainOptions]:
     if preset not in model.presets:
         raise ValueError(f"{model.kind} has no preset {preset!r}; there are: {', '.join(model.presets)}")
     if request.resume:
-        recipe = from_record(type(model.presets[preset]), record["recipe"])
-        _refuse_changes(record, recipe, request)
+        begun = from_record(type(model.presets[preset]), record["recipe"])
+        recipe = override(begun, request.changes)
+        _refuse_changes(model, record, begun, recipe, request)
     else:
         recipe = override(model.presets[preset], request.changes)
     options = TrainOptions(
@@ -59,14 +61,23 @@ def settle(model: Model[Any], request: Request) -> tuple[Any, TrainOptions]:
     return recipe, options
 
 
-def _refuse_changes(record: dict[str, Any], recipe: Any, request: Request) -> None:
+def _refuse_changes(model: Model[Any], record: dict[str, Any], begun: Any, recipe: Any, request: Request) -> None:
+    """Allow a resumed run to be made longer, and nothing else."""
     asked = {"preset": request.preset, "data": request.data, "seed": request.seed}
     differing = [
         f"{name} {value} (was {record[name]})"
         for name, value in asked.items()
         if value is not None and value != record[name]
     ]
-    if override(recipe, request.changes) != recipe:
-        differing.append(" ".join(f"--set {change}" for change in request.changes))
+    before, after = dataclasses.asdict(begun), dataclasses.asdict(recipe)
+    length = model.length
+    differing += [
+        f"{name}={after[name]} (was {before[name]})"
+        for name in before
+        if after[name] != before[name] and (name != length or after[name] < before[name])
+    ]
     if differing:
-        raise ValueError(f"--resume continues the run as it was started; changed: {', '.join(differing)}")
+        raise ValueError(
+            f"--resume continues the run as it was started, {length} alone may be raised; "
+            f"changed: {', '.join(differing)}"
+        )

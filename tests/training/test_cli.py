@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from training.classifier.objective import ClassifierTask
 from training.cli import app
+from training.help import write_value
+from training.models import list_kinds, load_model
 
 TINY = ["--data", "glyphs", "--device", "cpu"]
-for change in ("widths=8,16,16", "resolution=20", "epochs=1", "batch_size=200", "num_validation=1800"):
+for change in ("widths=8,16,16", "resolution=20", "epochs=1", "batch_size=75", "validation_fraction=0.75"):
     TINY += ["--set", change]
 
 
@@ -54,7 +59,7 @@ def test_compares_two_runs(finished_run):
     assert "McNemar p = 1: no difference shown" in result.output
 
 
-def test_interrupted_run_says_how_to_resume_and_resumes(tmp_path, monkeypatch):
+def test_interrupted_run_says_how_to_resume_resumes_and_is_made_longer(tmp_path, monkeypatch):
     step_once = ClassifierTask.train_step
 
     def step_then_interrupt(task, step):
@@ -67,12 +72,21 @@ def test_interrupted_run_says_how_to_resume_and_resumes(tmp_path, monkeypatch):
     assert f"continue with: train classifier --resume --out {tmp_path / 'run'}" in result.output
     monkeypatch.undo()
 
-    refused = call("--resume", "--out", tmp_path / "run", "--seed", 6, "--set", "epochs=9")
+    refused = call("--resume", "--out", tmp_path / "run", "--seed", 6, "--set", "lr=9", "--set", "epochs=0.5")
     assert refused.exit_code == 2
-    assert "changed: seed 6 (was 5), --set epochs=9" in refused.output
+    assert (
+        "epochs alone may be raised; changed: seed 6 (was 5), epochs=0.5 (was 1.0), lr=9.0 (was 0.1)" in refused.output
+    )
     result = call("--resume", "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["steps"] == 3
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["steps"] == 8
+
+    longer = call("--resume", "--out", tmp_path / "run", "--set", "epochs=1.5")
+    assert longer.exit_code == 0, longer.output
+    assert "12 steps instead of 8: after step 8 it goes on" in longer.output
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["metrics"]["steps"], record["recipe"]["epochs"]) == (12, 1.5)
+    assert [entry["recipe"]["epochs"] for entry in record["extended"]] == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +106,35 @@ def test_errors_say_what_to_do(arguments, message, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_few_pictures_just_works_and_says_where_they_went(tmp_path):
+    random = np.random.default_rng(0)
+    for kind in range(3):
+        (tmp_path / "pictures" / f"kind{kind}").mkdir(parents=True)
+        for number in range(80):
+            pixels = random.integers(0, 160, (16, 16, 3), np.uint8)
+            pixels[..., kind] += 90
+            Image.fromarray(pixels).save(tmp_path / "pictures" / f"kind{kind}" / f"{number}.png")
+    arguments = ["--data", f"folder:{tmp_path / 'pictures'}", "--out", tmp_path / "run", "--device", "cpu"]
+    done = call(*arguments, "--set", "widths=8,16,16", "--set", "resolution=20", "--set", "epochs=4")
+    assert done.exit_code == 0, done.output
+    assert "pictures: 154 training, 38 validation, 48 test images of 20×20×3" in done.output
+    assert "154 training images are few for this recipe: batch_size=19 instead of 50" in done.output
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["metrics"]["n"], record["recipe"]["batch_size"]) == (48, 19)
+    assert record["metrics"]["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("kind", list_kinds())
+def test_help_lists_presets_data_sets_fields_and_verbs(kind):
+    model = load_model(kind)
+    told = CliRunner().invoke(app, [kind, "--help"]).output
+    for name in (*model.presets, *model.data_sets, *model.commands):
+        assert re.search(rf"^ +{re.escape(name)}\b", told, re.M), name
+    for name, value in vars(type(model.presets["demo"])()).items():
+        assert f"\n    {name}={write_value(value)} " in told
+    assert ("--inspect" in told) == (model.inspect is not None)
 
 
 def test_threads_are_told_how_to_wait_before_torch_is_loaded():

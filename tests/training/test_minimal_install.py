@@ -25,7 +25,7 @@ from training.models import load_model
 
 out = Path(sys.argv[1])
 model = load_model("classifier")
-tiny = {"widths": (8, 16, 16), "resolution": 20, "epochs": 1, "batch_size": 100, "num_validation": 1900}
+tiny = {"widths": (8, 16, 16), "resolution": 20, "epochs": 1, "batch_size": 100, "validation_fraction": 1900 / 2400}
 recipe = replace(model.presets["demo"], **tiny)
 options = TrainOptions(model="classifier", preset="demo", data=recipe.data, data_root=out, out=out, device="cpu")
 spec = model.describe_release(model.train(recipe, options), "cpu")

@@ -41,7 +41,7 @@ def _first_matrix(value: np.ndarray) -> np.ndarray:
 
 
 def _draw_maps(matrix: np.ndarray, name: str, path: Path) -> None:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

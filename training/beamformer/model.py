@@ -18,6 +18,7 @@ MODEL = Model[Recipe](
     data_sets=DATA_SETS,
     train=train,
     describe_release=describe_release,
+    length="steps",
     inspect=inspect_data,
     commands={"comparison": compare_all, "benchmark": measure_speed},
 )

@@ -139,7 +139,7 @@ def _measure_pattern(column: Tensor, model: ChannelModel) -> np.ndarray:
 
 
 def _make_figure(num_rows: int, num_columns: int) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(6 * num_columns, 4 * num_rows), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(num_rows, num_columns)).flat)

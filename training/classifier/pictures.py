@@ -11,7 +11,7 @@ from training.classifier.evaluate import Reliability
 
 def draw_confusion_matrix(matrix: np.ndarray, names: tuple[str, ...], path: Path) -> None:
     """Draw counts int64 [K, K], coloured by the share of the true class."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import, and missing in a small installation
 
     size = max(4.0, 0.55 * len(names) + 1.5)
     figure = Figure(figsize=(size, size), layout="constrained")
@@ -31,7 +31,7 @@ def draw_confusion_matrix(matrix: np.ndarray, names: tuple[str, ...], path: Path
 
 def draw_reliability(before: Reliability, after: Reliability, path: Path) -> None:
     """Draw accuracy over confidence before and after temperature scaling, with the rows in each bin below."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import, and missing in a small installation
 
     figure = Figure(figsize=(5, 5.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)

@@ -23,7 +23,8 @@ Network = Literal[
     "resnet18_pretrained",
     "resnet50_pretrained",
 ]
-_POSITIVE = ("epochs", "batch_size", "lr", "num_validation", "num_calibration", "num_examples", "max_rows", "margin")
+RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
+_POSITIVE = ("epochs", "batch_size", "lr", "num_calibration", "num_examples", "max_rows", "margin")
 _NOT_NEGATIVE = (
     "shift_px",
     "cutout_px",
@@ -52,7 +53,7 @@ class Recipe:
     layer_decay: Annotated[float, "learning rate of a layer relative to that above it"] = 1.0
 
     data: Annotated[str, "data set where --data is not given"] = "fashion-mnist"
-    num_validation: Annotated[int, "training images that are set aside for validation"] = 2000
+    validation_fraction: Annotated[float, "share of the training images that validates, of many at least 50"] = 1 / 30
     resolution: Annotated[int, "side in pixels to which images are resized; 0 keeps their own size"] = 0
     flip: Annotated[bool, "mirror training images in every second epoch"] = True
     shift_px: Annotated[int, "farthest random shift of training images, in pixels"] = 2
@@ -79,7 +80,7 @@ class Recipe:
     max_rows: Annotated[int, "most images in a served batch"] = 64
 
     def __post_init__(self) -> None:
-        fractions = ("dropout", "label_smoothing", "average_decay")
+        fractions = ("validation_fraction", "dropout", "label_smoothing", "average_decay")
         check_bounds(self, positive=_POSITIVE, not_negative=_NOT_NEGATIVE, fractions=fractions)
         if self.weights_file and self.network not in PRETRAINED:
             raise ValueError(f"weights_file goes with network {', '.join(PRETRAINED)}; got {self.network}")
@@ -90,7 +91,7 @@ class Recipe:
 # gain little from a second one and become ten times slower when another process wants its core.
 DEMO = Recipe(
     data="digits",
-    num_validation=157,
+    validation_fraction=0.125,
     resolution=32,
     widths=(32, 64, 64),
     flip=False,

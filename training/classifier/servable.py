@@ -13,7 +13,7 @@ from training.classifier.data import load_data
 from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
 from training.classifier.program import Program
-from training.classifier.recipe import Recipe
+from training.classifier.recipe import RETIRED, Recipe
 from training.engine.device import place
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
@@ -32,7 +32,7 @@ def load_program(run: Path) -> tuple[Program, Recipe, dict]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    recipe = from_record(Recipe, read_run(run)["recipe"])
+    recipe = from_record(Recipe, read_run(run)["recipe"], retired=RETIRED)
     stored = read_network(run)
     network = build_network(recipe, tuple(stored["shape"]), len(stored["labels"]))
     network.load_state_dict(stored["network"])

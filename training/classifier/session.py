@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training.classifier.compact import CompactNetwork
-from training.classifier.data import load_data
+from training.classifier.data import fit_recipe, load_data
 from training.classifier.evaluate import (
     EVALUATION,
     PREDICTIONS,
@@ -21,6 +22,7 @@ from training.classifier.evaluate import (
 from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
 from training.classifier.objective import ClassifierTask
+from training.classifier.pictures import draw_confusion_matrix, draw_reliability
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.transfer import PretrainedNetwork
@@ -40,15 +42,12 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a classifier and leave its network, evaluation and pictures in the run's folder."""
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, recipe)
+    print(data.describe_parts(), file=sys.stderr)
+    recipe = fit_recipe(recipe, data)
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, device, options.seed)
     run = start_run(options, recipe)
-    height, width, channels = data.shape
-    print(
-        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test images of "
-        f"{height}×{width}×{channels}; {num_steps} steps on {device}",
-        file=sys.stderr,
-    )
+    print(f"{num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
     plan = Plan(
         num_steps=num_steps,
         validate_every=min(num_steps, task.batches.steps_per_epoch),
@@ -156,12 +155,8 @@ def record_evaluation(run: Path, logits: Tensor, data: ImageData, temperature: f
 
 
 def _draw(run: Path, logits: Tensor, data: ImageData, temperature: float, figures: dict) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
+    if importlib.util.find_spec("matplotlib") is None:
         return
-    from training.classifier.pictures import draw_confusion_matrix, draw_reliability
-
     draw_confusion_matrix(np.array(figures["confusion_matrix"]), data.labels, run / "confusion_matrix.png")
     labels = data.test.labels.numpy()
     before = measure_reliability(logits.softmax(1).numpy(), labels)

@@ -29,7 +29,7 @@ class PretrainedNetwork(nn.Module):
 
     def __init__(self, name: str, *, channels: int, num_classes: int, frozen_epochs: int) -> None:
         super().__init__()
-        from torchvision import models
+        from torchvision import models  # slow to import, and missing in a small installation
 
         if channels not in (1, 3):
             raise ValueError(f"{name} takes grey or RGB images, got {channels} channels")

@@ -16,7 +16,7 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         self._writer: Any = None
         if importlib.util.find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
+            from torch.utils.tensorboard import SummaryWriter  # slow to import, and may be missing
 
             self._writer = SummaryWriter(str(folder), max_queue=100, flush_secs=30)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,9 +73,10 @@ class Plan:
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a fit has come; part of its checkpoint."""
+    """How far a fit has come, and how far it was to go; part of its checkpoint."""
 
     step: int = 0
+    num_steps: int = 0
     elapsed_s: float = 0.0
     best: float = float("-inf")
     num_worse: int = 0
@@ -87,12 +89,14 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
     Raises:
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint holds the last finished step.
         FloatingPointError: the loss is no longer finite.
+        ValueError: a resumed run has come further than the plan goes.
     """
     progress = Progress()
     if resume:
         state, saved = load_checkpoint(run / CHECKPOINT, task.device)
         task.load_state_dict(state)
-        progress = Progress(**saved)
+        progress = _extend(Progress(**saved), plan, run)
+    progress.num_steps = plan.num_steps
     events = EventLog(run)
     try:
         with Interruption() as interruption, ProgressBar("training", plan.num_steps, done=progress.step) as bar:
@@ -102,6 +106,20 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
     if plan.patience:
         state, _ = load_checkpoint(run / BEST, task.device)
         task.load_state_dict(state)
+    return progress
+
+
+def _extend(progress: Progress, plan: Plan, run: Path) -> Progress:
+    """Let a run that is made longer go on, even where it had stopped early."""
+    if plan.num_steps < progress.step:
+        raise ValueError(f"{run} has taken {progress.step} steps already, more than the {plan.num_steps} asked for")
+    if 0 < progress.num_steps < plan.num_steps:
+        progress.stopped_early, progress.num_worse = False, 0
+        print(
+            f"{run} is made longer, {plan.num_steps} steps instead of {progress.num_steps}: after step {progress.step} "
+            "it goes on at the learning rate that a run of this length has there",
+            file=sys.stderr,
+        )
     return progress
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 Recipe = TypeVar("Recipe")
@@ -34,16 +34,21 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     return dataclasses.replace(recipe, **changes)  # type: ignore[type-var]
 
 
-def from_record(kind: type[Recipe], record: dict[str, Any]) -> Recipe:
+def from_record(kind: type[Recipe], record: dict[str, Any], *, retired: Collection[str] = ()) -> Recipe:
     """Rebuild a recipe from a run's record, where JSON has turned tuples into lists.
+
+    Fields of earlier versions are left out where they are `retired`: what a finished run is released with does not
+    depend on them.
 
     Raises:
         ValueError: the record has fields that this version of the recipe does not know.
     """
+    record = {name: value for name, value in record.items() if name not in retired}
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(record) - known)
     if unknown:
-        raise ValueError(f"the run was recorded by another version: {kind.__name__} has no field {', '.join(unknown)}")
+        fields = ", ".join(unknown)
+        raise ValueError(f"the run was recorded by another version: {kind.__name__} has no field {fields}; start anew")
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in record.items()})
 
 

@@ -22,14 +22,14 @@ NETWORK = "network.pt"
 
 
 def start_run(options: TrainOptions, recipe: Any) -> Path:
-    """Make the run's folder and record options and recipe in it; a resumed run keeps its record.
+    """Make the run's folder and record options and recipe in it; a resumed run's record notes what has changed.
 
     Raises:
         FileExistsError: the folder holds a run, and neither to resume nor to overwrite it was asked for.
     """
     record = options.out / RECORD
     if options.resume:
-        read_run(options.out)
+        _continue_run(options, recipe)
         return options.out
     if record.exists() and options.overwrite:
         clear_run(options.out)
@@ -55,6 +55,19 @@ def start_run(options: TrainOptions, recipe: Any) -> Path:
     return options.out
 
 
+def _continue_run(options: TrainOptions, recipe: Any) -> None:
+    """Forget why a run was stopped; one that is made longer is unfinished again, and not released meanwhile."""
+    content = read_run(options.out)
+    if read_stop(options.out):
+        content |= {"stopped": "", "finished": None, "metrics": {}}
+    changed = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if changed != content["recipe"]:
+        content.setdefault("extended", []).append({"command": options.command, "recipe": content["recipe"]})
+        content |= {"recipe": changed, "finished": None, "metrics": {}}
+        (options.out / NETWORK).unlink(missing_ok=True)
+    write_json(options.out / RECORD, content)
+
+
 def train_or_resume(recipe: Any, options: TrainOptions, train: Callable[[Any, TrainOptions], object]) -> Path:
     """Train a run, or go on with one that was begun, by its record's recipe; one that is finished stays as it is."""
     run = options.out
@@ -65,6 +78,17 @@ def train_or_resume(recipe: Any, options: TrainOptions, train: Callable[[Any, Tr
     if not record["finished"]:
         train(from_record(type(recipe), record["recipe"]), dataclasses.replace(options, resume=True))
     return run
+
+
+def stop_run(run: Path, reason: str) -> None:
+    """Record why a run was given up; it is not finished."""
+    write_json(run / RECORD, read_run(run) | {"stopped": reason})
+
+
+def read_stop(run: Path) -> str:
+    """Why a run was given up; empty if it was not."""
+    content = read_run(run)
+    return content.get("stopped") or content["metrics"].get("stopped", "")  # among the metrics of older runs
 
 
 def finish_run(run: Path, metrics: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +13,11 @@ import typer
 
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
-from training.engine.runs import read_run, train_or_resume
+from training.engine.runs import read_run, read_stop, train_or_resume
 from training.gan.difference import compare_runs
 from training.gan.evaluate import EVALUATION
 from training.gan.grids import place_side_by_side
+from training.gan.health import CollapsedError
 from training.gan.recipe import CONDITIONAL, DCGAN, VAE, WGAN_GP, Recipe
 from training.gan.session import SAMPLES, train
 
@@ -29,14 +31,19 @@ COLUMNS = (
 def train_all(recipes: dict[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> list[Path]:
     """Train every recipe on the same data, before the same judge; a run that `out` holds is finished, not begun anew.
 
-    Where no recipe names a judge, the first run's serves all.
+    Where no recipe names a judge, the first run's serves all. A run that collapses stays so (`read_stop` says why): it
+    would collapse again at the same step.
     """
     runs: list[Path] = []
     for name, recipe in recipes.items():
         if runs and not recipe.judge:
             recipe = replace(recipe, judge=str(runs[0] / "judge"))
         options = TrainOptions(model="gan", preset=name, data=data, data_root=data_root, out=out / name, seed=seed)
-        runs.append(train_or_resume(recipe, options, train))
+        runs.append(options.out)
+        if options.out.exists() and read_stop(options.out):
+            continue
+        with suppress(CollapsedError):
+            train_or_resume(recipe, options, train)
     return runs
 
 
@@ -69,8 +76,12 @@ def compare_all(
     """Train every recipe of this file on one data set; print the table, and draw samples of all side by side."""
     recipes = {name: override(recipe, changes or ()) for name, recipe in RECIPES.items()}
     runs = train_all(recipes, data, data_root, out, seed)
-    differences = [compare_runs(runs[0], run) for run in runs[1:]]
-    report = "\n".join([format_table(runs), *differences, ""])
+    collapsed = {run: read_stop(run) for run in runs if read_stop(run)}
+    finished = [run for run in runs if run not in collapsed]
+    parts = [f"{run} was given up: {reason}" for run, reason in collapsed.items()]
+    if finished:
+        parts = [format_table(finished), *(compare_runs(finished[0], run) for run in finished[1:]), *parts]
+        place_side_by_side([run / SAMPLES for run in finished], out / "comparison.png")
+    report = "\n".join([*parts, ""])
     (out / "comparison.md").write_text(report)
-    place_side_by_side([run / SAMPLES for run in runs], out / "comparison.png")
     typer.echo(report)

@@ -113,7 +113,7 @@ class _Given(nn.Module):
 
 def measure_kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
     """Kernel distance of features [N, F], mean over subsets. Source: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401."""
-    from torchmetrics.image.kid import KernelInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance  # slow to import
 
     metric = KernelInceptionDistance(_Given(real.shape[1]), subsets=50, subset_size=min(500, len(generated), len(real)))
     metric.update(torch.from_numpy(real), real=True)
@@ -126,7 +126,7 @@ def measure_inception_score(probabilities: np.ndarray) -> float:
 
     Source: Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 4.
     """
-    from torchmetrics.image.inception import InceptionScore
+    from torchmetrics.image.inception import InceptionScore  # slow to import
 
     metric = InceptionScore(_Given(probabilities.shape[1]), splits=5)
     metric.update(torch.from_numpy(probabilities).clamp_min(1e-12).log())

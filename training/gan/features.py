@@ -90,7 +90,7 @@ class InceptionProgram(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from torchvision.models import inception_v3
+        from torchvision.models import inception_v3  # slow to import
 
         self.network = inception_v3(weights=None, init_weights=False, transform_input=False)
 

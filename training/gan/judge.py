@@ -31,7 +31,7 @@ def train_classifier(
         model.presets[recipe.judge_preset],
         data=data,
         epochs=epochs,
-        num_validation=recipe.num_validation,
+        validation_fraction=recipe.validation_fraction,
         resolution=recipe.resolution,
     )
     options = TrainOptions(

@@ -14,8 +14,9 @@ from training.engine.schedules import ScheduleName
 
 DiscriminatorNorm = Literal["batch", "layer", "spectral", "none"]
 LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
+RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (
-    *("latent_size", "discriminator_steps", "pixel_deviation", "num_validation", "epochs", "batch_size"),
+    *("latent_size", "discriminator_steps", "pixel_deviation", "epochs", "batch_size"),
     *("generator_lr", "discriminator_lr", "num_validations", "patience", "judge_epochs", "student_epochs"),
     *("num_samples", "num_probed", "margin_share", "num_components", "num_held_out", "num_examples", "max_rows"),
 )
@@ -38,7 +39,7 @@ class Recipe:
     pixel_deviation: Annotated[float, "deviation of pixels from what a VAE draws, in a range of 2"] = 0.3
 
     data: Annotated[str, "data set where --data is not given"] = "fashion-mnist"
-    num_validation: Annotated[int, "training images that are set aside for validation"] = 2000
+    validation_fraction: Annotated[float, "share of the training images that validates, of many at least 50"] = 1 / 30
     resolution: Annotated[int, "side in pixels to which images are resized; 0 keeps their own size"] = 0
     flip: Annotated[bool, "mirror training images in every second epoch"] = False
     shift_px: Annotated[int, "farthest random shift of training images, in pixels"] = 0
@@ -78,7 +79,7 @@ class Recipe:
             self,
             positive=_POSITIVE,
             not_negative=("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"),
-            fractions=("beta1", "beta2", "average_decay", "min_diversity"),
+            fractions=("validation_fraction", "beta1", "beta2", "average_decay", "min_diversity"),
         )
         if self.class_weight and not self.conditional:
             raise ValueError("class_weight is about labels: it needs conditional=true")
@@ -121,7 +122,7 @@ DEMO = replace(
     class_weight=0.0,
     schedule="constant",
     data="digits",
-    num_validation=157,
+    validation_fraction=0.125,
     resolution=16,
     widths=(64, 32),
     average_decay=0.99,

@@ -25,7 +25,7 @@ from training.gan.features import FeatureNetwork
 from training.gan.judge import locate_judge, open_judge
 from training.gan.network import build_generator
 from training.gan.program import Program, draw_images
-from training.gan.recipe import Recipe
+from training.gan.recipe import RETIRED, Recipe
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_tensor
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
@@ -40,7 +40,7 @@ def load_generator(run: Path) -> tuple[Generator, Recipe, dict]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    recipe = from_record(Recipe, read_run(run)["recipe"])
+    recipe = from_record(Recipe, read_run(run)["recipe"], retired=RETIRED)
     stored = read_network(run)
     generator = build_generator(recipe, tuple(stored["shape"]), len(stored["labels"]))
     generator.load_state_dict(stored["generator"])

@@ -9,11 +9,11 @@ from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.options import TrainOptions
-from training.engine.runs import NETWORK, finish_run, start_run, write_json
+from training.engine.runs import NETWORK, finish_run, start_run, stop_run, write_json
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
-from training.gan.data import digest_of, load_data
+from training.gan.data import digest_of, fit_recipe, load_data
 from training.gan.evaluate import EVALUATION, evaluate_generator
 from training.gan.features import FeatureNetwork
 from training.gan.grids import save_picture
@@ -34,6 +34,8 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     """
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, recipe)
+    print(data.describe_parts(), file=sys.stderr)
+    recipe = fit_recipe(recipe, data)
     run = start_run(options, recipe)
     judge = find_judge(
         recipe, data, run, source=options.data, data_root=options.data_root, device=device, seed=options.seed
@@ -41,14 +43,14 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     eyes = FeatureNetwork.of_inception(Path(recipe.inception_weights), device) if recipe.inception_weights else judge
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, judge, device, options.seed)
-    print(f"{data.name}: {len(data.train)} training images; {num_steps} steps on {device}", file=sys.stderr)
+    print(f"{num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
     plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
     try:
         with limit_threads(recipe.max_threads):
             # A run that was interrupted while its judge was trained has no checkpoint yet.
             progress = fit(task, plan, run, resume=options.resume and (run / CHECKPOINT).exists())
     except CollapsedError as collapse:
-        finish_run(run, {"stopped": str(collapse)})
+        stop_run(run, str(collapse))
         raise
     keep_networks(run, data, task)
     save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)

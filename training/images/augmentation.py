@@ -11,6 +11,15 @@ from torch import Tensor
 from training.engine.seeds import generator_for
 from training.images.splits import Split, pad_by_reflection
 
+_MIN_STEPS_PER_EPOCH = 8
+_MIN_BATCH_SIZE = 8
+
+
+def fit_batch_size(batch_size: int, num_images: int) -> int:
+    """Lower a batch size to what so few images allow: 8 steps in an epoch, but no fewer than 8 images in a step."""
+    fitting = max(_MIN_BATCH_SIZE, num_images // _MIN_STEPS_PER_EPOCH)
+    return max(1, min(batch_size, fitting, num_images))
+
 
 class TrainingBatches:
     """Batches as a function of the step: shuffled each epoch, shifted, mirrored and partly covered.

@@ -15,7 +15,7 @@ from training.images.arrays import load_arrays
 from training.images.celeba import load_celeba
 from training.images.folder import load_folder
 from training.images.glyphs import draw_glyphs
-from training.images.splits import SPLIT_SEED, ImageData, Split, cut
+from training.images.splits import SPLIT_SEED, ImageData, Split, count_validation, cut
 
 FOLDER_RESOLUTION_PX = 64
 _DIGITS = tuple("0123456789")
@@ -33,11 +33,12 @@ DATA_SETS = {
 
 
 @functools.lru_cache(maxsize=2)  # a generator and its judge ask for the same images
-def load_images(source: str, root: Path, *, num_validation: int, resolution: int = 0) -> ImageData:
+def load_images(source: str, root: Path, *, validation_fraction: float, resolution: int = 0) -> ImageData:
     """Load one of `DATA_SETS`; the same one is loaded once.
 
-    The validation part is cut off the training data in the same way in every run. `resolution` resizes to squares of
-    so many pixels; 0 keeps the images' own size (pictures of a folder and of CelebA become 64×64).
+    The validation part is a share of the training data, cut off in the same way in every run (`count_validation`).
+    `resolution` resizes to squares of so many pixels; 0 keeps the images' own size (pictures of a folder and of CelebA
+    become 64×64).
 
     Raises:
         ValueError: unknown source, or too few images for the validation part.
@@ -55,10 +56,12 @@ def load_images(source: str, root: Path, *, num_validation: int, resolution: int
         name, labels, rest, test = _SOURCES[source](root)
     else:
         raise ValueError(f"unknown data {source!r}; use one of {', '.join(DATA_SETS)}")
-    if not 0 < num_validation < len(rest):
+    num_validation = count_validation(len(rest), validation_fraction)
+    if num_validation >= len(rest):
         raise ValueError(
-            f"{source} has {len(rest)} images for training and validation, num_validation must be smaller and at "
-            f"least 1, got {num_validation}; change it with --set num_validation=…"
+            f"{source} has {len(rest) + len(test)} images: {len(test)} for testing, and of the other {len(rest)} "
+            f"validation_fraction={validation_fraction:g} takes {num_validation} for validation, so that none are left "
+            "to train on; give more images or a smaller fraction"
         )
     train, validation = cut(rest, num_validation)
     data = ImageData(name=name, labels=labels, train=train, validation=validation, test=test)
@@ -73,7 +76,7 @@ def _load_digits(root: Path) -> _Loaded:
     if importlib.util.find_spec("sklearn") is None:
         print("scikit-learn is not installed: generated glyphs take the place of digits", file=sys.stderr)
         return _load_glyphs(root)
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # slow to import
 
     bunch = load_digits()
     images = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8)).unsqueeze(-1)
@@ -87,7 +90,7 @@ def _load_glyphs(_root: Path) -> _Loaded:
 
 def _torchvision_source(class_name: str, labels: tuple[str, ...], name: str) -> Callable[[Path], _Loaded]:
     def load(root: Path) -> _Loaded:
-        from torchvision import datasets
+        from torchvision import datasets  # slow to import
 
         kind = getattr(datasets, class_name)
         return name, labels, _read_torchvision(kind, root, train=True), _read_torchvision(kind, root, train=False)

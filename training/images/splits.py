@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SPLIT_SEED = 20_240_517
+_MIN_VALIDATION = 50
 _PIECE = 4096  # images changed at a time, so that their float copy stays small
 
 
@@ -51,6 +52,11 @@ class ImageData:
         """What the images are, in a word."""
         return "grey" if self.shape[2] == 1 else "RGB"
 
+    def describe_parts(self) -> str:
+        """Say where the images went."""
+        parts = f"{len(self.train)} training, {len(self.validation)} validation, {len(self.test)} test images"
+        return f"{self.name}: {parts} of {'×'.join(map(str, self.shape))}"
+
     def resized(self, resolution: int) -> ImageData:
         """Make every image a square of `resolution` pixels."""
         if self.shape[:2] == (resolution, resolution):
@@ -67,6 +73,13 @@ def cut(split: Split, num_second: int) -> tuple[Split, Split]:
     """Cut a split in two, at random but always in the same way; the second part has `num_second` rows."""
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(SPLIT_SEED + num_second))
     return split.take(order[num_second:]), split.take(order[:num_second])
+
+
+def count_validation(num_images: int, fraction: float) -> int:
+    """How many of the images that remain beside the test part validate: their share, but at least 50 of them where that
+    is at most a fifth, because a handful can neither choose a temperature nor tell one state of a network from another.
+    """
+    return max(round(fraction * num_images), min(_MIN_VALIDATION, num_images // 5), 1)
 
 
 def resize(split: Split, resolution: int) -> Split:

@@ -81,7 +81,7 @@ def open_ctranslate2(
     network: Transformer, recipe: Recipe, vocabulary: Vocabulary, folder: Path, kind: str
 ) -> Translator:
     """Make a translator with CTranslate2 and the same search; `kind` is its compute type."""
-    import ctranslate2
+    import ctranslate2  # of the group `peers`, which few install
 
     save_for_ctranslate2(network, vocabulary.names(), folder, quantization=kind)
     engine = ctranslate2.Translator(str(folder), compute_type=kind, inter_threads=1, intra_threads=1)

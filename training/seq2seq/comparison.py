@@ -13,7 +13,7 @@ import typer
 
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
-from training.engine.runs import read_run
+from training.engine.runs import read_run, train_or_resume
 from training.seq2seq.difference import read_translations
 from training.seq2seq.evaluate import Bleu
 from training.seq2seq.recipe import DEMO, Recipe
@@ -47,13 +47,12 @@ class Row:
 
 
 def train_rows(recipes: dict[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> list[Row]:
-    """Train every recipe on the same data from the same seed and describe the results."""
+    """Train every recipe on the same data from the same seed, or go on with it, and describe the results."""
     rows = []
     for name, recipe in recipes.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
         options = TrainOptions(model="seq2seq", preset=name, data=data, data_root=data_root, out=run, seed=seed)
-        train(recipe, options)
-        rows.append(describe_row(name, run))
+        rows.append(describe_row(name, train_or_resume(recipe, options, train)))
     return rows
 
 

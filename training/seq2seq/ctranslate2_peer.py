@@ -18,7 +18,7 @@ def save_for_ctranslate2(network: Transformer, pieces: list[str], folder: Path, 
     Raises:
         ModuleNotFoundError: ctranslate2 is not installed.
     """
-    from ctranslate2.specs import TransformerSpec
+    from ctranslate2.specs import TransformerSpec  # of the group `peers`, which few install
 
     layer = network.encoder[0]
     assert isinstance(layer, EncoderLayer)

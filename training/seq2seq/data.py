@@ -39,7 +39,7 @@ def load_data(source: str, root: Path, *, num_validation: int) -> ParallelData:
     """Load `phrases` (embedded), `text:SRC,TGT` (two aligned files) or `multi30k:DIR`.
 
     Paths are relative to `root`. `phrases` and `text` cut validation and test parts off by a fixed seed, the same in
-    every run; pairs whose source sentence occurs in a held-out part never train.
+    every run, of small texts a tenth each; pairs whose source sentence occurs in a held-out part never train.
 
     Raises:
         ValueError: unknown source, or text that is not aligned, empty or not UTF-8 (names file and line).
@@ -70,6 +70,7 @@ def _load_text(place: str, root: Path, num_validation: int) -> ParallelData:
         raise ValueError(f"text: takes two files, text:SRC,TGT; got {place!r}")
     pairs = list(dict.fromkeys(read_pairs(*paths)))
     random.Random(SPLIT_SEED).shuffle(pairs)
+    num_validation = max(1, min(num_validation, len(pairs) // 10))
     held_out, rest = pairs[: 2 * num_validation], pairs[2 * num_validation :]
     return ParallelData(
         name=f"{paths[0].name}, {paths[1].name}",

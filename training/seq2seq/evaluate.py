@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sacrebleu.metrics import BLEU, CHRF
 
 EVALUATION = "evaluation.json"
 TRANSLATIONS = "translations.json"
@@ -40,22 +41,16 @@ class Bleu:
 
     def aggregate(self, counts: np.ndarray) -> float:
         """BLEU, 0 to 100, from statistics [N, 10]."""
-        from sacrebleu.metrics import BLEU
-
         translation_length, reference_length, *grams = counts.sum(0).astype(int).tolist()
         score = BLEU.compute_bleu(grams[:_ORDER], grams[_ORDER:], translation_length, reference_length)
         return float(score.score)
 
     def _make_metric(self) -> Any:
-        from sacrebleu.metrics import BLEU
-
         return BLEU(lowercase=self.lowercase, max_ngram_order=_ORDER)
 
 
 def score_translations(translations: Sequence[str], references: Sequence[str], *, lowercase: bool) -> dict[str, Any]:
     """Describe translations in figures, ready for JSON."""
-    from sacrebleu.metrics import CHRF
-
     bleu, chrf = Bleu(lowercase), CHRF(lowercase=lowercase)
     pairs = list(zip(translations, references, strict=True))
     same = [_fold(one, lowercase) == _fold(other, lowercase) for one, other in pairs]

@@ -11,6 +11,13 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from babel import Locale
+from babel.dates import format_date, format_timedelta
+from babel.lists import format_list
+from babel.numbers import format_decimal, get_currency_name, get_territory_currencies
+from babel.units import format_unit
+from num2words import num2words
+
 Pair = tuple[str, str]
 _LOCALES = ("en", "fr")
 _UNIT_KINDS = ("digital", "duration", "length", "mass", "speed", "temperature", "volume")
@@ -40,9 +47,6 @@ def compose_phrases(num_phrases: int, seed: int) -> tuple[list[Pair], list[Pair]
 
 def _collect_names() -> dict[str, list[Pair]]:
     """Names of languages, places and currencies, without those that mean two things."""
-    from babel import Locale
-    from babel.numbers import get_currency_name, get_territory_currencies
-
     english, french = (Locale(code) for code in _LOCALES)
     places = {key for key in map(str, english.territories) if len(key) == 2 and key.isalpha()}
     languages = {key for key in map(str, english.languages) if len(key) == 2}
@@ -84,17 +88,12 @@ def _list_makers(names: dict[str, list[Pair]]) -> list[Callable[[random.Random],
 
 
 def _list_units() -> list[str]:
-    from babel import Locale
-
     patterns = [Locale(code)._data["unit_patterns"] for code in _LOCALES]
     known = [unit for unit in patterns[0] if unit in patterns[1] and unit.split("-")[0] in _UNIT_KINDS]
     return [unit for unit in known if not unit.endswith(("-person", "-imperial", "-generic"))]
 
 
 def _list_currency_codes() -> list[str]:
-    from babel import Locale
-    from babel.numbers import get_territory_currencies
-
     places = [key for key in map(str, Locale("en").territories) if len(key) == 2 and key.isalpha()]
     return sorted({code for place in places for code in get_territory_currencies(place)})
 
@@ -104,8 +103,6 @@ def _number(draw: random.Random) -> int:
 
 
 def _join(pairs: list[Pair], draw: random.Random) -> Pair:
-    from babel.lists import format_list
-
     styles: tuple[Literal["standard", "or"], ...] = ("standard", "or")
     style = draw.choice(styles)
     english, french = zip(*pairs, strict=True)
@@ -117,8 +114,6 @@ def _dialect(language: Pair, place: Pair) -> Pair:
 
 
 def _number_in_words(draw: random.Random) -> Pair:
-    from num2words import num2words
-
     number = _number(draw)
     kind = draw.choice(("cardinal", "cardinal", "ordinal"))
     english, french = (num2words(number, lang=code, to=kind) for code in _LOCALES)
@@ -126,9 +121,6 @@ def _number_in_words(draw: random.Random) -> Pair:
 
 
 def _amount_in_words(draw: random.Random, code: str) -> Pair:
-    from babel.numbers import get_currency_name
-    from num2words import num2words
-
     number = _number(draw)
     english, french = (
         f"{num2words(number, lang=locale)} {get_currency_name(code, number, locale=locale)}" for locale in _LOCALES
@@ -137,8 +129,6 @@ def _amount_in_words(draw: random.Random, code: str) -> Pair:
 
 
 def _amount_in_figures(draw: random.Random, code: str) -> Pair:
-    from babel.numbers import format_decimal, get_currency_name
-
     number = _number(draw)
     english, french = (
         f"{format_decimal(number, locale=locale)} {get_currency_name(code, number, locale=locale)}"
@@ -148,16 +138,12 @@ def _amount_in_figures(draw: random.Random, code: str) -> Pair:
 
 
 def _quantity(draw: random.Random, unit: str) -> Pair:
-    from babel.units import format_unit
-
     number = _number(draw) / draw.choice((1, 1, 10))
     english, french = (format_unit(number, unit, locale=locale) for locale in _LOCALES)
     return _clean(english), _clean(french)
 
 
 def _date(draw: random.Random) -> Pair:
-    from babel.dates import format_date
-
     day = _FIRST_DAY + datetime.timedelta(days=draw.randrange(_NUM_DAYS))
     style = draw.choice(("long", "full"))
     english, french = (format_date(day, style, locale) for locale in _LOCALES)
@@ -165,8 +151,6 @@ def _date(draw: random.Random) -> Pair:
 
 
 def _relative_time(draw: random.Random) -> Pair:
-    from babel.dates import format_timedelta
-
     unit: _Span = draw.choice(list(_SPANS))
     span = datetime.timedelta(seconds=draw.choice((-1, 1)) * draw.randrange(1, 500) * _SPANS[unit])
     english, french = (

@@ -26,7 +26,7 @@ class Recipe:
     dropout: Annotated[float, "share of features left out in training"] = 0.25
 
     data: Annotated[str, "data set where --data is not given"] = "multi30k:multi30k"
-    num_validation: Annotated[int, "sentence pairs that are set aside for validation"] = 1000
+    num_validation: Annotated[int, "sentence pairs for validation, at most a tenth of text:SRC,TGT"] = 1000
     vocabulary_size: Annotated[int, "subword pieces of both languages together"] = 8000
     lowercase: Annotated[bool, "fold text to lower case"] = True
     max_pieces: Annotated[int, "most pieces of a source sentence; a translation may have twice as many"] = 256

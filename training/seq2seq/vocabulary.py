@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import sentencepiece
+
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 
 
@@ -14,8 +16,6 @@ class Vocabulary:
 
     def __init__(self, model: bytes, *, lowercase: bool) -> None:
         """Take a serialized sentencepiece model."""
-        import sentencepiece
-
         self.model = model
         self.lowercase = lowercase
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -56,8 +56,6 @@ def learn_vocabulary(texts: Iterable[str], size: int, *, lowercase: bool) -> Voc
     Raises:
         ValueError: the texts have too few different words for so many pieces.
     """
-    import sentencepiece
-
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from training.classifier.objective import ClassifierTask
 from training.classifier.recipe import DEMO
 from training.classifier.servable import describe_release
 from training.classifier.session import train
+from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 
@@ -24,7 +26,7 @@ TINY = replace(
     resolution=20,
     epochs=2,
     batch_size=100,
-    num_validation=1900,
+    validation_fraction=1900 / 2400,
     average_decay=0.9,
     cutout_px=4,
     dropout=0.1,
@@ -76,13 +78,14 @@ def assert_same(first, second):
                 clip_norm=1.0,
                 epochs=1,
                 batch_size=50,
-                num_validation=1007,
+                validation_fraction=1007 / 1257,
             ),
             "digits",
         ),
     ],
 )
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(recipe, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.classifier.session.record_evaluation", lambda *given: {})
     train(recipe, make_options(tmp_path / "whole", data=data))
     step_once = ClassifierTask.train_step
     stop_at = 3
@@ -97,7 +100,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(recipe, da
     with pytest.raises(Interrupted, match="stopped after step 4"):
         train(recipe, make_options(tmp_path / "broken", data=data))
     assert not (tmp_path / "broken" / "network.pt").exists()
-    monkeypatch.undo()
+    monkeypatch.setattr(ClassifierTask, "train_step", step_once)
     train(recipe, make_options(tmp_path / "broken", data=data, resume=True))
 
     whole, broken = (load(tmp_path / name / "checkpoint.pt") for name in ("whole", "broken"))
@@ -155,6 +158,19 @@ def test_unfinished_run_cannot_be_released(tmp_path, finished_run):
     (tmp_path / "run.json").write_text((finished_run / "run.json").read_text())
     with pytest.raises(FileNotFoundError, match="the training did not finish; continue it with --resume"):
         describe_release(tmp_path, "cpu")
+
+
+def test_a_run_recorded_with_a_count_of_validation_images_is_released_and_not_continued(tmp_path, finished_run):
+    record = json.loads((finished_run / "run.json").read_text())
+    del record["recipe"]["validation_fraction"]
+    record["recipe"]["num_validation"] = 1900
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "network.pt").write_bytes((finished_run / "network.pt").read_bytes())
+    images = describe_release(tmp_path, "cpu").held_out.inputs["image"]
+    np.testing.assert_array_equal(images, describe_release(finished_run, "cpu").held_out.inputs["image"])
+    refused = CliRunner().invoke(app, ["classifier", "--resume", "--out", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "recorded by another version: Recipe has no field num_validation; start anew" in refused.output
 
 
 def test_release_refuses_data_that_has_changed(tmp_path, finished_run):

@@ -102,6 +102,25 @@ def test_stops_early_and_goes_back_to_the_best_state(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(flatten(state), flatten(task.state_dict()), strict=True))
 
 
+def test_a_finished_run_goes_on_to_a_longer_plan_and_not_to_a_shorter_one(tmp_path, capsys):
+    fit(Duel(), Plan(num_steps=6, validate_every=6, monitor="score"), tmp_path)
+    task = Duel()
+    progress = fit(task, Plan(num_steps=9, validate_every=6, monitor="score"), tmp_path, resume=True)
+    assert (progress.step, progress.num_steps) == (9, 9)
+    assert "9 steps instead of 6: after step 6 it goes on" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="has taken 9 steps already, more than the 4 asked for"):
+        fit(Duel(), Plan(num_steps=4, validate_every=2, monitor="score"), tmp_path, resume=True)
+
+
+def test_a_run_that_stopped_early_stays_so_unless_it_is_made_longer(tmp_path):
+    plan = Plan(num_steps=20, validate_every=2, monitor="score", patience=1)
+    assert fit(Duel(scores=[0.5, 0.4]), plan, tmp_path).step == 4
+    assert fit(Duel(), plan, tmp_path, resume=True).step == 4
+    longer = Plan(num_steps=22, validate_every=2, monitor="score", patience=1)
+    progress = fit(Duel(scores=[0.6, 0.4]), longer, tmp_path, resume=True)
+    assert (progress.step, progress.best, progress.stopped_early) == (8, 0.6, True)
+
+
 def test_refuses_to_go_on_with_an_infinite_loss(tmp_path):
     task = Duel()
     nn.init.constant_(task.networks[0].weight, float("inf"))

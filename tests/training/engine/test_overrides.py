@@ -48,3 +48,4 @@ def test_record_round_trip_and_foreign_record():
     assert from_record(Recipe, {**record, "widths": [7, 8]}) == Recipe(widths=(7, 8))
     with pytest.raises(ValueError, match="Recipe has no field depth"):
         from_record(Recipe, {**record, "depth": 2})
+    assert from_record(Recipe, {**record, "depth": 2}, retired=("depth",)) == Recipe(widths=(7, 8))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.engine.options import TrainOptions
-from training.engine.runs import clear_run, finish_run, read_run, start_run
+from training.engine.runs import NETWORK, clear_run, finish_run, read_run, read_stop, start_run, stop_run
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,36 @@ def test_clears_only_runs(tmp_path):
     assert (tmp_path / "thesis.txt").exists()
     with pytest.raises(FileNotFoundError, match="is no training run"):
         read_run(tmp_path / "nowhere")
+
+
+def test_a_run_that_is_made_longer_is_unfinished_again_and_remembers_what_it_was(tmp_path):
+    run = finish(tmp_path, {"accuracy": 0.5})
+    (run / NETWORK).write_bytes(b"weights")
+    start_run(replace(options(run), resume=True), Recipe())
+    assert read_run(run)["finished"]
+    start_run(replace(options(run), resume=True, command="train m --resume"), Recipe(widths=(1, 3)))
+    record = read_run(run)
+    assert (record["finished"], record["metrics"], record["recipe"]) == (None, {}, {"widths": [1, 3]})
+    assert record["extended"] == [{"command": "train m --resume", "recipe": {"widths": [1, 2]}}]
+    assert not (run / NETWORK).exists()
+
+
+def test_a_run_that_was_given_up_is_not_finished_and_may_be_tried_again(tmp_path):
+    run = start_run(options(tmp_path), Recipe())
+    stop_run(run, "mode collapse")
+    assert (read_stop(run), read_run(run)["finished"]) == ("mode collapse", None)
+    start_run(replace(options(run), resume=True), Recipe())
+    assert read_stop(run) == ""
+
+
+def test_a_run_that_an_older_version_gave_up_and_marked_as_finished_is_known(tmp_path):
+    run = finish(tmp_path, {"stopped": "mode collapse"})
+    assert read_stop(run) == "mode collapse"
+    start_run(replace(options(run), resume=True), Recipe())
+    assert (read_stop(run), read_run(run)["finished"]) == ("", None)
+
+
+def finish(out, metrics):
+    run = start_run(options(out), Recipe())
+    finish_run(run, metrics)
+    return run

@@ -14,7 +14,7 @@ from training.gan.session import train
 TINY = replace(
     DEMO,
     data="glyphs",
-    num_validation=1500,
+    validation_fraction=1500 / 2400,
     resolution=0,
     widths=(16, 8),
     latent_size=8,

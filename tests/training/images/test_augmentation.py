@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.images.augmentation import TrainingBatches
+from training.images.augmentation import TrainingBatches, fit_batch_size
 from training.images.splits import Split
 
 CPU = torch.device("cpu")
@@ -86,3 +86,11 @@ def test_cutout_covers_one_square_with_the_mean_colour():
 def test_refuses_a_batch_larger_than_the_data():
     with pytest.raises(ValueError, match="batch_size 13 is larger than the training data of 12 images"):
         TrainingBatches(make_split(), batch_size=13, seed=0, device=CPU)
+
+
+def test_a_batch_size_is_lowered_to_eight_steps_an_epoch_and_no_further_than_eight_images():
+    assert fit_batch_size(500, 58_000) == 500
+    assert fit_batch_size(50, 1100) == 50
+    assert fit_batch_size(500, 160) == 20
+    assert fit_batch_size(500, 30) == 8
+    assert fit_batch_size(500, 5) == 5

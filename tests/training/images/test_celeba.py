@@ -27,7 +27,7 @@ def root(tmp_path):
 
 
 def test_faces_come_in_two_classes_cut_to_the_middle_in_the_data_sets_own_parts(root):
-    data = load_images("celeba", root, num_validation=1, resolution=32)
+    data = load_images("celeba", root, validation_fraction=0.1, resolution=32)
     assert data.labels == ("female", "male")
     assert data.shape == (32, 32, 3)
     assert (len(data.train), len(data.validation)) == (3, 1)
@@ -38,10 +38,10 @@ def test_faces_come_in_two_classes_cut_to_the_middle_in_the_data_sets_own_parts(
 
 
 def test_without_a_resolution_faces_have_64_pixels(root):
-    assert load_images("celeba", root, num_validation=1).shape == (64, 64, 3)
+    assert load_images("celeba", root, validation_fraction=0.1).shape == (64, 64, 3)
 
 
 def test_a_missing_file_is_named(root):
     (root / "celeba" / "list_attr_celeba.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"list_attr_celeba.txt is missing; unpack CelebA"):
-        load_images("celeba", root, num_validation=1)
+        load_images("celeba", root, validation_fraction=0.1)

@@ -25,6 +25,12 @@ def test_text_files_are_split_the_same_way_in_every_run(corpus):
     assert not {pair[0] for pair in data.train} & {pair[0] for pair in data.validation + data.test}
 
 
+def test_a_small_text_gives_a_tenth_each_for_validation_and_test(corpus):
+    data = load_data("text:toy.en,toy.fr", corpus, num_validation=1000)
+    num_pairs = len(set(read_pairs(corpus / "toy.en", corpus / "toy.fr")))
+    assert len(data.validation) == len(data.test) == num_pairs // 10
+
+
 def test_multi30k_is_read_from_its_usual_layout(tmp_path):
     for part in ("train", "val", "test_2016_flickr", "test_2017_mscoco"):
         write(tmp_path, **{f"{part}__en": f"A {part}.\nTwo.\n", f"{part}__fr": f"Un {part}.\nDeux.\n"})

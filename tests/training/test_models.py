@@ -1,0 +1,23 @@
+"""Which kinds of model there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from training.gan import model
+from training.models import list_kinds, load_model
+
+
+def test_a_kind_is_found_by_its_folder():
+    assert list_kinds() == ["beamformer", "classifier", "gan", "seq2seq"]
+    assert load_model("gan") is model.MODEL
+    with pytest.raises(ValueError, match="unknown model 'gam'; there are: beamformer, classifier, gan, seq2seq"):
+        load_model("gam")
+
+
+def test_two_folders_of_one_kind_are_refused(monkeypatch):
+    monkeypatch.setattr(model, "MODEL", replace(model.MODEL, kind="classifier"))
+    with pytest.raises(ValueError, match=r"gan/model.py claims the kind 'classifier', which belongs to"):
+        load_model("gan")
