@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from services.grpc_server.buffers import Buffers
 from services.grpc_server.context import CallContext
 from services.grpc_server.errors import (
     BusyReceivingError,
@@ -16,15 +18,50 @@ from services.grpc_server.errors import (
     MethodBrokeError,
     RefusedError,
 )
+from services.grpc_server.limits import Limits
 from services.grpc_server.messages import PREFIX_BYTES, MessageReader, decompress
 from services.grpc_server.methods import Streaming, Unary
-
-if TYPE_CHECKING:
-    from services.grpc_server.connection import Connection
 
 logger = structlog.get_logger("grpc_server")
 
 Method = TypeVar("Method", bound=Unary | Streaming | None)
+
+
+class CallServer(Protocol):
+    """A server, as far as calls need it."""
+
+    @property
+    def buffers(self) -> Buffers: ...
+
+    @property
+    def chain(self) -> Callable[[Any], Awaitable[None]]: ...
+
+
+class CallConnection(Protocol):
+    """A connection, as far as its calls need it."""
+
+    @property
+    def server(self) -> CallServer: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    def begin_when_due(self, call: UnaryCall) -> None: ...
+
+    def acknowledge(self, stream_id: int, size: int) -> None: ...
+
+    def send_unary(self, call: Call[Any], message: bytes) -> None: ...
+
+    async def send_message(self, call: Any, message: bytes) -> None: ...
+
+    def send_end(self, call: Call[Any]) -> None: ...
+
+    def send_failure(self, call: Call[Any], error: CallError) -> None: ...
+
+    def flush_soon(self) -> None: ...
 
 
 class Call(Generic[Method]):
@@ -49,7 +86,7 @@ class Call(Generic[Method]):
 
     def __init__(
         self,
-        connection: Connection,
+        connection: CallConnection,
         stream_id: int,
         context: CallContext,
         method: Method,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import ngh2
 import structlog
 
-from services.grpc_server.call import Call, UnaryCall
+from services.grpc_server.call import Call, CallServer, UnaryCall
 from services.grpc_server.context import CallContext
 from services.grpc_server.errors import CallError, NotGrpcError, UnknownMethodError
 from services.grpc_server.headers import (
@@ -25,12 +26,10 @@ from services.grpc_server.headers import (
     make_trailers,
     parse_timeout_s,
 )
+from services.grpc_server.limits import Limits
 from services.grpc_server.messages import make_prefix
 from services.grpc_server.methods import Streaming, Unary
 from services.grpc_server.streaming_call import StreamingCall
-
-if TYPE_CHECKING:
-    from services.grpc_server.server import Server
 
 logger = structlog.get_logger("grpc_server")
 
@@ -51,10 +50,21 @@ _EARLY_S = 0.01
 _DRAIN_PING_S = 1.0
 
 
+class ConnectionServer(CallServer, Protocol):
+    """A server, as far as connections need it; each is in its `connections` while it lasts."""
+
+    limits: Limits
+    methods: dict[bytes, Unary | Streaming]
+    new_request_id: Callable[[], str]
+    connections: set[Any]
+    settings: dict[Any, int]
+    configuration: ngh2.Configuration
+
+
 class Connection(asyncio.Protocol):
     """Calls of one peer."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ConnectionServer) -> None:
         self.server = server
         self.limits = server.limits
         self.loop = asyncio.get_running_loop()
