@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,12 @@ class TestModel:
             device="cpu",
         )
         check_spec(loaded.describe_release(loaded.train(recipe, options), "cpu"), model)
+
+
+def test_a_file_name_that_several_kinds_share_has_one_meaning_in_the_readme():
+    counts = Counter(path.name for kind in list_kinds() for path in (TRAINING / kind).glob("[a-z]*.py"))
+    explained = set(re.findall(r"`(\w+\.py)`", (TRAINING / "README.md").read_text().partition("## To add a kind")[2]))
+    assert {name for name, count in counts.items() if count > 1} <= explained
 
 
 @pytest.mark.parametrize(

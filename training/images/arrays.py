@@ -28,8 +28,8 @@ def load_arrays(path: Path) -> tuple[str, Labels, Split, Split]:
             f"arrays:{path} does not exist; save one by numpy.savez({str(path)!r}, images=…, labels=…)"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        file = np.load(path, allow_pickle=False)
+        arrays = {name: file[name] for name in file.files}
     except (ValueError, zipfile.BadZipFile, AttributeError) as error:  # the last: an array that stands alone, .npy
         raise ValueError(f"{path} is no .npz file of plain arrays: {error}") from error
     everything = _read_part(path, arrays, "")

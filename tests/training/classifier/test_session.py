@@ -67,18 +67,10 @@ def assert_same(first, second):
 @pytest.mark.parametrize(
     ("recipe", "data"),
     [
-        (TINY, "glyphs"),
+        (replace(TINY, epochs=1.25, precision="bf16", clip_norm=1.0), "glyphs"),
         (
             replace(
-                TINY,
-                network="vgg11",
-                resolution=16,
-                precision="bf16",
-                lr=0.01,
-                clip_norm=1.0,
-                epochs=1,
-                batch_size=50,
-                validation_fraction=1007 / 1257,
+                TINY, network="vgg11", resolution=16, lr=0.01, epochs=0.625, batch_size=50, validation_fraction=0.8
             ),
             "digits",
         ),
