@@ -31,7 +31,7 @@ $(TOOLS)/bin/uv:
 
 setup: $(if $(findstring $(TOOLS),$(UV)),$(UV))  ## Install everything from the committed lock
 	@$(UV) sync --locked --quiet
-	@$(if $(filter setup,$(MAKECMDGOALS)),echo "installed into .venv; 'source .venv/bin/activate' puts train, release, store, serve, infer, loadtest on the PATH",:)
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "installed into .venv; 'source .venv/bin/activate' puts the commands on the PATH",true)
 
 demo: setup  ## Train, release, serve, call, load-test and report MODELS: a few minutes each
 	@for model in $(MODELS); do \
