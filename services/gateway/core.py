@@ -141,8 +141,8 @@ class Gateway:
             *(model.batcher.submit(part, count, arrived_s) for part, count in zip(parts, row_counts, strict=True)),
             return_exceptions=True,
         )
-        request.queue_s = max(part.queue_s for part in parts)
-        request.compute_s = max(part.compute_s for part in parts)
+        last = max(parts, key=lambda part: part.queue_s + part.compute_s)
+        request.queue_s, request.compute_s = last.queue_s, last.compute_s
         outputs = []
         for result in results:
             if isinstance(result, BaseException):
