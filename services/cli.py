@@ -41,6 +41,9 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
+    max_wait_ms: Annotated[
+        float | None, typer.Option(min=1, help="Longest expected wait of a request without deadline. [10000]")
+    ] = None,
     access_log: Annotated[
         bool | None, typer.Option("--access-log/--no-access-log", help="Log one line for each inference. [no]")
     ] = None,
@@ -57,15 +60,16 @@ def serve(
     from services.serving import check_settings
     from services.torchserve.settings import TorchServeSettings
 
-    given = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
+    given: dict[str, Any] = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
     given |= {
+        "max_wait_ms": max_wait_ms,
         "workers": workers,
         "threads": threads,
         "device": device,
         "access_log": access_log,
         "log_level": log_level,
     }
-    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in given.items() if value is not None}
     if device_ids:
         values["device_ids"] = tuple(device_ids.split(","))
     try:

@@ -9,7 +9,7 @@ manifest says that a row's time depends on its size, rows of similar size fit to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from time import monotonic
 
 import structlog
@@ -39,7 +39,10 @@ class Batcher:
         num_workers: int,
         max_batch_bytes: int,
         max_waiting_rows: int,
+        observe: Callable[[int, float], None] = lambda num_rows, started_s: None,
     ) -> None:
+        """`observe` is told of every answered batch: its rows and when it was sent."""
+        self._observe = observe
         self._variant = variant
         self._backend = backend
         self._metrics = metrics
@@ -58,6 +61,16 @@ class Batcher:
         metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting_rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that wait for a worker."""
+        return self._waiting_rows
+
+    @property
+    def num_calls(self) -> int:
+        """Batches under way, those that wait at a busy worker among them."""
+        return self._num_calls
 
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Queue a request of at most one batch's rows and return its outputs.
@@ -163,6 +176,7 @@ class Batcher:
             self._metrics.backend_time.observe(compute_s)
             for job in batch:
                 job.request.compute_s = compute_s
+        self._observe(sum(row_counts), started_s)
         for job, tensors in zip(batch, outputs, strict=True):
             if not job.result.done():
                 job.result.set_result(tensors)

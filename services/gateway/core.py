@@ -16,6 +16,7 @@ from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.access_log import log_request
+from services.gateway.admission import Admission, CallerLimit
 from services.gateway.backends import Backend
 from services.gateway.batching import Batcher, Outputs
 from services.gateway.errors import (
@@ -50,6 +51,12 @@ class ServedModel:
         self.max_rows = variant.manifest.max_rows
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
         self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
+        self.admission = Admission(
+            str(variant),
+            max_rows=self.max_rows,
+            num_workers=backend.num_workers(variant),
+            max_wait_s=settings.max_wait_ms / 1e3,
+        )
         self.batcher = Batcher(
             variant,
             backend,
@@ -57,6 +64,7 @@ class ServedModel:
             num_workers=backend.num_workers(variant),
             max_batch_bytes=settings.max_body_bytes,
             max_waiting_rows=settings.max_waiting_rows,
+            observe=self.admission.observe,
         )
 
 
@@ -68,6 +76,7 @@ class Gateway:
         self.settings = settings
         self.metrics = Metrics()
         self.is_draining = False
+        self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._log = log_request if settings.access_log else _log_nothing
         self._ids = itertools.count(1)
         self._id_prefix = os.urandom(3).hex()
@@ -98,13 +107,9 @@ class Gateway:
         metrics = model.metrics
         version = model.variant.version
         num_rows = 0
-        request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         try:
             num_rows = model.validator.check(request)
-            if num_rows <= model.max_rows:
-                outputs = await model.batcher.submit(request, num_rows, arrived_s)
-            else:
-                outputs = await self._submit_split(model, request, num_rows, arrived_s)
+            outputs = await self._submit(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
             status = status_of(error)
@@ -128,6 +133,15 @@ class Gateway:
         status = status_of(error)
         self.metrics.count_refusal(request.protocol, status.outcome)
         self._log(request, request.version, 0, status, monotonic())
+
+    async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
+        """Answer a valid request, unless it would wait too long or its caller has too many."""
+        model.admission.check(request, num_rows, model.batcher.waiting_rows, model.batcher.num_calls)
+        request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
+        with self._caller_limit.hold(request):
+            if num_rows <= model.max_rows:
+                return await model.batcher.submit(request, num_rows, arrived_s)
+            return await self._submit_split(model, request, num_rows, arrived_s)
 
     async def _submit_split(
         self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float

@@ -55,7 +55,11 @@ class NotReadyError(GatewayError):
 
 
 class OverloadedError(GatewayError):
-    """Too many rows are waiting."""
+    """Too much is waiting; `retry_after_s` says when it may be less, where that is known."""
+
+    def __init__(self, text: str, *, cause: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(text, cause=cause)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineError(GatewayError):

@@ -59,16 +59,16 @@ class ErrorAnswers:
         try:
             await proceed()
         except GatewayError as error:
-            raise _make_call_error(error, context) from None
+            raise make_call_error(error, context) from None
         except RefusedError as refusal:
             kind, advice = _REFUSALS[type(refusal)]
             known = kind(f"{refusal}{advice}")
             if context.path == INFER_PATH and kind is not DeadlineError:  # the core counts those that reach it
                 record_refusal(self._gateway, context, known)
-            raise _make_call_error(known, context, refusal.http_status) from None
+            raise make_call_error(known, context, refusal.http_status) from None
         except Exception:
             logger.exception("a call broke the gateway", request=context.request_id, path=context.path)
-            raise _make_call_error(InternalError("the server failed; its log has the cause"), context) from None
+            raise make_call_error(InternalError("the server failed; its log has the cause"), context) from None
 
 
 def record_refusal(gateway: Gateway, context: CallContext, error: GatewayError) -> None:
@@ -77,5 +77,10 @@ def record_refusal(gateway: Gateway, context: CallContext, error: GatewayError) 
     gateway.record_refusal(request, error)
 
 
-def _make_call_error(error: GatewayError, context: CallContext, http_status: int = 200) -> CallError:
+def make_call_error(error: GatewayError, context: CallContext, http_status: int = 200) -> CallError:
+    """Make what ends a call; what its caller may obey goes into the trailing metadata."""
+    if isinstance(error, OverloadedError) and error.retry_after_s is not None:
+        milliseconds = max(1, round(1e3 * error.retry_after_s))
+        # What gRPC's own retry policies obey. Source: proposal A6 of grpc/proposal.
+        context.trailing_metadata.append((b"grpc-retry-pushback-ms", str(milliseconds).encode()))
     return CallError(status_of(error).grpc, f"{error} (request {context.request_id})", http_status)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 
 from starlette.responses import Response
 
-from services.gateway.errors import GatewayError, status_of
+from services.gateway.errors import GatewayError, OverloadedError, status_of
 
 
 def make_error_response(error: GatewayError, request_id: str, http_status: int | None = None) -> Response:
     """Make the answer to a request that failed; `http_status` where HTTP has a closer one than the table."""
     body = json.dumps({"error": str(error), "request": request_id}).encode()
-    return Response(body, http_status or status_of(error).http, media_type="application/json")
+    headers = {}
+    if isinstance(error, OverloadedError) and error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))  # whole seconds, as HTTP has it
+    return Response(body, http_status or status_of(error).http, headers, media_type="application/json")

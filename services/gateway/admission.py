@@ -1,0 +1,136 @@
+"""Admission: a request that cannot be answered in time is refused at once, while refusing is still of use.
+
+The wait is predicted from the rows that are waiting and from how long batches take, which is measured all the time: a
+bound in rows alone would be seconds for a translator and nothing for a small classifier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import monotonic
+
+from services.gateway.errors import OverloadedError
+from services.gateway.tensors import InferRequest
+
+# Each new batch counts this much, so that the estimate follows a change within some twenty batches.
+FORGETTING = 0.05
+_UNLIMITED = nullcontext()
+
+
+class BatchTimes:
+    """Predict how long a batch takes: a straight line over rows through what was measured, the newest counting most.
+
+    Source: recursive least squares with exponential forgetting, here by its five weighted sums.
+    """
+
+    def __init__(self) -> None:
+        self._weight = self._rows = self._seconds = self._rows_rows = self._rows_seconds = 0.0
+
+    def observe(self, num_rows: int, seconds: float) -> None:
+        keep = 1 - FORGETTING
+        self._weight = keep * self._weight + 1
+        self._rows = keep * self._rows + num_rows
+        self._seconds = keep * self._seconds + seconds
+        self._rows_rows = keep * self._rows_rows + num_rows * num_rows
+        self._rows_seconds = keep * self._rows_seconds + num_rows * seconds
+
+    def predict(self, num_rows: int) -> float:
+        """Predict a batch's seconds; 0 before the first one was measured."""
+        if self._weight == 0:
+            return 0.0
+        mean_rows, mean_s = self._rows / self._weight, self._seconds / self._weight
+        spread = self._rows_rows / self._weight - mean_rows**2
+        if spread < 1e-6 * mean_rows**2:  # batches of one size only: nothing is known of others but their share
+            return mean_s * max(1.0, num_rows / mean_rows)
+        slope = (self._rows_seconds / self._weight - mean_rows * mean_s) / spread
+        slope = min(max(slope, 0.0), mean_s / mean_rows)
+        return mean_s + slope * (num_rows - mean_rows)
+
+
+class Admission:
+    """Decide for one model version whether a request may wait."""
+
+    def __init__(
+        self, name: str, *, max_rows: int, num_workers: int, max_wait_s: float, now: Callable[[], float] = monotonic
+    ) -> None:
+        self._name = name
+        self._max_rows = max_rows
+        self._num_workers = num_workers
+        self._max_wait_s = max_wait_s
+        self._now = now
+        self._times = BatchTimes()
+        self._ends_s: deque[float] = deque(maxlen=num_workers)
+
+    def observe(self, num_rows: int, started_s: float) -> None:
+        """Learn from a batch that has just been answered; one that waited at a busy worker ran once that was free."""
+        end_s = self._now()
+        if len(self._ends_s) == self._num_workers:
+            started_s = max(started_s, self._ends_s[0])
+        self._ends_s.append(end_s)
+        self._times.observe(num_rows, end_s - started_s)
+
+    def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int) -> float:
+        """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
+        full_s = self._times.predict(self._max_rows)
+        if num_calls < self._num_workers:
+            return self._times.predict(num_rows)
+        batches_ahead = num_calls - self._num_workers + (waiting_rows + num_rows) / self._max_rows
+        # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
+        return full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
+
+    def check(self, request: InferRequest, num_rows: int, waiting_rows: int, num_calls: int) -> None:
+        """Let a request pass whose answer is expected before its deadline, or within the server's bound without one.
+
+        One that finds an idle worker always passes: only its measured time can mend an estimate that is too high.
+
+        Raises:
+            OverloadedError: says how long it would take, and when to try again.
+        """
+        if num_calls < self._num_workers and waiting_rows == 0:
+            return
+        has_deadline = request.deadline_s < math.inf
+        bound_s = request.deadline_s - self._now() if has_deadline else self._max_wait_s
+        expected_s = self.predict_s(num_rows, waiting_rows, num_calls)
+        if expected_s <= bound_s:
+            return
+        limit = "its deadline is" if has_deadline else "without a deadline a request waits at most"
+        raise OverloadedError(
+            f"{waiting_rows} rows of {self._name} are waiting: an answer is expected in {1e3 * expected_s:.0f} ms, "
+            f"{limit} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at once",
+            retry_after_s=expected_s - max(0.0, bound_s),
+        )
+
+
+class CallerLimit:
+    """At most so many requests of one caller at once; a caller is an address, whatever its connections."""
+
+    def __init__(self, max_calls: int) -> None:
+        self._max_calls = max_calls
+        self._calls: Counter[str] = Counter()
+
+    def hold(self, request: InferRequest) -> AbstractContextManager[None]:
+        """Count a request of a caller as long as the block runs.
+
+        Raises:
+            OverloadedError: the caller has as many as it may.
+        """
+        caller = request.caller.peer.rpartition(":")[0] if self._max_calls else ""
+        return self._hold(caller) if caller else _UNLIMITED
+
+    @contextmanager
+    def _hold(self, caller: str) -> Iterator[None]:
+        if self._calls[caller] >= self._max_calls:
+            raise OverloadedError(
+                f"{self._max_calls} requests of yours are being answered, the most that one caller may have at once; "
+                "wait for answers before sending more"
+            )
+        self._calls[caller] += 1
+        try:
+            yield
+        finally:
+            self._calls[caller] -= 1
+            if not self._calls[caller]:
+                del self._calls[caller]

@@ -1,0 +1,143 @@
+import asyncio
+import math
+from time import monotonic
+
+import pytest
+
+from services.catalogue import Catalogue
+from services.gateway.admission import Admission, BatchTimes, CallerLimit
+from services.gateway.caller import KnownCaller
+from services.gateway.core import Gateway
+from services.gateway.errors import OverloadedError
+from services.gateway.grpc_errors import make_call_error
+from services.gateway.rest_errors import make_error_response
+from services.gateway.settings import GatewaySettings
+from services.gateway.tensors import InferRequest
+from services.grpc_server import CallContext
+from services.grpc_server.status import GrpcStatus
+from tests.services.gateway.test_core import make_request
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def admission(clock):
+    """Of a version whose batches of 10 rows take 20 ms and of 1 row 11 ms, on two workers."""
+    admission = Admission("double 3-eager", max_rows=10, num_workers=2, max_wait_s=0.1, now=clock)
+    for num_rows, seconds in [(10, 0.020), (1, 0.011)] * 5:
+        run(admission, clock, num_rows, seconds)
+    return admission
+
+
+def run(admission, clock, num_rows, seconds):
+    started_s = clock.now_s
+    clock.now_s += seconds
+    admission.observe(num_rows, started_s)
+    clock.now_s += 1  # idle
+
+
+def request(deadline_s=math.inf, peer="10.0.0.1:99"):
+    return InferRequest("double", "", "id", [], deadline_s=deadline_s, caller=KnownCaller(peer, {}))
+
+
+@pytest.mark.parametrize(
+    ("observed", "rows", "seconds"),
+    [
+        ([], 8, 0.0),
+        ([(1, 0.01)], 1, 0.01),
+        ([(1, 0.01)], 8, 0.08),  # nothing is known of larger ones but that they take no more than this
+        ([(8, 0.02)] * 3, 1, 0.02),
+        ([(1, 0.011), (10, 0.02), (5, 0.015)], 20, 0.03),
+        ([(1, 0.02), (10, 0.01)], 20, 0.014),  # noise makes no batch take less for having more rows
+    ],
+)
+def test_predicts_batches_by_a_line_through_what_was_measured(observed, rows, seconds):
+    times = BatchTimes()
+    for batch in observed:
+        times.observe(*batch)
+    assert times.predict(rows) == pytest.approx(seconds, rel=0.1)
+
+
+def test_follows_a_model_that_becomes_slower():
+    times = BatchTimes()
+    for seconds in [0.01] * 100 + [0.05] * 60:
+        times.observe(4, seconds)
+    assert times.predict(4) == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_batch_that_waited_at_a_busy_worker_counts_from_when_it_ran(clock):
+    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, now=clock)
+    for started_s, end_s in ((100.0, 100.1), (100.0, 100.2), (100.1, 100.3)):
+        clock.now_s = end_s
+        admission.observe(4, started_s)
+    assert admission.predict_s(4, 0, 0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("waiting_rows", "num_calls", "seconds"),
+    [(0, 1, 0.011), (0, 2, 0.020), (30, 2, 0.050), (30, 4, 0.070), (100, 4, 0.140)],
+)
+def test_predicts_the_wait_from_what_is_before_a_request(admission, waiting_rows, num_calls, seconds):
+    assert admission.predict_s(1, waiting_rows, num_calls) == pytest.approx(seconds, rel=0.05)
+
+
+def test_refuses_what_would_miss_its_deadline_and_says_when_to_try_again(admission, clock):
+    admission.check(request(clock.now_s + 0.06), 1, 30, 2)
+    with pytest.raises(OverloadedError, match=r"expected in 50 ms, its deadline is 30 ms") as caught:
+        admission.check(request(clock.now_s + 0.03), 1, 30, 2)
+    assert caught.value.retry_after_s == pytest.approx(0.02, rel=0.1)
+
+
+def test_without_a_deadline_the_servers_bound_holds(admission):
+    admission.check(request(), 1, 60, 4)
+    with pytest.raises(OverloadedError, match="without a deadline a request waits at most 100 ms"):
+        admission.check(request(), 1, 100, 4)
+
+
+def test_one_that_finds_an_idle_worker_passes_whatever_was_measured(admission, clock):
+    run(admission, clock, 1, 60.0)
+    admission.check(request(clock.now_s + 0.001), 1, 0, 1)
+
+
+def test_a_caller_has_a_share_whatever_its_connections():
+    limit = CallerLimit(2)
+    with limit.hold(request(peer="10.0.0.1:1")), limit.hold(request(peer="10.0.0.1:2")):
+        with pytest.raises(OverloadedError, match="2 requests of yours"), limit.hold(request(peer="10.0.0.1:3")):
+            pass
+        with limit.hold(request(peer="10.0.0.2:1")), limit.hold(request(peer="")):
+            pass
+    with limit.hold(request(peer="10.0.0.1:3")):
+        pass
+
+
+async def test_the_gateway_refuses_at_once_what_would_be_late(variant, backend):
+    gateway = Gateway(Catalogue([variant]), backend, GatewaySettings(max_wait_ms=2000))
+    gateway._find_model("double", "").admission.observe(4, monotonic() - 1)  # a full batch takes a second
+    backend.gate.clear()
+    waiting = []
+    for _ in range(2):
+        waiting.append(asyncio.ensure_future(gateway.infer(make_request(1, 2, 3, 4))))
+        while len(backend.batches) < len(waiting):
+            await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="waits at most 2000 ms"):
+        await gateway.infer(make_request(1))
+    backend.gate.set()
+    await asyncio.gather(*waiting)
+
+
+def test_both_protocols_say_when_to_try_again():
+    error = OverloadedError("too much", retry_after_s=0.24)
+    assert make_error_response(error, "id").headers["retry-after"] == "1"
+    context = CallContext("/path", "10.0.0.1:9", request_id="id")
+    assert make_call_error(error, context).status == GrpcStatus.RESOURCE_EXHAUSTED
+    assert context.trailing_metadata == [(b"grpc-retry-pushback-ms", b"240")]
