@@ -1,6 +1,6 @@
 """Calls that people make by hand to TorchServe itself: image bytes, UTF-8 text, JSON or .npy in, readable JSON out.
 
-curl -T shoe.png 'localhost:8080/predictions/classifier?top_k=3'
+curl -T a.png 'localhost:8080/predictions/classifier?top_k=3'
 curl localhost:8080/predictions/net --json '{"x": [[0.1, 0.2]]}'
 """
 

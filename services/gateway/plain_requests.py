@@ -1,7 +1,7 @@
 """What people send by hand to /v1/NAME: a file, a form with a file, or rows as plain JSON.
 
-curl -T shoe.png localhost:8000/v1/classifier?top_k=2
-curl -F file=@shoe.png -F top_k=2 localhost:8000/v1/classifier
+curl -T a.png localhost:8000/v1/classifier?top_k=2
+curl -F file=@a.png -F top_k=2 localhost:8000/v1/classifier
 curl localhost:8000/v1/net -d '{"inputs": {"x": [[0.1, 0.2]]}, "parameters": {"gain": 2}}'
 curl localhost:8000/v1/net -d '[[0.1, 0.2], [0.3, 0.4]]'
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from model_store.example_call import file_input
@@ -41,18 +42,21 @@ async def read_plain_body(request: Request) -> PlainBody:
     """Read a body, and out of a form its one file.
 
     Raises:
-        InvalidRequestError: the form holds no file, or several.
+        InvalidRequestError: the form is broken, or holds no file or several.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     texts = dict(request.query_params)
     if kind != "multipart/form-data":
         return PlainBody(await request.body(), kind == "application/json", texts)
-    async with request.form() as form:
-        files = [value for value in form.values() if isinstance(value, UploadFile)]
-        if len(files) != 1:
-            raise InvalidRequestError(f"the form holds {len(files)} files; send one, as with curl -F file=@FILE")
-        texts |= {name: value for name, value in form.items() if isinstance(value, str)}
-        return PlainBody(await files[0].read(), files[0].content_type == "application/json", texts)
+    try:
+        async with request.form() as form:
+            files = [value for value in form.values() if isinstance(value, UploadFile)]
+            if len(files) != 1:
+                raise InvalidRequestError(f"the form holds {len(files)} files; send one, as with curl -F file=@FILE")
+            texts |= {name: value for name, value in form.items() if isinstance(value, str)}
+            return PlainBody(await files[0].read(), files[0].content_type == "application/json", texts)
+    except HTTPException as error:
+        raise InvalidRequestError(f"the form is broken: {error.detail} Send it as curl -F file=@FILE does") from None
 
 
 def build_plain_request(variant: ServedVariant, body: PlainBody, request_id: str) -> tuple[InferRequest, bool]:

@@ -1,4 +1,4 @@
-"""Open Inference Protocol over REST, and the short way for people: `curl -T shoe.png localhost:8000/v1/classifier`."""
+"""Open Inference Protocol over REST, and the short way for people: `curl -T a.png localhost:8000/v1/classifier`."""
 
 from __future__ import annotations
 

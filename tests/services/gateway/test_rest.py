@@ -79,6 +79,7 @@ async def test_a_form_brings_a_file_and_parameters(http, backend):
         ({"json": {"inputs": [[1, 2]], "parameters": {"topk": 1}}}, "there is no parameter 'topk'"),
         ({"json": {"inputs": [[1, 2]], "outputs": ["z"]}}, "there is no output 'z'"),
         ({"content": b"nonsense"}, "the body is no JSON"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, "the form is broken: Missing boundary"),
         ({"content": b""}, "the body is empty; send rows as JSON"),
         ({"files": [("a", ("a", b"1")), ("b", ("b", b"2"))]}, "the form holds 2 files; send one"),
         ({"data": {"file": "x"}, "files": {"": ("", b"")}}, "the form holds"),

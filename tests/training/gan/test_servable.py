@@ -31,6 +31,11 @@ def handler(spec, tmp_path_factory):
     return open_handler(archive, CPU)
 
 
+def test_the_hint_draws_a_class_that_the_release_has(spec):
+    words = spec.usage.split()
+    assert words[words.index("--label") + 1] in spec.handler_options["labels"]
+
+
 def test_the_gate_measures_the_handler_against_a_margin_of_five_percent(spec, handler):
     measured = measure_quality(handler, spec.held_out, spec.max_rows)
     assert measured.value < 0
