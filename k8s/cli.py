@@ -19,6 +19,7 @@ from k8s.routes import DOMAIN
 from k8s.scaling import PROMETHEUS
 from k8s.schemas import VERSIONS
 from k8s.settings import ROOM, read_settings
+from k8s.simulation.command import simulate_model
 from k8s.sizing import Demand
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 
 app.command(epilog="Example: k8s fleet --nodes 4 --models classifier --clients web,batch")(fleet)
+app.command("simulate", epilog="Example: k8s simulate classifier --out build/scaling")(simulate_model)
 
 Root = Annotated[Path, typer.Option("--store", envvar="MILLRACE_STORE", help="Folder of the store.")]
 Models = Annotated[

@@ -1,0 +1,1 @@
+"""Scaling, simulated: the rendered autoscaler object against traces of load, before a cluster has to find out."""

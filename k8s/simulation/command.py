@@ -1,0 +1,84 @@
+"""`k8s simulate`: the rendered autoscaler of a model against traces of load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from k8s.settings import ROOM
+from k8s.simulation.picture import draw
+from k8s.simulation.run import Pod, Result, simulate
+from k8s.simulation.traces import TRACES, read_trace
+
+MAX_WAITING_ROWS = 8192  # the gateway's own default
+
+
+def simulate_model(
+    model: Annotated[str, typer.Argument(help="A model rendered into the folder.")] = "classifier",
+    rendered: Annotated[Path, typer.Option(help="Folder that `k8s render` wrote.")] = ROOM / "models",
+    load: Annotated[float, typer.Option(help="Base rows per second; 0 = what its planned pods hold.")] = 0,
+    start_s: Annotated[float, typer.Option(help="From the wish for a pod to its first answer, in seconds.")] = 30,
+    slo_ms: Annotated[float, typer.Option(help="Latency to hold at the 99th percentile.")] = 250,
+    most: Annotated[int, typer.Option(help="Most pods; 0 = as rendered.")] = 0,
+    recorded: Annotated[Path | None, typer.Option(help="CSV `second,rows_per_s` instead.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for one SVG for each trace.")] = None,
+) -> None:
+    """Show how a model's pods follow steps, a day, a spike and a flash crowd: pods, p99, refusals, cost."""
+    scaled_object, deployment = read_rendered(rendered, model)
+    if most:
+        scaled_object["spec"]["maxReplicaCount"] = most
+    pod = read_pod(deployment, start_s)
+    replicas = int(deployment["spec"]["replicas"])
+    base = load or replicas * float(scaled_object["spec"]["triggers"][1]["metadata"]["threshold"])
+    traces = (
+        {name: make(base) for name, make in TRACES.items()}
+        if recorded is None
+        else {recorded.stem: read_trace(recorded)}
+    )
+    typer.echo(
+        f"{model}: pods of {pod.rows_per_s:,.0f} rows/s, ready {start_s:g} s after the wish; base {base:,.0f} rows/s"
+    )
+    for name, trace in traces.items():
+        result = simulate(trace, scaled_object, pod, replicas=replicas)
+        typer.echo(describe(name, trace, result, slo_ms / 1000))
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / f"{name}.svg").write_text(draw(f"{model}, {name}", trace, result, slo_ms / 1000))
+
+
+def read_rendered(folder: Path, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a model's ScaledObject and Deployment."""
+    paths = (folder / "keda" / f"{model}.yaml", folder / "nodes" / model / "deployment.yaml")
+    if not all(path.is_file() for path in paths):
+        typer.echo(f"k8s: {folder} has no model {model!r}; `k8s render --out {folder}` writes it", err=True)
+        raise typer.Exit(2)
+    scaled_object, deployment = (yaml.safe_load(path.read_text()) for path in paths)
+    return scaled_object, deployment
+
+
+def read_pod(deployment: dict[str, Any], start_s: float) -> Pod:
+    """Read what a pod can do from its Deployment."""
+    template = deployment["spec"]["template"]
+    notes = template["metadata"]["annotations"]
+    environment = {item["name"]: item["value"] for item in template["spec"]["containers"][0]["env"]}
+    return Pod(
+        rows_per_s=float(notes["millrace.dev/rows-per-second"]),
+        slots=int(environment["MILLRACE_WORKERS"]),
+        start_s=start_s,
+        max_waiting_rows=MAX_WAITING_ROWS,
+        max_rows=int(notes["millrace.dev/max-rows"]),
+    )
+
+
+def describe(name: str, trace: Sequence[float], result: Result, slo_s: float) -> str:
+    """Say in one line how a trace went."""
+    late = sum(value > slo_s for value in result.p99_s) / len(result.p99_s)
+    return (
+        f"  {name:<12} pods {min(result.replicas)} to {max(result.replicas)}, {result.num_direction_changes} turns, "
+        f"{result.pod_hours:.1f} pod hours in {len(trace) / 3600:.1f} h; p99 above {1000 * slo_s:g} ms {late:.1%} "
+        f"of the time; {result.refused_rows / result.offered_rows:.2%} of rows refused"
+    )
