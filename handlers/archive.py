@@ -6,14 +6,15 @@ import importlib
 import json
 from pathlib import Path
 
-import torch
-
 from handlers.base import Handler
+from handlers.device import open_device
 from handlers.target import check_target
 
 
-def open_handler(folder: Path, device: torch.device) -> Handler:
-    """Open the handler of an unpacked archive.
+def open_handler(folder: Path, device: str, num_threads: int | None = None) -> Handler:
+    """Open the handler of an unpacked archive on `cpu`, `cuda` or `cuda:N`.
+
+    Without `num_threads`, torch keeps those of this process and onnxruntime, whose threads never change, has one.
 
     Raises:
         RuntimeError: the program was built for another target.
@@ -22,7 +23,7 @@ def open_handler(folder: Path, device: torch.device) -> Handler:
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
     kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
-    return find_handler(kind)(manifest, folder, device)
+    return find_handler(kind)(manifest, folder, open_device(device, num_threads))
 
 
 def find_handler(kind: str) -> type[Handler]:

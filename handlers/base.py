@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from handlers.device import Device
 from handlers.program import load_program
 
 
@@ -36,7 +36,7 @@ class Outputs:
 class Handler:
     """Serve one variant of one released model."""
 
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         """Load the programs of an unpacked archive; `manifest` is its manifest.json as plain JSON."""
         self.manifest = manifest
         self.options: Mapping[str, Any] = manifest["handler_options"]
@@ -51,8 +51,7 @@ class Handler:
     ) -> Outputs:
         """Answer N rows. `requested` names the outputs to make; empty means the manifest's default outputs."""
         decoded = self.decode(inputs, parameters)
-        with torch.inference_mode():
-            results = self.unstack(self.run(self.stack(decoded.arrays), parameters))
+        results = self.unstack(self.run(self.stack(decoded.arrays), parameters))
         arrays = self.encode(results, parameters, requested or self.default_outputs)
         for row, error in enumerate(decoded.row_errors):
             if error:
@@ -64,20 +63,17 @@ class Handler:
         """Turn OIP inputs into the program's arrays; here: the inputs in the manifest's order."""
         return Decoded([inputs[name] for name in self.input_names])
 
-    def stack(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """Move arrays to the device; on a CPU only views are copied: compiled programs never look at strides."""
-        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-        return tensors if self.device.type == "cpu" else [tensor.to(self.device) for tensor in tensors]
+    def stack(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        """Move arrays to the device."""
+        return self.device.put(arrays)
 
-    def run(self, tensors: list[torch.Tensor], parameters: Mapping[str, Any]) -> Sequence[torch.Tensor]:
+    def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
         """Run the program on all rows; models of several programs (an encoder and a decoder) drive them here."""
-        return self.programs["main"](tensors)
+        return self.programs["main"](values)
 
-    def unstack(self, results: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    def unstack(self, results: Sequence[Any]) -> list[np.ndarray]:
         """Bring the results back as arrays."""
-        if self.device.type == "cpu":
-            return [result.numpy() for result in results]
-        return [result.cpu().numpy() for result in results]
+        return self.device.fetch(results)
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from handlers.device import Device
 from handlers.program import Program
 
 PAD, BEGIN, END = 0, 2, 3
@@ -48,13 +47,14 @@ class Hypothesis:
 
 
 def search(
-    encoder: Program, decoder: Program, source: Tensor, limits: np.ndarray, options: SearchOptions
+    encoder: Program, decoder: Program, device: Device, source: np.ndarray, limits: np.ndarray, options: SearchOptions
 ) -> list[list[Hypothesis]]:
     """Translate rows of source pieces int64 [B, S]; returns each row's hypotheses, best first.
 
-    `limits` [B] bounds each row's length. A row's result does not depend on the other rows.
+    `limits` [B] bounds each row's length. A row's result does not depend on the other rows. What grows with the
+    network's width stays on its device.
     """
-    beams = _Beams(encoder, source, limits, options)
+    beams = _Beams(encoder, device, source, limits, options)
     while beams.rows.size:
         beams.advance(decoder)
     return [
@@ -65,20 +65,22 @@ def search(
 class _Beams:
     """The sentences still being written; `rows` says which rows of the batch they are."""
 
-    def __init__(self, encoder: Program, source: Tensor, limits: np.ndarray, options: SearchOptions) -> None:
-        self.options = options
+    def __init__(
+        self, encoder: Program, device: Device, source: np.ndarray, limits: np.ndarray, options: SearchOptions
+    ) -> None:
+        self.options, self.device = options, device
         num_rows, num_beams = len(source), options.beam_size
-        self.memory, self.source_bias, first = encoder([source])
+        self.memory, self.source_bias, first = encoder(device.put([source]))
         num_places = int(limits.max()) + 1
-        self.cache = first.new_empty((num_places, len(first), num_rows, num_beams, first.shape[-1]))
+        self.cache = device.empty((num_places, len(first), num_rows, num_beams, first.shape[-1]), first)
         self.cache[0] = first[:, :, None]
-        self.ancestors = source.new_zeros((num_places, num_rows, num_beams))
-        self.tokens = source.new_full((num_rows, num_beams), BEGIN)
+        self.ancestors = np.zeros((num_places, num_rows, num_beams), np.int64)
+        self.tokens = np.full((num_rows, num_beams), BEGIN, np.int64)
         self.num_places = 1
         self.scores = np.full((num_rows, num_beams), -np.inf)
         self.scores[:, 0] = 0.0
         self.pieces = np.zeros((num_rows, num_beams, 0), np.int64)
-        self.weights: list[Tensor] = []
+        self.weights: list[np.ndarray] = []
         self.rows, self.limits = np.arange(num_rows), limits
         self.ended = np.zeros(num_rows, bool)
         self.finished: list[list[Hypothesis]] = [[] for _ in range(num_rows)]
@@ -90,17 +92,16 @@ class _Beams:
         beams = 1 if places == 1 else self.options.beam_size
         log_probabilities, candidates, entry, weights = decoder(
             [
-                self.tokens[:, :beams].contiguous(),
-                self.ancestors[:places, :, :beams].contiguous(),
-                self.cache[:places, :, :, :beams].contiguous(),
+                *self.device.put([self.tokens[:, :beams], self.ancestors[:places, :, :beams]]),
+                self.cache[:places, :, :, :beams],
                 self.memory,
                 self.source_bias,
             ]
         )
         self.cache[places] = entry
         if self.options.alignments:
-            self.weights.append(weights)
-        parents, pieces, scores = self._rank(log_probabilities.cpu().numpy(), candidates.cpu().numpy())
+            self.weights += self.device.fetch([weights])
+        parents, pieces, scores = self._rank(*self.device.fetch([log_probabilities, candidates]))
         self._finish(parents, pieces, scores)
         self._follow(parents, pieces, scores)
         if self.ended.all() or self.ended.mean() >= _LEAVING_SHARE:
@@ -146,25 +147,22 @@ class _Beams:
         written = np.take_along_axis(self.pieces, parents[:, :, None], axis=1)
         self.pieces = np.concatenate((written, pieces[:, :, None]), axis=2)
         places = self.num_places
-        device = self.tokens.device
-        origin = torch.from_numpy(parents).to(device)
-        self.ancestors[:places] = self.ancestors[:places].gather(2, origin.expand(places, -1, -1))
-        self.ancestors[places] = origin
-        self.tokens = torch.from_numpy(np.ascontiguousarray(pieces)).to(device)
+        rows = np.arange(len(parents))[:, None]
+        self.ancestors[:places] = self.ancestors[:places, rows, parents]
+        self.ancestors[places] = parents
+        self.tokens = pieces
         self.num_places += 1
 
     def _leave(self) -> None:
         """Drop the sentences that ended from the batch."""
         staying = np.flatnonzero(~self.ended)
-        index = torch.from_numpy(staying).to(self.tokens.device)
-        places = self.num_places
-        cache = self.cache.new_empty((*self.cache.shape[:2], len(staying), *self.cache.shape[3:]))
-        torch.index_select(self.cache[:places], 2, index, out=cache[:places])
+        places, device = self.num_places, self.device
+        cache = device.empty((*self.cache.shape[:2], len(staying), *self.cache.shape[3:]), self.cache)
+        device.take(self.cache[:places], staying, 2, out=cache[:places])
         self.cache = cache
-        self.ancestors = self.ancestors.index_select(1, index)
-        self.memory, self.source_bias = self.memory.index_select(1, index), self.source_bias.index_select(0, index)
-        self.tokens = self.tokens.index_select(0, index)
-        self.weights = [weights.index_select(0, index) for weights in self.weights]
+        self.memory, self.source_bias = device.take(self.memory, staying, 1), device.take(self.source_bias, staying, 0)
+        self.ancestors, self.tokens = self.ancestors[:, staying], self.tokens[staying]
+        self.weights = [weights[staying] for weights in self.weights]
         self.scores, self.pieces = self.scores[staying], self.pieces[staying]
         self.rows, self.limits, self.ended = self.rows[staying], self.limits[staying], self.ended[staying]
 
@@ -174,7 +172,7 @@ class _Beams:
             return None
         beams = [*self.ancestors[1 : len(self.weights), index, parent].tolist(), parent]
         steps = [weights[index, beam] for weights, beam in zip(self.weights, beams, strict=True)]
-        return torch.stack(steps)[:length].float().cpu().numpy()
+        return np.stack(steps)[:length].astype(np.float32, copy=False)
 
 
 def pad_rows(rows: Sequence[Sequence[int]]) -> np.ndarray:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from handlers.base import Decoded, Handler
+from handlers.device import Device
 
 _NUM_PROBES = 4
 _RANK_TOLERANCE = 1e-5
@@ -26,7 +25,7 @@ class BeamformerHandler(Handler):
     Without it the analog and baseband outputs have no chains: they are empty.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         num_transmit = next(tensor["shape"][3] for tensor in manifest["inputs"] if tensor["name"] == "channel")
         generator = np.random.default_rng(0)
@@ -57,17 +56,23 @@ class BeamformerHandler(Handler):
             return f"the channel of subcarrier {poor[0]} has rank 1 or 0; two streams need a channel of rank 2 or more"
         return None
 
-    def run(self, tensors: list[Tensor], parameters: Mapping[str, Any]) -> Sequence[Tensor]:
-        precoder, combiner, estimate = self.programs["main"](tensors)
+    def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
+        precoder, combiner, estimate = self.programs["main"](values)
         num_chains = parameters.get("rf_chains")
-        if num_chains is not None:
-            return self.programs[f"hybrid-{num_chains}"]([precoder, estimate])
-        num_rows, num_subcarriers, num_transmit, num_streams, _ = precoder.shape
-        num_receive = combiner.shape[2]
-        empty = [
-            precoder.new_empty(num_rows, num_transmit, 0, 2),
-            precoder.new_empty(num_rows, num_subcarriers, 0, num_streams, 2),
-            precoder.new_empty(num_rows, num_receive, 0, 2),
-            precoder.new_empty(num_rows, num_subcarriers, 0, num_streams, 2),
-        ]
-        return [precoder, combiner, *empty]
+        if num_chains is None:
+            return precoder, combiner
+        return self.programs[f"hybrid-{num_chains}"]([precoder, estimate])
+
+    def encode(
+        self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        if "rf_chains" not in parameters:
+            results = [*results, *(part for weights in results for part in _make_chainless(weights))]
+        return super().encode(results, parameters, requested)
+
+
+def _make_chainless(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The analog and baseband parts, both without chains, of fully digital weights [N, K, antennas, streams, 2]."""
+    num_rows, num_subcarriers, num_antennas, num_streams, _ = weights.shape
+    shapes = (num_rows, num_antennas, 0, 2), (num_rows, num_subcarriers, 0, num_streams, 2)
+    return np.empty(shapes[0], weights.dtype), np.empty(shapes[1], weights.dtype)

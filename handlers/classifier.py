@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from handlers.base import Decoded, Handler
+from handlers.device import Device
 from handlers.images import ImageError, decode_image
 
 
 class ClassifierHandler(Handler):
     """Inputs `image` UINT8 [N, H, W, C] or `encoded` BYTES [N]; outputs `probabilities`, `label`; parameter `top_k`."""
 
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
         self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from handlers.base import Decoded, Handler
+from handlers.device import Device
 from model_store.latents import draw_class, draw_latent
 
 
@@ -25,7 +25,7 @@ class GanHandler(Handler):
     its own seed and label alone. Outputs `image`, and on request `encoded` as PNG.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         self.labels: Sequence[str] = self.options["labels"]
         self.numbers = {label.casefold(): number for number, label in enumerate(self.labels)}

@@ -1,32 +1,60 @@
 """Released programs: files that map tensors to tensors, without any network class.
 
-`*.pt2` is an exported program, run as it is; `*.so` is a library made by AOTInductor, its kernels beside it.
+`*.pt2` is an exported program, run as it is; `*.so` is a library made by AOTInductor, its kernels beside it; `*.onnx`
+is run by onnxruntime. This is the one place that knows. An `.onnx` file imports no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-Program = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
+from handlers.device import Device
+
+if TYPE_CHECKING:
+    import torch
+
+# Takes and returns values of its device, in the program's order: on the CPU numpy arrays, see device.py.
+Program = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-def load_program(path: Path, device: torch.device) -> Program:
-    """Load a released program: a function from its input tensors to its output tensors, both in order.
+def load_program(path: Path, device: Device) -> Program:
+    """Load a released program: a function from its inputs to its outputs, both in order.
 
     Raises:
-        ValueError: neither a `.pt2` nor a `.so` file.
+        ValueError: none of the files that a program may be.
     """
-    if path.suffix == ".pt2":
-        return _load_exported(path)
-    if path.suffix == ".so":
-        return _load_compiled(path, device)
-    raise ValueError(f"{path.name} is no released program: expected a .pt2 or .so file")
+    loaders = {".pt2": _load_exported, ".so": _load_compiled, ".onnx": _load_onnx}
+    if path.suffix not in loaders:
+        raise ValueError(f"{path.name} is no released program: expected a file ending in {', '.join(loaders)}")
+    return loaders[path.suffix](path, device)
 
 
-def _load_exported(path: Path) -> Program:
+def wrap_tensors(run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]], device: Device) -> Program:
+    """Make a program of a function of tensors; on the CPU, arrays become tensors and back without a copy."""
+    import torch
+
+    if device.num_threads is not None:
+        torch.set_num_threads(device.num_threads)
+
+    def run_arrays(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        with torch.inference_mode():
+            # Compiled programs never look at strides.
+            tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+            return [result.numpy() for result in run(tensors)]
+
+    def run_tensors(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        with torch.inference_mode():
+            return run([tensor.contiguous() for tensor in tensors])
+
+    return run_arrays if device.type == "cpu" else run_tensors
+
+
+def _load_exported(path: Path, device: Device) -> Program:
+    import torch
     from torch.utils import _pytree as pytree
 
     exported = torch.export.load(path)
@@ -39,14 +67,36 @@ def _load_exported(path: Path) -> Program:
         arguments, keywords = pytree.tree_unflatten(inputs, in_spec)
         return pytree.tree_leaves(module(*arguments, **keywords))
 
-    return run
+    return wrap_tensors(run, device)
 
 
-def _load_compiled(path: Path, device: torch.device) -> Program:
+def _load_compiled(path: Path, device: Device) -> Program:
+    import torch
+
     # The runner itself, not AOTIModelPackageLoader: that one unpacks a copy of the program into /tmp, which a killed
     # worker leaves behind. Importing torch._inductor for it would double a worker's start-up time.
     if device.type == "cuda":
-        run: Program = torch._C._aoti.AOTIModelContainerRunnerCuda(str(path), 1, str(device), str(path.parent)).run
+        run = torch._C._aoti.AOTIModelContainerRunnerCuda(str(path), 1, device.name, str(path.parent)).run
     else:
         run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
+    return wrap_tensors(run, device)
+
+
+def _load_onnx(path: Path, device: Device) -> Program:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = device.num_threads or 1
+    options.inter_op_num_threads = 1
+    # Threads that wait in a busy loop take the cores of the workers beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.use_deterministic_compute = True
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    inputs = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+
+    def run(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        results: list[np.ndarray] = session.run(outputs, dict(zip(inputs, arrays, strict=True)))
+        return results
+
     return run

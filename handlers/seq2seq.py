@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import sentencepiece
-import torch
-from torch import Tensor
 
 from handlers.base import Decoded, Handler, Outputs
 from handlers.beam_search import END, PAD, SearchOptions, pad_rows, search
+from handlers.device import Device
 
 
 class TextError(ValueError):
@@ -31,7 +30,7 @@ class TranslatorHandler(Handler):
     With `num_hypotheses` n, each output has shape [N, n], best first.
     """
 
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         model = (folder / self.options["vocabulary"]).read_bytes()
         self.vocabulary = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -76,15 +75,19 @@ class TranslatorHandler(Handler):
             )
         return [*pieces, END]
 
-    def run(self, tensors: list[Tensor], parameters: Mapping[str, Any]) -> Sequence[Tensor]:
+    def stack(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        """Leave arrays where they are: the search moves what its programs need, and its results are arrays."""
+        return list(arrays)
+
+    def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
         """Search; returns pieces int64 [N, n, T], scores [N, n] and source weights [N, n, T, S]."""
-        (source,) = tensors
+        (source,) = values
         options = self._read_options(parameters)
-        lengths = (source != PAD).sum(1).cpu().numpy()
+        lengths = (source != PAD).sum(1)
         # Twice the source and a few more is longer than any real translation; the positions end there too.
         limits = np.minimum(2 * lengths + 10, parameters.get("max_length", 2 * self.max_pieces - 1))
         limits = np.minimum(np.maximum(limits, options.min_length), 2 * self.max_pieces - 1)
-        found = search(self.programs["encoder"], self.programs["decoder"], source, limits, options)
+        found = search(self.programs["encoder"], self.programs["decoder"], self.device, source, limits, options)
         longest = max(len(hypothesis.pieces) for row in found for hypothesis in row)
         shape = (len(source), options.num_hypotheses)
         pieces = np.full((*shape, longest), PAD, np.int64)
@@ -97,7 +100,10 @@ class TranslatorHandler(Handler):
                 scores[index, rank] = hypothesis.score
                 if hypothesis.weights is not None:
                     weights[index, rank, :length] = hypothesis.weights
-        return [torch.from_numpy(array) for array in (pieces, scores, weights)] + [source]
+        return pieces, scores, weights, source
+
+    def unstack(self, results: Sequence[Any]) -> list[np.ndarray]:
+        return list(results)
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from host.cpu import cpu_flags
+
+if TYPE_CHECKING:
+    import torch
 
 # What a feature implies, so that a program built for AVX2 runs on an AVX512 machine.
 _IMPLIED = {"AVX512": ("AVX2",)}
@@ -18,6 +19,8 @@ _CPU_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "VNNI", "avx512_bf16": "BF16", 
 @lru_cache
 def cpu_features() -> tuple[str, ...]:
     """Name this CPU's instruction sets as torch sees them, e.g. ('AVX512', 'VNNI', 'BF16')."""
+    import torch
+
     level = torch.backends.cpu.get_cpu_capability()
     extensions = {name for flag, name in _CPU_FLAGS.items() if flag in cpu_flags()}
     return (level, *sorted(extensions, reverse=True))
@@ -25,6 +28,8 @@ def cpu_features() -> tuple[str, ...]:
 
 def describe_host(device: torch.device) -> dict[str, str]:
     """Describe this machine in the terms of a manifest's target."""
+    import torch
+
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         capability = f"sm_{major}{minor}"
@@ -33,22 +38,32 @@ def describe_host(device: torch.device) -> dict[str, str]:
     return {"device": device.type, "capability": capability, "torch_version": torch.__version__.split("+")[0]}
 
 
-def check_target(target: Mapping[str, Any], device: torch.device) -> None:
+def is_portable(target: Mapping[str, Any]) -> bool:
+    """Tell whether a program runs on every CPU: it is bound neither to an instruction set nor to a release of torch."""
+    return target["device"] == "cpu" and not target["capability"] and not target["torch_version"]
+
+
+def check_target(target: Mapping[str, Any], device: str) -> None:
     """Refuse a program that was built for something else.
 
     Raises:
         RuntimeError: device, instruction set, GPU architecture or torch version differ; both targets are named.
     """
+    if is_portable(target) and device == "cpu":
+        return
+    import torch
+
     if target["device"] == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"this program was built for {_in_words(target)}, but no CUDA device is available here")
-    host = describe_host(device)
+    host = describe_host(torch.device(device))
     if target["device"] == "cuda":
         fits = target["capability"] in ("", host["capability"])
     else:
         have = set(host["capability"].split("+"))
         have |= {implied for feature in have for implied in _IMPLIED.get(feature, ())}
         fits = set(filter(None, target["capability"].split("+"))) <= have
-    if not fits or any(target[key] != host[key] for key in ("device", "torch_version")):
+    fits &= target["device"] == host["device"] and target["torch_version"] in ("", host["torch_version"])
+    if not fits:
         raise RuntimeError(
             f"this program was built for {_in_words(target)}, and this worker is {_in_words(host)}; "
             "release the model on a machine like this one, or serve it on one like the former"
@@ -57,4 +72,5 @@ def check_target(target: Mapping[str, Any], device: torch.device) -> None:
 
 def _in_words(target: Mapping[str, Any]) -> str:
     capability = target["capability"] or "any instruction set"
-    return f"{target['device']} ({capability}, torch {target['torch_version']})"
+    torch_version = f"torch {target['torch_version']}" if target["torch_version"] else "any torch or none"
+    return f"{target['device']} ({capability}, {torch_version})"

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.direct import DirectCallError, answer_direct
@@ -20,15 +18,12 @@ from host.memory import keep_freed_memory
 
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
     """Start a worker on a GPU, or on the CPU with a number of threads."""
-    torch.set_num_threads(num_threads)
     keep_freed_memory()
     # Request bytes are read-only, and programs never write to their inputs.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
-    device = torch.device("cpu")
-    if manifest["target"]["device"] == "cuda":
-        device = torch.device("cuda", gpu_id or 0)
-    return Worker(open_handler(Path(folder), device))
+    device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
+    return Worker(open_handler(Path(folder), device, num_threads))
 
 
 class Worker:

@@ -65,7 +65,7 @@ def check(spec: ReleaseSpec, evaluation: Evaluation, device: torch.device) -> li
     """Run every variant's handler on one row, on some and on the most that it takes; returns what is wrong."""
     problems = [f"{variant}: {why}" for variant, why in evaluation.left_out.items() if why.startswith(FAILED)]
     for variant, result in evaluation.variants.items():
-        handler = open_handler(result.folder, device)
+        handler = open_handler(result.folder, str(device))
         for num_rows in (1, 3, spec.max_rows):
             problems += [f"{variant}, {num_rows} rows: {why}" for why in check_answer(handler, spec, num_rows)]
     rejected = [variant for variant, result in evaluation.variants.items() if not result.verdict.passed]

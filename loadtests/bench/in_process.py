@@ -17,11 +17,9 @@ from typing import Any
 def main(arguments: dict[str, Any]) -> None:
     """Open the handler and measure whenever asked."""
     sys.path.insert(0, arguments["folder"])
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(arguments["threads"])
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     worker = importlib.import_module("handlers.worker")
-    handler = worker.open_handler(Path(arguments["folder"]), torch.device("cpu"))
+    handler = worker.open_handler(Path(arguments["folder"]), "cpu", arguments["threads"])
     message = importlib.import_module("handlers.message")
     request = message.decode_request(Path(arguments["request"]).read_bytes())
     handler.infer(*request)

@@ -28,6 +28,7 @@ FILES = (
 INFRASTRUCTURE = (
     "archive",
     "base",
+    "device",
     "direct",
     "entry",
     "message",

@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from handlers.archive import open_handler
@@ -10,7 +9,7 @@ from handlers.archive import open_handler
 
 @pytest.fixture(scope="module")
 def handler(content):
-    return open_handler(content, torch.device("cpu"))
+    return open_handler(content, "cpu")
 
 
 def levels(*values):

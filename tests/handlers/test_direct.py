@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from handlers.archive import open_handler
@@ -12,7 +11,7 @@ from handlers.direct import DirectCallError, answer_direct
 
 @pytest.fixture(scope="module")
 def handler(content):
-    return open_handler(content, torch.device("cpu"))
+    return open_handler(content, "cpu")
 
 
 @pytest.fixture

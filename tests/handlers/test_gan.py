@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from handlers.device import Cpu
 from handlers.gan import GanHandler
 from model_store.latents import draw_class, draw_latent
 
@@ -41,7 +42,7 @@ def make_handler(folder, labels):
         "outputs": [{"name": "image"}, {"name": "encoded"}],
         "default_outputs": ["image"],
     }
-    return GanHandler(manifest, folder, torch.device("cpu"))
+    return GanHandler(manifest, folder, Cpu())
 
 
 @pytest.fixture(scope="module")

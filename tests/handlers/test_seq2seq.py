@@ -227,7 +227,7 @@ def test_captured_programs_translate_as_the_network_does(spec, handler, tmp_path
     target = {"device": "cpu", "capability": "", "torch_version": torch.__version__.split("+")[0]}
     (tmp_path / "content").mkdir()
     lay_out(tmp_path / "content", spec, release=1, variant="eager", programs=programs, target=target)
-    captured = open_handler(tmp_path / "content", torch.device("cpu"))
+    captured = open_handler(tmp_path / "content", "cpu")
     for parameters in ({}, {"beam_size": 1}, {"beam_size": 8}):
         expected, found = translate(handler, **parameters).arrays, translate(captured, **parameters).arrays
         assert found["translation"].tolist() == expected["translation"].tolist()
@@ -253,7 +253,7 @@ def test_compiled_variants_translate_alike(spec, handler, tmp_path, variant):
     target = {"device": "cpu", "capability": "", "torch_version": torch.__version__.split("+")[0]}
     (tmp_path / "content").mkdir()
     lay_out(tmp_path / "content", spec, release=1, variant=variant, programs=programs, target=target)
-    compiled = open_handler(tmp_path / "content", torch.device("cpu"))
+    compiled = open_handler(tmp_path / "content", "cpu")
     for parameters in ({"max_length": 3}, {"beam_size": 1, "max_length": 3}):
         expected, found = translate(handler, **parameters).arrays, translate(compiled, **parameters).arrays
         if variant == "compiled":

@@ -6,7 +6,6 @@ import sysconfig
 
 import numpy as np
 import pytest
-import torch
 
 from handlers.archive import find_handler, open_handler
 from handlers.worker import Worker
@@ -83,7 +82,7 @@ def retarget(folder, capability):
 
 
 def test_a_handler_that_breaks_answers_an_internal_error(content):
-    worker = Worker(open_handler(content, torch.device("cpu")))
+    worker = Worker(open_handler(content, "cpu"))
     answer = messages().ModelInferResponse.FromString(worker.answer_packed(b"no message"))
     assert "Traceback" in answer.parameters["internal_error"].string_param
     assert len(answer.outputs) == 0
@@ -104,7 +103,7 @@ def test_direct_calls_are_told_apart_from_packed_ones(content):
         def set_response_status(self, code, phrase, index):
             self.status = code
 
-    worker, context = Worker(open_handler(content, torch.device("cpu"))), Context()
+    worker, context = Worker(open_handler(content, "cpu")), Context()
     assert "label" in json.loads(worker.answer({"body": {"image": np.zeros((8, 6, 3)).tolist()}}, 0, context))
     assert context.status is None
     assert "error" in json.loads(worker.answer({"body": b"{"}, 0, context))

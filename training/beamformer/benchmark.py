@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from torch import Tensor
@@ -61,7 +62,7 @@ def measure_speed(
 
 def digital_engines(handlers: dict[str, Any], channel: Tensor) -> dict[str, Engine]:
     """A batched SVD, then the digital program of each variant, denoising included."""
-    inputs = [torch.view_as_real(channel).contiguous(), torch.full((len(channel),), MAX_CSI_SNR_DB)]
+    inputs = _as_arrays(channel)
 
     def bind(handler: Any) -> Engine:
         return lambda: _as_weights(handler.programs["main"](inputs))
@@ -78,8 +79,7 @@ def hybrid_engines(handlers: dict[str, Any], channel: Tensor, chains: int) -> di
         return fit_digital(targets, torch.from_numpy(alternate_on_manifold(targets.numpy(), chains)))
 
     def bind(handler: Any) -> Engine:
-        level = torch.full((len(channel),), MAX_CSI_SNR_DB)
-        found, _, estimate = handler.programs["main"]([torch.view_as_real(channel).contiguous(), level])
+        found, _, estimate = handler.programs["main"](_as_arrays(channel))
         return lambda: _as_weights(handler.programs[f"hybrid-{chains}"]([found, estimate]))
 
     engines: dict[str, Engine] = {"MO-AltMin": lambda: (fit(precoder), fit(combiner))}
@@ -112,6 +112,10 @@ def compare(channel: Tensor, engines: dict[str, Engine], repeats: int) -> str:
     return "\n".join(lines)
 
 
-def _as_weights(outputs: Sequence[Tensor]) -> Weights:
-    precoder, combiner = outputs[:2]
-    return torch.view_as_complex(precoder), torch.view_as_complex(combiner)
+def _as_arrays(channel: Tensor) -> list[np.ndarray]:
+    return [torch.view_as_real(channel).numpy(), np.full(len(channel), MAX_CSI_SNR_DB, np.float32)]
+
+
+def _as_weights(outputs: Sequence[np.ndarray]) -> Weights:
+    precoder, combiner = (torch.view_as_complex(torch.from_numpy(output)) for output in outputs[:2])
+    return precoder, combiner

@@ -48,7 +48,7 @@ class Evaluation:
 def evaluate_variants(built: Built, spec: ReleaseSpec, device: torch.device) -> Evaluation:
     """Gate the built variants and time them against each other."""
     reference = next(iter(built.folders))
-    handlers = {variant: open_handler(folder, device) for variant, folder in built.folders.items()}
+    handlers = {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
     num_rows = len(next(iter(spec.held_out.inputs.values())))
     measured = {}
     with ProgressBar("measuring quality", total=num_rows * len(handlers)) as bar:

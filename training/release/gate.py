@@ -159,7 +159,7 @@ def measure_speed(handlers: Mapping[str, Handler], held_out: HeldOut, max_rows: 
             rows_per_s=rows / stats.median(batch_s[name]),
             single_row_ms=1000 * stats.median(single_s[name]),
             threads=1,
-            host=host_name(handlers[name].device),
+            host=host_name(torch.device(handlers[name].device.name)),
         )
         for name in handlers
     }

@@ -9,7 +9,8 @@ import torch
 
 from handlers.archive import open_handler
 from handlers.base import Handler
-from handlers.program import Program
+from handlers.device import Device
+from handlers.program import Program, wrap_tensors
 from handlers.target import describe_host
 from model_store.store import Release
 from training.release.build import Built
@@ -24,14 +25,16 @@ def open_reference(spec: ReleaseSpec, device: torch.device, work: Path) -> Handl
     """
     target = describe_host(device) | {"capability": ""}
     lay_out(work, spec, release=1, variant="eager", programs={}, target=target)
-    handler = open_handler(work, device)
-    handler.programs = {role: _as_program(program.module.to(device).eval()) for role, program in spec.programs.items()}
+    handler = open_handler(work, str(device))
+    handler.programs = {
+        role: _as_program(program.module.to(device).eval(), handler.device) for role, program in spec.programs.items()
+    }
     return handler
 
 
 def open_variants(built: Built, device: torch.device) -> dict[str, Handler]:
     """Open the handler of each built variant, in order."""
-    return {variant: open_handler(folder, device) for variant, folder in built.folders.items()}
+    return {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
 
 
 def open_released(release: Release, device: torch.device, work: Path) -> dict[str, Handler]:
@@ -40,9 +43,9 @@ def open_released(release: Release, device: torch.device, work: Path) -> dict[st
     for variant in release.variants:
         with zipfile.ZipFile(release.archive_path(variant)) as archive:
             archive.extractall(work / variant)
-        handlers[variant] = open_handler(work / variant, device)
+        handlers[variant] = open_handler(work / variant, str(device))
     return handlers
 
 
-def _as_program(module: torch.nn.Module) -> Program:
-    return lambda tensors: module(*tensors)
+def _as_program(module: torch.nn.Module, device: Device) -> Program:
+    return wrap_tensors(lambda tensors: module(*tensors), device)

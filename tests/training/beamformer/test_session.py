@@ -154,7 +154,7 @@ def open_exported(spec: ReleaseSpec, folder: Path):
     content.mkdir()
     target = describe_host(CPU) | {"capability": ""}
     lay_out(content, spec, release=1, variant="eager", programs=programs, target=target)
-    return open_handler(content, CPU)
+    return open_handler(content, "cpu")
 
 
 @pytest.mark.parametrize(

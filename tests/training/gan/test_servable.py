@@ -28,7 +28,7 @@ def handler(spec, tmp_path_factory):
     archive = folder / "archive"
     archive.mkdir()
     lay_out(archive, spec, release=1, variant="eager", programs={"main": folder / "main.pt2"}, target=target)
-    return open_handler(archive, CPU)
+    return open_handler(archive, "cpu")
 
 
 def test_the_hint_draws_a_class_that_the_release_has(spec):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from handlers.archive import open_handler
@@ -94,8 +93,7 @@ def test_archives_hold_exactly_what_their_manifests_list(released, unpacked):
 def test_packed_programs_agree_for_every_row_count(unpacked, num_rows):
     x = np.random.default_rng(1).standard_normal((2 * num_rows, 3, 8, 8)).astype(np.float32)[1::2]  # a view
     answers = {
-        variant: open_handler(folder, torch.device("cpu")).infer({"x": x}, {}).arrays["y"]
-        for variant, folder in unpacked.items()
+        variant: open_handler(folder, "cpu").infer({"x": x}, {}).arrays["y"] for variant, folder in unpacked.items()
     }
     size = np.abs(answers["eager"]).max()
     for variant, tolerance in {"compiled": 1e-4, "bf16": 0.05, "int8": 0.3}.items():
@@ -108,7 +106,7 @@ def test_compiled_programs_use_the_workers_threads_and_leave_nothing_in_tmp(unpa
     """They are relocatable, too: what they were built from is gone."""
     script = (
         "import sys, pathlib, torch, numpy, os; from handlers.archive import open_handler;"
-        "torch.set_num_threads(2); handler = open_handler(pathlib.Path(sys.argv[1]), torch.device('cpu'));"
+        "torch.set_num_threads(2); handler = open_handler(pathlib.Path(sys.argv[1]), 'cpu');"
         "print(handler.infer({'x': numpy.ones((16, 3, 8, 8), numpy.float32)}, {}).arrays['y'].shape);"
         "print(os.listdir(os.environ['TMPDIR']))"
     )

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from handlers.beam_search import SearchOptions, search
+from handlers.device import Cpu
+from handlers.program import wrap_tensors
 from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
 from training.seq2seq.network import build_network
 from training.seq2seq.program import DecoderProgram, EncoderProgram
@@ -21,9 +23,10 @@ def test_the_peer_finds_the_same_translations_with_the_same_weights(tiny_recipe,
     rows = [[7, 9, 200, END], [50, 60, 70, END]]
     encoder, decoder = EncoderProgram(network), DecoderProgram(network, 300, 4)
     found = search(
-        lambda tensors: encoder(*tensors),
-        lambda tensors: decoder(*tensors),
-        torch.tensor(rows),
+        wrap_tensors(lambda tensors: encoder(*tensors), Cpu()),
+        wrap_tensors(lambda tensors: decoder(*tensors), Cpu()),
+        Cpu(),
+        np.array(rows),
         np.array([6, 6]),
         SearchOptions(beam_size=1),
     )

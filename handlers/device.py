@@ -1,0 +1,83 @@
+"""Where programs run, and how arrays get there and back.
+
+On the CPU every value is a numpy array, whatever runs the program; on a GPU a torch tensor. Only a GPU needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Device(Protocol):
+    """What handlers ask of a device. `num_threads` bounds its programs; None: whatever the process has set."""
+
+    type: str
+    name: str
+    num_threads: int | None
+
+    def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        """Move arrays to the device."""
+
+    def fetch(self, values: Sequence[Any]) -> list[np.ndarray]:
+        """Bring values back as arrays."""
+
+    def empty(self, shape: Sequence[int], like: Any) -> Any:
+        """Make a value of a shape, of the dtype of another, with anything in it."""
+
+    def take(self, values: Any, index: np.ndarray, axis: int, out: Any = None) -> Any:
+        """Copy the elements that an index names along an axis, into `out` if given."""
+
+
+def open_device(name: str, num_threads: int | None = None) -> Device:
+    """Open `cpu`, `cuda` or `cuda:N`."""
+    return Cpu(num_threads) if name == "cpu" else Gpu(name, num_threads)
+
+
+class Cpu:
+    """The CPU: values are arrays already."""
+
+    type = name = "cpu"
+
+    def __init__(self, num_threads: int | None = None) -> None:
+        self.num_threads = num_threads
+
+    def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return list(arrays)
+
+    def fetch(self, values: Sequence[Any]) -> list[np.ndarray]:
+        return list(values)
+
+    def empty(self, shape: Sequence[int], like: np.ndarray) -> np.ndarray:
+        return np.empty(shape, like.dtype)
+
+    def take(self, values: np.ndarray, index: np.ndarray, axis: int, out: np.ndarray | None = None) -> np.ndarray:
+        # With the mode `raise`, numpy would fill a copy of `out` first.
+        return np.take(values, index, axis, out=out, mode="clip")
+
+
+class Gpu:
+    """A CUDA device: values are torch tensors on it."""
+
+    type = "cuda"
+
+    def __init__(self, name: str, num_threads: int | None = None) -> None:
+        import torch
+
+        self.name = name
+        self.num_threads = num_threads
+        self._torch = torch
+
+    def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        return [self._torch.from_numpy(np.ascontiguousarray(array)).to(self.name) for array in arrays]
+
+    def fetch(self, values: Sequence[Any]) -> list[np.ndarray]:
+        return [value.cpu().numpy() for value in values]
+
+    def empty(self, shape: Sequence[int], like: Any) -> Any:
+        return like.new_empty(tuple(shape))
+
+    def take(self, values: Any, index: np.ndarray, axis: int, out: Any = None) -> Any:
+        return self._torch.index_select(values, axis, self._torch.from_numpy(index).to(self.name), out=out)
