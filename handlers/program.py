@@ -6,6 +6,7 @@ is run by onnxruntime. This is the one place that knows. An `.onnx` file imports
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ def wrap_tensors(run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]], de
 
     if device.num_threads is not None:
         torch.set_num_threads(device.num_threads)
+    # Request bytes are read-only, and programs never write to their inputs.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
     def run_arrays(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         with torch.inference_mode():

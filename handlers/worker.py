@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import traceback
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from host.memory import keep_freed_memory
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
     """Start a worker on a GPU, or on the CPU with a number of threads."""
     keep_freed_memory()
-    # Request bytes are read-only, and programs never write to their inputs.
-    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
     return Worker(open_handler(Path(folder), device, num_threads))

@@ -124,7 +124,7 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
         f"  kind      {manifest.kind}",
         f"  archive   {release.archive_path(manifest.variant)}",
         f"  created   {manifest.created} by `{manifest.source.command}` at {manifest.source.git_commit or 'no commit'}",
-        f"  target    {target.device} {target.capability or 'any'}, torch {target.torch_version}",
+        f"  target    {target.device} {target.capability or 'any'}, torch {target.torch_version or 'any or none'}",
         f"  quality   {quality.metric} {quality.value:.4f} ({quality.interval[0]:.4f} … {quality.interval[1]:.4f}), "
         f"{quality.n} rows of {quality.dataset}",
         f"  gate      {manifest.gate.why}",

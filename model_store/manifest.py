@@ -118,7 +118,7 @@ class Target(_Part):
 
     device: Literal["cpu", "cuda"]
     capability: str = Field(description="CPU instruction set (AVX2, AVX512, …) or GPU architecture (sm_90); '' = any")
-    torch_version: str = Field(description="release of torch, without the build suffix")
+    torch_version: str = Field(description="release of torch, without the build suffix; '' = any, or none")
 
 
 class Source(_Part):

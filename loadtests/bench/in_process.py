@@ -9,7 +9,6 @@ import importlib
 import json
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from typing import Any
 def main(arguments: dict[str, Any]) -> None:
     """Open the handler and measure whenever asked."""
     sys.path.insert(0, arguments["folder"])
-    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     worker = importlib.import_module("handlers.worker")
     handler = worker.open_handler(Path(arguments["folder"]), "cpu", arguments["threads"])
     message = importlib.import_module("handlers.message")

@@ -37,15 +37,20 @@ def build_command(
     folder.python.chmod(0o700)
     return [
         *(sys.executable, "-I", "-u", fork_server.__file__, str(folder.fork_socket)),
-        ",".join(_find_shared_modules(variants)),
+        ",".join(list_shared_modules(variants)),
         *_java_command(java, folder, folder.python, settings),
     ]
 
 
-def _find_shared_modules(variants: Sequence[ServedVariant]) -> list[str]:
-    """List what all workers import, and what an exported program that is run as it is needs besides."""
-    modules = ["numpy", "torch", "ts.model_service_worker", "google.protobuf.descriptor_pool"]
-    if any(program.endswith(".pt2") for variant in variants for program in variant.manifest.programs.values()):
+def list_shared_modules(variants: Sequence[ServedVariant]) -> list[str]:
+    """List what all workers import, and what programs of each kind need besides."""
+    needs_torch = any(variant.manifest.target.torch_version for variant in variants)
+    suffixes = {Path(program).suffix for variant in variants for program in variant.manifest.programs.values()}
+    modules = ["torch" if needs_torch else "host.deferred_torch", "numpy"]
+    modules += ["ts.model_service_worker", "google.protobuf.descriptor_pool"]
+    if ".onnx" in suffixes:
+        modules.append("onnxruntime")
+    if ".pt2" in suffixes:
         modules += ["sympy", "networkx", "torch._export.serde.serialize", "torch.export.unflatten"]
     return modules
 

@@ -147,7 +147,7 @@ def run_worker(request: dict[str, Any], streams: list[int]) -> None:
 def seed_generators() -> None:
     """Give a forked worker random numbers of its own."""
     random.seed()
-    for name, seed in (("numpy.random", "seed"), ("torch", "seed")):
+    for name, seed in (("numpy.random", "seed"), ("torch.random", "seed")):
         if name in sys.modules:
             getattr(sys.modules[name], seed)()
 

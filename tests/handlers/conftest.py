@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -12,6 +13,21 @@ from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSp
 
 CPU = torch.device("cpu")
 LABELS = ("dark", "middle", "bright")
+PORTABLE = {"device": "cpu", "capability": "", "torch_version": ""}
+BRIGHTNESS_ONNX = """
+<ir_version: 10, opset_import: ["": 20]>
+brightness (uint8[rows, 8, 6, 3] images) => (float[rows, 3] probabilities)
+<int64[1] axes = {1}, float[1, 3] levels = {0, 128, 255}, float[1] scale = {-4000}>
+{
+    pixels = Cast <to = 1> (images)
+    flat = Flatten (pixels)
+    mean = ReduceMean (flat, axes)
+    distance = Sub (mean, levels)
+    squared = Mul (distance, distance)
+    logits = Div (squared, scale)
+    probabilities = Softmax <axis = 1> (logits)
+}
+"""
 
 
 class Brightness(torch.nn.Module):
@@ -73,7 +89,7 @@ def lay_out_eager(spec: ReleaseSpec, folder: Path) -> Path:
     content.mkdir()
     target = describe_host(CPU) | {"capability": ""}
     lay_out(content, spec, release=2, variant="eager", programs=programs, target=target)
-    add_worker(content, spec.kind, "cpu")
+    add_worker(content, spec.kind, target)
     return content
 
 
@@ -81,6 +97,19 @@ def lay_out_eager(spec: ReleaseSpec, folder: Path) -> Path:
 def content(tmp_path_factory):
     """The unpacked archive of a classifier."""
     return lay_out_eager(describe_brightness(), tmp_path_factory.mktemp("brightness"))
+
+
+@pytest.fixture(scope="session")
+def portable_content(tmp_path_factory):
+    """The unpacked archive of the same classifier, run by onnxruntime."""
+    folder = tmp_path_factory.mktemp("portable")
+    onnx.save(onnx.parser.parse_model(BRIGHTNESS_ONNX), folder / "program.onnx")
+    content = folder / "content"
+    content.mkdir()
+    spec, programs = describe_brightness(), {"main": folder / "program.onnx"}
+    lay_out(content, spec, release=2, variant="onnx", programs=programs, target=PORTABLE)
+    add_worker(content, spec.kind, PORTABLE)
+    return content
 
 
 @pytest.fixture

@@ -248,7 +248,7 @@ def test_compiled_variants_translate_alike(spec, handler, tmp_path, variant):
         torch.export.save(capture(program, torch.device("cpu")), eager)
         folder = tmp_path / variant / role
         programs[role] = make_program(
-            VariantRecipe(variant=variant, eager=eager, folder=folder, device="cpu", quantization=program.quantization)
+            VariantRecipe(variant=variant, source=eager, folder=folder, device="cpu", quantization=program.quantization)
         )
     target = {"device": "cpu", "capability": "", "torch_version": torch.__version__.split("+")[0]}
     (tmp_path / "content").mkdir()

@@ -16,6 +16,15 @@ def test_accepts_its_own_host_and_programs_for_any_cpu(host):
     check_target(host | {"capability": ""}, "cpu")
 
 
+def test_a_portable_program_is_at_home_on_every_cpu_and_a_compiled_one_is_not(host, monkeypatch):
+    """As a release made on another machine finds this one: other instructions, another torch."""
+    here = {"device": "cpu", "capability": "AVX2", "torch_version": "3.0.0"}
+    monkeypatch.setattr("handlers.target.describe_host", lambda device: here)
+    check_target({"device": "cpu", "capability": "", "torch_version": ""}, "cpu")
+    with pytest.raises(RuntimeError, match=r"built for cpu .*this worker is cpu \(AVX2, torch 3\.0\.0\)"):
+        check_target(host, "cpu")
+
+
 @pytest.mark.skipif("AVX512" not in cpu_features(), reason="needs an AVX-512 CPU")
 def test_accepts_what_a_better_cpu_implies(host):
     check_target(host | {"capability": "AVX2"}, "cpu")

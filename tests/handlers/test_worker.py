@@ -15,7 +15,7 @@ from model_store.tensors import decode_raw, encode_raw
 # What TorchServe does with an archive, in an interpreter that has it and the installed libraries, but no checkout.
 RUN_ARCHIVE = """
 import json, sys
-folder, libraries = sys.argv[1:]
+folder, libraries, *absent = sys.argv[1:]
 sys.path[:] = [folder] + [path for path in sys.path if "site-packages" not in path] + [libraries]
 import entry
 
@@ -29,15 +29,15 @@ context = Context()
 assert entry.handle(None, context) is None
 import handlers, model_store, numpy, logging
 assert handlers.__file__.startswith(folder) and model_store.__file__.startswith(folder), handlers.__file__
-for absent in ("training", "services", "pydantic", "grpc_tools", "torchvision", "PIL"):
-    assert absent not in sys.modules, absent
+for name in ("training", "services", "pydantic", "grpc_tools", "torchvision", "PIL", *absent):
+    assert name not in sys.modules, name
 assert logging.getLogger().level == logging.WARNING
 sys.stdout.buffer.write(entry.handle([{"body": bytearray(sys.stdin.buffer.read())}], context)[0])
 """
 
 
-def run_archive(folder, request=b""):
-    command = [sys.executable, "-I", "-S", "-c", RUN_ARCHIVE, str(folder), sysconfig.get_path("purelib")]
+def run_archive(folder, request=b"", absent=()):
+    command = [sys.executable, "-I", "-S", "-c", RUN_ARCHIVE, str(folder), sysconfig.get_path("purelib"), *absent]
     return subprocess.run(command, input=request, capture_output=True, check=False, cwd=folder)
 
 
@@ -54,6 +54,25 @@ def test_an_archive_runs_where_no_checkout_is(content):
     answer = messages().ModelInferResponse.FromString(done.stdout)
     assert (answer.model_name, answer.model_version) == ("brightness", "2-eager")
     assert decode_raw(answer.raw_output_contents[1], "BYTES", (2,)).tolist() == [b"dark", b"dark"]
+
+
+def test_an_onnx_archive_answers_the_same_without_torch(portable_content):
+    done = run_archive(portable_content, pack(np.full((2, 8, 6, 3), 250, np.uint8)), absent=["torch"])
+    assert done.returncode == 0, done.stderr.decode()
+    answer = messages().ModelInferResponse.FromString(done.stdout)
+    assert answer.model_version == "2-onnx"
+    assert decode_raw(answer.raw_output_contents[1], "BYTES", (2,)).tolist() == [b"bright", b"bright"]
+
+
+def test_torchserves_own_import_of_torch_waits_until_torch_is_used(portable_content):
+    script = (
+        "import sys, ts.protocol.otf_message_handler as worker; assert 'torch._C' not in sys.modules;"
+        "print(worker.torch.Tensor.__name__); import torch.nn; print(torch.nn.Linear.__name__)"
+    )
+    environment = {"PYTHONPATH": str(portable_content), "PATH": "/nonexistent"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["Tensor", "Linear"]
 
 
 @pytest.mark.parametrize(

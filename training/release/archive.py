@@ -68,7 +68,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
 def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any]) -> Manifest:
     """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
-    add_worker(evaluated.folder, spec.kind, known["target"]["device"])
+    add_worker(evaluated.folder, spec.kind, known["target"])
     files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     measurement = evaluated.measurement
     return Manifest.model_validate(

@@ -5,22 +5,31 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from handlers.target import describe_host
 from host.progress import ProgressBar
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.spec import ReleaseSpec
-from training.release.variants import LeftOutError, Recipe, make_program, required_capability, variants_for
+from training.release.variants import (
+    PORTABLE_VARIANTS,
+    LeftOutError,
+    Recipe,
+    describe_target,
+    make_program,
+    variants_for,
+)
 
 FAILED = "could not be made"
 _REFERENCE = "eager"
+_INT8_VARIANTS = {"int8", "onnx-int8"}
+# How variants of lower precision hold a program that is exact; `compiled` where not named.
+_EXACT_FORMS = {_REFERENCE: _REFERENCE, "onnx": "onnx", "onnx-int8": "onnx"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +42,16 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class _Order:
-    """One program to make, and the variants that will hold it in a role."""
+    """One program to make, and the variants that will hold it in a role; `then` is made from it."""
 
     role: str
     recipe: Recipe
     variants: tuple[str, ...]
+    then: _Order | None = None
+
+    @property
+    def all_variants(self) -> tuple[str, ...]:
+        return self.variants + (self.then.all_variants if self.then else ())
 
 
 def build_variants(
@@ -56,9 +70,9 @@ def build_variants(
     for variant in variants:
         if variant in left_out or variant not in programs:
             continue
-        target = describe_host(device) | {"capability": required_capability(variant, device)}
         folders[variant] = work / "content" / variant
         folders[variant].mkdir(parents=True)
+        target = describe_target(variant, device)
         lay_out(folders[variant], spec, release=release, variant=variant, programs=programs[variant], target=target)
     return Built(folders=folders, left_out=left_out)
 
@@ -74,7 +88,7 @@ def _choose_variants(device: torch.device, wanted: Sequence[str]) -> list[str]:
 def _write_orders(
     spec: ReleaseSpec, device: torch.device, work: Path, variants: Sequence[str], left_out: dict[str, str]
 ) -> list[_Order]:
-    orders = []
+    orders: list[_Order] = []
     (work / "captured").mkdir(parents=True)
     for role, program in spec.programs.items():
         eager = work / "captured" / f"{role}.pt2"
@@ -82,28 +96,42 @@ def _write_orders(
             warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
             torch.export.save(capture(program, device), eager)
         calibration = None
-        if program.calibration is not None and program.quantization == "static" and "int8" in variants:
+        if program.calibration is not None and program.quantization == "static" and _INT8_VARIANTS & {*variants}:
             calibration = work / "captured" / f"{role}-calibration.pt"
             torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
-        shared: dict[str, list[str]] = {}
+        made_as: dict[str, tuple[str, ...]] = {}
         for variant in variants:
             try:
-                required_capability(variant, device)
+                describe_target(variant, device)
             except LeftOutError as error:
                 left_out[variant] = str(error)
                 continue
-            made_as = "compiled" if program.is_exact and variant != _REFERENCE else variant
-            shared.setdefault(made_as, []).append(variant)
-        for made_as, served in shared.items():
-            recipe = Recipe(
-                variant=made_as,
-                eager=eager,
-                folder=work / "programs" / made_as / role,
-                device=str(device),
-                calibration=calibration,
-                quantization=program.quantization,
-            )
-            orders.append(_Order(role=role, recipe=recipe, variants=tuple(served)))
+            form = _EXACT_FORMS.get(variant, "compiled") if program.is_exact else variant
+            made_as[form] = (*made_as.get(form, ()), variant)
+        recipe = Recipe(
+            variant="",
+            source=eager,
+            folder=work / "programs",
+            device=str(device),
+            calibration=calibration,
+            quantization=program.quantization,
+        )
+        orders += _write_orders_of(role, recipe, made_as)
+    return orders
+
+
+def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str, ...]]) -> list[_Order]:
+    """Order what variants hold in a role; `made_as` maps the form of a program to the variants that hold it."""
+
+    def order(form: str, then: _Order | None = None) -> _Order:
+        own = replace(recipe, variant=form, folder=recipe.folder / form / role)
+        return _Order(role=role, recipe=own, variants=made_as.get(form, ()), then=then)
+
+    orders = [order(form) for form in made_as if form not in PORTABLE_VARIANTS]
+    if "onnx-int8" in made_as:
+        orders.append(order("onnx", then=order("onnx-int8")))
+    elif "onnx" in made_as:
+        orders.append(order("onnx"))
     return orders
 
 
@@ -111,20 +139,24 @@ def _make_programs(orders: Sequence[_Order], left_out: dict[str, str]) -> dict[s
     programs: dict[str, dict[str, Path]] = {}
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
     pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
-    with pool, ProgressBar("making variants", total=len(orders)) as bar:
+    with pool, ProgressBar("making variants", total=sum(1 + (order.then is not None) for order in orders)) as bar:
         pending: dict[Future[Path], _Order] = {pool.submit(make_program, order.recipe): order for order in orders}
-        for future in as_completed(pending):
-            order = pending[future]
-            try:
-                program = future.result()
-            except LeftOutError as error:
-                left_out |= dict.fromkeys(order.variants, str(error))
-            except Exception as error:  # a compiler may fail in any way; the other variants are still worth having
-                if _REFERENCE in order.variants:
-                    raise
-                left_out |= dict.fromkeys(order.variants, f"{FAILED}: {type(error).__name__}: {error}")
-            else:
-                for variant in order.variants:
-                    programs.setdefault(variant, {})[order.role] = program
-            bar.advance(1, order.recipe.variant)
+        while pending:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                order = pending.pop(future)
+                try:
+                    program = future.result()
+                except LeftOutError as error:
+                    left_out |= dict.fromkeys(order.all_variants, str(error))
+                except Exception as error:  # a compiler may fail in any way; other variants are still worth having
+                    if _REFERENCE in order.variants:
+                        raise
+                    left_out |= dict.fromkeys(order.all_variants, f"{FAILED}: {type(error).__name__}: {error}")
+                else:
+                    for variant in order.variants:
+                        programs.setdefault(variant, {})[order.role] = program
+                    if order.then is not None:
+                        recipe = replace(order.then.recipe, source=program)
+                        pending[pool.submit(make_program, recipe)] = order.then
+                bar.advance(1, order.recipe.variant)
     return {variant: roles for variant, roles in programs.items() if variant not in left_out}

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from handlers.target import is_portable
 from training.release.spec import ReleaseSpec
 
 MANIFEST_NAME = "manifest.json"
 ENTRY_NAME = "entry.py"
 MODEL_CONFIG_NAME = "model-config.yaml"
+STARTUP_NAME = "sitecustomize.py"
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKED_ROOMS = ("handlers", "model_store", "host")
-_RESERVED = (*_PACKED_ROOMS, "programs", "MAR-INF", MANIFEST_NAME, ENTRY_NAME, MODEL_CONFIG_NAME)
+_RESERVED = (*_PACKED_ROOMS, "programs", "MAR-INF", MANIFEST_NAME, ENTRY_NAME, MODEL_CONFIG_NAME, STARTUP_NAME)
 # minWorkers at registration is ignored where a model has a config file; maxBatchDelay 0 would mean 100 ms.
 _MODEL_CONFIG = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120}
 
@@ -76,15 +78,17 @@ def describe(
     }
 
 
-def add_worker(folder: Path, kind: str, device_type: str) -> None:
+def add_worker(folder: Path, kind: str, target: Mapping[str, str]) -> None:
     """Add what TorchServe starts: the entry, the model's settings, and the modules that the handler needs.
 
     Raises:
         FileNotFoundError: there is no such handler.
     """
     shutil.copy(_ROOT / "handlers" / ENTRY_NAME, folder / ENTRY_NAME)
-    settings = _MODEL_CONFIG | ({"deviceType": "gpu"} if device_type == "cuda" else {})
+    settings = _MODEL_CONFIG | ({"deviceType": "gpu"} if target["device"] == "cuda" else {})
     (folder / MODEL_CONFIG_NAME).write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    if is_portable(target):
+        shutil.copy(_ROOT / "host" / "deferred_torch.py", folder / STARTUP_NAME)
     _copy_modules(folder, kind)
 
 

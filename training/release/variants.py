@@ -1,6 +1,6 @@
-"""Make the variants of a released program: the same function in other precisions and compiled.
+"""Make the variants of a released program: the same function in other precisions, compiled, and portable.
 
-Each variant is made from the exported eager program alone, so that it can be made in a process of its own.
+Each is made from the exported eager program or another variant alone, so that it can be made in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from handlers.target import cpu_features
+from handlers.target import cpu_features, describe_host
 from training.release.capture import capture_again
 
-CPU_VARIANTS = ("eager", "compiled", "bf16", "int8")
+CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
+# Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
+PORTABLE_VARIANTS = ("onnx", "onnx-int8")
 
 
 class LeftOutError(Exception):
@@ -32,12 +34,12 @@ class LeftOutError(Exception):
 class Recipe:
     """What it takes to make one program of a variant.
 
-    `quantization` is static or dynamic; `calibration` is a file with a list of example inputs (torch.save), which the
-    static one needs.
+    `source` is the captured program, or the variant `onnx` where it is to be quantized. `quantization` is static or
+    dynamic; `calibration` is a file with a list of example inputs (torch.save), which the static one needs.
     """
 
     variant: str
-    eager: Path
+    source: Path
     folder: Path
     device: str
     calibration: Path | None = None
@@ -55,7 +57,7 @@ def required_capability(variant: str, device: torch.device) -> str:
     Raises:
         LeftOutError: this machine lacks it.
     """
-    if variant == "eager":
+    if variant == "eager" or variant in PORTABLE_VARIANTS:
         return ""
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
@@ -69,6 +71,16 @@ def required_capability(variant: str, device: torch.device) -> str:
     return "+".join([level, *used])
 
 
+def describe_target(variant: str, device: torch.device) -> dict[str, str]:
+    """Say what a variant made here is bound to, as a manifest's target.
+
+    Raises:
+        LeftOutError: this machine cannot make it.
+    """
+    target = describe_host(device) | {"capability": required_capability(variant, device)}
+    return target | {"torch_version": ""} if variant in PORTABLE_VARIANTS else target
+
+
 def make_program(recipe: Recipe) -> Path:
     """Make one program of a variant; returns its file in the recipe's folder.
 
@@ -77,11 +89,14 @@ def make_program(recipe: Recipe) -> Path:
     """
     # The compiler warns about itself and about a missing CUDA; what matters comes as an exception.
     warnings.simplefilter("ignore")
-    logging.getLogger("torch").setLevel(logging.ERROR)
+    for name in ("torch", "onnxscript", "onnx_ir", "onnxruntime"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     recipe.folder.mkdir(parents=True, exist_ok=True)
     if recipe.variant == "eager":
-        return Path(shutil.copy(recipe.eager, recipe.folder))
-    program = torch.export.load(recipe.eager)
+        return Path(shutil.copy(recipe.source, recipe.folder))
+    if recipe.variant in PORTABLE_VARIANTS:
+        return _make_portable(recipe)
+    program = torch.export.load(recipe.source)
     device = torch.device(recipe.device)
     if recipe.variant in ("bf16", "fp16"):
         dtype = torch.bfloat16 if recipe.variant == "bf16" else torch.float16
@@ -89,7 +104,7 @@ def make_program(recipe: Recipe) -> Path:
         program = capture_again(_Autocast(module, device.type, dtype), program)
     elif recipe.variant == "int8":
         program = _quantize(program, recipe, device)
-    return compile_program(program, recipe.folder / f"{recipe.eager.stem}-{recipe.variant}", device)
+    return compile_program(program, recipe.folder / f"{recipe.source.stem}-{recipe.variant}", device)
 
 
 def compile_program(program: ExportedProgram, folder: Path, device: torch.device) -> Path:
@@ -113,6 +128,22 @@ def compile_program(program: ExportedProgram, folder: Path, device: torch.device
             (folder / name).write_bytes(archive.read(entry))
     package.unlink()
     return folder / "program.so"
+
+
+def _make_portable(recipe: Recipe) -> Path:
+    path = recipe.folder / "program.onnx"
+    if recipe.variant == "onnx":
+        from training.release.onnx_export import export_onnx
+
+        return export_onnx(torch.export.load(recipe.source), path)
+    from training.release.onnx_quantization import quantize_products, quantize_statically
+
+    if recipe.quantization == "dynamic":
+        return quantize_products(recipe.source, path)
+    if recipe.calibration is None:
+        raise LeftOutError("there are no calibration rows")
+    batches = torch.load(recipe.calibration)
+    return quantize_statically(recipe.source, path, ([tensor.numpy() for tensor in batch] for batch in batches))
 
 
 def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) -> ExportedProgram:

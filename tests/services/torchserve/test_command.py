@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
 
-from services.torchserve.command import build_environment
+from services.catalogue import ServedVariant
+from services.torchserve.command import build_environment, list_shared_modules
 from services.torchserve.run_folder import RunFolder
 from services.torchserve.settings import TorchServeSettings
+from tests.builders import make_manifest
 
 
 @pytest.fixture
@@ -30,3 +34,19 @@ def test_what_would_change_torchserve_stays_outside(folder, monkeypatch):
     for name in ("PYTHONPATH", "TS_CONFIG_FILE"):
         monkeypatch.setenv(name, "elsewhere")
     assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(TorchServeSettings(), folder))
+
+
+def test_a_server_of_portable_programs_imports_no_torch():
+    portable = make_variant("net.onnx", torch_version="")
+    bound = make_variant("net.so", torch_version="2.13.0")
+    alone, mixed = (list_shared_modules(variants) for variants in ([portable], [portable, bound]))
+    assert alone[0] == "host.deferred_torch"
+    assert "torch" not in alone
+    assert "torch" in mixed
+    assert {"onnxruntime", "ts.model_service_worker"} <= {*alone} & {*mixed}
+
+
+def make_variant(program, torch_version):
+    target = {"device": "cpu", "capability": "", "torch_version": torch_version}
+    manifest = make_manifest(programs={"main": program}, target=target)
+    return ServedVariant(manifest=manifest, archive=Path(), examples=Path(), is_default=True)

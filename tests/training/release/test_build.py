@@ -41,3 +41,31 @@ def test_an_exact_program_is_compiled_once_for_all_variants_of_lower_precision(l
     assert laid_out["bf16"]["exact"] == laid_out["compiled"]["exact"]
     assert laid_out["bf16"]["main"] != laid_out["compiled"]["main"]
     assert laid_out["eager"]["exact"].suffix == ".pt2"
+
+
+@pytest.mark.timeout(300)
+def test_portable_variants_are_made_one_from_the_other_and_exact_programs_stay_in_floats(laid_out, tmp_path):
+    calibration = [(torch.randn(8, 4),)]
+    programs = {"main": describe_program(calibration=lambda: calibration), "exact": describe_program(is_exact=True)}
+    spec = SimpleNamespace(programs=programs, left_out={})
+    built = build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("onnx-int8",))
+    assert built.left_out == {}
+    assert {*laid_out} == {"eager", "onnx-int8"}
+    assert laid_out["onnx-int8"]["exact"] == tmp_path / "programs/onnx/exact/program.onnx"
+    assert laid_out["onnx-int8"]["main"] == tmp_path / "programs/onnx-int8/main/program.onnx"
+
+
+@pytest.mark.timeout(300)
+def test_what_cannot_be_said_in_onnx_leaves_both_portable_variants_out(laid_out, tmp_path):
+    rows = torch.export.Dim("rows", min=1, max=8)
+    examples = (torch.eye(3).repeat(4, 1, 1),)
+    program = ProgramSpec(module=Inverse(), example_inputs=examples, dynamic_shapes=({0: rows},))
+    spec = SimpleNamespace(programs={"main": program}, left_out={})
+    built = build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("onnx", "onnx-int8"))
+    assert built.left_out == dict.fromkeys(("onnx", "onnx-int8"), "ONNX has no form of aten.linalg_inv_ex")
+    assert {*laid_out} == {"eager"}
+
+
+class Inverse(torch.nn.Module):
+    def forward(self, x):
+        return torch.linalg.inv(x)

@@ -19,7 +19,7 @@ def test_only_needed_modules_are_packed():
 def test_content_holds_program_settings_and_code(program_file, tmp_path):
     spec = describe_user_program(program_file, "net")
     lay_out(tmp_path, spec, release=1, variant="eager", programs={"main": program_file}, target=TARGET)
-    add_worker(tmp_path, "tensor", "cuda")
+    add_worker(tmp_path, "tensor", TARGET | {"device": "cuda"})
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {"manifest.json", "entry.py", "programs/main/net.pt2", "model_store/open_inference.binpb"} <= files
     settings = (tmp_path / "model-config.yaml").read_text().splitlines()
@@ -36,4 +36,4 @@ def test_extra_files_may_not_take_the_place_of_ours(program_file, tmp_path):
 
 def test_unknown_handlers_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no module handlers\.nothing"):
-        add_worker(tmp_path, "nothing", "cpu")
+        add_worker(tmp_path, "nothing", TARGET)

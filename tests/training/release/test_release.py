@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from handlers.archive import open_handler
 from handlers.target import cpu_features
+from model_store.manifest import Target
 from model_store.signing import Keyring
 from model_store.store import Store, file_digest
 from training.release.cli import app
@@ -45,9 +46,9 @@ def unpacked(released, tmp_path_factory):
 
 def expected_variants():
     features = cpu_features()
-    return (
-        {"eager", "compiled"} | ({"bf16"} & {f.lower() for f in features}) | ({"int8"} if "VNNI" in features else set())
-    )
+    instructions = {"bf16": "BF16", "int8": "VNNI"}
+    bound = {variant for variant, needed in instructions.items() if needed in features}
+    return {"eager", "compiled", "onnx", "onnx-int8"} | bound
 
 
 def test_every_variant_is_made_measured_and_shown(released):
@@ -69,6 +70,9 @@ def test_manifests_carry_what_was_measured(released):
     assert compiled.target.capability.split("+")[0] == cpu_features()[0]
     assert eager.target.capability == ""
     assert eager.source.seed is None
+    for portable in (release.manifests["onnx"], release.manifests["onnx-int8"]):
+        assert portable.target == Target(device="cpu", capability="", torch_version="")
+    assert release.manifests["onnx-int8"].size_bytes < 0.5 * release.manifests["onnx"].size_bytes
     fastest = max(release.variants, key=lambda variant: release.manifests[variant].speed.rows_per_s)
     assert release.index.default == fastest
     assert release.examples()["x"].shape == (8, 3, 8, 8)
@@ -96,7 +100,7 @@ def test_packed_programs_agree_for_every_row_count(unpacked, num_rows):
         variant: open_handler(folder, "cpu").infer({"x": x}, {}).arrays["y"] for variant, folder in unpacked.items()
     }
     size = np.abs(answers["eager"]).max()
-    for variant, tolerance in {"compiled": 1e-4, "bf16": 0.05, "int8": 0.3}.items():
+    for variant, tolerance in {"compiled": 1e-4, "bf16": 0.05, "int8": 0.3, "onnx": 1e-4, "onnx-int8": 0.3}.items():
         if variant in answers:
             assert answers[variant].dtype == np.float32
             np.testing.assert_allclose(answers[variant], answers["eager"], atol=tolerance * size)
@@ -137,7 +141,7 @@ def test_unknown_variants_and_devices_are_named(program_file, tmp_path, monkeypa
     monkeypatch.setenv("MILLRACE_KEYS", str(tmp_path / "keys"))
     base = ["--program", str(program_file), "--name", "net", "--store", str(tmp_path / "store")]
     result = CliRunner().invoke(app, [*base, "--variants", "eager,fp3"])
-    assert "no variant fp3 for cpu; there are eager, compiled, bf16, int8" in result.output
+    assert "no variant fp3 for cpu; there are eager, compiled, bf16, int8, onnx, onnx-int8" in result.output
     assert CliRunner().invoke(app, [*base, "--device", "tpu"]).exit_code == 2
     assert Store(tmp_path / "store", Keyring(tmp_path / "keys")).models() == []
 

@@ -1,0 +1,74 @@
+import numpy as np
+import onnx
+import pytest
+
+from handlers.device import Cpu
+from handlers.program import load_program
+from training.release.onnx_quantization import quantize_products, quantize_statically
+from training.release.variants import LeftOutError
+
+CONVOLUTION = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 3, 8, 8] x) => (float[rows, 8, 8, 8] y)
+{
+    z = Conv <pads = [1, 1, 1, 1]> (x, weight)
+    y = Relu (z)
+}
+"""
+PRODUCT = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 64] x) => (float[rows, 16] y)
+{
+    y = Gemm (x, weight)
+}
+"""
+SUM = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 4] x) => (float[rows, 4] y)
+{
+    y = Add (x, x)
+}
+"""
+
+
+def save(text, path, weight=None):
+    model = onnx.parser.parse_model(text)
+    if weight is not None:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "weight"))
+    onnx.save(model, path)
+    return path
+
+
+def draw(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def test_a_static_one_is_close_and_its_weights_have_seven_bits(tmp_path):
+    """Products of 8-bit numbers overflow on CPUs without VNNI."""
+    x = draw(16, 3, 8, 8)
+    source = save(CONVOLUTION, tmp_path / "net.onnx", draw(8, 3, 3, 3))
+    quantized = quantize_statically(source, tmp_path / "int8.onnx", [[x[:8]], [x[8:]]])
+    exact, found = (load_program(path, Cpu())([x])[0] for path in (source, quantized))
+    assert 0 < np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+    arrays = [onnx.numpy_helper.to_array(value) for value in onnx.load(quantized).graph.initializer]
+    (weight,) = (array for array in arrays if array.dtype == np.int8 and array.ndim == 4)
+    assert weight.min() >= -64
+    assert weight.max() == 64
+
+
+def test_a_product_is_close_and_each_row_by_itself(tmp_path):
+    x = draw(6, 64)
+    x[1:] *= 1000
+    source = save(PRODUCT, tmp_path / "net.onnx", draw(64, 16))
+    run = load_program(quantize_products(source, tmp_path / "int8.onnx"), Cpu())
+    (exact,), (found,), (alone,) = load_program(source, Cpu())([x]), run([x]), run([x[:1]])
+    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.02
+    np.testing.assert_array_equal(found[:1], alone)
+
+
+def test_what_cannot_be_quantized_is_left_out(tmp_path):
+    source = save(SUM, tmp_path / "net.onnx")
+    with pytest.raises(LeftOutError, match="no convolution or matrix product"):
+        quantize_statically(source, tmp_path / "int8.onnx", [[draw(2, 4)]])
+    with pytest.raises(LeftOutError, match="no product with a constant matrix"):
+        quantize_products(source, tmp_path / "int8.onnx")

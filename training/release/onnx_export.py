@@ -1,0 +1,50 @@
+"""A captured program as an ONNX file, which onnxruntime runs on every CPU."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+from training.release.capture import input_values, output_values
+from training.release.variants import LeftOutError
+
+_OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)'")
+
+
+def export_onnx(program: ExportedProgram, path: Path) -> Path:
+    """Write a program as one file, its weights inside; sizes that are free in the program are free in the file.
+
+    Raises:
+        LeftOutError: something in the program cannot be said in ONNX.
+    """
+    try:
+        exported = torch.onnx.export(program, dynamo=True, verbose=False, external_data=False)
+    except torch.onnx.OnnxExporterError as error:
+        raise LeftOutError(_explain(error)) from error
+    assert exported is not None
+    graph = exported.model.graph
+    found, expected = (
+        [len(values) for values in sides]
+        for sides in (
+            (graph.inputs, graph.outputs),
+            (input_values(program), output_values(program)),
+        )
+    )
+    if found != expected:
+        raise LeftOutError(f"its ONNX form has {found[0]} inputs and {found[1]} outputs instead of {expected}")
+    exported.save(str(path), external_data=False)
+    return path
+
+
+def _explain(error: BaseException) -> str:
+    """Name the operator that has no ONNX form, or say the exporter's own first line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        found = _OPERATOR.search(str(cause))
+        if found:
+            return f"ONNX has no form of {found[1]}"
+        cause = cause.__cause__
+    return f"it cannot be written as ONNX: {str(error).splitlines()[0]}"
