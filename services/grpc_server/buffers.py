@@ -31,6 +31,11 @@ class Buffers:
         self._peers: set[Peer] = set()
         self._check_is_due = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all peers together leave so much unread that none of them gets more to leave."""
+        return self.unsent_bytes > self._max_unsent_bytes
+
     def note_unsent(self, peer: Peer, unsent_bytes: int) -> None:
         """Take note of what a peer leaves unread."""
         self.unsent_bytes += unsent_bytes - peer.unsent_bytes
@@ -39,7 +44,7 @@ class Buffers:
             self._peers.add(peer)
         else:
             self._peers.discard(peer)
-        if self.unsent_bytes > self._max_unsent_bytes and not self._check_is_due:
+        if self.is_full and not self._check_is_due:
             self._check_is_due = True
             self._loop.call_later(self._stall_s / 2, self._check)
 
@@ -49,9 +54,9 @@ class Buffers:
         before_s = self._loop.time() - self._stall_s
         stalled = [peer for peer in self._peers if peer.progress_s <= before_s]
         for peer in sorted(stalled, key=lambda peer: peer.unsent_bytes, reverse=True):
-            if self.unsent_bytes <= self._max_unsent_bytes:
+            if not self.is_full:
                 return
             peer.cut_off(f"{peer.unsent_bytes} bytes of answers were left unread for {self._stall_s:g} s")
-        if self.unsent_bytes > self._max_unsent_bytes:
+        if self.is_full:
             self._check_is_due = True
             self._loop.call_later(self._stall_s / 2, self._check)

@@ -49,7 +49,10 @@ class CallConnection(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
-    def begin_when_due(self, call: UnaryCall) -> None: ...
+    @property
+    def is_choked(self) -> bool: ...
+
+    async def wait_for_room(self) -> None: ...
 
     def acknowledge(self, stream_id: int, size: int) -> None: ...
 
@@ -72,7 +75,6 @@ class Call(Generic[Method]):
         "_task",
         "connection",
         "context",
-        "encoding",
         "has_sent",
         "is_answered",
         "is_request_open",
@@ -90,14 +92,12 @@ class Call(Generic[Method]):
         stream_id: int,
         context: CallContext,
         method: Method,
-        encoding: str,
         opened_s: float,
     ) -> None:
         self.connection = connection
         self.stream_id = stream_id
         self.context = context
         self.method = method
-        self.encoding = encoding
         self.opened_s = opened_s
         self.timer: asyncio.TimerHandle | None = None
         self.reader: MessageReader | None = None  # made where a request comes in pieces
@@ -109,6 +109,10 @@ class Call(Generic[Method]):
         self._task: asyncio.Task[None] | None = None
 
     # The request, as the connection reads it
+
+    def take_whole(self, data: bytes) -> bool:
+        """Take all of a request at once, if it came so; return whether it did."""
+        return False
 
     def take_data(self, data: bytes) -> None:
         self.connection.acknowledge(self.stream_id, len(data))
@@ -158,23 +162,18 @@ class Call(Generic[Method]):
         self.connection.server.buffers.received_bytes += len(data)
         return self.reader
 
+    def decompress(self, message: bytes) -> bytes:
+        encoding = self.context.metadata.get("grpc-encoding", "identity")
+        return decompress(message, encoding, self.connection.limits.max_message_bytes)
+
     def refuse_if_too_much(self) -> None:
         if self.connection.server.buffers.received_bytes > self.connection.limits.max_received_bytes:
             self.refuse(BusyReceivingError("too many large requests are being received at once; try again later"))
 
     async def perform(self) -> None:
         """Run the method; the innermost of the interceptors."""
-        if self.refusal is None:
-            try:
-                await self.run_method()
-            except asyncio.CancelledError:
-                if self.refusal is None:
-                    raise
         if self.refusal is not None:
             raise self.refusal
-
-    async def run_method(self) -> None:
-        """Await the method's answer."""
 
     def send_answer(self) -> None:
         """Send what is left to send of an answer whose method has returned."""
@@ -206,7 +205,6 @@ class UnaryCall(Call[Unary]):
     _reply: bytes
 
     def take_whole(self, data: bytes) -> bool:
-        """Take a request that came in one piece, as small ones do; return whether it was one."""
         size = len(data) - PREFIX_BYTES
         if size < 0 or int.from_bytes(data[:PREFIX_BYTES], "big") != size or self.reader is not None:
             return False
@@ -215,6 +213,7 @@ class UnaryCall(Call[Unary]):
         self.connection.acknowledge(self.stream_id, len(data))
         self.is_request_open = False
         self._is_compressed, self._message = False, data[PREFIX_BYTES:]
+        self.begin()
         return True
 
     def take_data(self, data: bytes) -> None:
@@ -243,14 +242,23 @@ class UnaryCall(Call[Unary]):
             self.refuse(MalformedMessageError(text))
             return
         self._is_compressed, self._message = message
-        self.connection.begin_when_due(self)
+        self.begin()
 
-    async def run_method(self) -> None:
-        message = self._message
-        if self._is_compressed:
-            message = decompress(message, self.encoding, self.connection.limits.max_message_bytes)
-        self._message = b""
-        self._reply = await self.method.answer(message, self.context)
+    async def perform(self) -> None:
+        if self.refusal is None:
+            try:
+                if self.connection.is_choked:
+                    await self.connection.wait_for_room()
+                message, self._message = self._message, b""
+                if self._is_compressed:
+                    message = self.decompress(message)
+                self._reply = await self.method.answer(message, self.context)
+            except asyncio.CancelledError:
+                if self.refusal is None:
+                    raise
+            else:
+                return
+        await super().perform()
 
     def send_answer(self) -> None:
         self.connection.send_unary(self, self._reply)

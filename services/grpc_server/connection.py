@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -15,12 +14,12 @@ from typing import Any, Protocol, cast
 import ngh2
 import structlog
 
-from services.grpc_server.call import Call, CallServer, UnaryCall
+from services.grpc_server.call import Call, CallServer
 from services.grpc_server.context import CallContext
 from services.grpc_server.errors import CallError, NotGrpcError, UnknownMethodError
 from services.grpc_server.headers import (
     ANSWER_HEAD,
-    REQUEST_ID,
+    TRAILERS_OK,
     is_grpc,
     make_failure_head,
     make_trailers,
@@ -54,11 +53,13 @@ class ConnectionServer(CallServer, Protocol):
     """A server, as far as connections need it; each is in its `connections` while it lasts."""
 
     limits: Limits
-    methods: dict[bytes, Unary | Streaming]
+    routes: dict[bytes, tuple[str, type[Call[Any]], Unary | Streaming]]
     new_request_id: Callable[[], str]
     connections: set[Any]
     settings: dict[Any, int]
     configuration: ngh2.Configuration
+
+    def flush_soon(self, connection: Any) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -68,7 +69,8 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.limits = server.limits
         self.loop = asyncio.get_running_loop()
-        self.unsent_bytes = 0
+        self.unsent_bytes = 0  # of answers, but for small ones since the last flush
+        self.is_choked = False  # too many answers are unread, of this peer or of all
         self.progress_s = 0.0
         self._session = ngh2.Connection(ngh2.Role.SERVER, server.configuration)
         self._transport: asyncio.Transport | None = None
@@ -76,17 +78,15 @@ class Connection(asyncio.Protocol):
         self._preface: bytes | None = b""  # what has come of it; None when it is complete
         self._calls: dict[int, Call[Any]] = {}
         self._unread: list[Call[Any]] = []  # answered while their callers are still sending
-        self._due: deque[UnaryCall] = deque()  # wait for the peer to read answers
+        self._waiting: list[asyncio.Future[None]] = []  # calls that wait for the peer to read answers
         self._held: list[tuple[int, int]] = []  # acknowledgements that wait for the same
         self._senders: list[asyncio.Future[None]] = []
-        self._queued_bytes = 0
-        self._sent_bytes = 0
+        self._fresh_bytes = 0  # of small answers since the last flush
         self._now_s = 0.0
         self._patience = float(server.limits.burst)
         self._patience_s = 0.0
         self._flush_is_due = False
         self._is_paused = False  # the transport's buffer is full
-        self._is_choked = False  # too many answers are unread
         self._is_draining = False
         self._is_closed = False
 
@@ -111,7 +111,8 @@ class Connection(asyncio.Protocol):
         for call in calls.values():
             self._forget(call)
         self.server.buffers.note_unsent(self, 0)
-        self._wake_senders()
+        self._senders = _wake(self._senders)
+        self._waiting = _wake(self._waiting)
 
     def data_received(self, data: bytes) -> None:
         if self._is_closed:
@@ -123,7 +124,10 @@ class Connection(asyncio.Protocol):
         self._now_s = self.loop.time()
         try:
             self._session.receive_data(data)
-            self._handle_events()
+            for event in self._session.events():
+                handle = _HANDLERS.get(type(event))
+                if handle is not None:
+                    handle(self, event)
         except ngh2.DenialOfServiceError as error:
             self._give_up(ngh2.ErrorCode.ENHANCE_YOUR_CALM, str(error))
         except ngh2.NGH2Error as error:
@@ -162,72 +166,41 @@ class Connection(asyncio.Protocol):
 
     # Events
 
-    def _handle_events(self) -> None:
-        for event in self._session.events():
-            kind = type(event)
-            if kind is ngh2.DataReceived:
-                self._read_data(cast(ngh2.DataReceived, event))
-            elif kind is ngh2.RequestReceived:
-                self._open_call(cast(ngh2.RequestReceived, event))
-            elif kind is ngh2.StreamClosed:
-                closed = self._calls.pop(cast(ngh2.StreamClosed, event).stream_id, None)
-                if closed is not None:
-                    self._forget(closed)
-            elif kind is ngh2.TrailersReceived:
-                call = self._calls.get(cast(ngh2.TrailersReceived, event).stream_id)
-                if call is not None:
-                    call.end_request()
-            elif kind is ngh2.StreamReset:
-                call = self._calls.get(cast(ngh2.StreamReset, event).stream_id)
-                if call is not None and self._now_s - call.opened_s < _EARLY_S:
-                    self._lose_patience("calls that were reset at once")
-            elif kind is ngh2.PingReceived:
-                self._lose_patience("pings")
-            elif kind is ngh2.SettingsReceived:
-                self._lose_patience("settings")
-            elif kind is ngh2.PriorityUpdateReceived:
-                self._lose_patience("priorities")
-            elif kind is ngh2.PingAcknowledged:
-                self._end_drain()
-            elif kind is ngh2.ConnectionClosed:
-                self._close()
-
     def _open_call(self, event: ngh2.RequestReceived) -> None:
         stream_id, headers = event.stream_id, event.headers
         fields = dict(headers)
-        path = fields.get(b":path", b"")
-        method = self.server.methods.get(path)
-        context = CallContext(
-            path.decode("latin-1"),
-            self._peer,
-            headers,
-            request_id=fields.get(REQUEST_ID, b"").decode("latin-1"),
-            new_request_id=self.server.new_request_id,
-        )
-        content_type = fields.get(b"content-type", b"")
-        encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
-        call: Call[Any]
-        if not is_grpc(content_type):
-            call = Call(self, stream_id, context, None, encoding, self._now_s)
-            text = f"content-type is {content_type.decode('latin-1')!r}; this port takes application/grpc"
-            call.refuse(NotGrpcError(text))
-        elif isinstance(method, Unary):
-            call = UnaryCall(self, stream_id, context, method, encoding, self._now_s)
-        elif isinstance(method, Streaming):
-            call = StreamingCall(self, stream_id, context, method, encoding, self._now_s)
-            call.begin()
+        context = CallContext(self._peer, headers, fields, self.server.new_request_id)
+        route = self.server.routes.get(fields.get(b":path", b""))
+        if route is None or not is_grpc(fields.get(b"content-type", b"")):
+            call = self._refuse_call(stream_id, context, fields)
         else:
-            call = Call(self, stream_id, context, None, encoding, self._now_s)
-            call.refuse(UnknownMethodError(f"there is no method {context.path}"))
+            context.path, kind, method = route
+            call = kind(self, stream_id, context, method, self._now_s)
+            if kind is StreamingCall:
+                call.begin()
         self._calls[stream_id] = call
         timeout = fields.get(b"grpc-timeout")
         if timeout is not None:
-            timeout_s = parse_timeout_s(timeout)
-            if timeout_s is not None:
-                context.deadline_s = monotonic() + timeout_s
-                call.timer = self.loop.call_later(timeout_s + _DEADLINE_GRACE_S, call.expire)
+            self._set_deadline(call, timeout)
         if event.end_stream:
             call.end_request()
+
+    def _refuse_call(self, stream_id: int, context: CallContext, fields: dict[bytes, bytes]) -> Call[Any]:
+        content_type = fields.get(b"content-type", b"")
+        call: Call[Any] = Call(self, stream_id, context, None, self._now_s)
+        context.path = fields.get(b":path", b"").decode("latin-1")
+        if is_grpc(content_type):
+            call.refuse(UnknownMethodError(f"there is no method {context.path}"))
+        else:
+            text = f"content-type is {content_type.decode('latin-1')!r}; this port takes application/grpc"
+            call.refuse(NotGrpcError(text))
+        return call
+
+    def _set_deadline(self, call: Call[Any], timeout: bytes) -> None:
+        timeout_s = parse_timeout_s(timeout)
+        if timeout_s is not None:
+            call.context.deadline_s = monotonic() + timeout_s
+            call.timer = self.loop.call_later(timeout_s + _DEADLINE_GRACE_S, call.expire)
 
     def _read_data(self, event: ngh2.DataReceived) -> None:
         stream_id, data = event.stream_id, event.data
@@ -236,8 +209,7 @@ class Connection(asyncio.Protocol):
             self.acknowledge(stream_id, len(data))
             return
         if event.end_stream:
-            if type(call) is UnaryCall and call.take_whole(data):
-                self.begin_when_due(call)
+            if call.take_whole(data):
                 return
             if data:
                 call.take_data(data)
@@ -246,6 +218,21 @@ class Connection(asyncio.Protocol):
             call.take_data(data)
         else:
             self._lose_patience("empty data")
+
+    def _read_trailers(self, event: ngh2.TrailersReceived) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is not None:
+            call.end_request()
+
+    def _close_stream(self, event: ngh2.StreamClosed) -> None:
+        call = self._calls.pop(event.stream_id, None)
+        if call is not None:
+            self._forget(call)
+
+    def _read_reset(self, event: ngh2.StreamReset) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is not None and self._now_s - call.opened_s < _EARLY_S:
+            self._lose_patience("calls that were reset at once")
 
     def _forget(self, call: Call[Any]) -> None:
         """Let go of a call whose stream has ended, answered or not."""
@@ -271,16 +258,16 @@ class Connection(asyncio.Protocol):
 
     # Calls
 
-    def begin_when_due(self, call: UnaryCall) -> None:
-        """Start a call, unless its peer leaves answers unread: then when it has read them."""
-        if self._is_choked:
-            self._due.append(call)
-        else:
-            call.begin()
+    async def wait_for_room(self) -> None:
+        """Wait while the peer leaves too many answers unread."""
+        while self.is_choked:
+            waiting = self.loop.create_future()
+            self._waiting.append(waiting)
+            await waiting
 
     def acknowledge(self, stream_id: int, size: int) -> None:
-        """Tell the peer that it may send as many bytes more."""
-        if self._is_choked:
+        """Tell the peer that it may send as many bytes more; while it leaves too many answers unread, later."""
+        if self.is_choked:
             self._held.append((stream_id, size))
         elif size and not self._is_closed:
             self._session.acknowledge_received_data(size, stream_id)
@@ -292,7 +279,8 @@ class Connection(asyncio.Protocol):
         session, stream_id = self._session, call.stream_id
         session.send_response(stream_id, ANSWER_HEAD)
         self._send_data(stream_id, message)
-        session.send_trailers(stream_id, make_trailers(call.context))
+        trailers = make_trailers(call.context) if call.context.has_trailing_metadata else TRAILERS_OK
+        session.send_trailers(stream_id, trailers)
         self._end(call)
 
     async def send_message(self, call: StreamingCall, message: bytes) -> None:
@@ -331,13 +319,17 @@ class Connection(asyncio.Protocol):
             self._session.send_response(call.stream_id, ANSWER_HEAD)
 
     def _send_data(self, stream_id: int, message: bytes) -> None:
-        prefix = make_prefix(len(message))
-        if len(message) <= _SMALL_BYTES:
+        size = len(message)
+        prefix = make_prefix(size)
+        if size <= _SMALL_BYTES:
             self._session.send_data(stream_id, prefix + message)
+            self._fresh_bytes += size
         else:
             self._session.send_data(stream_id, prefix)
             self._session.send_data(stream_id, message)
-        self._queued_bytes += len(prefix) + len(message)
+            self.server.buffers.note_unsent(self, self.unsent_bytes + size)
+        if self.unsent_bytes + self._fresh_bytes > self.limits.pause_bytes or self.server.buffers.is_full:
+            self.is_choked = True
 
     def _end(self, call: Call[Any]) -> None:
         call.is_answered = True
@@ -345,8 +337,13 @@ class Connection(asyncio.Protocol):
             call.release()
         if call.is_request_open:
             self._unread.append(call)
+        else:
+            self._calls.pop(call.stream_id, None)
+            if call.timer is not None:
+                call.timer.cancel()
         if not self._flush_is_due:
-            self.flush_soon()
+            self._flush_is_due = True
+            self.server.flush_soon(self)
 
     # Output
 
@@ -354,34 +351,35 @@ class Connection(asyncio.Protocol):
         """Collect what is sent in one turn of the event loop: a batch's answers leave in one system call."""
         if not self._flush_is_due:
             self._flush_is_due = True
-            self.loop.call_soon(self._flush)
+            self.server.flush_soon(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what may be written now."""
         self._flush_is_due = False
         if self._is_closed or self._transport is None:
             return
+        session = self._session
         try:
-            self._write()
+            while not self._is_paused:
+                data = session.data_to_send(_CHUNK_BYTES)
+                if data:
+                    self._transport.write(data)
+                if len(data) < _CHUNK_BYTES:
+                    break
             if self._unread:
                 self._reset_unread()
+            if not session.want_read:
+                self._close()  # this was the last word
+                return
         except ngh2.NGH2Error as error:
             self._give_up(ngh2.ErrorCode.INTERNAL_ERROR, str(error))
             return
-        unsent_bytes = self._session.queued_body_size()
-        if unsent_bytes or self.unsent_bytes:
+        unsent_bytes = session.queued_body_size()
+        if unsent_bytes or self.unsent_bytes or self.is_choked:
             self._note_unsent(unsent_bytes)
+        self._fresh_bytes = 0
         if self._senders:
-            self._wake_senders()
-
-    def _write(self) -> None:
-        assert self._transport is not None
-        while not self._is_paused:
-            data = self._session.data_to_send(_CHUNK_BYTES)
-            if data:
-                self._transport.write(data)
-            if len(data) < _CHUNK_BYTES:
-                break
-        self._handle_events()
+            self._senders = _wake(self._senders)
 
     def _reset_unread(self) -> None:
         """Tell callers who are still sending that their calls have ended, once the answers are out."""
@@ -396,33 +394,21 @@ class Connection(asyncio.Protocol):
                 self.flush_soon()
 
     def _note_unsent(self, unsent_bytes: int) -> None:
-        sent_bytes = self._queued_bytes - unsent_bytes
-        if sent_bytes > self._sent_bytes or not self.unsent_bytes:
+        if unsent_bytes < self.unsent_bytes + self._fresh_bytes or not self.unsent_bytes:
             self.progress_s = self.loop.time()
-        self._sent_bytes = sent_bytes
         self.server.buffers.note_unsent(self, unsent_bytes)
-        if unsent_bytes > self.limits.pause_bytes:
-            self._is_choked = True
-        elif self._is_choked:
-            self._is_choked = False
-            held, self._held = self._held, []
-            for stream_id, size in held:
-                self.acknowledge(stream_id, size)
-            due, self._due = self._due, deque()
-            for call in due:
-                if not call.is_answered and call.refusal is None:
-                    call.begin()
-            self.flush_soon()
+        if unsent_bytes > (0 if self.server.buffers.is_full else self.limits.pause_bytes // 2):
+            return
+        self.is_choked = False
+        held, self._held = self._held, []
+        for stream_id, size in held:
+            self.acknowledge(stream_id, size)
+        self._waiting = _wake(self._waiting)
+        self.flush_soon()
 
     def _is_backed_up(self, stream_id: int) -> bool:
-        limit = _BACKLOG_BYTES if self.unsent_bytes <= self.limits.pause_bytes else 0
+        limit = 0 if self.is_choked else _BACKLOG_BYTES
         return self._session.queued_body_size(stream_id) > limit
-
-    def _wake_senders(self) -> None:
-        senders, self._senders = self._senders, []
-        for sender in senders:
-            if not sender.done():
-                sender.set_result(None)
 
     # The end
 
@@ -474,6 +460,28 @@ class Connection(asyncio.Protocol):
             self._transport.abort()  # it reads nothing: an orderly end would wait for that
         else:
             self._transport.close()
+
+
+_HANDLERS: dict[type[ngh2.Event], Callable[[Connection, Any], None]] = {
+    ngh2.DataReceived: Connection._read_data,
+    ngh2.RequestReceived: Connection._open_call,
+    ngh2.StreamClosed: Connection._close_stream,
+    ngh2.TrailersReceived: Connection._read_trailers,
+    ngh2.StreamReset: Connection._read_reset,
+    ngh2.PingReceived: lambda connection, _: connection._lose_patience("pings"),
+    ngh2.SettingsReceived: lambda connection, _: connection._lose_patience("settings"),
+    ngh2.PriorityUpdateReceived: lambda connection, _: connection._lose_patience("priorities"),
+    ngh2.PingAcknowledged: lambda connection, _: connection._end_drain(),
+    ngh2.ConnectionClosed: lambda connection, _: connection._close(),
+}
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    """Wake all that wait; return that nobody does."""
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)
+    return []
 
 
 def _make_goaway(last_stream_id: int, code: ngh2.ErrorCode, why: str) -> bytes:

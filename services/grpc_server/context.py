@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-MAX_ID_LENGTH = 128
-
-Headers = Iterable[tuple[bytes, bytes]]
+REQUEST_ID = b"x-request-id"
+MAX_ID_BYTES = 128
 
 
 class CallContext:
     """One call: `path`, `peer` (address and port), `metadata`, `deadline_s`, `request_id`, `is_cancelled`.
 
     `deadline_s` is in time.monotonic()'s seconds, infinite without one. `is_cancelled` is true once the caller has
-    left; the method's task is cancelled then as well. What is added to `trailing_metadata` goes with the status.
+    left; the method's task is cancelled then as well.
     """
 
     __slots__ = (
+        "_fields",
         "_headers",
         "_metadata",
         "_new_request_id",
         "_request_id",
+        "_trailing_metadata",
         "deadline_s",
         "is_cancelled",
         "path",
         "peer",
-        "trailing_metadata",
     )
 
     def __init__(
         self,
-        path: str,
         peer: str,
-        headers: Headers = (),
-        *,
-        deadline_s: float = math.inf,
-        request_id: str = "",
-        new_request_id: Callable[[], str] = str,
+        headers: Sequence[tuple[bytes, bytes]],
+        fields: Mapping[bytes, bytes],
+        new_request_id: Callable[[], str],
     ) -> None:
-        self.path = path
+        """`fields` are the headers by name; both are only looked into when somebody asks."""
+        self.path = ""
         self.peer = peer
-        self.deadline_s = deadline_s
+        self.deadline_s = math.inf
         self.is_cancelled = False
-        self.trailing_metadata: list[tuple[bytes, bytes]] = []
         self._headers = headers
-        self._metadata: dict[str, str] | None = None
-        self._request_id = request_id[:MAX_ID_LENGTH]
+        self._fields = fields
         self._new_request_id = new_request_id
+        self._request_id = ""
+        self._metadata: dict[str, str] | None = None
+        self._trailing_metadata: list[tuple[bytes, bytes]] | None = None
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -65,9 +64,21 @@ class CallContext:
     def request_id(self) -> str:
         """The id under which caller and log know the call: the header `x-request-id`, or one made when first asked."""
         if not self._request_id:
-            self._request_id = self._new_request_id()
+            given = self._fields.get(REQUEST_ID)
+            self._request_id = given[:MAX_ID_BYTES].decode("latin-1") if given else self._new_request_id()
         return self._request_id
 
     @request_id.setter
     def request_id(self, value: str) -> None:
         self._request_id = value
+
+    @property
+    def trailing_metadata(self) -> list[tuple[bytes, bytes]]:
+        """What goes with the call's status; to be added to."""
+        if self._trailing_metadata is None:
+            self._trailing_metadata = []
+        return self._trailing_metadata
+
+    @property
+    def has_trailing_metadata(self) -> bool:
+        return bool(self._trailing_metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.grpc_server.context import CallContext
+from services.grpc_server.context import REQUEST_ID, CallContext
 from services.grpc_server.errors import CallError
 
 Fields = list[tuple[bytes, bytes]]
@@ -11,7 +11,6 @@ CONTENT_TYPE = (b"content-type", b"application/grpc")
 # Made once: the same lists go with every call.
 ANSWER_HEAD: Fields = [(b":status", b"200"), CONTENT_TYPE]
 TRAILERS_OK: Fields = [(b"grpc-status", b"0")]
-REQUEST_ID = b"x-request-id"
 
 _MAX_MESSAGE_BYTES = 4000
 _TIMEOUT_UNITS_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -32,7 +31,7 @@ def parse_timeout_s(text: bytes) -> float | None:
 def make_trailers(context: CallContext, error: CallError | None = None) -> Fields:
     """Make the trailers of a call: status and text, the request id of a failed one, and what the method added."""
     if error is None:
-        return [*TRAILERS_OK, *context.trailing_metadata] if context.trailing_metadata else TRAILERS_OK
+        return [*TRAILERS_OK, *context.trailing_metadata] if context.has_trailing_metadata else TRAILERS_OK
     return [
         (b"grpc-status", b"%d" % error.status),
         (b"grpc-message", _percent_encode(str(error))),

@@ -18,7 +18,8 @@ class Limits:
     of its calls are started. A peer that sends more than `burst` frames that ask for work and bring none (pings,
     settings, resets of calls that have just begun, empty data), and then more than `burst_per_s`, is cut off.
     Of all connections: `max_received_bytes` of unfinished requests, and `max_unsent_bytes` of answers; above the
-    latter, peers that have read nothing for `stall_s` are cut off.
+    latter, no more calls are started for peers that leave any unread, and those that have read nothing for `stall_s`
+    are cut off.
     """
 
     max_message_bytes: int = 4 * MIB

@@ -13,10 +13,11 @@ from uuid import uuid4
 import ngh2
 
 from services.grpc_server.buffers import Buffers
-from services.grpc_server.call import Call
+from services.grpc_server.call import Call, UnaryCall
 from services.grpc_server.connection import Connection
 from services.grpc_server.limits import Limits
 from services.grpc_server.methods import Interceptor, Streaming, Unary
+from services.grpc_server.streaming_call import StreamingCall
 
 _LISTEN_BACKLOG = 1024
 # Answers to pings and settings that may wait to be written.
@@ -39,7 +40,10 @@ class Server:
         new_request_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         """The first of the interceptors is the outermost; all see every call, also those that no method will answer."""
-        self.methods = {path.encode(): method for path, method in methods.items()}
+        self.routes: dict[bytes, tuple[str, type[Call[Any]], Unary | Streaming]] = {
+            path.encode(): (path, UnaryCall if isinstance(method, Unary) else StreamingCall, method)
+            for path, method in methods.items()
+        }
         self.limits = limits
         self.new_request_id = new_request_id
         self.buffers = Buffers(limits.max_unsent_bytes, limits.stall_s)
@@ -57,12 +61,13 @@ class Server:
             max_inbound_header_list_size=limits.max_header_bytes,
             max_inbound_header_count=limits.max_headers,
         )
+        self._loop = asyncio.get_running_loop()
+        self._unflushed: list[Connection] = []
         self._listener: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
         """Take connections; with a context, which should offer ALPN `h2`, by TLS only."""
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
+        self._listener = await self._loop.create_server(
             partial(Connection, self), sock=listener, ssl=ssl_context, backlog=_LISTEN_BACKLOG
         )
 
@@ -73,20 +78,34 @@ class Server:
         self._listener.close()
         for connection in list(self.connections):
             connection.drain()
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + grace_s
-        while self.connections and loop.time() < deadline_s:
+        deadline_s = self._loop.time() + grace_s
+        while self.connections and self._loop.time() < deadline_s:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(0)
 
+    def flush_soon(self, connection: Connection) -> None:
+        """Have a connection written at the end of this turn of the event loop, with all others that have something."""
+        self._unflushed.append(connection)
+        if len(self._unflushed) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        unflushed, self._unflushed = self._unflushed, []
+        for connection in unflushed:
+            connection.flush()
+
 
 def _build_chain(interceptors: Sequence[Interceptor]) -> Chain:
-    chain: Chain = Call.perform
+    chain: Chain = _perform
     for interceptor in reversed(interceptors):
         chain = partial(_intercept, interceptor, chain)
     return chain
+
+
+def _perform(call: Call[Any]) -> Awaitable[None]:
+    return call.perform()
 
 
 def _intercept(interceptor: Interceptor, inner: Chain, call: Call[Any]) -> Awaitable[None]:

@@ -9,7 +9,6 @@ from typing import cast
 
 from services.grpc_server.call import Call
 from services.grpc_server.errors import MalformedMessageError
-from services.grpc_server.messages import decompress
 from services.grpc_server.methods import Streaming
 
 
@@ -47,11 +46,17 @@ class StreamingCall(Call[Streaming]):
         self._acknowledge_all_but(0)
         self._wake()
 
-    async def run_method(self) -> None:
-        answers = cast(AsyncGenerator[bytes, None], self.method.answer(self._take_messages(), self.context))
-        async with aclosing(answers):
-            async for answer in answers:
-                await self.connection.send_message(self, answer)
+    async def perform(self) -> None:
+        if self.refusal is None:
+            try:
+                answers = cast(AsyncGenerator[bytes, None], self.method.answer(self._take_messages(), self.context))
+                async with aclosing(answers):
+                    async for answer in answers:
+                        await self.connection.send_message(self, answer)
+            except asyncio.CancelledError:
+                if self.refusal is None:
+                    raise
+        await super().perform()
 
     def send_answer(self) -> None:
         self.connection.send_end(self)
@@ -80,7 +85,7 @@ class StreamingCall(Call[Streaming]):
         self._acknowledge_all_but(self.reader.size)
         is_compressed, message = found
         if is_compressed:
-            return decompress(message, self.encoding, self.connection.limits.max_message_bytes)
+            message = self.decompress(message)
         return message
 
     def _acknowledge_all_but(self, size: int) -> None:
