@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 from loadtests.generate.agreement import compare_doors
-from loadtests.generate.generator import ClosedLoop, OpenLoop, Traffic, aim, run_closed_loop, run_open_loop
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Traffic, aim
+from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search
+from loadtests.judge.load import describe_load
+from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
-from loadtests.judge.verdict import holds_bound, judge
+from loadtests.judge.significance import find_supported_percentile
+from loadtests.judge.verdict import judge
 from loadtests.measure.metrics import Metrics
+from loadtests.measure.neighbours import Neighbours, watch_neighbours
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
 from loadtests.presets import Preset
-from loadtests.results import Kind, ModelResults, Run, Scenario
+from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
 from model_store.store import Release
 
 START_S = 2.0  # a generator process imports Locust or LoadGen for about this long
 MULTI_STREAM_ROWS = 8  # as MLPerf has it
+FIRST_PROBE = 0.5  # of the sweep's peak
+STEP_DOWN = 0.9
+CONFIRMATIONS = 2
+# A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
+BOUND_SERVICES = 8.0
+ROUND_FIGURES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 
 Advance = Callable[[str, float], None]
 
@@ -35,21 +48,32 @@ class Addresses:
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take."""
+    """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take.
+
+    Without `bound_ms` each model gets one from its own service time.
+    """
 
     addresses: Addresses
     preset: Preset
-    bound_ms: float
     processes: int
     advance: Advance
+    bound_ms: float | None = None
 
     def measure(self, release: Release) -> tuple[ModelResults, str]:
         """Measure every variant of a release that may be served; also return who scraped the metrics."""
         subjects = list_subjects(release)
+        searches: list[Search] = []
         with scrape(self.addresses.metrics) as collect:
             default = next(subject for subject in subjects if subject.is_default)
             agreement = compare_doors(default, grpc_url=self.addresses.grpc, http_url=self.addresses.http)
-            runs = list(self._run_all(subjects, default))
+            runs = list(self._sweep_all(subjects, default))
+            bound = self._choose_bound(runs, subjects[0])
+            for subject in subjects:
+                peak = find_peak_rows_per_s(runs, subject.manifest.version)
+                found = self._search_rate(subject, FIRST_PROBE * max(peak, 1.0), bound.ms)
+                searches.append(Search(version=subject.manifest.version, found=found))
+                runs += self._confirm_rate(subject, found, bound.ms)
+                runs += self._run_fixed_scenarios(subject, bound.ms)
             metrics = collect()
         runs = [_with_split(run, release.model, metrics) for run in runs]
         manifests = tuple(release.manifests.values())
@@ -57,22 +81,18 @@ class Campaign:
             index=release.index,
             manifests=manifests,
             agreement=agreement,
+            bound=bound,
             runs=tuple(runs),
-            recommendation=recommend(release.index, manifests, runs, self.bound_ms),
+            searches=tuple(searches),
+            recommendation=recommend(release.index, manifests, runs, bound.ms),
         )
         return results, metrics.source
 
-    def _run_all(self, subjects: Sequence[Subject], default: Subject) -> Iterator[Run]:
-        sweeps: list[Run] = []
+    def _sweep_all(self, subjects: Sequence[Subject], default: Subject) -> Iterator[Run]:
         for round_ in range(self.preset.rounds):
             for subject in subjects:
-                sweeps += self._sweep(subject, round_, self.preset.callers, "grpc")
-        yield from sweeps
+                yield from self._sweep(subject, round_, self.preset.callers, "grpc")
         yield from self._sweep(default, 0, self.preset.rest_callers, "rest")
-        for subject in subjects:
-            peak = find_peak_rows_per_s(sweeps, subject.manifest.version)
-            yield from self._search_rate(subject, peak)
-            yield from self._run_fixed_scenarios(subject)
 
     def _sweep(self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: str) -> Iterator[Run]:
         preset = self.preset
@@ -81,39 +101,73 @@ class Campaign:
             traffic=aim(subject, url=url, protocol="grpc" if protocol == "grpc" else "rest"),
             callers=callers,
             warm_up_s=preset.warm_up_s,
-            measure_s=preset.measure_s,
+            least_s=preset.least_s,
+            most_s=preset.most_s,
         )
-        recordings = run_closed_loop(plan, processes=self.processes)
-        self.advance(f"{subject.name}: {protocol} sweep", estimate_sweep_s(preset, callers))
+        with self._step(f"{subject.name}: {protocol} sweep", estimate_sweep_s(preset, callers)) as neighbours:
+            recordings = run_closed_loop(plan, processes=self.processes)
+            around = neighbours()
         for num_callers, recording in zip(callers, recordings, strict=True):
-            yield _make_run(subject, "closed loop", recording, plan.traffic, round_=round_, callers=num_callers)
+            yield _make_run(subject, "closed loop", recording, plan.traffic, around, round_=round_, callers=num_callers)
 
-    def _search_rate(self, subject: Subject, peak: float) -> Iterator[Run]:
-        """Search for the highest rate of random arrivals that holds the bound."""
-        held, failed = 0.0, float("inf")
-        rate = self.preset.first_probe * peak
-        for probe in range(self.preset.probes):
-            run = self._run_scenario(subject, "Server", rate=rate, measure_s=self.preset.probe_s, round_=probe)
+    def _choose_bound(self, runs: Sequence[Run], reference: Subject) -> Bound:
+        if self.bound_ms is not None:
+            return Bound(ms=self.bound_ms, why="as given")
+        fewest = min(self.preset.callers)
+        times_ms = [
+            run.recording.find_percentile_ms(50)
+            for run in runs
+            if (run.version, run.protocol, run.callers) == (reference.manifest.version, "grpc", fewest)
+        ]
+        service_ms = median([time_ms for time_ms in times_ms if time_ms is not None] or [1.0])
+        bound_ms = round_up(BOUND_SERVICES * service_ms)
+        callers = "one caller" if fewest == 1 else f"each of {fewest} callers"
+        why = f"{BOUND_SERVICES:g} times the {service_ms:.1f} ms that {callers} of {reference.name} waited, rounded up"
+        return Bound(ms=bound_ms, why=why)
+
+    def _confirm_rate(self, subject: Subject, found: RateSearch, bound_ms: float) -> Iterator[Run]:
+        """Confirm the rate that a search found, or a lower one."""
+        # Where nothing held, the run at the lowest rate tried shows what that looks like.
+        rate = found.held or min(probe.rate for probe in found.probes)
+        for attempt in range(CONFIRMATIONS):
+            run = self._run_scenario(
+                subject, "Server", bound_ms, rate=rate, measure_s=self.preset.confirm_s, round_=attempt
+            )
             yield run
-            if run.holds_bound:
-                held = rate
-                rate = (held + failed) / 2 if failed < float("inf") else min(1.15 * rate, max(peak, 1.05 * rate))
-            else:
-                failed = rate
-                rate = (held + failed) / 2 if held else 0.7 * rate
+            if found.held is None or run.holds_bound:
+                return
+            rate *= STEP_DOWN
 
-    def _run_fixed_scenarios(self, subject: Subject) -> Iterator[Run]:
-        rows = subject.manifest.max_rows
-        yield self._run_scenario(subject, "Offline", measure_s=self.preset.offline_s, rows=rows)
-        if self.preset.streams:
-            yield self._run_scenario(subject, "SingleStream", measure_s=self.preset.probe_s)
+    def _search_rate(self, subject: Subject, first_rate: float, bound_ms: float) -> RateSearch:
+        preset = self.preset
+        plan = Probing(
+            traffic=aim(subject, url=self.addresses.grpc),
+            bound_ms=bound_ms,
+            # What one probe brings must be able to prove it.
+            percentile=find_supported_percentile(int(first_rate * preset.most_probe_s), at_most=99.0) or 90.0,
+            first_rate=first_rate,
+            warm_up_s=preset.warm_up_s,
+            least_s=preset.least_probe_s,
+            most_s=preset.most_probe_s,
+            budget_s=preset.search_s,
+            resolution=preset.resolution,
+        )
+        with self._step(f"{subject.name}: rate within {bound_ms:g} ms", START_S + preset.search_s):
+            return run_rate_search(plan)
+
+    def _run_fixed_scenarios(self, subject: Subject, bound_ms: float) -> Iterator[Run]:
+        preset, rows = self.preset, subject.manifest.max_rows
+        yield self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
+        if preset.streams:
+            yield self._run_scenario(subject, "SingleStream", bound_ms, measure_s=preset.confirm_s)
             rows = min(MULTI_STREAM_ROWS, rows)
-            yield self._run_scenario(subject, "MultiStream", measure_s=self.preset.probe_s, rows=rows)
+            yield self._run_scenario(subject, "MultiStream", bound_ms, measure_s=preset.confirm_s, rows=rows)
 
     def _run_scenario(
         self,
         subject: Subject,
         kind: Scenario,
+        bound_ms: float,
         *,
         measure_s: float,
         rate: float | None = None,
@@ -121,22 +175,46 @@ class Campaign:
         round_: int = 0,
     ) -> Run:
         traffic = aim(subject, url=self.addresses.grpc, rows_per_request=rows)
-        plan = OpenLoop(traffic=traffic, scenario=kind, measure_s=measure_s, bound_ms=self.bound_ms, rate=rate or 1.0)
-        recording = run_open_loop(plan)
-        self.advance(f"{subject.name}: {kind}", measure_s + START_S)
-        run = _make_run(subject, kind, recording, traffic, round_=round_, rate=rate)
-        return run.model_copy(update={"holds_bound": holds_bound(recording, self.bound_ms)}) if rate else run
+        plan = OpenLoop(
+            traffic=traffic,
+            scenario=kind,
+            measure_s=measure_s,
+            bound_ms=bound_ms,
+            warm_up_s=self.preset.warm_up_s if rate else 0.0,
+            rate=rate or 1.0,
+        )
+        with self._step(f"{subject.name}: {kind}", measure_s + START_S) as neighbours:
+            recording = run_open_loop(plan)
+            around = neighbours()
+        return _make_run(
+            subject, kind, recording, traffic, around, round_=round_, rate=rate, bound_ms=bound_ms if rate else None
+        )
+
+    @contextmanager
+    def _step(self, what: str, planned_s: float) -> Iterator[Callable[[], Neighbours]]:
+        with watch_neighbours() as neighbours:
+            yield neighbours
+        self.advance(what, planned_s)
+
+
+def round_up(value: float) -> float:
+    """Round up to a figure that people would choose: 1, 1.5, 2, 3, 5 or 7 times a power of ten."""
+    power = 10.0 ** (len(str(int(value))) - 1) if value >= 1 else 0.1
+    while value > ROUND_FIGURES[-1] * power:
+        power *= 10
+    return next(figure * power for figure in ROUND_FIGURES if value <= figure * power)
 
 
 def estimate_sweep_s(preset: Preset, callers: Sequence[int]) -> float:
-    """How long a sweep takes."""
-    return START_S + len(callers) * (preset.warm_up_s + preset.measure_s)
+    """How long a sweep takes on a quiet machine, and a little more."""
+    return START_S + len(callers) * (preset.warm_up_s + 1.5 * preset.least_s)
 
 
 def estimate_campaign_s(preset: Preset, num_variants: int) -> float:
     """How long a campaign against this many variants takes."""
-    scenarios_s = preset.probes * (preset.probe_s + START_S) + preset.offline_s + START_S
-    streams_s = 2 * (preset.probe_s + START_S) if preset.streams else 0.0
+    confirm_s = preset.warm_up_s + preset.confirm_s + START_S
+    scenarios_s = START_S + preset.search_s + confirm_s + preset.offline_s + START_S
+    streams_s = 2 * (preset.confirm_s + START_S) if preset.streams else 0.0
     variant_s = preset.rounds * estimate_sweep_s(preset, preset.callers) + scenarios_s + streams_s
     return num_variants * variant_s + estimate_sweep_s(preset, preset.rest_callers)
 
@@ -146,10 +224,12 @@ def _make_run(
     kind: Kind,
     recording: Recording,
     traffic: Traffic,
+    neighbours: Neighbours,
     *,
     round_: int,
     callers: int | None = None,
     rate: float | None = None,
+    bound_ms: float | None = None,
 ) -> Run:
     return Run(
         version=subject.manifest.version,
@@ -159,7 +239,9 @@ def _make_run(
         callers=callers,
         rate=rate,
         recording=recording,
-        verdict=judge(recording),
+        verdict=judge(recording, bound_ms=bound_ms),
+        load=describe_load(recording, bound_ms) if bound_ms is not None else None,
+        neighbours=neighbours,
     )
 
 

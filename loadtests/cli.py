@@ -56,8 +56,9 @@ def run(
     serve: ServeOption = False,
     preset: Annotated[str, typer.Option(help=f"how thoroughly: {', '.join(PRESETS)}")] = "demo",
     bound_ms: Annotated[
-        float, typer.Option("--bound", help="latency bound in ms for the open-loop runs", min=0.1)
-    ] = 50.0,
+        float | None,
+        typer.Option("--bound", help="p99 to stay within, in ms; none: from each model's own service time", min=0.1),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Locust processes that share the callers of a level", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="folder of the report [default: reports/<date>-<time>]")] = None,
     grpc_url: GrpcUrlOption = "localhost:8001",
@@ -96,7 +97,6 @@ def run(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         command=shlex.join(["loadtest", *sys.argv[1:]]),
         preset=preset,
-        bound_ms=bound_ms,
         host=host,
         scraped_by=scraped_by,
         models=tuple(found),

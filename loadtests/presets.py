@@ -9,45 +9,55 @@ from dataclasses import dataclass
 class Preset:
     """The plan for each variant.
 
-    `rounds` repeats the closed-loop sweep, variants taking turns; `probes` open-loop runs search for the highest rate
-    that holds the bound, the first at `first_probe` of the sweep's peak; `streams` adds SingleStream and MultiStream.
+    `rounds` repeats the closed-loop sweep, variants taking turns; a level lasts `least_s`, and up to `most_s` where the
+    machine is noisy. The search for the rate that holds the bound spends `search_s` at most and ends within
+    `resolution`; a run of `confirm_s` confirms it. `streams` adds SingleStream and MultiStream.
     """
 
     callers: tuple[int, ...]
     rounds: int
     warm_up_s: float
-    measure_s: float
+    least_s: float
+    most_s: float
     rest_callers: tuple[int, ...]
-    first_probe: float
-    probes: int
-    probe_s: float
+    search_s: float
+    least_probe_s: float
+    most_probe_s: float
+    resolution: float
+    confirm_s: float
     offline_s: float
     streams: bool
 
 
 PRESETS = {
-    # About 22 s a variant, so that four fit into a minute and a half.
+    # At most 50 s a variant, so that four fit into three and a half minutes; on a quiet machine about 35 s.
     "demo": Preset(
         callers=(1, 4, 16, 64),
         rounds=1,
         warm_up_s=0.4,
-        measure_s=1.8,
+        least_s=1.5,
+        most_s=4.0,
         rest_callers=(4,),
-        first_probe=0.6,
-        probes=1,
-        probe_s=5.0,
-        offline_s=2.0,
+        search_s=14.0,
+        least_probe_s=1.0,
+        most_probe_s=4.0,
+        resolution=1.12,
+        confirm_s=5.0,
+        offline_s=3.0,
         streams=False,
     ),
     "full": Preset(
         callers=(1, 2, 4, 8, 16, 32, 64, 128),
         rounds=3,
         warm_up_s=1.0,
-        measure_s=6.0,
+        least_s=5.0,
+        most_s=15.0,
         rest_callers=(1, 4, 16, 64),
-        first_probe=0.7,
-        probes=5,
-        probe_s=30.0,
+        search_s=120.0,
+        least_probe_s=3.0,
+        most_probe_s=20.0,
+        resolution=1.04,
+        confirm_s=30.0,
         offline_s=10.0,
         streams=True,
     ),

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from loadtests.judge.load import Load
+from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.verdict import Verdict
+from loadtests.measure.answer import Answer
 from loadtests.measure.host import Host
+from loadtests.measure.neighbours import Neighbours
 from loadtests.measure.recording import Part, Recording
 from loadtests.measure.time_split import TimeSplit
 from loadtests.subject import order_manifests
@@ -28,22 +32,51 @@ class Run(Part):
     rate: float | None = None
     recording: Recording
     verdict: Verdict
-    holds_bound: bool | None = None
+    load: Load | None = None
     split: TimeSplit | None = None
+    neighbours: Neighbours | None = None
+
+    @property
+    def holds_bound(self) -> bool:
+        """Whether a Server run proves that its rate stays within the bound, without an error."""
+        return self.load is not None and self.load.state == "held"
+
+
+class Search(Part):
+    """How the rate of one variant was found."""
+
+    version: str
+    found: RateSearch
+
+
+class Bound(Part):
+    """The latency that a variant has to stay within at p99, and where it comes from."""
+
+    ms: float
+    why: str
+
+
+Standing = Literal["shown", "too slow", "too short or too noisy"]
 
 
 class Recommendation(Part):
-    """Which variant to deploy, and why, in plain sentences; the caveats belong beside it."""
+    """Which variant to deploy, and why, in plain sentences; the caveats belong beside it.
+
+    Only where `standing` is "shown" did a valid run show a variant to hold the bound; otherwise `version` is the one
+    that came closest, and nothing to deploy on.
+    """
 
     version: str
+    standing: Standing
     headline: str
     reasons: tuple[str, ...]
     caveats: tuple[str, ...] = ()
 
 
 class Agreement(Part):
-    """How REST and gRPC answered the same example rows."""
+    """How REST and gRPC answered the same example rows, and the first of these answers."""
 
+    first: Answer
     rows: int
     largest_difference: float
 
@@ -52,7 +85,9 @@ class ModelResults(Part):
     index: ReleaseIndex
     manifests: tuple[Manifest, ...]
     agreement: Agreement
+    bound: Bound
     runs: tuple[Run, ...]
+    searches: tuple[Search, ...] = ()
     recommendation: Recommendation
 
     @property
@@ -74,12 +109,11 @@ class ModelResults(Part):
 
 
 class Results(Part):
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str
     created: str
     command: str
     preset: str
-    bound_ms: float
     host: Host
     scraped_by: str
     models: tuple[ModelResults, ...]
@@ -99,6 +133,15 @@ def read_results(folder: Path) -> Results:
         ValueError: not a results file of this format (pydantic names the field).
     """
     return Results.model_validate_json((folder / "results.json").read_bytes())
+
+
+def pick_open_loop(model: ModelResults, version: str) -> Run | None:
+    """The open-loop run to show: the highest rate that held the bound, else the lowest that was tried."""
+    runs = model.select(version, "Server")
+    held = [run for run in runs if run.holds_bound and run.verdict.valid]
+    if held:
+        return max(held, key=lambda run: run.rate or 0.0)
+    return min(runs, key=lambda run: run.rate or 0.0, default=None)
 
 
 def count_valid(runs: Iterable[Run]) -> tuple[int, int]:

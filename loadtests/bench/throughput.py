@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.generate.generator import OpenLoop, aim, run_open_loop
+from loadtests.generate.plan import OpenLoop, aim
+from loadtests.generate.processes import run_open_loop
 from loadtests.subject import Subject
 
 NO_BOUND_MS = 1e6

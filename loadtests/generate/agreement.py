@@ -6,6 +6,7 @@ import numpy as np
 
 from loadtests.generate.payload import cut_batches, make_rest_bodies, read_rows
 from loadtests.generate.rest import infer_rest
+from loadtests.measure.answer import show_answer
 from loadtests.results import Agreement
 from loadtests.subject import Subject
 from services.client import Client
@@ -22,12 +23,15 @@ def compare_doors(subject: Subject, *, grpc_url: str, http_url: str) -> Agreemen
     manifest = subject.manifest
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), 1)
     largest = 0.0
+    answers = []
     with Client(grpc_url, timeout_s=TIMEOUT_S) as client:
         for batch, body in zip(batches, make_rest_bodies(batches), strict=True):
             over_grpc = client.infer(manifest.model, batch, version=manifest.version)
             over_rest = infer_rest(http_url, manifest.model, manifest.version, body, timeout_s=TIMEOUT_S)
+            answers.append(over_grpc)
             largest = max(largest, _compare(subject.name, over_grpc, over_rest))
-    return Agreement(rows=len(batches), largest_difference=largest)
+    first = show_answer(manifest.version, batches[0], answers[0])
+    return Agreement(first=first, rows=len(batches), largest_difference=largest)
 
 
 def _compare(name: str, over_grpc: dict[str, np.ndarray], over_rest: dict[str, np.ndarray]) -> float:

@@ -13,12 +13,15 @@ from loadtests.generate.users import GrpcUser, RestUser, name_failure  # first: 
 import gevent  # isort: skip
 from locust.env import Environment  # isort: skip
 
-from loadtests.generate.generator import RECORDINGS, ClosedLoop, Traffic
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.generate.plan import ClosedLoop, Traffic
+from loadtests.generate.processes import RECORDINGS
+from loadtests.judge.significance import find_relative_error
 from loadtests.measure.recording import Recorder, Recording
 
-NUM_WINDOWS = 3
-WINDOW_S = 2.0
+# A level goes on until its mean latency is known this well (95 %), half of what a verdict asks for.
+WANTED_ERROR = 0.05
+LOOK_S = 0.5
 
 
 class Listener:
@@ -69,15 +72,14 @@ def _run_level(plan: ClosedLoop, callers: int, runner: Any, listener: Listener) 
     while runner.user_count < callers:
         gevent.sleep(0.01)
     gevent.sleep(plan.warm_up_s)
-    recorder = Recorder(
-        started=time.time(),
-        duration_s=plan.measure_s,
-        num_windows=max(NUM_WINDOWS, int(plan.measure_s / WINDOW_S)),
-        rows_per_request=plan.traffic.rows_per_request,
-    )
+    recorder = Recorder(started=time.time(), rows_per_request=plan.traffic.rows_per_request)
     cpu_before_s = _cpu_s()
     listener.start(recorder)
-    gevent.sleep(plan.measure_s)
+    gevent.sleep(plan.least_s)
+    while (elapsed_s := time.perf_counter() - listener.start_s) < plan.most_s:
+        if find_relative_error(recorder.find_window_means_ms(elapsed_s)) <= WANTED_ERROR:
+            break
+        gevent.sleep(min(LOOK_S, plan.most_s - elapsed_s))
     listener.recorder = None
     duration_s = time.perf_counter() - listener.start_s
     return recorder.finish(duration_s=duration_s, cpu_s=_cpu_s() - cpu_before_s)

@@ -6,13 +6,10 @@ could be sent. Its trace says how late it called for each query; this module add
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import json
 import resource
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,135 +17,61 @@ from typing import Any
 
 import grpc
 import mlperf_loadgen as loadgen
-import uvloop
 
-from loadtests.generate.generator import RECORDINGS, OpenLoop
-from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
+from loadtests.generate.payload import make_bodies
+from loadtests.generate.plan import OpenLoop
+from loadtests.generate.processes import RECORDINGS
+from loadtests.generate.sender import Query, Sender
 from loadtests.measure.recording import Recorder, Recording
-from model_store.open_inference import SERVICE
 
-TIMEOUT_S = 60.0
-NUM_WINDOWS = 3
-WINDOW_S = 2.0
 CALIBRATION_S = 0.4
 
 
-class Query:
-    """Samples that LoadGen wants answered together."""
+class Issuer:
+    """Hands LoadGen's queries to a sender; called from LoadGen's thread, which must not be held up."""
 
-    __slots__ = ("finished_s", "ids", "issued_s", "number", "sent_s", "status")
-
-    def __init__(self, number: int, ids: list[int]) -> None:
-        self.number = number
-        self.ids = ids
-        self.issued_s = time.perf_counter()
-        self.sent_s = self.finished_s = 0.0
-        self.status = ""
-
-
-class Sender:
-    """Sends queries over one gRPC channel in an event loop of its own."""
-
-    def __init__(self, plan: OpenLoop, bodies: list[bytes]) -> None:
-        self.plan = plan
+    def __init__(self, plan: OpenLoop, sender: Sender) -> None:
         self.queries: list[Query] = []
-        self._bodies = itertools.cycle(bodies)
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result()
+        self._sender = sender
+        # Offline brings everything at once, to be sent in requests of the traffic's size.
+        self._size = plan.traffic.rows_per_request if plan.scenario == "Offline" else None
 
     def issue(self, samples: list[Any]) -> None:
-        """Take a query from LoadGen; called from its thread, which must not be held up."""
         ids = [sample.id for sample in samples]
-        size = self.plan.traffic.rows_per_request
-        if self.plan.scenario != "Offline":
-            size = len(ids)
-        queries = [
-            Query(len(self.queries) + index, ids[start : start + size])
-            for index, start in enumerate(range(0, len(ids), size))
-        ]
+        size = self._size or len(ids)
+        queries = [Query(ids[start : start + size]) for start in range(0, len(ids), size)]
         self.queries += queries
-        self._loop.call_soon_threadsafe(self._start, queries)
+        self._sender.submit(queries)
 
-    def calibrate(self, in_flight: int) -> float:
-        """Measure how many requests a second are answered with this many in flight; also warms up.
 
-        LoadGen generates the queries of a closed scenario beforehand and has to know how many will be needed.
-        """
-        return asyncio.run_coroutine_threadsafe(self._calibrate(in_flight), self._loop).result()
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._channel.close(None), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    async def _connect(self) -> None:
-        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-        self._channel = grpc.aio.insecure_channel(self.plan.traffic.url, options=options)
-        self._infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
-        self._slots = asyncio.Semaphore(self.plan.max_in_flight)
-        self._tasks: set[asyncio.Task[None]] = set()
-        await self._infer(next(self._bodies), timeout=TIMEOUT_S)
-
-    async def _calibrate(self, in_flight: int) -> float:
-        start_s = time.perf_counter()
-        counts = await asyncio.gather(*(self._call_until(start_s + CALIBRATION_S) for _ in range(in_flight)))
-        return sum(counts) / (time.perf_counter() - start_s)
-
-    async def _call_until(self, end_s: float) -> int:
-        count = 0
-        while count == 0 or time.perf_counter() < end_s:
-            await self._infer(next(self._bodies), timeout=TIMEOUT_S)
-            count += 1
-        return count
-
-    def _start(self, queries: list[Query]) -> None:
-        send = self._send_when_free if self.plan.scenario == "Offline" else self._send
-        for query in queries:
-            task = self._loop.create_task(send(query))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send_when_free(self, query: Query) -> None:
-        async with self._slots:
-            await self._send(query)
-
-    async def _send(self, query: Query) -> None:
-        query.sent_s = time.perf_counter()
-        try:
-            await self._infer(next(self._bodies), timeout=TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            query.status = error.code().name
-        query.finished_s = time.perf_counter()
-        loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample, 0, 0) for sample in query.ids])
+def complete(query: Query) -> None:
+    """Tell LoadGen that a query is done, well or not."""
+    loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample, 0, 0) for sample in query.ids])
 
 
 def run_scenario(plan: OpenLoop) -> Recording:
     """Run one LoadGen scenario in this process."""
-    traffic = plan.traffic
-    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
-    sender = Sender(plan, make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs))
-    requests_per_s = sender.calibrate(plan.max_in_flight if plan.scenario == "Offline" else 1)
+    is_server = plan.scenario == "Server"
+    in_flight = plan.max_in_flight if plan.scenario == "Offline" else None
+    sender = Sender(plan.traffic.url, make_bodies(plan.traffic), on_finish=complete, max_in_flight=in_flight)
+    # LoadGen generates the queries of a closed scenario beforehand and has to know how many will be needed.
+    requests_per_s = sender.measure_requests_per_s(in_flight or 1, CALIBRATION_S)
+    issuer = Issuer(plan, sender)
+    warm_up_s = plan.warm_up_s if is_server else 0.0
     with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
         cpu_before_s, started, start_s = _cpu_s(), time.time(), time.perf_counter()
-        _run_loadgen(plan, requests_per_s, sender.issue, Path(folder))
-        duration_s = time.perf_counter() - start_s
+        _run_loadgen(plan, requests_per_s, issuer.issue, Path(folder))
+        duration_s = time.perf_counter() - start_s - warm_up_s
         sender.close()
-        recorder = Recorder(
-            started=started,
+        recorder = Recorder(started=started, warm_up_s=warm_up_s, rows_per_request=plan.traffic.rows_per_request)
+        lateness_s = _read_issue_delays(Path(folder)) if is_server else {}
+        _record(issuer.queries, recorder, start_s, lateness_s)
+        return recorder.finish(
             duration_s=duration_s,
-            num_windows=max(NUM_WINDOWS, int(duration_s / WINDOW_S)),
-            rows_per_request=plan.traffic.rows_per_request,
+            arrivals_s=plan.measure_s if is_server else None,
+            cpu_s=_cpu_s() - cpu_before_s,
+            loadgen_result=_read_result(Path(folder)),
         )
-        lateness_s = _read_issue_delays(Path(folder)) if plan.scenario == "Server" else {}
-        _record(sender.queries, recorder, start_s, lateness_s)
-        result = _read_result(Path(folder))
-        return recorder.finish(duration_s=duration_s, cpu_s=_cpu_s() - cpu_before_s, loadgen_result=result)
 
 
 def _run_loadgen(plan: OpenLoop, requests_per_s: float, issue: Callable[[list[Any]], None], folder: Path) -> None:
@@ -156,8 +79,9 @@ def _run_loadgen(plan: OpenLoop, requests_per_s: float, issue: Callable[[list[An
     settings = loadgen.TestSettings()
     settings.mode = loadgen.TestMode.PerformanceOnly
     settings.scenario = getattr(loadgen.TestScenario, plan.scenario)
-    settings.min_duration_ms = round(plan.measure_s * 1e3)
-    settings.max_duration_ms = 0 if plan.scenario == "Offline" else round(plan.measure_s * 1e3)
+    duration_ms = round((plan.measure_s + plan.warm_up_s) * 1e3)
+    settings.min_duration_ms = duration_ms
+    settings.max_duration_ms = 0 if plan.scenario == "Offline" else duration_ms
     settings.min_query_count = 1
     settings.schedule_rng_seed = settings.sample_index_rng_seed = settings.qsl_rng_seed = plan.seed
     settings.server_target_qps = plan.rate
@@ -178,14 +102,19 @@ def _run_loadgen(plan: OpenLoop, requests_per_s: float, issue: Callable[[list[An
 
 
 def _record(queries: list[Query], recorder: Recorder, start_s: float, lateness_s: dict[int, float]) -> None:
-    for query in queries:
+    for number, query in enumerate(queries):
+        finished_s = query.finished_s - start_s
+        if not lateness_s:
+            if query.status:
+                recorder.record_error(query.status)
+            else:
+                recorder.record(finished_s, query.finished_s - query.sent_s)
+            continue
+        scheduled_s = query.issued_s - lateness_s[number] - start_s
         if query.status:
-            recorder.record_error(query.status)
-        elif lateness_s:
-            scheduled_s = query.issued_s - lateness_s[query.number]
-            recorder.record_scheduled(scheduled_s - start_s, query.sent_s - start_s, query.finished_s - start_s)
+            recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
         else:
-            recorder.record(query.finished_s - start_s, query.finished_s - query.sent_s)
+            recorder.record_scheduled(scheduled_s, query.sent_s - start_s, finished_s)
 
 
 def _read_issue_delays(folder: Path) -> dict[int, float]:

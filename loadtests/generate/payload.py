@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loadtests.generate.plan import Traffic
 from model_store.store import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.client.wire import encode_infer_request
@@ -53,6 +54,16 @@ def make_grpc_bodies(
 ) -> list[bytes]:
     """Serialize one ModelInferRequest for each batch; without `outputs` it asks for the default ones."""
     return [encode_infer_request(model, batch, version=version, outputs=outputs) for batch in batches]
+
+
+def make_bodies(traffic: Traffic) -> list[bytes]:
+    """Serialize the gRPC requests of a plan's traffic.
+
+    Raises:
+        ValueError: the examples lack an input.
+    """
+    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
+    return make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
 
 
 def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str] = ()) -> list[RestBody]:

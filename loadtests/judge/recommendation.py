@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from loadtests.judge.significance import find_minimum_requests
 from loadtests.judge.verdict import bound_percentile
-from loadtests.results import Recommendation, Run
+from loadtests.measure.neighbours import average_neighbours
+from loadtests.results import Recommendation, Run, Standing
 from loadtests.subject import order_manifests
 from model_store.manifest import Manifest, ReleaseIndex
 
+NOTICED_CORES = 0.2
+
 
 def find_held(runs: Sequence[Run], version: str) -> Run | None:
-    """Find the open-loop run with the highest rate that held the bound."""
-    held = [run for run in runs if run.version == version and run.kind == "Server" and run.holds_bound]
+    """Find the valid open-loop run with the highest rate that held the bound."""
+    held = [run for run in runs if run.version == version and run.holds_bound and run.verdict.valid]
     return max(held, key=lambda run: run.rate or 0.0, default=None)
 
 
@@ -29,19 +33,29 @@ def find_peak_rows_per_s(runs: Sequence[Run], version: str) -> float:
 def recommend(
     index: ReleaseIndex, manifests: Sequence[Manifest], runs: Sequence[Run], bound_ms: float
 ) -> Recommendation:
-    """Recommend one of the variants that passed the gate."""
+    """Recommend one of the variants that passed the gate, if a valid run shows it to hold the bound."""
     served = [manifest for manifest in manifests if manifest.variant in index.archives]
-    ranked = sorted(served, key=lambda manifest: _rank(runs, manifest.version), reverse=True)
-    best = ranked[0]
+    best = max(served, key=lambda manifest: _rank(runs, manifest.version))
     held = find_held(runs, best.version)
+    standing = _find_standing(served, runs)
+    headlines: dict[Standing, str] = {
+        "shown": f"Deploy {best.model} {best.version}",
+        "too slow": f"No variant of {best.model} holds {bound_ms:g} ms on this machine",
+        "too short or too noisy": f"Too short or too noisy to say which variant of {best.model} to deploy",
+    }
     reasons = [_explain_speed(best, held, runs, bound_ms), *_explain_gain(best, served, runs), _explain_quality(best)]
     return Recommendation(
         version=best.version,
-        headline=f"Deploy {best.model} {best.version}"
-        + ("" if held else f": no variant held {bound_ms:g} ms, it came closest"),
+        standing=standing,
+        headline=headlines[standing],
         reasons=tuple(reasons),
-        caveats=tuple(_find_caveats(index, best, held, runs, bound_ms)),
+        caveats=tuple(_find_caveats(index, best, held, runs)),
     )
+
+
+def count_reasons(runs: Sequence[Run]) -> Counter[str]:
+    """Count the runs that are INVALID, by the first reason of each."""
+    return Counter(run.verdict.reasons[0].kind for run in runs if not run.verdict.valid)
 
 
 def _rank(runs: Sequence[Run], version: str) -> tuple[float, float]:
@@ -49,12 +63,22 @@ def _rank(runs: Sequence[Run], version: str) -> tuple[float, float]:
     return (held.rate or 0.0 if held else 0.0, find_peak_rows_per_s(runs, version))
 
 
+def _find_standing(served: Sequence[Manifest], runs: Sequence[Run]) -> Standing:
+    if any(find_held(runs, manifest.version) for manifest in served):
+        return "shown"
+    shown_slow = {run.version for run in runs if run.load and run.verdict.valid and not run.holds_bound}
+    return "too slow" if all(m.version in shown_slow for m in served) else "too short or too noisy"
+
+
 def _explain_speed(best: Manifest, held: Run | None, runs: Sequence[Run], bound_ms: float) -> str:
     peak = find_peak_rows_per_s(runs, best.version)
     if held is None:
-        return f"No variant was shown to hold {bound_ms:g} ms; this one has the highest throughput, {peak:,.0f} rows/s."
+        return (
+            f"No valid run shows a variant to hold {bound_ms:g} ms at random arrivals; {best.variant} has the highest "
+            f"throughput, {peak:,.0f} rows/s."
+        )
     percentile = bound_percentile(held.recording)
-    latency_ms = held.recording.latencies().find_percentile_ms(percentile)
+    latency_ms = held.recording.find_percentile_ms(percentile)
     return (
         f"It held {held.rate:,.0f} requests/s, arriving at random, with p{percentile:g} at {latency_ms:.1f} ms "
         f"(bound {bound_ms:g} ms, confidence 0.99). Its highest throughput was {peak:,.0f} rows/s."
@@ -82,24 +106,26 @@ def _explain_quality(best: Manifest) -> str:
     )
 
 
-def _find_caveats(
-    index: ReleaseIndex, best: Manifest, held: Run | None, runs: Sequence[Run], bound_ms: float
-) -> list[str]:
+def _find_caveats(index: ReleaseIndex, best: Manifest, held: Run | None, runs: Sequence[Run]) -> list[str]:
     caveats = []
-    if held is not None and not held.verdict.valid:
-        caveats.append(
-            f"The run that shows this is INVALID ({'; '.join(held.verdict.reasons)}): repeat it, or measure longer."
-        )
     if held is not None and bound_percentile(held.recording) < 99:
         caveats.append(
             f"{held.recording.requests} requests support only p90; p99 takes {find_minimum_requests(99, 1)}: "
             "measure longer."
         )
-    if best.variant != index.default:
+    if held is not None and best.variant != index.default:
         caveats.append(f"The release's default is {index.default}; callers reach this one as version {best.version}.")
-    num_valid = sum(run.verdict.valid for run in runs)
-    if num_valid < len(runs) / 2:
-        caveats.append(f"Only {num_valid} of {len(runs)} runs are VALID: the order of the variants is provisional.")
+    invalid = count_reasons(runs)
+    if invalid:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in invalid.most_common())
+        caveats.append(f"{invalid.total()} of {len(runs)} runs are INVALID ({kinds}); their figures are not evidence.")
+    around = average_neighbours([run.neighbours for run in runs if run.neighbours])
+    if around.cores + around.stolen_cores > NOTICED_CORES:
+        caveats.append(f"During the test {around.text}: a quiet machine gives other figures.")
+    num_stalls = sum(len(run.recording.stalls) for run in runs if run.version == best.version)
+    if num_stalls:
+        longest_s = max(stall.length_s for run in runs if run.version == best.version for stall in run.recording.stalls)
+        caveats.append(f"{num_stalls} stalls: {best.variant} answered nothing for up to {longest_s:.1f} s.")
     cpu_cores = max((run.recording.cost.cpu_cores for run in runs if run.version == best.version), default=0.0)
     if cpu_cores > 0.1:
         caveats.append(

@@ -1,17 +1,16 @@
-"""When a percentile is supported by enough requests, and when a run is stable.
+"""When a percentile is supported by enough requests, and how well a run's windows agree.
 
-Source: MLPerf Inference LoadGen, early stopping (confidence 0.99), and perf_analyzer's stability criterion.
+Source: MLPerf Inference LoadGen, early stopping (confidence 0.99); batch means (Law, Simulation Modeling and Analysis).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
-from scipy.special import bdtr
+from scipy.special import bdtr, bdtrc, stdtrit
 
 CONFIDENCE = 0.99
-STABLE_RATIO = 1.1
-NUM_WINDOWS_COMPARED = 3
 PERCENTILES = (99.9, 99.0, 90.0)
 
 
@@ -35,9 +34,9 @@ def find_minimum_requests(percentile: float, num_over_bound: int) -> int:
     return enough
 
 
-def find_supported_percentile(num_requests: int) -> float | None:
+def find_supported_percentile(num_requests: int, *, at_most: float = 100.0) -> float | None:
     """Find the highest of p99.9, p99 and p90 that this many requests can support at all, one outlier allowed."""
-    return next((p for p in PERCENTILES if num_requests >= find_minimum_requests(p, 1)), None)
+    return next((p for p in PERCENTILES if p <= at_most and num_requests >= find_minimum_requests(p, 1)), None)
 
 
 def find_num_discarded(num_requests: int, percentile: float) -> int | None:
@@ -57,9 +56,30 @@ def find_num_discarded(num_requests: int, percentile: float) -> int | None:
     return allowed - 1
 
 
-def find_instability(values: Sequence[float]) -> float:
-    """Largest over smallest of the last three windows; infinite when there are fewer or one is zero."""
-    last = values[-NUM_WINDOWS_COMPARED:]
-    if len(last) < NUM_WINDOWS_COMPARED or min(last) <= 0:
+def is_refuted(num_requests: int, num_over_bound: int, percentile: float) -> bool:
+    """Decide whether so many of `num_requests` exceed a bound that the percentile cannot lie within it."""
+    if num_over_bound == 0:
+        return False
+    return bool(bdtrc(num_over_bound - 1, num_requests, 1 - percentile / 100) <= 1 - CONFIDENCE)
+
+
+def find_relative_error(means: Sequence[float]) -> float:
+    """Half the 95 % interval of a run's mean as a share of it, from the means of its windows; infinite if one is empty.
+
+    Source: method of batch means.
+    """
+    if len(means) < 2 or min(means) <= 0:
         return float("inf")
-    return max(last) / min(last)
+    quantile = float(stdtrit(len(means) - 1, 0.975))
+    return quantile * stdev(means) / len(means) ** 0.5 / fmean(means)
+
+
+def find_drift(means: Sequence[float]) -> tuple[float, float]:
+    """How far a run's second half lies above its first, as a share of the mean, and half the 95 % interval of that."""
+    half = len(means) // 2
+    first, second = means[:half], means[-half:]
+    mean = fmean(means)
+    if half < 2 or mean <= 0:
+        return 0.0, float("inf")
+    error = ((stdev(first) ** 2 + stdev(second) ** 2) / half) ** 0.5
+    return (fmean(second) - fmean(first)) / mean, float(stdtrit(2 * half - 2, 0.975)) * error / mean

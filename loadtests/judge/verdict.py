@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from loadtests.judge.significance import (
-    NUM_WINDOWS_COMPARED,
-    STABLE_RATIO,
-    find_instability,
+    find_drift,
     find_minimum_requests,
     find_num_discarded,
+    find_relative_error,
     find_supported_percentile,
+    is_refuted,
     is_supported,
 )
 from loadtests.measure.recording import Part, Recording
 
 MINIMUM_PERCENTILE = 90.0
-MINIMUM_WINDOW_REQUESTS = 10
+# The mean of a run is to be known this well (95 %), and may wander by as much from its first half to its second.
+ALLOWED_ERROR = 0.1
+FEWEST_CALM_WINDOWS = 4
 SATURATED_CORES_PER_PROCESS = 0.95
 LATE_SHARE_OF_LATENCY = 0.1
+
+# From worst to least: what is named first is what to mend first.
+ReasonKind = Literal["errors", "too few requests", "too noisy", "drifting", "not decided", "generator limits"]
+
+
+class Reason(Part):
+    """Why a run's figures may not be quoted: the kind in two words, and its figures."""
+
+    kind: ReasonKind
+    text: str
 
 
 class Verdict(Part):
@@ -25,89 +39,123 @@ class Verdict(Part):
     `percentile` is the highest that the number of requests supports, `estimate_ms` its bound with confidence 0.99.
     """
 
-    valid: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     percentile: float | None
     estimate_ms: float | None
+
+    @property
+    def valid(self) -> bool:
+        return not self.reasons
 
     @property
     def label(self) -> str:
         return "VALID" if self.valid else "INVALID"
 
 
-def judge(recording: Recording) -> Verdict:
-    """Judge one run."""
+def judge(recording: Recording, *, bound_ms: float | None = None) -> Verdict:
+    """Judge one run; with a bound, one that was made to find out whether it holds (random arrivals)."""
     percentile = find_supported_percentile(recording.requests)
     estimate_ms = estimate_percentile_ms(recording, percentile) if percentile else None
-    reasons = (
-        *_find_errors(recording),
-        *_find_too_few(recording),
-        *_find_unstable(recording),
-        *_find_generator_limits(recording),
-    )
-    return Verdict(valid=not reasons, reasons=reasons, percentile=percentile, estimate_ms=estimate_ms)
+    reasons = [*_find_errors(recording), *_find_too_few(recording)]
+    if not reasons:
+        reasons += _find_noise(recording) if bound_ms is None else _find_undecided(recording, bound_ms)
+    reasons += _find_generator_limits(recording)
+    return Verdict(reasons=tuple(reasons), percentile=percentile, estimate_ms=estimate_ms)
 
 
 def estimate_percentile_ms(recording: Recording, percentile: float) -> float | None:
     """LoadGen's early-stopping estimate: a bound for the percentile with confidence 0.99; None: too few requests."""
-    num_discarded = find_num_discarded(recording.requests, percentile)
-    return None if num_discarded is None else recording.latencies().find_slowest_ms(num_discarded)
+    num_discarded = find_num_discarded(recording.num_offered, percentile)
+    if num_discarded is None or num_discarded < recording.num_errors:
+        return None
+    return recording.latencies().find_slowest_ms(num_discarded - recording.num_errors)
 
 
 def bound_percentile(recording: Recording) -> float:
     """The percentile to hold against a bound: p99, or p90 where the run is too short for more."""
-    return 99.0 if recording.requests >= find_minimum_requests(99.0, 1) else MINIMUM_PERCENTILE
+    return 99.0 if recording.num_offered >= find_minimum_requests(99.0, 1) else MINIMUM_PERCENTILE
+
+
+def count_over(recording: Recording, bound_ms: float) -> int:
+    """Requests not answered within a bound; what failed is one of them."""
+    return recording.num_offered - recording.count_in_time(bound_ms)
 
 
 def holds_bound(recording: Recording, bound_ms: float) -> bool:
     """Decide whether the run proves, with confidence 0.99, that it held a bound; errors count as over it."""
-    percentile = bound_percentile(recording)
-    over = recording.latencies().count_above(bound_ms) + recording.num_errors
-    return is_supported(recording.requests + recording.num_errors, over, percentile)
+    over = count_over(recording, bound_ms)
+    return is_supported(recording.num_offered, over, bound_percentile(recording))
 
 
-def _find_errors(recording: Recording) -> list[str]:
+def misses_bound(recording: Recording, bound_ms: float) -> bool:
+    """Decide whether the run proves, with confidence 0.99, that it did not hold a bound."""
+    return is_refuted(recording.num_offered, count_over(recording, bound_ms), bound_percentile(recording))
+
+
+def _find_errors(recording: Recording) -> list[Reason]:
     if not recording.errors:
         return []
     kinds = ", ".join(f"{status} {count}" for status, count in sorted(recording.errors.items()))
-    return [f"errors: {recording.num_errors} of {recording.requests + recording.num_errors} requests failed ({kinds})"]
+    text = f"{recording.num_errors} of {recording.num_offered} requests failed ({kinds})"
+    return [Reason(kind="errors", text=text)]
 
 
-def _find_too_few(recording: Recording) -> list[str]:
+def _find_too_few(recording: Recording) -> list[Reason]:
     needed = find_minimum_requests(MINIMUM_PERCENTILE, 1)
-    if recording.requests < needed:
-        return [f"too few: {recording.requests} requests, p{MINIMUM_PERCENTILE:g} needs {needed}"]
-    fewest = min((window.requests for window in recording.windows[-NUM_WINDOWS_COMPARED:]), default=0)
-    if fewest < MINIMUM_WINDOW_REQUESTS:
-        return [f"too short: a window holds {fewest} requests, {MINIMUM_WINDOW_REQUESTS} are needed to see a trend"]
+    if recording.requests >= needed:
+        return []
+    return [
+        Reason(kind="too few requests", text=f"{recording.requests} requests, p{MINIMUM_PERCENTILE:g} needs {needed}")
+    ]
+
+
+def _find_noise(recording: Recording) -> list[Reason]:
+    """Judge the mean latency by its windows; callers who wait for their answers make throughput its reciprocal."""
+    means = [window.mean_ms for window in recording.windows]
+    # A stall is the server's doing, and called out as such; the windows without one show the noise.
+    calm = [mean for mean, stalled in zip(means, _mark_stalled(recording), strict=True) if not stalled]
+    means = calm if len(calm) >= FEWEST_CALM_WINDOWS else means
+    if min(means) <= 0:
+        return [Reason(kind="too noisy", text="nothing was answered in one of its windows")]
+    drift, drift_error = find_drift(means)
+    if abs(drift) > max(ALLOWED_ERROR, drift_error):
+        word = "grew" if drift > 0 else "fell"
+        return [Reason(kind="drifting", text=f"latency {word} by {abs(drift):.0%} from the first half to the second")]
+    error = find_relative_error(means)
+    if error > ALLOWED_ERROR:
+        text = f"mean latency known within ±{error:.0%} (95 %), ±{ALLOWED_ERROR:.0%} is allowed"
+        return [Reason(kind="too noisy", text=text)]
     return []
 
 
-def _find_unstable(recording: Recording) -> list[str]:
-    reasons = []
-    windows = recording.windows
-    if any(window.scheduled for window in windows):
-        # Poisson arrivals differ from window to window by chance: what was answered counts against what was asked for.
-        throughput = [window.requests / window.scheduled if window.scheduled else 0.0 for window in windows]
-    else:
-        throughput = [float(window.requests) for window in windows]
-    for name, values in (("throughput", throughput), ("latency", [window.mean_ms for window in windows])):
-        ratio = find_instability(values)
-        if ratio > STABLE_RATIO:
-            reasons.append(
-                f"unstable: {name} differs {ratio:.2f}-fold over the last three windows, {STABLE_RATIO} is allowed"
-            )
-    return reasons
+def _mark_stalled(recording: Recording) -> list[bool]:
+    length_s = recording.duration_s / len(recording.windows)
+    spans = [(stall.at_s, stall.at_s + stall.length_s) for stall in recording.stalls]
+    return [
+        any(start < (index + 1) * length_s + length_s and end > index * length_s for start, end in spans)
+        for index in range(len(recording.windows))
+    ]
 
 
-def _find_generator_limits(recording: Recording) -> list[str]:
+def _find_undecided(recording: Recording, bound_ms: float) -> list[Reason]:
+    if holds_bound(recording, bound_ms) or misses_bound(recording, bound_ms):
+        return []
+    percentile = bound_percentile(recording)
+    text = (
+        f"{count_over(recording, bound_ms)} of {recording.num_offered} requests over {bound_ms:g} ms neither prove "
+        f"nor refute p{percentile:g}"
+    )
+    return [Reason(kind="not decided", text=text)]
+
+
+def _find_generator_limits(recording: Recording) -> list[Reason]:
     reasons = []
     cost = recording.cost
     if cost.cpu_cores >= SATURATED_CORES_PER_PROCESS * cost.processes:
-        reasons.append(f"generator saturated: {cost.cpu_cores:.2f} cores busy in {cost.processes} process(es)")
+        text = f"{cost.cpu_cores:.2f} cores busy in {cost.processes} process(es) of the generator"
+        reasons.append(Reason(kind="generator limits", text=text))
     mean_ms = recording.latencies().mean_ms
     if mean_ms and cost.late_mean_ms > LATE_SHARE_OF_LATENCY * mean_ms:
-        reasons.append(
-            f"generator late: requests left {cost.late_mean_ms:.2f} ms late on average, of {mean_ms:.2f} ms latency"
-        )
+        text = f"requests left {cost.late_mean_ms:.2f} ms late on average, of {mean_ms:.2f} ms latency"
+        reasons.append(Reason(kind="generator limits", text=text))
     return reasons

@@ -1,14 +1,21 @@
-"""What a load generator measured: latencies, errors, windows, and what generating cost."""
+"""What a load generator measured: latencies, errors, windows, stalls, and what generating cost."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from itertools import pairwise
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from loadtests.measure.histogram import LatencyHistogram
 
 LATE_S = 0.001
+NUM_WINDOWS = 10
+# Nothing answered for this long, and for this many times the usual latency, although something waited.
+STALL_S = 0.2
+STALL_LATENCIES = 10
 
 
 class Part(BaseModel):
@@ -18,11 +25,24 @@ class Part(BaseModel):
 
 
 class Window(Part):
-    """A slice of a run; `scheduled` is 0 where nothing was scheduled (closed loop)."""
+    """A slice of a run.
+
+    `requests` were answered in it and `scheduled` came due in it; `waiting` had come due by its end and were not
+    answered. The latter two are 0 where nothing is scheduled (closed loop).
+    """
 
     requests: int
     scheduled: int
+    waiting: int
     mean_ms: float
+    max_ms: float
+
+
+class Stall(Part):
+    """A stretch without an answer although requests waited, `at_s` seconds after the run's start."""
+
+    at_s: float
+    length_s: float
 
 
 class GeneratorCost(Part):
@@ -37,18 +57,21 @@ class GeneratorCost(Part):
 class Recording(Part):
     """One run of a generator.
 
-    Latencies are HdrHistograms: `corrected` counts from when a request was scheduled, `uncorrected` from when it was
-    sent. A closed loop schedules nothing, so there `corrected` is absent.
+    Latencies are HdrHistograms of what was answered: `corrected` counts from when a request was scheduled,
+    `uncorrected` from when it was sent. A closed loop schedules nothing, so there `corrected` is absent. `duration_s`
+    lasts until the last answer; `arrivals_s`, and the windows, cover the time in which requests came due.
     """
 
     started: float
     duration_s: float
+    arrivals_s: float | None = None
     rows_per_request: int
     requests: int
     errors: dict[str, int]
     corrected: str | None = None
     uncorrected: str
     windows: tuple[Window, ...]
+    stalls: tuple[Stall, ...] = ()
     cost: GeneratorCost
     loadgen_result: str = ""
 
@@ -64,80 +87,146 @@ class Recording(Part):
     def num_errors(self) -> int:
         return sum(self.errors.values())
 
+    @property
+    def num_offered(self) -> int:
+        """Requests that were made, whatever became of them."""
+        return self.requests + self.num_errors
+
     def latencies(self) -> LatencyHistogram:
         """The latencies that count: corrected where there was a schedule."""
         return LatencyHistogram(self.corrected or self.uncorrected)
 
+    def find_percentile_ms(self, percentile: float) -> float | None:
+        """The latency that `percentile` % of all requests did not exceed; what failed never came.
+
+        None: so many failed that the percentile lies among them, or there was no request.
+        """
+        if not self.requests or math.ceil(percentile / 100 * self.num_offered) > self.requests:
+            return None
+        return self.latencies().find_percentile_ms(min(100.0, percentile * self.num_offered / self.requests))
+
+    def count_in_time(self, bound_ms: float) -> int:
+        """Requests that were answered within a bound."""
+        return self.requests - self.latencies().count_above(bound_ms)
+
 
 class Recorder:
-    """Collects one run; times are seconds since its start."""
+    """Collects one run; times are seconds since its start. What came due before `warm_up_s` is left out."""
 
-    def __init__(self, *, started: float, duration_s: float, num_windows: int, rows_per_request: int = 1) -> None:
-        self.started = started
-        self.duration_s = duration_s
+    def __init__(
+        self, *, started: float, rows_per_request: int = 1, warm_up_s: float = 0.0, num_windows: int = NUM_WINDOWS
+    ) -> None:
+        self.started = started + warm_up_s
         self.rows_per_request = rows_per_request
-        self.uncorrected = LatencyHistogram()
-        self.corrected: LatencyHistogram | None = None
         self.errors: Counter[str] = Counter()
-        self._counts = [0] * num_windows
-        self._scheduled = [0] * num_windows
-        self._sums_s = [0.0] * num_windows
-        self._late = 0
-        self._late_sum_s = 0.0
+        self._warm_up_s = warm_up_s
+        self._num_windows = num_windows
+        self._has_schedule = False
+        # Scheduled, sent, finished; a closed loop schedules a request when it sends it.
+        self._answered: list[tuple[float, float, float]] = []
+        self._failed: list[tuple[float, float]] = []
 
     def record(self, finished_s: float, latency_s: float) -> None:
         """Record a request of a closed loop that was answered at `finished_s`."""
-        self.uncorrected.record(latency_s)
-        self._count(finished_s, latency_s)
+        sent_s = finished_s - latency_s
+        self._answered.append((sent_s, sent_s, finished_s))
 
     def record_scheduled(self, scheduled_s: float, sent_s: float, finished_s: float) -> None:
         """Record a request of an open loop."""
-        if self.corrected is None:
-            self.corrected = LatencyHistogram()
-        self.corrected.record(finished_s - scheduled_s)
-        self.uncorrected.record(finished_s - sent_s)
-        self._late += sent_s - scheduled_s > LATE_S
-        self._late_sum_s += sent_s - scheduled_s
-        if 0 <= scheduled_s < self.duration_s:
-            self._scheduled[self._window_of(scheduled_s)] += 1
-        self._count(finished_s, finished_s - scheduled_s)
+        self._has_schedule = True
+        if scheduled_s >= self._warm_up_s:
+            shift_s = self._warm_up_s
+            self._answered.append((scheduled_s - shift_s, sent_s - shift_s, finished_s - shift_s))
 
-    def record_error(self, status: str) -> None:
-        self.errors[status] += 1
+    def record_error(self, status: str, *, scheduled_s: float | None = None, finished_s: float = 0.0) -> None:
+        """Record a request that failed; without `scheduled_s`, one of a closed loop."""
+        if scheduled_s is None:
+            self.errors[status] += 1
+        elif scheduled_s >= self._warm_up_s:
+            self._has_schedule = True
+            self.errors[status] += 1
+            self._failed.append((scheduled_s - self._warm_up_s, finished_s - self._warm_up_s))
 
-    def finish(self, *, duration_s: float, cpu_s: float, loadgen_result: str = "") -> Recording:
-        """Close the run, which took `duration_s` and `cpu_s` of this process."""
-        requests = len(self.uncorrected)
-        windows = tuple(
-            Window(requests=count, scheduled=scheduled, mean_ms=1e3 * total / count if count else 0.0)
-            for count, scheduled, total in zip(self._counts, self._scheduled, self._sums_s, strict=True)
-        )
+    def find_window_means_ms(self, duration_s: float) -> list[float]:
+        """Mean latency of each window so far; 0 for an empty one."""
+        return [window.mean_ms for window in self._cut_windows(self._to_array(), duration_s)]
+
+    def finish(
+        self, *, duration_s: float, cpu_s: float, arrivals_s: float | None = None, loadgen_result: str = ""
+    ) -> Recording:
+        """Close the run, which took `duration_s` and `cpu_s` of this process.
+
+        In an open loop requests came due during the first `arrivals_s`; the warm-up counts in neither.
+        """
+        times = self._to_array()
+        scheduled, sent, finished = times
+        corrected, uncorrected = LatencyHistogram(), LatencyHistogram()
+        for latency_s in finished - sent:
+            uncorrected.record(latency_s)
+        for latency_s in finished - scheduled if self._has_schedule else ():
+            corrected.record(latency_s)
+        late_s = sent - scheduled
         return Recording(
             started=self.started,
             duration_s=duration_s,
+            arrivals_s=arrivals_s,
             rows_per_request=self.rows_per_request,
-            requests=requests,
+            requests=len(finished),
             errors=dict(self.errors),
-            corrected=self.corrected.encode() if self.corrected else None,
-            uncorrected=self.uncorrected.encode(),
-            windows=windows,
+            corrected=corrected.encode() if self._has_schedule else None,
+            uncorrected=uncorrected.encode(),
+            windows=tuple(self._cut_windows(times, arrivals_s or duration_s)),
+            stalls=tuple(_find_stalls(scheduled, finished)),
             cost=GeneratorCost(
                 processes=1,
                 cpu_cores=cpu_s / duration_s,
-                late_share=self._late / requests if requests else 0.0,
-                late_mean_ms=1e3 * self._late_sum_s / requests if requests else 0.0,
+                late_share=float((late_s > LATE_S).mean()) if len(late_s) else 0.0,
+                late_mean_ms=1e3 * float(late_s.mean()) if len(late_s) else 0.0,
             ),
             loadgen_result=loadgen_result,
         )
 
-    def _count(self, finished_s: float, latency_s: float) -> None:
-        if 0 <= finished_s < self.duration_s:
-            window = self._window_of(finished_s)
-            self._counts[window] += 1
-            self._sums_s[window] += latency_s
+    def _to_array(self) -> np.ndarray:
+        return np.array(self._answered, np.float64).reshape(-1, 3).T
 
-    def _window_of(self, time_s: float) -> int:
-        return int(time_s / self.duration_s * len(self._counts))
+    def _cut_windows(self, times: np.ndarray, length_s: float) -> list[Window]:
+        scheduled, _, finished = times
+        edges = np.linspace(0, length_s, self._num_windows + 1)
+        order = np.argsort(finished)
+        finished, latencies_ms = finished[order], 1e3 * (finished - scheduled)[order]
+        cuts = np.searchsorted(finished, edges)
+        due = np.sort(np.concatenate([scheduled, [start for start, _ in self._failed]]))
+        gone = np.sort(np.concatenate([finished, [end for _, end in self._failed]]))
+        due_at, gone_at = np.searchsorted(due, edges), np.searchsorted(gone, edges)
+        windows = []
+        for index, (low, high) in enumerate(pairwise(cuts)):
+            part = latencies_ms[low:high]
+            windows.append(
+                Window(
+                    requests=len(part),
+                    scheduled=int(due_at[index + 1] - due_at[index]) if self._has_schedule else 0,
+                    waiting=int(due_at[index + 1] - gone_at[index + 1]) if self._has_schedule else 0,
+                    mean_ms=float(part.mean()) if len(part) else 0.0,
+                    max_ms=float(part.max()) if len(part) else 0.0,
+                )
+            )
+        return windows
+
+
+def _find_stalls(scheduled: np.ndarray, finished: np.ndarray) -> list[Stall]:
+    if len(finished) < 2:
+        return []
+    latencies = finished - scheduled
+    longest_usual_s = max(STALL_S, STALL_LATENCIES * float(np.median(latencies)))
+    order = np.argsort(finished)
+    ends = finished[order]
+    gaps = np.diff(ends)
+    # The first answer after a stall is to a request that waited through it; after a lull it is to a new one.
+    waited = latencies[order][1:] >= STALL_S
+    return [
+        Stall(at_s=float(ends[index]), length_s=float(gaps[index]))
+        for index in np.flatnonzero((gaps > longest_usual_s) & waited)
+    ]
 
 
 def merge_recordings(recordings: list[Recording]) -> Recording:
@@ -159,6 +248,7 @@ def merge_recordings(recordings: list[Recording]) -> Recording:
             "corrected": histograms[True].encode() if len(histograms[True]) else None,
             "uncorrected": histograms[False].encode(),
             "windows": tuple(_merge_windows(windows) for windows in zip(*(r.windows for r in recordings), strict=True)),
+            "stalls": tuple(stall for recording in recordings for stall in recording.stalls),
             "cost": GeneratorCost(
                 processes=len(recordings),
                 cpu_cores=sum(recording.cost.cpu_cores for recording in recordings),
@@ -174,5 +264,7 @@ def _merge_windows(windows: tuple[Window, ...]) -> Window:
     return Window(
         requests=requests,
         scheduled=sum(window.scheduled for window in windows),
+        waiting=sum(window.waiting for window in windows),
         mean_ms=sum(window.mean_ms * window.requests for window in windows) / max(requests, 1),
+        max_ms=max(window.max_ms for window in windows),
     )

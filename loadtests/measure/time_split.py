@@ -9,15 +9,6 @@ from loadtests.measure.recording import Part, Recording
 REQUEST = "millrace_request_seconds"
 QUEUE = "millrace_queue_seconds"
 BATCH_ROWS = "millrace_batch_rows"
-PIECE_S = 1.0
-
-
-class Moment(Part):
-    """Mean times during one piece of a run, `offset_s` after its start."""
-
-    offset_s: float
-    queue_ms: float
-    compute_ms: float
 
 
 class TimeSplit(Part):
@@ -31,7 +22,6 @@ class TimeSplit(Part):
     compute_ms: float
     transport_ms: float
     rows_per_batch: float
-    moments: tuple[Moment, ...] = ()
 
 
 def split_time(recording: Recording, metrics: Metrics, *, model: str, version: str) -> TimeSplit | None:
@@ -50,20 +40,7 @@ def split_time(recording: Recording, metrics: Metrics, *, model: str, version: s
         compute_ms=max(whole - queue_ms, 0.0),
         transport_ms=max(seen_ms - whole, 0.0),
         rows_per_batch=rows / batches if batches else 0.0,
-        moments=tuple(_trace_moments(recording, metrics, labels)),
     )
-
-
-def _trace_moments(recording: Recording, metrics: Metrics, labels: dict[str, str]) -> list[Moment]:
-    moments = []
-    for piece in range(int(recording.duration_s / PIECE_S)):
-        start = recording.started + piece * PIECE_S
-        whole = _mean_ms(metrics, REQUEST, start, start + PIECE_S, labels)
-        queue_ms = _mean_ms(metrics, QUEUE, start, start + PIECE_S, labels)
-        if whole is not None and queue_ms is not None:
-            compute_ms = max(whole - queue_ms, 0.0)
-            moments.append(Moment(offset_s=(piece + 0.5) * PIECE_S, queue_ms=queue_ms, compute_ms=compute_ms))
-    return moments
 
 
 def _mean_ms(metrics: Metrics, name: str, start: float, end: float, labels: dict[str, str]) -> float | None:

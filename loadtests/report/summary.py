@@ -5,62 +5,89 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.judge.recommendation import find_held, find_peak_rows_per_s
-from loadtests.judge.verdict import bound_percentile
-from loadtests.results import ModelResults, Results, count_valid
+from loadtests.judge.load import MEANINGS
+from loadtests.judge.recommendation import find_peak_rows_per_s
+from loadtests.report.picture import draw_in_terminal
+from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
+
+STYLES = {"shown": "bold green", "too slow": "bold red", "too short or too noisy": "bold yellow"}
 
 
 def print_summary(results: Results, console: Console) -> None:
-    """Print the tables of all models."""
+    """Print the answer and the table of each model."""
     for model in results.models:
-        console.print(_make_table(model, results))
+        advice = model.recommendation
+        _print_answer(model, console)
+        console.print(f"\n[{STYLES[advice.standing]}]{advice.headline}[/]", highlight=False)
+        for reason in advice.reasons:
+            console.print(f"  {reason}", highlight=False)
+        for caveat in advice.caveats:
+            console.print(f"  [yellow]{caveat}[/yellow]", highlight=False)
+        console.print()
+        console.print(_make_table(model))
         for manifest in model.rejected:
             console.print(f"  [red]{manifest.variant} refused by the gate[/red]: {manifest.gate.why}", highlight=False)
         for variant, why in model.index.left_out.items():
             console.print(f"  {variant} not built: {why}", highlight=False)
         console.print(f"  gRPC and REST answered {model.agreement.rows} example rows alike", highlight=False)
-        console.print(f"\n[bold]{model.recommendation.headline}[/bold]")
-        for reason in model.recommendation.reasons:
-            console.print(f"  {reason}", highlight=False)
-        for caveat in model.recommendation.caveats:
-            console.print(f"  [yellow]{caveat}[/yellow]", highlight=False)
         console.print()
 
 
-def _make_table(model: ModelResults, results: Results) -> Table:
+def _print_answer(model: ModelResults, console: Console) -> None:
+    first = model.agreement.first
+    for item in first.inputs:
+        if item.picture is None:
+            console.print(f"  {item.name}: {item.text}", highlight=False, markup=False)
+        elif console.is_terminal:
+            console.print(draw_in_terminal(item.picture))
+    for item in first.outputs:
+        if item.picture is not None and console.is_terminal:
+            console.print(draw_in_terminal(item.picture))
+        text = item.text or "a picture; the report shows it"
+        console.print(
+            f"  {model.index.model} {first.version} answers {item.name}: {text}", highlight=False, markup=False
+        )
+
+
+def _make_table(model: ModelResults) -> Table:
     valid, total = count_valid(model.runs)
+    quality = model.served[0].quality
     table = Table(
-        title=f"{model.name}: {valid} of {total} runs VALID, bound {results.bound_ms:g} ms",
+        title=f"{model.name}: {valid} of {total} runs VALID, bound {model.bound.ms:g} ms",
         title_justify="left",
         title_style="bold",
-        caption=f"quality: {model.served[0].quality.metric}; peak: rows/s; held: requests/s within the bound; ms",
+        caption=f"quality: {quality.metric}; peak: rows/s; held: requests/s within the bound; latencies: ms",
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    for column in ("quality", "peak", "×", "held", "p50", "p90", "p99"):
+    for column in ("quality", "peak", "×", "held", "p50", "p99"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("at that rate")
     served = model.served
     reference = find_peak_rows_per_s(model.runs, served[0].version)
     for manifest in served:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
         name = f"{manifest.variant} *" if manifest.variant == model.index.default else manifest.variant
         gain = f"{peak / reference:.1f}" if reference else ""
-        quality = f"{manifest.quality.value:.4g}"
-        table.add_row(name, quality, f"{peak:,.0f}", gain, *_describe_held(model, manifest.version))
+        row = (name, f"{manifest.quality.value:.4g}", f"{peak:,.0f}", gain)
+        table.add_row(*row, *_describe_rate(model, manifest.version))
     return table
 
 
-def _describe_held(model: ModelResults, version: str) -> list[str]:
-    runs = model.select(version, "Server")
-    run = find_held(model.runs, version) or min(runs, key=lambda run: run.rate or 0.0, default=None)
+def _describe_rate(model: ModelResults, version: str) -> list[str]:
+    run = pick_open_loop(model, version)
     if run is None:
-        return [""] * 5
-    latencies = run.recording.latencies()
-    supported = bound_percentile(run.recording)
-    figures = [
-        f"{latencies.find_percentile_ms(p):.1f}" if p <= supported and len(latencies) else "–" for p in (50, 90, 99)
-    ]
+        return [""] * 4
     rate = f"{run.rate:,.0f}" if run.holds_bound else f"[yellow]< {run.rate:,.0f}[/yellow]"
-    verdict = "VALID" if run.verdict.valid else f"INVALID: {run.verdict.reasons[0].partition(':')[0]}"
-    return [rate, *figures, verdict]
+    return [rate, *(_format_percentile(run, p) for p in (50.0, 99.0)), _describe_standing(run)]
+
+
+def _format_percentile(run: Run, percentile: float) -> str:
+    latency_ms = run.recording.find_percentile_ms(percentile)
+    return "never" if latency_ms is None else f"{latency_ms:.1f}"
+
+
+def _describe_standing(run: Run) -> str:
+    if not run.verdict.valid:
+        return f"INVALID: {run.verdict.reasons[0].kind}"
+    return MEANINGS[run.load.state] if run.load else ""

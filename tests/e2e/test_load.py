@@ -11,11 +11,14 @@ PRESET = Preset(
     callers=(1, 4),
     rounds=1,
     warm_up_s=0.3,
-    measure_s=0.8,
+    least_s=0.8,
+    most_s=0.8,
     rest_callers=(2,),
-    first_probe=0.3,
-    probes=1,
-    probe_s=1.5,
+    search_s=3.0,
+    least_probe_s=0.8,
+    most_probe_s=1.5,
+    resolution=1.5,
+    confirm_s=1.5,
     offline_s=0.5,
     streams=True,
 )
@@ -35,7 +38,7 @@ def test_measures_any_model_of_the_store(released, served, model):
     assert all(run.recording.requests for run in results.runs)
     assert results.agreement.largest_difference == 0.0
     assert {run.kind for run in results.runs} == {"closed loop", "Server", "Offline", "SingleStream", "MultiStream"}
-    (server_run,) = results.select("1-eager", "Server")
+    server_run = results.select("1-eager", "Server")[0]
     assert server_run.split is not None
     total_ms = server_run.split.queue_ms + server_run.split.compute_ms + server_run.split.transport_ms
     assert total_ms == pytest.approx(server_run.recording.latencies().mean_ms, rel=0.25)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from loadtests.generate.generator import ClosedLoop, Traffic, run_closed_loop
 from loadtests.generate.payload import make_rest_bodies
+from loadtests.generate.plan import ClosedLoop, Traffic
+from loadtests.generate.processes import run_closed_loop
 from loadtests.generate.rest import infer_rest
 from model_store.store import write_examples
 
@@ -24,6 +25,6 @@ def test_rest_users_are_measured_and_their_errors_counted(rest_url, tmp_path, mo
         examples_path=tmp_path / "examples.npz",
         input_names=("x",),
     )
-    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, measure_s=0.5))
+    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.5, most_s=0.5))
     assert list(recording.errors) == errors
     assert (recording.requests > 10) == (not errors)

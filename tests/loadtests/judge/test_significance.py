@@ -1,10 +1,12 @@
 import pytest
 
 from loadtests.judge.significance import (
-    find_instability,
+    find_drift,
     find_minimum_requests,
     find_num_discarded,
+    find_relative_error,
     find_supported_percentile,
+    is_refuted,
     is_supported,
 )
 
@@ -37,7 +39,22 @@ def test_supported_percentile_grows_with_the_requests(requests, percentile):
     assert find_supported_percentile(requests) == percentile
 
 
-def test_instability_compares_the_last_three_windows():
-    assert find_instability([500, 100, 110, 105]) == pytest.approx(1.1)
-    assert find_instability([100, 100]) == float("inf")
-    assert find_instability([100, 0, 100]) == float("inf")
+def test_a_bound_is_refuted_by_more_over_it_than_chance_gives():
+    assert is_refuted(100, 6, 99.0)
+    assert not is_refuted(1000, 10, 99.0)
+    assert not is_refuted(1000, 0, 99.0)
+
+
+def test_the_error_of_a_mean_comes_from_its_windows():
+    # Student's t for 3 degrees of freedom is 3.182; the standard deviation is 1.291.
+    assert find_relative_error([9, 10, 11, 12]) == pytest.approx(3.182 * 1.291 / 2 / 10.5, rel=1e-3)
+    assert find_relative_error([10, 0]) == float("inf")
+    assert find_relative_error([10]) == float("inf")
+
+
+def test_drift_compares_the_halves_with_their_spread():
+    drift, error = find_drift([1.0, 1.0, 1.1, 1.5, 1.5, 1.6])
+    assert drift == pytest.approx(0.5 / 1.283, rel=1e-2)
+    assert error < drift
+    drift, error = find_drift([1.0, 2.0, 1.5, 2.1, 1.1, 1.6])
+    assert error > abs(drift)

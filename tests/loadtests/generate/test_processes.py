@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from loadtests.generate.generator import ClosedLoop, GeneratorError, OpenLoop, Traffic, run_closed_loop, run_open_loop
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Traffic
+from loadtests.generate.processes import GeneratorError, run_closed_loop, run_open_loop, run_rate_search
 from model_store.open_inference import messages
 from model_store.store import write_examples
 from tests.services.client.open_inference_server import run_server
@@ -23,36 +24,39 @@ def traffic(server, tmp_path):
 
 
 def test_closed_loop_measures_each_level(traffic, server):
-    plan = ClosedLoop(traffic=traffic, callers=(1, 4), warm_up_s=0.2, measure_s=1.0)
+    plan = ClosedLoop(traffic=traffic, callers=(1, 4), warm_up_s=0.2, least_s=0.6, most_s=1.5)
     one, four = run_closed_loop(plan)
     for recording in (one, four):
         assert recording.requests > 50
         assert recording.errors == {}
         assert recording.corrected is None
         assert 0 < recording.cost.cpu_cores < 2
-        assert recording.duration_s == pytest.approx(1.0, abs=0.2)
+        assert 0.6 <= recording.duration_s < 1.8
         assert sum(window.requests for window in recording.windows) == pytest.approx(recording.requests, abs=5)
     assert len(server.requests) >= one.requests + four.requests
     assert {request.model_version for request in server.requests} == {"1-int8"}
 
 
 def test_closed_loop_shares_callers_among_processes(traffic):
-    (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(4,), warm_up_s=0.1, measure_s=0.5), processes=2)
+    (recording,) = run_closed_loop(
+        ClosedLoop(traffic=traffic, callers=(4,), warm_up_s=0.1, least_s=0.4, most_s=0.4), processes=2
+    )
     assert recording.cost.processes == 2
     assert recording.requests > 20
 
 
 def test_failed_requests_are_counted_by_status(traffic):
     broken = traffic.model_copy(update={"model": "busy"})
-    (recording,) = run_closed_loop(ClosedLoop(traffic=broken, callers=(1,), warm_up_s=0.0, measure_s=0.5))
+    (recording,) = run_closed_loop(ClosedLoop(traffic=broken, callers=(1,), warm_up_s=0.0, least_s=0.3, most_s=0.3))
     assert recording.requests == 0
     assert list(recording.errors) == ["RESOURCE_EXHAUSTED"]
 
 
 def test_open_loop_sends_at_the_rate_and_counts_from_the_schedule(traffic):
-    plan = OpenLoop(traffic=traffic, scenario="Server", rate=100, measure_s=2.0, bound_ms=1000)
+    plan = OpenLoop(traffic=traffic, scenario="Server", rate=100, warm_up_s=0.5, measure_s=1.5, bound_ms=1000)
     recording = run_open_loop(plan)
-    assert recording.requests == pytest.approx(200, rel=0.35)  # Poisson: 200 ± 14, and the last may lie beyond the end
+    assert recording.requests == pytest.approx(150, rel=0.35)  # Poisson: 150 ± 12, and the last may lie beyond the end
+    assert recording.arrivals_s == 1.5
     assert recording.errors == {}
     assert recording.loadgen_result in ("VALID", "INVALID")
     uncorrected = recording.model_copy(update={"corrected": None})
@@ -63,10 +67,36 @@ def test_open_loop_sends_at_the_rate_and_counts_from_the_schedule(traffic):
 @pytest.mark.parametrize(("scenario", "rows"), [("SingleStream", 1), ("MultiStream", 8), ("Offline", 3)])
 def test_the_other_scenarios_send_their_rows(traffic, server, scenario, rows):
     sized = traffic.model_copy(update={"rows_per_request": rows})
-    recording = run_open_loop(OpenLoop(traffic=sized, scenario=scenario, rate=300, measure_s=1.0, bound_ms=1000))
+    recording = run_open_loop(OpenLoop(traffic=sized, scenario=scenario, rate=300, measure_s=0.6, bound_ms=1000))
     assert recording.requests > 20
     assert recording.rows_per_s == pytest.approx(recording.requests_per_s * rows)
     assert {request.inputs[0].shape[0] for request in server.requests} == {rows}
+
+
+def test_a_rate_is_searched_over_one_channel(traffic, server):
+    plan = Probing(
+        traffic=traffic,
+        bound_ms=40.0,
+        percentile=90.0,
+        first_rate=100.0,
+        warm_up_s=0.1,
+        least_s=0.6,
+        most_s=2.0,
+        budget_s=2.5,
+        resolution=1.1,
+    )
+    found = run_rate_search(plan)
+    assert found.probes[0].rate == 100
+    assert found.probes[0].requests > 30
+    assert len(server.requests) >= sum(probe.requests for probe in found.probes)
+    assert all(probe.late_mean_ms >= 0 for probe in found.probes)
+
+
+def test_a_rate_that_only_fails_is_not_held(traffic):
+    broken = traffic.model_copy(update={"url": "127.0.0.1:1"})
+    plan = {"bound_ms": 40.0, "first_rate": 100.0, "warm_up_s": 0.0, "least_s": 0.5, "most_s": 1.0}
+    with pytest.raises(GeneratorError, match="the first request failed: UNAVAILABLE"):
+        run_rate_search(Probing(traffic=broken, budget_s=1.0, resolution=1.1, **plan))
 
 
 def test_open_loop_counts_errors(traffic):

@@ -1,0 +1,86 @@
+"""What a generator is told: what to send, where to, and when. Each plan crosses to a process as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from loadtests.measure.recording import Part
+from loadtests.subject import Subject
+
+
+class Traffic(Part):
+    """What to send and where to."""
+
+    protocol: Literal["grpc", "rest"] = "grpc"
+    url: str
+    model: str
+    version: str
+    examples_path: Path
+    input_names: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    rows_per_request: int = 1
+
+
+class ClosedLoop(Part):
+    """Each caller sends its next request when its last one is answered; one level after the other (Locust).
+
+    A level lasts `least_s`, and up to `most_s` until its mean latency is known well enough.
+    """
+
+    traffic: Traffic
+    callers: tuple[int, ...]
+    warm_up_s: float
+    least_s: float
+    most_s: float
+
+
+class OpenLoop(Part):
+    """A scenario of MLPerf's LoadGen; `rate` is the queries a second of the Server scenario.
+
+    Server leaves out what comes due in the first `warm_up_s`; the others are warm from being calibrated.
+    """
+
+    traffic: Traffic
+    scenario: Literal["Server", "Offline", "SingleStream", "MultiStream"]
+    measure_s: float
+    bound_ms: float
+    warm_up_s: float = 0.0
+    rate: float = 1.0
+    max_in_flight: int = 4
+    seed: int = 1
+
+
+class Probing(Part):
+    """Random arrivals at one rate after another, in search of the highest that holds a bound.
+
+    A probe lasts until it is decided, at least `least_s` for a rate that holds and at most `most_s`; the search ends
+    within `resolution` (a ratio of rates) or after `budget_s`.
+    """
+
+    traffic: Traffic
+    bound_ms: float
+    percentile: float = 99.0
+    first_rate: float
+    warm_up_s: float
+    least_s: float
+    most_s: float
+    budget_s: float
+    resolution: float
+    seed: int = 1
+
+
+def aim(
+    subject: Subject, *, url: str, protocol: Literal["grpc", "rest"] = "grpc", rows_per_request: int = 1
+) -> Traffic:
+    """Aim traffic at one variant."""
+    return Traffic(
+        protocol=protocol,
+        url=url,
+        model=subject.manifest.model,
+        version=subject.manifest.version,
+        examples_path=subject.examples_path.resolve(),
+        input_names=subject.input_names,
+        outputs=subject.outputs,
+        rows_per_request=rows_per_request,
+    )

@@ -1,0 +1,90 @@
+"""Load generators as processes of their own, so that measuring, scraping and generating do not hold each other up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from host.child import end_with_parent
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing
+from loadtests.judge.rate_search import RateSearch
+from loadtests.measure.recording import Part, Recording, merge_recordings
+
+RECORDINGS = TypeAdapter(list[Recording])
+
+
+class GeneratorError(RuntimeError):
+    """A load generator broke; the message ends with what it printed."""
+
+
+def run_closed_loop(plan: ClosedLoop, *, processes: int = 1) -> list[Recording]:
+    """Run a sweep; with several processes each brings an equal share of the callers, for `least_s` a level.
+
+    Raises:
+        GeneratorError: the generator broke.
+    """
+    if processes > 1:
+        callers = tuple(max(1, callers // processes) for callers in plan.callers)
+        plan = plan.model_copy(update={"callers": callers, "most_s": plan.least_s})
+    outputs = _run("closed_loop", [plan] * processes)
+    levels = zip(*(RECORDINGS.validate_json(output) for output in outputs), strict=True)
+    return [merge_recordings(list(level)) for level in levels]
+
+
+def run_open_loop(plan: OpenLoop) -> Recording:
+    """Run one LoadGen scenario.
+
+    Raises:
+        GeneratorError: the generator broke.
+    """
+    return RECORDINGS.validate_json(_run("open_loop", [plan])[0])[0]
+
+
+def run_rate_search(plan: Probing) -> RateSearch:
+    """Search for the highest rate of random arrivals that holds a bound.
+
+    Raises:
+        GeneratorError: the generator broke.
+    """
+    return RateSearch.model_validate_json(_run("probing", [plan])[0])
+
+
+def _run(module: str, plans: Sequence[Part]) -> list[bytes]:
+    with tempfile.TemporaryDirectory(prefix="loadtest-") as folder:
+        outputs = [Path(folder) / f"output{index}.json" for index in range(len(plans))]
+        started: list[tuple[subprocess.Popen[bytes], Path]] = []
+        try:
+            for plan, output in zip(plans, outputs, strict=True):
+                log = output.with_suffix(".log")
+                with log.open("wb") as file:
+                    command = [sys.executable, "-m", f"loadtests.generate.{module}"]
+                    process = subprocess.Popen(
+                        [*command, plan.model_dump_json(), str(output)],
+                        stdout=file,
+                        stderr=subprocess.STDOUT,
+                        env=_environment(),
+                        preexec_fn=end_with_parent,
+                    )
+                    started.append((process, log))
+            for process, log in started:
+                if process.wait() != 0:
+                    raise GeneratorError(
+                        f"loadtests.generate.{module} ended with {process.returncode}:\n{log.read_text()[-4000:]}"
+                    )
+        finally:
+            for process, _ in started:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        return [output.read_bytes() for output in outputs]
+
+
+def _environment() -> dict[str, str]:
+    # gRPC's fork handlers and info lines have no place in a generator.
+    return {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", "GRPC_VERBOSITY": "ERROR"}

@@ -1,0 +1,80 @@
+"""The same figures as a table for spreadsheets and as Markdown for pull requests."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from loadtests.judge.recommendation import find_peak_rows_per_s
+from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+COLUMNS = (
+    *("model", "version", "scenario", "protocol", "round", "callers", "rate_per_s", "rows_per_request", "seconds"),
+    *("offered", "answered", "errors", "rows_per_s", "goodput_per_s", "p50_ms", "p90_ms", "p99_ms", "p99.9_ms"),
+    *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores"),
+)
+
+
+def make_csv(results: Results) -> str:
+    """One line a run; a percentile is empty where failures reach it."""
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for model in results.models:
+        writer.writerows(_list_cells(model, run) for run in model.runs)
+    return output.getvalue()
+
+
+def make_markdown(results: Results) -> str:
+    """The answer and one table a model."""
+    parts = []
+    for model in results.models:
+        advice = model.recommendation
+        valid, total = count_valid(model.runs)
+        parts += [f"### {advice.headline}", "", *(f"{reason}  " for reason in advice.reasons), ""]
+        parts += [f"> {caveat}  " for caveat in advice.caveats]
+        quality = model.served[0].quality.metric
+        parts += [
+            "",
+            f"{model.name}: {valid} of {total} runs VALID; bound {model.bound.ms:g} ms ({model.bound.why})",
+            "",
+            f"| variant | {quality} | peak rows/s | held requests/s | p50 ms | p99 ms | verdict |",
+            "|---|---:|---:|---:|---:|---:|---|",
+        ]
+        parts += [_make_row(model, manifest.version) for manifest in model.served]
+        parts.append("")
+    host = results.host
+    parts.append(f"{host.cpu}, {host.cores_usable} cores; `{results.command}`; {results.created}")
+    return "\n".join(parts) + "\n"
+
+
+def _make_row(model: ModelResults, version: str) -> str:
+    manifest = next(manifest for manifest in model.served if manifest.version == version)
+    name = f"**{manifest.variant}**" if manifest.variant == model.index.default else manifest.variant
+    peak = f"{find_peak_rows_per_s(model.runs, version):,.0f}"
+    run = pick_open_loop(model, version)
+    if run is None:
+        return f"| {name} | {manifest.quality.value:.4g} | {peak} | | | | |"
+    held = f"{run.rate:,.0f}" if run.holds_bound else f"not {run.rate:,.0f}"
+    latencies = " | ".join(_format_ms(run, percentile) for percentile in (50.0, 99.0))
+    return f"| {name} | {manifest.quality.value:.4g} | {peak} | {held} | {latencies} | {run.verdict.label} |"
+
+
+def _format_ms(run: Run, percentile: float) -> str:
+    latency_ms = run.recording.find_percentile_ms(percentile)
+    return "never" if latency_ms is None else f"{latency_ms:.1f}"
+
+
+def _list_cells(model: ModelResults, run: Run) -> list[object]:
+    recording, load, around = run.recording, run.load, run.neighbours
+    latencies = [recording.find_percentile_ms(percentile) for percentile in PERCENTILES]
+    cells = [
+        *(model.index.model, run.version, run.kind, run.protocol, run.round, run.callers, run.rate),
+        *(recording.rows_per_request, round(recording.duration_s, 3), recording.num_offered, recording.requests),
+        *(recording.num_errors, round(recording.rows_per_s, 2), load and round(load.goodput_per_s, 2)),
+        *(None if latency_ms is None else round(latency_ms, 3) for latency_ms in latencies),
+        *(load and load.state, run.verdict.label, "; ".join(reason.text for reason in run.verdict.reasons)),
+        *(round(recording.cost.cpu_cores, 3), round(recording.cost.late_share, 4), around and round(around.cores, 2)),
+    ]
+    return ["" if cell is None else cell for cell in cells]
