@@ -183,7 +183,9 @@ class Campaign:
             warm_up_s=self.preset.warm_up_s if rate else 0.0,
             rate=rate or 1.0,
         )
-        with self._step(f"{subject.name}: {kind}", measure_s + START_S) as neighbours:
+        # A rate that has to be confirmed again was not planned for.
+        planned_s = 0.0 if round_ else plan.warm_up_s + measure_s + START_S
+        with self._step(f"{subject.name}: {kind}", planned_s) as neighbours:
             recording = run_open_loop(plan)
             around = neighbours()
         return _make_run(
@@ -206,8 +208,8 @@ def round_up(value: float) -> float:
 
 
 def estimate_sweep_s(preset: Preset, callers: Sequence[int]) -> float:
-    """How long a sweep takes on a quiet machine, and a little more."""
-    return START_S + len(callers) * (preset.warm_up_s + 1.5 * preset.least_s)
+    """How long a sweep takes on a machine that is neither quiet nor hopeless."""
+    return START_S + len(callers) * (preset.warm_up_s + (preset.least_s + preset.most_s) / 2)
 
 
 def estimate_campaign_s(preset: Preset, num_variants: int) -> float:
