@@ -74,7 +74,7 @@ def test_the_first_page_and_the_documentation_show_the_models(served):
     assert index["models"][0]["try"] == [
         f"curl -s {served.http}/v1/brightness/example -o example.png",
         f"curl -T example.png {served.http}/v1/brightness",
-        "infer brightness example.png",
+        f"infer brightness example.png --url {served.grpc}",
     ]
     assert httpx.get(index["documentation"]).status_code == 200
     assert "/v2/models/{model}/infer" in httpx.get(f"http://{served.http}/openapi.json").json()["paths"]
