@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,7 +16,8 @@ import torch
 from host.progress import ProgressBar
 from training.release.capture import capture
 from training.release.content import lay_out
-from training.release.spec import ReleaseSpec
+from training.release.onnx_program import SUFFIX, OnnxNetwork
+from training.release.spec import ProgramSpec, ReleaseSpec
 from training.release.variants import (
     PORTABLE_VARIANTS,
     LeftOutError,
@@ -26,10 +28,9 @@ from training.release.variants import (
 )
 
 FAILED = "could not be made"
-_REFERENCE = "eager"
 _INT8_VARIANTS = {"int8", "onnx-int8"}
 # How variants of lower precision hold a program that is exact; `compiled` where not named.
-_EXACT_FORMS = {_REFERENCE: _REFERENCE, "onnx": "onnx", "onnx-int8": "onnx"}
+_EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,10 @@ def build_variants(
     Raises:
         ValueError: a wanted variant does not exist for this device.
     """
-    variants = _choose_variants(device, wanted)
+    variants = _choose_variants(spec, device, wanted)
     left_out = {name: why for name, why in spec.left_out.items() if name in variants}
     orders = _write_orders(spec, device, work, [name for name in variants if name not in left_out], left_out)
-    programs = _make_programs(orders, left_out)
+    programs = _make_programs(orders, left_out, reference=variants[0])
     folders = {}
     for variant in variants:
         if variant in left_out or variant not in programs:
@@ -77,8 +78,12 @@ def build_variants(
     return Built(folders=folders, left_out=left_out)
 
 
-def _choose_variants(device: torch.device, wanted: Sequence[str]) -> list[str]:
+def _choose_variants(spec: ReleaseSpec, device: torch.device, wanted: Sequence[str]) -> list[str]:
     known = variants_for(device)
+    if any(isinstance(program.module, OnnxNetwork) for program in spec.programs.values()):
+        if device.type != "cpu":
+            raise ValueError(f"an ONNX program is released for CPUs, not for {device.type}; give --device cpu")
+        known = PORTABLE_VARIANTS
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ValueError(f"no variant {', '.join(unknown)} for {device.type}; there are {', '.join(known)}")
@@ -91,10 +96,7 @@ def _write_orders(
     orders: list[_Order] = []
     (work / "captured").mkdir(parents=True)
     for role, program in spec.programs.items():
-        eager = work / "captured" / f"{role}.pt2"
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
-            torch.export.save(capture(program, device), eager)
+        source = _write_source(program, device, work / "captured" / role)
         calibration = None
         if program.calibration is not None and program.quantization == "static" and _INT8_VARIANTS & {*variants}:
             calibration = work / "captured" / f"{role}-calibration.pt"
@@ -110,7 +112,7 @@ def _write_orders(
             made_as[form] = (*made_as.get(form, ()), variant)
         recipe = Recipe(
             variant="",
-            source=eager,
+            source=source,
             folder=work / "programs",
             device=str(device),
             calibration=calibration,
@@ -118,6 +120,16 @@ def _write_orders(
         )
         orders += _write_orders_of(role, recipe, made_as)
     return orders
+
+
+def _write_source(program: ProgramSpec, device: torch.device, path: Path) -> Path:
+    """Write what all variants are made from: the captured program, or a user's ONNX file as it is."""
+    if isinstance(program.module, OnnxNetwork):
+        return Path(shutil.copy(program.module.path, path.with_suffix(SUFFIX)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
+        torch.export.save(capture(program, device), path.with_suffix(".pt2"))
+    return path.with_suffix(".pt2")
 
 
 def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str, ...]]) -> list[_Order]:
@@ -135,7 +147,7 @@ def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str,
     return orders
 
 
-def _make_programs(orders: Sequence[_Order], left_out: dict[str, str]) -> dict[str, dict[str, Path]]:
+def _make_programs(orders: Sequence[_Order], left_out: dict[str, str], *, reference: str) -> dict[str, dict[str, Path]]:
     programs: dict[str, dict[str, Path]] = {}
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
     pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
@@ -149,7 +161,7 @@ def _make_programs(orders: Sequence[_Order], left_out: dict[str, str]) -> dict[s
                 except LeftOutError as error:
                     left_out |= dict.fromkeys(order.all_variants, str(error))
                 except Exception as error:  # a compiler may fail in any way; other variants are still worth having
-                    if _REFERENCE in order.variants:
+                    if reference in order.variants:
                         raise
                     left_out |= dict.fromkeys(order.all_variants, f"{FAILED}: {type(error).__name__}: {error}")
                 else:

@@ -1,4 +1,4 @@
-"""`release RUN` and `release --program FILE.pt2 --name NAME`: from a finished run to signed archives in the store."""
+"""`release RUN` and `release --program FILE --name NAME`: from a finished run to signed archives in the store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EPILOG = "Examples: release runs/classifier/full --name fashion    release --pr
 @app.command(epilog=_EPILOG)
 def release(
     run: Annotated[Path | None, typer.Argument(help="A finished run's folder, as `train` leaves it.")] = None,
-    program: Annotated[Path | None, typer.Option(help="A program of your own, saved by torch.export.save.")] = None,
+    program: Annotated[Path | None, typer.Option(help="Your own: saved by torch.export.save, or ONNX.")] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name to release it under; needed for --program.", show_default="its kind"),
@@ -84,17 +84,19 @@ def _describe(
     device: str,
 ) -> ReleaseSpec:
     if (run is None) == (program is None):
-        raise ValueError("give either a RUN or --program FILE.pt2, not both and not neither")
+        raise ValueError("give either a RUN or --program FILE, not both and not neither")
     if run is not None:
         if any(value is not None for value in (calibration, max_rows, margin)):
             raise ValueError("--calibration, --max-rows and --margin belong to --program; a run brings its own")
         spec = load_model(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
         return replace(spec, name=name or "")
+    from training.release.onnx_program import SUFFIX, describe_onnx_program
     from training.release.user_program import describe_user_program
 
     if name is None or program is None:
         raise ValueError("--program needs --name")
-    return describe_user_program(program, name, calibration=calibration, max_rows=max_rows, margin=margin)
+    describe = describe_onnx_program if program.suffix == SUFFIX else describe_user_program
+    return describe(program, name, calibration=calibration, max_rows=max_rows, margin=margin)
 
 
 def main() -> None:

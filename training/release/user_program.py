@@ -44,9 +44,9 @@ def describe_user_program(
     program = _load(path)
     max_rows = max_rows or _bound_of_rows(program) or DEFAULT_MAX_ROWS
     inputs, outputs = _describe_inputs(program), _describe_outputs(program)
-    rows = _read_rows(calibration, inputs) if calibration else _random_rows(program, inputs)
+    rows = read_rows(calibration, inputs) if calibration else _random_rows(program, inputs)
     module = _Flat(program)
-    reference = _run_all(module, [rows.held_out[tensor.name] for tensor in inputs], max_rows)
+    reference = run_all(module, [rows.held_out[tensor.name] for tensor in inputs], max_rows)
     score, metric, binary = choose_agreement(dict(zip((t.name for t in outputs), reference, strict=True)))
     return ReleaseSpec(
         name=name,
@@ -122,20 +122,29 @@ class _Flat(torch.nn.Module):
 def _program_spec(
     program: ExportedProgram, module: _Flat, inputs: Sequence[TensorSpec], rows: Rows, max_rows: int
 ) -> ProgramSpec:
-    def calibrate() -> Iterable[tuple[torch.Tensor, ...]]:
-        assert rows.calibration is not None
-        arrays = [rows.calibration[tensor.name] for tensor in inputs]
-        step = min(32, max_rows)
-        for start in range(0, len(arrays[0]), step):
-            yield tuple(torch.from_numpy(array[start : start + step].copy()) for array in arrays)
-
     num_rows = min(4, max_rows)
     return ProgramSpec(
         module=module,
         example_inputs=tuple(_first_rows(rows.held_out[tensor.name], num_rows) for tensor in inputs),
         dynamic_shapes=(dynamic_shapes_of(program, max_rows),),
-        calibration=calibrate if rows.calibration is not None else None,
+        calibration=make_calibration(rows, inputs, max_rows),
     )
+
+
+def make_calibration(
+    rows: Rows, inputs: Sequence[TensorSpec], max_rows: int
+) -> Callable[[], Iterable[tuple[torch.Tensor, ...]]] | None:
+    """Make what yields batches for quantization; None if there are no real rows."""
+    if rows.calibration is None:
+        return None
+    arrays = [rows.calibration[tensor.name] for tensor in inputs]
+
+    def calibrate() -> Iterable[tuple[torch.Tensor, ...]]:
+        step = min(32, max_rows)
+        for start in range(0, len(arrays[0]), step):
+            yield tuple(torch.from_numpy(array[start : start + step].copy()) for array in arrays)
+
+    return calibrate
 
 
 def _first_rows(array: np.ndarray, num_rows: int) -> torch.Tensor:
@@ -212,7 +221,12 @@ def _tensor_spec(name: str, value: torch.Tensor, kind: str) -> TensorSpec:
     return TensorSpec(name=name, datatype=datatype, shape=shape, meaning=f"{kind} {name} of the program")
 
 
-def _read_rows(path: Path, inputs: Sequence[TensorSpec]) -> Rows:
+def read_rows(path: Path, inputs: Sequence[TensorSpec]) -> Rows:
+    """Read rows of a program's inputs and split them between quantization and gate.
+
+    Raises:
+        ValueError: they do not fit the inputs.
+    """
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     names = [tensor.name for tensor in inputs]
@@ -250,17 +264,19 @@ def _random_rows(program: ExportedProgram, inputs: Sequence[TensorSpec]) -> Rows
                     f"input {tensor.name!r} has free dimensions {list(tensor.shape)}: give rows with --calibration"
                 )
             sizes = list(examples[index].shape[1:])
-        rows[tensor.name] = _random_array(generator, DTYPES[tensor.datatype], (NUM_RANDOM_ROWS, *sizes))
+        rows[tensor.name] = draw_array(generator, DTYPES[tensor.datatype], (NUM_RANDOM_ROWS, *sizes))
     return Rows(held_out=rows, calibration=None, origin=f"{NUM_RANDOM_ROWS} random rows ({RANDOM_RANGE})")
 
 
-def _random_array(generator: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+def draw_array(generator: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw random values as RANDOM_RANGE says."""
     if dtype.kind == "f":
         return generator.standard_normal(shape).astype(dtype)
     return generator.integers(0, 256 if dtype == np.uint8 else 2, shape).astype(dtype)
 
 
-def _run_all(module: _Flat, arrays: Sequence[np.ndarray], max_rows: int) -> list[np.ndarray]:
+def run_all(module: torch.nn.Module, arrays: Sequence[np.ndarray], max_rows: int) -> list[np.ndarray]:
+    """Run a program on all rows, in batches."""
     pieces = []
     with torch.no_grad():
         for start in range(0, len(arrays[0]), min(32, max_rows)):

@@ -132,6 +132,8 @@ def compile_program(program: ExportedProgram, folder: Path, device: torch.device
 
 def _make_portable(recipe: Recipe) -> Path:
     path = recipe.folder / "program.onnx"
+    if recipe.variant == "onnx" and recipe.source.suffix == ".onnx":
+        return Path(shutil.copy(recipe.source, path))
     if recipe.variant == "onnx":
         from training.release.onnx_export import export_onnx
 
