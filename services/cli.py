@@ -37,6 +37,10 @@ def serve(
     http_port: Annotated[int | None, typer.Option(min=0, max=65535, help="REST; 0 = any free port. [8000]")] = None,
     grpc_port: Annotated[int | None, typer.Option(min=0, max=65535, help="gRPC; 0 = any free port. [8001]")] = None,
     metrics_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Prometheus; 0 = any free. [8002]")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM certificate chain: REST and gRPC by TLS only. Needs --tls-key.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate, without a password.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per variant. [1]")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
@@ -62,6 +66,8 @@ def serve(
 
     given: dict[str, Any] = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
     given |= {
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "max_wait_ms": max_wait_ms,
         "workers": workers,
         "threads": threads,
@@ -158,8 +164,9 @@ def _announce(
     host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
     ports = serving.ports
     typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
-    typer.echo(f"  REST     http://{host}:{ports['http']}  (documentation: /docs)")
-    typer.echo(f"  gRPC     {host}:{ports['grpc']}")
+    scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
+    typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
+    typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")
     typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")
     memory = serving.measure_memory()
     for name, workers in memory.workers.items():
@@ -170,6 +177,7 @@ def _announce(
         if variant is not None:
             examples = read_examples(variant.examples)
             rest, grpc = f"{host}:{ports['http']}", f"{host}:{ports['grpc']}"
+            rest = rest if gateway.tls_cert is None else f"https://{rest}"
             for line in describe_call(variant.manifest, examples, rest=rest, grpc=grpc).lines:
                 typer.echo(f"  try      {line}")
     typer.echo("Ctrl-C stops it")

@@ -18,6 +18,7 @@ from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
+from services.grpc_server.connection import ALPN
 from services.torchserve.command import StartError
 from services.torchserve.memory import list_descendants, read_share_bytes
 from services.torchserve.metrics import EngineMetrics
@@ -35,6 +36,7 @@ def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> 
     Raises:
         ValueError: names them and what to change.
     """
+    gateway.make_tls_context(ALPN)
     if gateway.max_body_mib > torchserve.max_message_mib:
         raise ValueError(
             f"MILLRACE_MAX_BODY_MIB is {gateway.max_body_mib}, but a worker takes at most MILLRACE_MAX_MESSAGE_MIB = "
@@ -67,6 +69,7 @@ class Serving:
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
         self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
         self._ready_keeper: asyncio.Task[None] | None = None
+        http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
         # All ports first: what is taken must show before anything is started.
         with contextlib.ExitStack() as opened:
             http = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.http_port, "http_port")))
@@ -75,8 +78,8 @@ class Serving:
             )
             grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()
-        self._grpc = GrpcServer(self.gateway, grpc)
-        self._http = HttpServer(make_app(self.gateway), http)
+        self._grpc = GrpcServer(self.gateway, grpc, grpc_tls)
+        self._http = HttpServer(make_app(self.gateway), http, http_tls)
         self._metrics = HttpServer(make_metrics_app(self.gateway), metrics)
 
     @property

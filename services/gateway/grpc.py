@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from importlib import metadata
 from typing import Any
@@ -108,9 +109,10 @@ class OpenInferenceService:
 class GrpcServer:
     """The gRPC server with the inference, health and reflection services."""
 
-    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+    def __init__(self, gateway: Gateway, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         settings = gateway.settings
         self._listener = listener
+        self._tls = tls
         self._health = HealthService(gateway)
         services = (SERVICE, *self._health.names)
         methods: dict[str, Unary | Streaming] = {
@@ -130,7 +132,7 @@ class GrpcServer:
         return port
 
     async def start(self) -> None:
-        await self._server.start(self._listener)
+        await self._server.start(self._listener, self._tls)
 
     def update_health(self) -> None:
         """Tell those who watch grpc.health.v1 what has changed."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -45,11 +46,12 @@ def describe_taken_port(host: str, port: int, setting: str, error: OSError | Non
 class HttpServer:
     """One ASGI application on one listening socket."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._listener = listener
-        self._server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
-        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
+        config.load()
+        config.ssl = tls
+        self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
     @property

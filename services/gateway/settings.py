@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.gateway.tls import make_tls_context
 
 
 class GatewaySettings(BaseSettings):
@@ -17,6 +21,8 @@ class GatewaySettings(BaseSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="REST; 0 = any free port")
     grpc_port: int = Field(8001, ge=0, le=65535, description="gRPC; 0 = any free port")
     metrics_port: int = Field(8002, ge=0, le=65535, description="Prometheus; 0 = any free port")
+    tls_cert: Path | None = Field(None, description="PEM certificate chain: REST and gRPC by TLS only")
+    tls_key: Path | None = Field(None, description="PEM key of the certificate")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
     max_waiting_rows: int = Field(8192, ge=1, description="rows of one model version that may wait; more are refused")
@@ -32,6 +38,16 @@ class GatewaySettings(BaseSettings):
 
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
+
+    def make_tls_context(self, protocol: str) -> ssl.SSLContext | None:
+        """Make the TLS context of a port that speaks `protocol` (ALPN's name); None where TLS is not wanted.
+
+        Raises:
+            TlsError: the files cannot be used, or one of them is not given.
+        """
+        if self.tls_cert is None and self.tls_key is None:
+            return None
+        return make_tls_context(self.tls_cert, self.tls_key, protocol)
 
     @property
     def max_body_bytes(self) -> int:
