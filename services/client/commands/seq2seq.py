@@ -1,4 +1,4 @@
-"""`infer seq2seq "July 30, 1995"`."""
+"""`infer seq2seq "156 days ago"`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(
     timeout_s: TimeoutOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Translate sentences. Example: infer seq2seq "July 30, 1995" --n-best 3 --plot alignment.png"""
+    """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
     lines = [] if texts or sys.stdin.isatty() else sys.stdin.readlines()
     rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
