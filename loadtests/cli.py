@@ -19,6 +19,8 @@ from rich.console import Console
 from host.progress import ProgressBar
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
+from loadtests.generate.plan import Scheduled, aim
+from loadtests.generate.processes import run_scheduled
 from loadtests.measure.host import describe_host
 from loadtests.options import (
     GrpcUrlOption,
@@ -32,9 +34,12 @@ from loadtests.options import (
 )
 from loadtests.presets import PRESETS
 from loadtests.report import write_report
+from loadtests.report.scenario_table import judge_target, make_table
 from loadtests.report.summary import print_summary
 from loadtests.results import ModelResults, Results, read_results, write_results
+from loadtests.scenario import read_scenario, schedule_arrivals
 from loadtests.server import run_server
+from loadtests.subject import find_variant
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
@@ -104,6 +109,39 @@ def run(
     write_results(results, folder)
     print_summary(results, console)
     console.print(f"Report: {write_report(results, folder)}")
+
+
+@app.command()
+def scenario(
+    file: Annotated[Path, typer.Argument(help="scenario, a YAML file", exists=True, dir_okay=False)],
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    out: Annotated[Path | None, typer.Option(help="folder of the results [default: reports/<date>-<time>]")] = None,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """Run a scenario; exit status 1 where a target does not hold the bound. Example: loadtest scenario lunch.yaml"""
+    plan = read_scenario(file)
+    resolved = [open_store(store).resolve(target.model, target.version) for target in plan.targets]
+    folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    models = list(dict.fromkeys(target.model for target in plan.targets))
+    with _open_server(serve, store, models, folder, Addresses(grpc=plan.url or grpc_url)) as addresses:
+        subjects = [find_variant(release, variant) for release, variant in resolved]
+        traffics = tuple(
+            aim(subject, url=addresses.grpc, rows_per_request=target.rows)
+            for subject, target in zip(subjects, plan.targets, strict=True)
+        )
+        times_s, picks = schedule_arrivals(plan)
+        timeout_s = max(10.0, plan.bound_ms / 50)
+        given = {"times_s": tuple(times_s.tolist()), "picks": tuple(picks.tolist())}
+        with console.status(f"{plan.name}: {len(times_s)} requests in {times_s[-1]:.0f} s"):
+            recordings = run_scheduled(
+                Scheduled(traffics=traffics, warm_up_s=plan.warm_up_s, timeout_s=timeout_s, **given)
+            )
+    outcomes = [judge_target(s.name, r, plan.bound_ms) for s, r in zip(subjects, recordings, strict=True)]
+    (folder / "scenario.jsonl").write_text("".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes))
+    console.print(make_table(f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes))
+    raise typer.Exit(0 if all(outcome.load.state == "held" and outcome.verdict.valid for outcome in outcomes) else 1)
 
 
 @app.command()

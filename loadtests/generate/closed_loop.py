@@ -15,9 +15,8 @@ from locust.env import Environment  # isort: skip
 
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
 from loadtests.generate.plan import ClosedLoop, Traffic
-from loadtests.generate.processes import RECORDINGS
 from loadtests.judge.significance import find_relative_error
-from loadtests.measure.recording import Recorder, Recording
+from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
 # A level goes on until its mean latency is known this well (95 %), half of what a verdict asks for.
 WANTED_ERROR = 0.05
@@ -91,5 +90,5 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    recordings = run_levels(ClosedLoop.model_validate_json(sys.argv[1]))
+    recordings = run_levels(ClosedLoop.model_validate_json(Path(sys.argv[1]).read_text()))
     Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json(recordings))

@@ -20,9 +20,8 @@ import mlperf_loadgen as loadgen
 
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import OpenLoop
-from loadtests.generate.processes import RECORDINGS
 from loadtests.generate.sender import Query, Sender
-from loadtests.measure.recording import Recorder, Recording
+from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
 CALIBRATION_S = 0.4
 
@@ -142,7 +141,7 @@ def _cpu_s() -> float:
 
 if __name__ == "__main__":
     try:
-        recording = run_scenario(OpenLoop.model_validate_json(sys.argv[1]))
+        recording = run_scenario(OpenLoop.model_validate_json(Path(sys.argv[1]).read_text()))
     except grpc.aio.AioRpcError as error:
         sys.exit(f"the first requests failed: {error.code().name}: {error.details()}")
     Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json([recording]))

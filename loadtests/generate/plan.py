@@ -70,6 +70,16 @@ class Probing(Part):
     seed: int = 1
 
 
+class Scheduled(Part):
+    """Requests at given times (seconds from the start, ascending), each to one of several traffics."""
+
+    traffics: tuple[Traffic, ...]
+    times_s: tuple[float, ...]
+    picks: tuple[int, ...]
+    warm_up_s: float
+    timeout_s: float
+
+
 def aim(
     subject: Subject, *, url: str, protocol: Literal["grpc", "rest"] = "grpc", rows_per_request: int = 1
 ) -> Traffic:

@@ -91,7 +91,7 @@ def _draw_arrivals(start_s: float, rate: float, random: np.random.Generator) -> 
 
 if __name__ == "__main__":
     try:
-        found = run_search(Probing.model_validate_json(sys.argv[1]))
+        found = run_search(Probing.model_validate_json(Path(sys.argv[1]).read_text()))
     except grpc.aio.AioRpcError as error:
         sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
     Path(sys.argv[2]).write_text(found.model_dump_json())

@@ -9,14 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from host.child import end_with_parent
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Scheduled
 from loadtests.judge.rate_search import RateSearch
-from loadtests.measure.recording import Part, Recording, merge_recordings
-
-RECORDINGS = TypeAdapter(list[Recording])
+from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
 
 
 class GeneratorError(RuntimeError):
@@ -55,17 +51,27 @@ def run_rate_search(plan: Probing) -> RateSearch:
     return RateSearch.model_validate_json(_run("probing", [plan])[0])
 
 
+def run_scheduled(plan: Scheduled) -> list[Recording]:
+    """Send requests at times that a scenario says; one recording for each traffic.
+
+    Raises:
+        GeneratorError: the generator broke.
+    """
+    return RECORDINGS.validate_json(_run("scheduled", [plan])[0])
+
+
 def _run(module: str, plans: Sequence[Part]) -> list[bytes]:
     with tempfile.TemporaryDirectory(prefix="loadtest-") as folder:
         outputs = [Path(folder) / f"output{index}.json" for index in range(len(plans))]
         started: list[tuple[subprocess.Popen[bytes], Path]] = []
         try:
             for plan, output in zip(plans, outputs, strict=True):
-                log = output.with_suffix(".log")
+                log, told = output.with_suffix(".log"), output.with_suffix(".plan")
+                told.write_text(plan.model_dump_json())
                 with log.open("wb") as file:
                     command = [sys.executable, "-m", f"loadtests.generate.{module}"]
                     process = subprocess.Popen(
-                        [*command, plan.model_dump_json(), str(output)],
+                        [*command, str(told), str(output)],
                         stdout=file,
                         stderr=subprocess.STDOUT,
                         env=_environment(),

@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from loadtests.measure.histogram import LatencyHistogram
 
@@ -108,6 +108,9 @@ class Recording(Part):
     def count_in_time(self, bound_ms: float) -> int:
         """Requests that were answered within a bound."""
         return self.requests - self.latencies().count_above(bound_ms)
+
+
+RECORDINGS = TypeAdapter(list[Recording])
 
 
 class Recorder:

@@ -1,0 +1,63 @@
+"""Requests at given times, run as a process: ramps, replays and mixtures, which no generator offers in an open loop."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import grpc
+
+from loadtests.generate.payload import make_bodies
+from loadtests.generate.plan import Scheduled
+from loadtests.generate.sender import Query, Sender
+from loadtests.measure.recording import RECORDINGS, Recorder, Recording
+
+LEAD_S = 0.1
+
+
+def run_schedule(plan: Scheduled) -> list[Recording]:
+    """Send everything on time, whatever comes back; one recording for each traffic."""
+    senders = [Sender(traffic.url, make_bodies(traffic), timeout_s=plan.timeout_s) for traffic in plan.traffics]
+    queries: list[list[Query]] = [[] for _ in senders]
+    cpu_before_s, started, start_s = _cpu_s(), time.time() + LEAD_S, time.perf_counter() + LEAD_S
+    for time_s, pick in zip(plan.times_s, plan.picks, strict=True):
+        due_s = start_s + time_s
+        wait_s = due_s - time.perf_counter()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        query = Query(issued_s=due_s)
+        queries[pick].append(query)
+        senders[pick].submit([query])
+    for sender in senders:
+        sender.wait_idle()
+    cpu_s = (_cpu_s() - cpu_before_s) / len(senders)
+    recordings = []
+    for traffic, sender, sent in zip(plan.traffics, senders, queries, strict=True):
+        sender.close()
+        recorder = Recorder(started=started, warm_up_s=plan.warm_up_s, rows_per_request=traffic.rows_per_request)
+        for query in sent:
+            scheduled_s, finished_s = query.issued_s - start_s, query.finished_s - start_s
+            if query.status:
+                recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
+            else:
+                recorder.record_scheduled(scheduled_s, query.sent_s - start_s, finished_s)
+        arrivals_s = plan.times_s[-1] - plan.warm_up_s
+        last_s = max((query.finished_s - start_s for query in sent), default=0.0) - plan.warm_up_s
+        duration_s = max(arrivals_s, last_s)
+        recordings.append(recorder.finish(duration_s=duration_s, arrivals_s=arrivals_s, cpu_s=cpu_s))
+    return recordings
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    try:
+        recordings = run_schedule(Scheduled.model_validate_json(Path(sys.argv[1]).read_text()))
+    except grpc.aio.AioRpcError as error:
+        sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
+    Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json(recordings))

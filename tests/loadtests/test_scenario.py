@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from loadtests.scenario import ScenarioError, read_scenario, schedule_arrivals
+from tests.loadtests.test_cli import loadtest as loadtest  # the fixture
+from tests.services.client.open_inference_server import run_server
+
+HEAD = "name: test\nbound_ms: 500\ntargets: [{model: double}]\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        path = tmp_path / "scenario.yaml"
+        path.write_text(text)
+        return read_scenario(path)
+
+    return read
+
+
+def count_per_s(times, start_s, end_s):
+    return ((times >= start_s) & (times < end_s)).sum() / (end_s - start_s)
+
+
+def test_a_spike_arrives_in_the_middle_after_the_warm_up(read):
+    scenario = read(HEAD + "load: {kind: spike, rate: 50, peak_rate: 400, seconds: 60, peak_seconds: 20}")
+    times, _ = schedule_arrivals(scenario)
+    assert (np.diff(times) >= 0).all()
+    assert count_per_s(times, 21, 41) == pytest.approx(400, rel=0.05)
+    assert count_per_s(times, 1, 21) == pytest.approx(50, rel=0.1)
+    assert count_per_s(times, 41, 61) == pytest.approx(50, rel=0.1)
+
+
+def test_a_ramp_grows_evenly(read):
+    times, _ = schedule_arrivals(read(HEAD + "warm_up_s: 0\nload: {kind: ramp, rate: 100, end_rate: 300, seconds: 40}"))
+    assert [count_per_s(times, start, start + 10) for start in (0, 10, 20, 30)] == pytest.approx(
+        [125, 175, 225, 275], rel=0.08
+    )
+
+
+def test_arrivals_at_random_are_as_irregular_as_poisson_has_it(read):
+    times, _ = schedule_arrivals(read(HEAD + "load: {kind: soak, rate: 200, seconds: 100}"))
+    gaps = np.diff(times)
+    assert gaps.std() / gaps.mean() == pytest.approx(1, rel=0.05)
+
+
+def test_a_mixture_shares_requests_among_its_targets(read):
+    text = HEAD.replace("{model: double}", "{model: a, share: 3}, {model: b, share: 1}")
+    _, picks = schedule_arrivals(read(text + "load: {kind: server, rate: 100, seconds: 100}"))
+    assert (picks == 0).mean() == pytest.approx(0.75, abs=0.02)
+
+
+def test_recorded_arrivals_are_replayed_at_their_speed(read, tmp_path):
+    (tmp_path / "log.txt").write_text("100\n100.5\n104\n")
+    times, _ = schedule_arrivals(read(HEAD + "load: {kind: replay, file: log.txt, speed: 2}"))
+    assert times.tolist() == [0, 0.25, 2]
+    (tmp_path / "log.txt").write_text("2\n1\n")
+    with pytest.raises(ScenarioError, match="ascending"):
+        schedule_arrivals(read(HEAD + "load: {kind: replay, file: log.txt}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (HEAD, "load: Field required"),
+        (HEAD + "load: {kind: wave, rate: 1, seconds: 1}", "'server', 'soak', 'ramp', 'spike', 'replay'"),
+        (HEAD + "load: {kind: server, rate: -1, seconds: 1}", "load.server.rate: Input should be greater than 0"),
+        (HEAD + "load: {kind: server, rate: 1, seconds: 1}\nbuond: 1", "buond: Extra inputs"),
+        (HEAD + "load: {kind: spike, rate: 1, peak_rate: 2, seconds: 1, peak_seconds: 2}", "does not fit into 1 s"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(read, text, named):
+    with pytest.raises(ScenarioError) as caught:
+        read(text)
+    assert named in str(caught.value)
+
+
+def test_a_scenario_is_run_and_judged(loadtest, store, tmp_path):
+    path = tmp_path / "scenario.yaml"
+    path.write_text(HEAD + "warm_up_s: 0.2\nload: {kind: ramp, rate: 50, end_rate: 150, seconds: 1.5}")
+    with run_server() as server:
+        options = ("--store", store.root, "--grpc-url", server.url, "--out", tmp_path / "out")
+        status, out, err = loadtest("scenario", path, *options)
+        assert len(server.requests) > 100
+    assert "double 1-int8" in out, err
+    assert (status == 0) == ("held, VALID" in out)
+    assert '"state"' in (tmp_path / "out" / "scenario.jsonl").read_text()
