@@ -15,6 +15,7 @@ class Backend(Protocol):
 
         Raises:
             NotReadyError: the worker or the engine went away; the call may be repeated.
+            WorkerDiedError: the worker's process ended during the call.
             DeadlineError: no answer in time; repeating it would take as long again.
             InternalError: the engine answered with an error.
         """

@@ -16,9 +16,18 @@ import structlog
 
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
-from services.gateway.errors import MODEL_FAILED, DeadlineError, GatewayError, InternalError, OverloadedError
+from services.gateway.errors import (
+    MODEL_DIES,
+    MODEL_FAILED,
+    DeadlineError,
+    GatewayError,
+    InternalError,
+    OverloadedError,
+    WorkerDiedError,
+)
 from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.quarantine import Quarantine
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.gateway.waiting import Job, Queue, SizedQueue, measure_rows
 
@@ -58,6 +67,7 @@ class Batcher:
         self._num_calls = 0
         self._dispatch_is_due = False
         self._calls: set[asyncio.Task[None]] = set()
+        self._quarantine = Quarantine()
         metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting_rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)
@@ -85,6 +95,8 @@ class Batcher:
                 f"{self._waiting_rows} rows of {self._variant} are waiting, at most {self._max_waiting_rows} may; "
                 "send fewer requests at once, or try again later"
             )
+        if self._quarantine.holds(request):
+            raise InternalError(MODEL_DIES, cause="it ended a worker twice before")
         num_bytes = sum([len(tensor.data) for tensor in request.inputs])
         row_bytes = measure_rows(request.inputs, self._sized) if self._sized else 0
         job = Job(request, num_rows, num_bytes, row_bytes, arrived_s, self._loop.create_future())
@@ -192,6 +204,10 @@ class Batcher:
             if job.result.done():
                 continue
             again = failure if is_final else await self._answer([job])
+            # Alone the second time: it, and no neighbour, ends workers.
+            if isinstance(failure, WorkerDiedError) and isinstance(again, WorkerDiedError):
+                self._quarantine.add(job.request)
+                again = InternalError(MODEL_DIES, cause=again.cause)
             if again is not None:
                 _fail(job, again)
 

@@ -7,6 +7,7 @@ GatewayError
 │   └── UnsupportedEncodingError  it is compressed or typed in a way that is not taken
 ├── UnknownModelError       no such model, version or output
 ├── NotReadyError           the model or the server cannot answer now, but will: the call may be repeated
+│   └── WorkerDiedError     its worker's process ended during the call, perhaps because of it
 ├── OverloadedError         too much is waiting; send less or later
 ├── DeadlineError           no answer before the caller's deadline or the server's limit
 └── InternalError           our fault; details are in the log under the request's id
@@ -54,6 +55,10 @@ class NotReadyError(GatewayError):
     """The model or the server cannot answer now; its workers died, are starting, or are being restarted."""
 
 
+class WorkerDiedError(NotReadyError):
+    """The worker's process ended during the call."""
+
+
 class OverloadedError(GatewayError):
     """Too much is waiting; `retry_after_s` says when it may be less, where that is known."""
 
@@ -72,6 +77,10 @@ class InternalError(GatewayError):
 
 # What a caller reads when a model breaks.
 MODEL_FAILED = "the model failed on this request; the server's log has the cause under this request's id"
+MODEL_DIES = (
+    "the model's worker ended each time it was given this request, which is not tried again for some minutes; compare "
+    "its values and sizes with what the model takes"
+)
 
 
 class Status(NamedTuple):
@@ -89,6 +98,7 @@ STATUSES: dict[type[GatewayError], Status] = {
     UnsupportedEncodingError: Status(GrpcStatus.UNIMPLEMENTED, 415, "unsupported"),
     UnknownModelError: Status(GrpcStatus.NOT_FOUND, 404, "unknown_model"),
     NotReadyError: Status(GrpcStatus.UNAVAILABLE, 503, "not_ready"),
+    WorkerDiedError: Status(GrpcStatus.UNAVAILABLE, 503, "worker_died"),
     OverloadedError: Status(GrpcStatus.RESOURCE_EXHAUSTED, 429, "overloaded"),
     DeadlineError: Status(GrpcStatus.DEADLINE_EXCEEDED, 504, "deadline"),
     InternalError: Status(GrpcStatus.INTERNAL, 500, "internal"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.gateway.errors import MODEL_FAILED, DeadlineError, InternalError, NotReadyError
+from services.gateway.errors import MODEL_FAILED, DeadlineError, InternalError, NotReadyError, WorkerDiedError
 from services.torchserve.http_client import HttpClient
 
 
@@ -19,7 +19,8 @@ class Predictions:
         The last part of the path reaches the handler as the header `url_path` and tells it what the body is.
 
         Raises:
-            NotReadyError: TorchServe is not there, or the worker died during the call.
+            NotReadyError: TorchServe is not there.
+            WorkerDiedError: the worker died during the call.
             DeadlineError: no answer in time; TorchServe restarts the worker.
             InternalError: TorchServe answered with an error.
         """
@@ -36,13 +37,13 @@ class Predictions:
             return answer.body
         text = answer.body.decode(errors="replace")
         if "Worker died" in text:  # 500, or 507 when the kernel killed it
-            raise worker_lost("the worker process died")
+            raise worker_lost("the worker process died", WorkerDiedError)
         raise InternalError(MODEL_FAILED, cause=f"TorchServe answered {answer.status}: {text[:500]}")
 
 
-def worker_lost(cause: str) -> NotReadyError:
+def worker_lost(cause: str, kind: type[NotReadyError] = NotReadyError) -> NotReadyError:
     """Make the error of a call that no worker could answer."""
-    return NotReadyError(
+    return kind(
         "no worker of this model can answer now: it is starting or being restarted; try again in some seconds",
         cause=cause,
     )

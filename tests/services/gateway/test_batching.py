@@ -9,7 +9,7 @@ from model_store.manifest import Tensor
 from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.batching import Batcher
-from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError
+from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError, WorkerDiedError
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
 from tests.services.gateway.conftest import make_manifest
@@ -259,3 +259,32 @@ async def test_a_text_whose_caller_has_left_takes_no_place_in_the_queue(sized_ba
     await turns()
     assert sizes_of(backend) == [[10], [12]]
     assert sized_batcher._waiting_rows == 0
+
+
+async def test_a_request_that_ends_a_worker_twice_is_an_internal_error_and_ends_no_more_of_them(batcher, backend):
+    def die_of_poison(rows):
+        if POISON in rows:
+            raise WorkerDiedError("died")
+
+    backend.before_answer = die_of_poison
+    submitted = [submit(batcher, value) for value in (1, POISON, 2)]
+    results = await asyncio.gather(*map(answer, submitted), return_exceptions=True)
+    assert (results[0], results[2], type(results[1])) == ([2], [4], InternalError)
+    num_calls = len(backend.batches)
+    with pytest.raises(InternalError, match="not tried again for some minutes"):
+        await submit(batcher, POISON)
+    assert len(backend.batches) == num_calls
+    assert await answer(submit(batcher, 3)) == [6]
+
+
+async def test_a_worker_that_died_once_is_not_blamed_on_the_request(batcher, backend):
+    failures = [NotReadyError("starting"), WorkerDiedError("died")]
+
+    def fail_twice(rows):
+        if failures:
+            raise failures.pop(0)
+
+    backend.before_answer = fail_twice
+    with pytest.raises(WorkerDiedError):
+        await submit(batcher, 1)
+    assert await answer(submit(batcher, 1)) == [2]

@@ -13,4 +13,4 @@ def test_every_error_has_a_status_and_every_outcome_a_name_of_its_own():
 def test_statuses_are_errors_and_only_what_may_be_repeated_is_unavailable():
     assert all(400 <= status.http < 600 and status.grpc != 0 for status in STATUSES.values())
     unavailable = [kind.__name__ for kind, status in STATUSES.items() if status.http == 503]
-    assert unavailable == ["NotReadyError"]
+    assert unavailable == ["NotReadyError", "WorkerDiedError"]
