@@ -21,6 +21,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class SizeRange(_Part):
+    """What one free dimension of an input may be."""
+
+    axis: int = Field(ge=1, description="which dimension; 0 is the rows")
+    minimum: int = Field(1, ge=1)
+    maximum: int | None = Field(None, description="none: any size from the minimum")
+    name: str = Field("", description="dimensions of one name have the same size in a request")
+
+    @model_validator(mode="after")
+    def _check(self) -> SizeRange:
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise ValueError(f"dimension {self.axis}: the largest size {self.maximum} is below {self.minimum}")
+        return self
+
+
 class Tensor(_Part):
     """One OIP tensor of a model; the first dimension counts rows and is -1."""
 
@@ -31,6 +46,9 @@ class Tensor(_Part):
     unit: str = ""
     minimum: float | None = Field(None, description="smallest meaningful value")
     maximum: float | None = Field(None, description="largest meaningful value")
+    size_ranges: tuple[SizeRange, ...] = Field(
+        (), description="of free dimensions besides the rows; one that is not named here takes any size from 1"
+    )
     finite: bool = Field(True, description="NaN and infinities are refused (floating-point inputs)")
     optional: bool = False
     max_element_bytes: int | None = Field(None, description="limit for one element of a BYTES input")
@@ -51,6 +69,11 @@ class Tensor(_Part):
             raise ValueError(f"tensor {self.name}: unknown datatype {self.datatype}; use one of {list(DTYPES)}")
         if not self.shape or self.shape[0] != -1:
             raise ValueError(f"tensor {self.name}: the first dimension must be -1 (rows), got shape {self.shape}")
+        for sizes in self.size_ranges:
+            if sizes.axis >= len(self.shape) or self.shape[sizes.axis] != -1:
+                raise ValueError(
+                    f"tensor {self.name}: dimension {sizes.axis} of {self.shape} is not free and has no range"
+                )
         if self.size_sets_time and self.datatype != "BYTES":
             raise ValueError(f"tensor {self.name}: size_sets_time is for BYTES inputs, this one is {self.datatype}")
         return self
@@ -100,6 +123,20 @@ class Quality(_Part):
 class Gate(_Part):
     rule: str
     passed: bool
+    why: str
+    outcome: Literal["passed", "worse", "too few rows", "unsound"] | None = Field(
+        None, description="why it failed: worse, not proven by so few rows, or its answers are no answers of their rows"
+    )
+    rows_needed: int | None = Field(None, description="held-out rows that would be enough, where there were too few")
+
+
+class RowCheck(_Part):
+    """Whether answers depend on the rows beside them, as the release found out on real rows."""
+
+    independent: bool
+    batch_sizes: tuple[int, ...]
+    deviation: float = Field(description="largest change of an answer in a batch, relative to its size")
+    tolerance: float = Field(description="what may be rounding")
     why: str
 
 
@@ -156,6 +193,9 @@ class Manifest(_Part):
 
     quality: Quality
     gate: Gate
+    row_check: RowCheck | None = Field(
+        None, description="of this variant, or of all where rows mix: max_rows is then 1"
+    )
     speed: Speed
     size_bytes: int = Field(description="of the program files together")
     target: Target

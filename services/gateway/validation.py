@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Validator:
         self._outputs = {tensor.name for tensor in manifest.outputs} | {ROW_ERRORS}
         self._parameters = {parameter.name: parameter.model_dump() for parameter in manifest.parameters}
         self._values = {tensor.name: _needs_value_check(tensor) for tensor in manifest.inputs}
+        self._has_size_ranges = any(tensor.size_ranges for tensor in manifest.inputs)
         self._known_sets: set[tuple[str, ...]] = set()
 
     def check(self, request: InferRequest) -> int:
@@ -47,6 +48,8 @@ class Validator:
                 )
             self._check_shape(tensor, rule, num_rows)
             self._check_contents(tensor, rule)
+        if self._has_size_ranges:
+            self._check_sizes(inputs)
         if request.parameters:
             self._check_parameters(request.parameters)
         if request.outputs:
@@ -93,6 +96,26 @@ class Validator:
                 f"input {rule.name} has {num_rows} rows; a request may have 1 to {self._max_rows} "
                 f"({self._manifest.max_rows} fit into one batch): split it into several requests"
             )
+
+    def _check_sizes(self, inputs: Sequence[NamedTensor]) -> None:
+        """Check free dimensions: a program run outside the sizes it was exported for may read what is not there."""
+        named: dict[str, tuple[str, int]] = {}
+        for tensor in inputs:
+            rule = self._inputs[tensor.name]
+            for sizes in rule.size_ranges:
+                size = tensor.shape[sizes.axis]
+                if size < sizes.minimum or (sizes.maximum is not None and size > sizes.maximum):
+                    high = "∞" if sizes.maximum is None else sizes.maximum
+                    raise InvalidRequestError(
+                        f"input {rule.name} has shape {list(tensor.shape)}; its dimension {sizes.axis} may be "
+                        f"{sizes.minimum} to {high}: {rule.meaning}"
+                    )
+                other, other_size = named.setdefault(sizes.name, (rule.name, size)) if sizes.name else ("", size)
+                if size != other_size:
+                    raise InvalidRequestError(
+                        f"input {rule.name} has shape {list(tensor.shape)}; its dimension {sizes.axis} must be "
+                        f"{other_size}, as {other}'s is: send both in the same size"
+                    )
 
     def _check_contents(self, tensor: NamedTensor, rule: Tensor) -> None:
         count = count_elements(tensor.shape)

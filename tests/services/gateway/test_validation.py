@@ -142,3 +142,27 @@ def test_takes_parameters_of_the_right_kind(validator):
 def test_refuses_unknown_and_repeated_outputs(validator):
     assert "no output 'z'" in refusal(validator, tensor("x", numbers()), outputs=("z",))
     assert "requested twice" in refusal(validator, tensor("x", numbers()), outputs=("y", "y"))
+
+
+def sized(low, high, **changes):
+    ranges = ({"axis": 1, "minimum": low, "maximum": high, "name": "length"},)
+    fields = {"datatype": "INT64", "shape": (-1, -1), "meaning": "numbers of words", "size_ranges": ranges}
+    return fields | changes
+
+
+def test_refuses_sizes_that_the_program_was_not_exported_for():
+    inputs = (sized(2, 64, name="tokens"),)
+    validator = Validator(make_manifest(inputs=inputs, input_sets=(("tokens",),)), max_rows=4)
+    assert validator.check(request(NamedTensor("tokens", "INT64", (1, 64), bytes(64 * 8)))) == 1
+    for length in (1, 65):
+        text = refusal(validator, NamedTensor("tokens", "INT64", (1, length), bytes(length * 8)))
+        assert f"input tokens has shape [1, {length}]; its dimension 1 may be 2 to 64" in text
+
+
+def test_refuses_inputs_whose_common_dimension_differs():
+    inputs = (sized(1, None, name="tokens"), sized(1, None, name="mask"))
+    validator = Validator(make_manifest(inputs=inputs, input_sets=(("tokens", "mask"),)), max_rows=4)
+    tokens = NamedTensor("tokens", "INT64", (1, 5), bytes(40))
+    assert validator.check(request(tokens, NamedTensor("mask", "INT64", (1, 5), bytes(40)))) == 1
+    text = refusal(validator, tokens, NamedTensor("mask", "INT64", (1, 6), bytes(48)))
+    assert "its dimension 1 must be 5, as tokens's is" in text
