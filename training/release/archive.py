@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
-from model_store.manifest import Manifest, ReleaseIndex
+from model_store.manifest import Manifest, PairedTest, ReleaseIndex, RowCheck
 from model_store.store import (
     EXAMPLES_NAME,
     Release,
@@ -82,9 +83,10 @@ def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str,
                 "n": len(measurement.scores),
                 "dataset": spec.held_out.dataset,
                 "dataset_digest": rows_digest(spec.held_out.inputs),
-                "paired": dataclasses.asdict(evaluated.comparison) if evaluated.comparison else None,
+                "paired": _fields_of(PairedTest, evaluated.comparison),
             },
             "gate": dataclasses.asdict(evaluated.verdict),
+            "row_check": _fields_of(RowCheck, evaluated.finding),
             "speed": dataclasses.asdict(evaluated.timing),
             "size_bytes": evaluated.size_bytes,
             "files": {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files},
@@ -112,6 +114,11 @@ def pack(content: Path, manifest: Manifest, archive: Path) -> None:
         raise RuntimeError(f"torch-model-archiver failed:\n{done.stderr or done.stdout}")
     os.rename(private / f"{manifest.model}.mar", archive)
     shutil.rmtree(private)
+
+
+def _fields_of(part: type[BaseModel], measured: Any) -> dict[str, Any] | None:
+    """Those attributes of what was measured that a part of the manifest has."""
+    return {name: getattr(measured, name) for name in part.model_fields} if measured is not None else None
 
 
 def _examples(spec: ReleaseSpec) -> dict[str, np.ndarray]:

@@ -149,6 +149,13 @@ def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str,
 
 def _make_programs(orders: Sequence[_Order], left_out: dict[str, str], *, reference: str) -> dict[str, dict[str, Path]]:
     programs: dict[str, dict[str, Path]] = {}
+    for order in orders:
+        if order.recipe.variant == "eager":  # a copy, for which no process need load torch
+            for variant in order.variants:
+                programs.setdefault(variant, {})[order.role] = make_program(order.recipe)
+    orders = [order for order in orders if order.recipe.variant != "eager"]
+    if not orders:
+        return programs
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
     pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
     with pool, ProgressBar("making variants", total=sum(1 + (order.then is not None) for order in orders)) as bar:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from host.memory import keep_freed_memory
 from host.threads import share_cores
+from model_store.manifest import NAME_PATTERN
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
 from model_store.store import Release, Store
@@ -39,10 +41,29 @@ def release(
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Input rows of --program, .npz with the input names as keys: int8, gate and examples."),
+        typer.Option(
+            help="Input rows of --program for int8, gate and examples: .npz with the input names as keys, or .npy for "
+            "one input."
+        ),
     ] = None,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Most rows in a batch of --program.")] = None,
     margin: Annotated[float | None, typer.Option(min=0, help="Margin of the gate for --program.")] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            help="Values that an input of --program may have, NAME=LOW:HIGH; requests outside are refused. An index of "
+            "an embedding or a table is found by itself.",
+        ),
+    ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Load --program although its file holds what could run its maker's code on this machine (pickled "
+            "objects, compiled libraries, unknown operators); without this such files are refused.",
+        ),
+    ] = False,
     variants: Annotated[str, typer.Option(help="Comma-separated; all that the device has if empty.")] = "",
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
     device: Annotated[str, typer.Option(help="What to release for: auto, cpu, cuda or cuda:N.")] = "auto",
@@ -50,7 +71,10 @@ def release(
     """Capture a model, build its variants, measure them, and put those that pass into the store as signed archives."""
     keep_freed_memory()  # as the workers do whose speed is measured here
     try:
-        spec = _describe(run, program, name, calibration, max_rows, margin, device)
+        if name is not None and not re.match(NAME_PATTERN, name):
+            raise ValueError(f"--name {name!r} is no model name: lower-case letters, digits, - and _, a letter first")
+        own = _OwnOptions(calibration, max_rows, margin, tuple(ranges or ()), trust)
+        spec = _describe(run, program, name, own, device)
         wanted = [variant.strip() for variant in variants.split(",") if variant.strip()]
         done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted)
     except (ValueError, OSError) as error:
@@ -64,39 +88,55 @@ def release_model(spec: ReleaseSpec, store: Store, device_name: str, wanted: lis
     from training.release.archive import publish
     from training.release.build import build_variants
     from training.release.evaluation import evaluate_variants
+    from training.release.reference_check import check_reference
     from training.release.table import print_evaluation
 
     device = choose_device(device_name)
+    reference = check_reference(spec, device)
+    spec = reference.spec
     with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
-        evaluation = evaluate_variants(built, spec, device)
+        evaluation = evaluate_variants(built, spec, device, reference.finding)
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))
 
 
-def _describe(
-    run: Path | None,
-    program: Path | None,
-    name: str | None,
-    calibration: Path | None,
-    max_rows: int | None,
-    margin: float | None,
-    device: str,
-) -> ReleaseSpec:
+@dataclass(frozen=True)
+class _OwnOptions:
+    """What is said of a program of one's own; a run brings its own."""
+
+    calibration: Path | None
+    max_rows: int | None
+    margin: float | None
+    ranges: tuple[str, ...]
+    trust: bool
+
+
+def _describe(run: Path | None, program: Path | None, name: str | None, own: _OwnOptions, device: str) -> ReleaseSpec:
     if (run is None) == (program is None):
         raise ValueError("give either a RUN or --program FILE, not both and not neither")
     if run is not None:
-        if any(value is not None for value in (calibration, max_rows, margin)):
-            raise ValueError("--calibration, --max-rows and --margin belong to --program; a run brings its own")
+        if own != _OwnOptions(None, None, None, (), False):
+            raise ValueError(
+                "--calibration, --max-rows, --margin, --range and --trust belong to --program; a run brings its own"
+            )
         spec = load_model(read_run(run)["model"]).describe_release(run, str(choose_device(device)))
         return replace(spec, name=name or "")
     from training.release.onnx_program import SUFFIX, describe_onnx_program
     from training.release.user_program import describe_user_program
+    from training.release.value_ranges import parse_ranges
 
     if name is None or program is None:
         raise ValueError("--program needs --name")
-    describe = describe_onnx_program if program.suffix == SUFFIX else describe_user_program
-    return describe(program, name, calibration=calibration, max_rows=max_rows, margin=margin)
+    common: dict[str, Any] = {
+        "calibration": own.calibration,
+        "max_rows": own.max_rows,
+        "margin": own.margin,
+        "ranges": parse_ranges(own.ranges),
+    }
+    if program.suffix == SUFFIX:
+        return describe_onnx_program(program, name, **common)
+    return describe_user_program(program, name, **common, is_trusted=own.trust)
 
 
 def main() -> None:

@@ -14,14 +14,14 @@ from training.release.gate import (
     Comparison,
     Measurement,
     Timing,
-    Verdict,
     choose_default,
     compare,
-    judge,
     measure_quality,
     measure_speed,
 )
+from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
+from training.release.verdict import Verdict, explain_rows, judge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Evaluated:
     """One variant with its numbers."""
 
     folder: Path
+    finding: RowFinding
     measurement: Measurement
     comparison: Comparison | None
     verdict: Verdict
@@ -45,14 +46,27 @@ class Evaluation:
     left_out: dict[str, str]
 
 
-def evaluate_variants(built: Built, spec: ReleaseSpec, device: torch.device) -> Evaluation:
-    """Gate the built variants and time them against each other."""
+def evaluate_variants(
+    built: Built, spec: ReleaseSpec, device: torch.device, found: RowFinding | None = None
+) -> Evaluation:
+    """Gate the built variants and time them against each other; `found` is what the networks' own row check found.
+
+    Raises:
+        ValueError: the reference itself may not be served; says why.
+    """
     reference = next(iter(built.folders))
     handlers = {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
     num_rows = len(next(iter(spec.held_out.inputs.values())))
-    measured = {}
+    findings, measured = {}, {}
     with ProgressBar("measuring quality", total=num_rows * len(handlers)) as bar:
         for variant, handler in handlers.items():
+            findings[variant] = check_rows(
+                handler,
+                spec.held_out.inputs,
+                spec.held_out.parameters,
+                spec.max_rows,
+                found.failing if found is not None else (),
+            )
             measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
     timings = measure_speed(handlers, spec.held_out, spec.max_rows)
     variants = {}
@@ -60,11 +74,16 @@ def evaluate_variants(built: Built, spec: ReleaseSpec, device: torch.device) -> 
         comparison = None
         if variant != reference:
             comparison = compare(measured[variant], measured[reference], spec.held_out, reference)
+        faults = [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
+        if faults and variant == reference:
+            raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {faults[0]}")
         variants[variant] = Evaluated(
             folder=folder,
+            # One row is always independent: what limits a release to it is what its networks did with more.
+            finding=found if found is not None and not found.independent else findings[variant],
             measurement=measured[variant],
             comparison=comparison,
-            verdict=judge(comparison, spec.margin),
+            verdict=judge(comparison, spec.margin, faults),
             timing=timings[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),
         )

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from handlers.device import Cpu
 from handlers.program import load_program
-from model_store.tensors import DTYPES
+from training.release.rows import draw_rows, first_rows, make_calibration, read_rows
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
-from training.release.user_program import (
-    DEFAULT_MARGIN,
-    DEFAULT_MAX_ROWS,
-    NUM_RANDOM_ROWS,
-    RANDOM_RANGE,
-    Rows,
-    choose_agreement,
-    draw_array,
-    make_calibration,
-    read_rows,
-    run_all,
-)
+from training.release.user_program import DEFAULT_MARGIN, DEFAULT_MAX_ROWS
+from training.release.value_ranges import Range
 
 SUFFIX = ".onnx"
 # onnx.TensorProto's numbers of the element types that the Open Inference Protocol can carry.
@@ -46,26 +36,34 @@ _DATATYPES = {
 
 
 def describe_onnx_program(
-    path: Path, name: str, *, calibration: Path | None = None, max_rows: int | None = None, margin: float | None = None
+    path: Path,
+    name: str,
+    *,
+    calibration: Path | None = None,
+    max_rows: int | None = None,
+    margin: float | None = None,
+    ranges: Mapping[str, Range] | None = None,
 ) -> ReleaseSpec:
     """Describe an ONNX file for release: served as it is, gated on agreement with its own outputs.
 
     Raises:
-        ValueError: no such file, an input or output is no tensor with free rows, or the calibration rows do not fit.
+        ValueError: no such file, an input or output is no tensor with free rows, or ranges or rows do not fit.
     """
     inputs, outputs = read_interface(path)
+    inputs = _bound_values(inputs, ranges or {})
     network = OnnxNetwork(path)
     max_rows = max_rows or DEFAULT_MAX_ROWS
-    rows = read_rows(calibration, inputs) if calibration else _draw_rows(inputs)
-    arrays = [rows.held_out[tensor.name] for tensor in inputs]
-    reference = dict(zip((tensor.name for tensor in outputs), run_all(network, arrays, max_rows), strict=True))
-    for output, array in reference.items():
-        if len(array) != len(arrays[0]):
-            raise ValueError(f"output {output!r} has {len(array)} rows for {len(arrays[0])} input rows, not as many")
-    score, metric, binary = choose_agreement(reference)
+    rows = read_rows(calibration, inputs) if calibration else draw_rows(inputs)
+    first = first_rows(rows.held_out, 2)
+    examples = tuple(torch.from_numpy(first[tensor.name]) for tensor in inputs)
+    for output, tensor in zip(outputs, network(*examples), strict=True):
+        if len(tensor) != len(examples[0]):
+            raise ValueError(
+                f"output {output.name!r} has {len(tensor)} rows for {len(examples[0])} input rows, not as many"
+            )
     program = ProgramSpec(
         module=network,
-        example_inputs=tuple(torch.from_numpy(array[:2].copy()) for array in arrays),
+        example_inputs=examples,
         dynamic_shapes=None,
         calibration=make_calibration(rows, inputs, max_rows),
     )
@@ -77,7 +75,7 @@ def describe_onnx_program(
         inputs=inputs,
         input_sets=(tuple(tensor.name for tensor in inputs),),
         outputs=outputs,
-        held_out=HeldOut(inputs=rows.held_out, score=score, metric=metric, dataset=rows.origin, binary=binary),
+        held_out=HeldOut(inputs=rows.held_out, score=None, metric="agreement", dataset=rows.origin),
         margin=DEFAULT_MARGIN if margin is None else margin,
         max_rows=max_rows,
     )
@@ -150,14 +148,13 @@ def _describe_one(side: str, value: Any) -> TensorSpec:
     return TensorSpec(name=value.name, datatype=datatype, shape=tuple(shape), meaning=f"{side} {value.name}")
 
 
-def _draw_rows(inputs: Sequence[TensorSpec]) -> Rows:
-    generator = np.random.default_rng(0)
-    for tensor in inputs:
-        if -1 in tensor.shape[1:]:
-            shape = list(tensor.shape)
-            raise ValueError(f"input {tensor.name!r} has free dimensions {shape}: give rows with --calibration")
-    rows = {
-        tensor.name: draw_array(generator, DTYPES[tensor.datatype], (NUM_RANDOM_ROWS, *tensor.shape[1:]))
-        for tensor in inputs
-    }
-    return Rows(held_out=rows, calibration=None, origin=f"{NUM_RANDOM_ROWS} random rows ({RANDOM_RANGE})")
+def _bound_values(inputs: Sequence[TensorSpec], ranges: Mapping[str, Range]) -> tuple[TensorSpec, ...]:
+    names = [tensor.name for tensor in inputs]
+    unknown = sorted(set(ranges) - set(names))
+    if unknown:
+        raise ValueError(f"a range is given for {unknown[0]!r}; the program's inputs are {', '.join(names)}")
+    bounds = [ranges.get(name, (None, None)) for name in names]
+    return tuple(
+        dataclasses.replace(tensor, minimum=low, maximum=high)
+        for tensor, (low, high) in zip(inputs, bounds, strict=True)
+    )

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import torch
+from torch.utils import _pytree as pytree
 
 from handlers.archive import open_handler
 from handlers.base import Handler
@@ -48,4 +49,4 @@ def open_released(release: Release, device: torch.device, work: Path) -> dict[st
 
 
 def _as_program(module: torch.nn.Module, device: Device) -> Program:
-    return wrap_tensors(lambda tensors: module(*tensors), device)
+    return wrap_tensors(lambda tensors: pytree.tree_leaves(module(*tensors)), device)

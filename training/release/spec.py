@@ -16,6 +16,16 @@ import torch
 
 
 @dataclass(frozen=True, kw_only=True)
+class SizeRangeSpec:
+    """What one free dimension may be; the fields are those of `model_store.manifest.SizeRange`."""
+
+    axis: int
+    minimum: int = 1
+    maximum: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TensorSpec:
     """One OIP tensor; the fields are those of `model_store.manifest.Tensor`."""
 
@@ -26,6 +36,7 @@ class TensorSpec:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    size_ranges: tuple[SizeRangeSpec, ...] = ()
     finite: bool = True
     optional: bool = False
     max_element_bytes: int | None = None
@@ -70,17 +81,20 @@ class HeldOut:
     """Rows that no training step has seen, in the form in which a request brings them.
 
     `score(outputs)` maps the handler's outputs for all rows to one number per row, higher is better (for the classifier
-    1 for a correct label and 0 else); the metric is their mean. `binary` scores are compared by McNemar's test,
-    others by the paired bootstrap. A metric that is no mean over rows (BLEU, Fréchet distance) gives
-    `aggregate(scores)`, from per-row statistics [N, ...] to the metric, with higher is better.
+    1 for a correct label and 0 else); the metric is their mean. Without a score, agreement with the reference variant's
+    outputs takes its place. `binary` scores are compared by McNemar's test, others by the paired bootstrap. A metric
+    that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from per-row statistics [N, ...] to
+    the metric, with higher is better. `doubt(outputs)` goes with binary scores: per row, how much of the way to another
+    score the outputs' deviation may have gone, 0 to 1; below 1 the score cannot have changed.
     """
 
     inputs: Mapping[str, np.ndarray]
-    score: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    score: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None
     metric: str
     dataset: str
     binary: bool = False
     aggregate: Callable[[np.ndarray], float] | None = None
+    doubt: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from training.release.evaluation import Evaluation
-from training.release.spec import ReleaseSpec
+from training.release.spec import ReleaseSpec, TensorSpec
+from training.release.value_ranges import in_words
 
 COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "verdict")
 _WIDTH = 130  # where no terminal says how wide it is
 
 
 def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
-    """Print all variants with their numbers, and why others were rejected or left out."""
+    """Print all variants with their numbers, why others were rejected or left out, and what was found about inputs."""
     title = f"{spec.model}: {spec.held_out.metric} on {spec.held_out.dataset}, margin {spec.margin:g}"
     rows = _rows(evaluation)
     if importlib.util.find_spec("rich"):
@@ -33,6 +34,26 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
             print(f"{variant} rejected: {result.verdict.why}")
     for variant, why in evaluation.left_out.items():
         print(f"{variant} left out: {why}")
+    for tensor in spec.inputs:
+        _print_range(tensor)
+    finding = next(iter(evaluation.variants.values())).finding
+    if not finding.independent:
+        print(
+            f"WARNING: the rows of {spec.model} depend on each other: {finding.why}.\n"
+            f"WARNING: {spec.model} is released with max_rows 1: each row is answered alone, which is slow. Make the "
+            "program treat each row by itself to have batches."
+        )
+
+
+def _print_range(tensor: TensorSpec) -> None:
+    if tensor.datatype.startswith(("INT", "UINT")) and tensor.datatype != "UINT8":
+        if tensor.minimum is None or tensor.maximum is None:
+            print(
+                f"{tensor.name} takes any {tensor.datatype}; if it is an index, say which it may be: "
+                f"--range {tensor.name}=0:99"
+            )
+        else:
+            print(f"{tensor.name} takes {in_words((tensor.minimum, tensor.maximum))}; requests outside are refused")
 
 
 def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
@@ -43,7 +64,7 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
         if result.comparison is not None:
             bounds = result.comparison.interval
             difference = f"{result.comparison.difference:+.4f} ({bounds[0]:+.4f} … {bounds[1]:+.4f})"
-        verdict = "default" if variant == evaluation.default else "passed" if result.verdict.passed else "rejected"
+        verdict = "default" if variant == evaluation.default else result.verdict.outcome
         rows.append(
             (
                 variant,

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from handlers.base import Outputs
-from training.release.gate import Measurement, choose_default, compare, judge, measure_quality, rows_digest
+from training.release.gate import Measurement, choose_default, compare, measure_quality, rows_digest
 from training.release.spec import HeldOut
+from training.release.verdict import judge
 
 
 def held_out(binary=True, **changes):
@@ -31,9 +32,9 @@ class Echo:
         return Outputs({"y": inputs["x"]}, errors)
 
 
-def measured(scores):
+def measured(scores, doubts=None):
     scores = np.asarray(scores, float)
-    return Measurement(scores=scores, value=scores.mean(), interval=(0, 1))
+    return Measurement(scores=scores, value=scores.mean(), interval=(0, 1), doubts=doubts)
 
 
 def test_all_rows_pass_through_the_handler_in_batches():
@@ -63,6 +64,58 @@ def test_equal_variant_passes_with_enough_rows_and_fails_with_too_few():
         assert judge(comparison, margin=0.01).passed is passed
 
 
+def test_too_few_rows_are_not_called_worse_and_the_verdict_says_how_many_would_be_enough():
+    scores = measured(np.ones(100))
+    verdict = judge(compare(scores, scores, held_out(), "eager"), margin=0.01)
+    assert (verdict.outcome, verdict.rows_needed) == ("too few rows", 381)
+    assert "difference +0.0000 (-0.0370 … +0.0370) on 100 held-out rows; with 381 rows" in verdict.why
+    enough = measured(np.ones(verdict.rows_needed))
+    assert judge(compare(enough, enough, held_out(), "eager"), margin=0.01).outcome == "passed"
+
+
+def test_a_near_identical_variant_needs_64_rows():
+    scores, doubts = np.ones(64), np.linspace(0, 1e-3, 64)
+    comparison = compare(measured(scores, doubts), measured(scores), held_out(), "eager")
+    assert comparison.interval[0] == pytest.approx(-(doubts.mean() + 3.65 * doubts.std(ddof=1) / np.sqrt(64)))
+    verdict = judge(comparison, margin=0.02)
+    assert verdict.passed
+    assert "no row went further than 0.1 of the way to another answer" in verdict.rule
+
+
+@pytest.mark.parametrize(("doubt", "num_rows"), [(0.2, 64), (1e-3, 63)])
+def test_one_doubtful_row_or_a_handful_of_rows_prove_nothing(doubt, num_rows):
+    doubts = np.zeros(num_rows)
+    doubts[0] = doubt
+    comparison = compare(measured(np.ones(num_rows), doubts), measured(np.ones(num_rows)), held_out(), "eager")
+    assert (comparison.name, judge(comparison, margin=0.02).outcome) == (
+        "McNemar (mid-p), Tango interval",
+        "too few rows",
+    )
+
+
+def test_rows_needed_by_a_bootstrapped_score_follow_the_root():
+    reference = measured(np.zeros(100))
+    variant = measured(np.where(np.arange(100) % 2, 0.19, -0.21))  # mean −0.01, standard error 0.02
+    verdict = judge(compare(variant, reference, held_out(binary=False), "eager"), margin=0.04)
+    assert verdict.outcome == "too few rows"
+    assert verdict.rows_needed == pytest.approx(100 * (1.96 * 0.02 / 0.03) ** 2, rel=0.1)
+    worse = compare(measured(variant.scores - 1), reference, held_out(binary=False), "eager")
+    assert judge(worse, margin=0.04).outcome == "worse"
+
+
+def test_outputs_that_are_no_numbers_are_a_fault_and_no_fault_passes():
+    class Broken(Echo):
+        def infer(self, inputs, parameters, requested):
+            values = inputs["x"].copy()
+            values[values == 41] = np.nan
+            return Outputs({"y": values}, [])
+
+    measurement = measure_quality(Broken(), held_out(score=lambda outputs: np.ones(70)), max_rows=64)
+    assert measurement.fault == "output y is NaN or infinite in 1 of 70 rows whose inputs are finite"
+    verdict = judge(None, 0.1, [measurement.fault])
+    assert (verdict.passed, verdict.outcome) == (False, "unsound")
+
+
 def test_a_worse_variant_fails_and_says_by_how_much():
     reference = measured(np.ones(500))
     variant = measured(np.arange(500) >= 15)
@@ -71,6 +124,7 @@ def test_a_worse_variant_fails_and_says_by_how_much():
     assert not verdict.passed
     assert verdict.why.startswith("difference -0.0300 (-0.0")
     assert verdict.why.endswith("the lower bound is not above −0.01")
+    assert verdict.outcome == "worse"
     assert comparison.p_value < 0.001
 
 

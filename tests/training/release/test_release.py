@@ -64,6 +64,8 @@ def test_manifests_carry_what_was_measured(released):
     _, release = released
     eager, compiled = release.manifests["eager"], release.manifests["compiled"]
     assert (eager.quality.value, eager.quality.n, eager.quality.paired) == (1.0, 64, None)
+    assert (eager.row_check.independent, eager.row_check.batch_sizes) == (True, (1, 2, 5, 16))
+    assert (eager.gate.outcome, compiled.gate.outcome) == ("passed", "passed")
     assert compiled.quality.paired.reference == "eager"
     assert compiled.quality.paired.difference == pytest.approx(0, abs=1e-4)
     assert compiled.speed.rows == 16
@@ -129,6 +131,10 @@ def test_compiled_programs_use_the_workers_threads_and_leave_nothing_in_tmp(unpa
         (["--program", "p.pt2", "--name", "net"], "p.pt2 does not exist"),
         (["nowhere"], "nowhere is no training run"),
         (["nowhere", "--margin", "0.1"], "belong to --program"),
+        (["nowhere", "--range", "x=0:1"], "belong to --program"),
+        (["--program", "p.pt2", "--name", "my mlp"], "--name 'my mlp' is no model name"),
+        (["--program", "p.pt2", "--name", "net", "--range", "x=1"], "'x=1' is not written as NAME=LOW:HIGH"),
+        (["--program", "p.pt2", "--name", "net", "--range", "x=2:1"], "holds no value: 2 is above 1"),
     ],
 )
 def test_errors_say_what_to_do(arguments, message):

@@ -3,10 +3,13 @@ import pytest
 from scipy.stats import binomtest
 
 from training.release.statistics import (
+    NEAR_IDENTICAL_ROWS,
     bootstrap_interval,
+    bound_of_change,
     mcnemar_p,
     paired_bootstrap,
     paired_difference_interval,
+    rows_for_difference,
     wilson_interval,
 )
 
@@ -35,6 +38,30 @@ def test_no_discordant_pair_still_leaves_doubt():
     low, high = paired_difference_interval(0, 0, 1000)
     assert high == pytest.approx(-low)
     assert high == pytest.approx(3.84 / 1003.84, rel=1e-3)
+
+
+@pytest.mark.parametrize(("counts", "margin", "rows"), [((0, 0, 128), 0.02, 189), ((0, 0, 100), 0.01, 381)])
+def test_the_rows_that_would_be_enough_are_the_fewest(counts, margin, rows):
+    assert rows_for_difference(*counts, margin) == rows
+    assert paired_difference_interval(0, 0, rows)[0] > -margin >= paired_difference_interval(0, 0, rows - 1)[0]
+
+
+def test_no_number_of_rows_saves_what_is_worse():
+    assert rows_for_difference(1, 4, 100, 0.03) is None
+    assert rows_for_difference(1, 3, 100, 0.03) > 400
+
+
+def test_the_bound_of_change_holds_for_doubts_of_any_usual_shape():
+    """It bounds the mean doubt, and so the share of doubts that reach 1, in all but few samples."""
+    generator = np.random.default_rng(0)
+    shapes = {
+        "exponential": (lambda: generator.exponential(0.01, NEAR_IDENTICAL_ROWS), 0.01),
+        "beta": (lambda: generator.beta(0.5, 50, NEAR_IDENTICAL_ROWS), 0.5 / 50.5),
+        "log-normal": (lambda: generator.lognormal(-5, 1, NEAR_IDENTICAL_ROWS), np.exp(-4.5)),
+    }
+    for draw, mean in shapes.values():
+        bounds = np.array([bound_of_change(draw()) for _ in range(4000)])
+        assert (bounds < mean).mean() <= 0.025
 
 
 def test_paired_interval_keeps_its_coverage():
