@@ -256,7 +256,8 @@ class ReleaseIndex(_Part):
     format: Literal[1] = FORMAT
     model: str = Field(pattern=NAME_PATTERN)
     release: int = Field(ge=1)
-    default: str = Field(description="the fastest variant that passed")
+    default: str = Field(description="of the variants that passed, the best at the objective")
+    objective: str = Field("throughput", description="throughput, latency of one row, or size")
     archives: dict[str, str] = Field(description="variant → sha256 of its .mar")
     manifests: dict[str, str] = Field(description="variant, rejected ones too → sha256 of its manifest file")
     rejected: dict[str, str] = Field(default_factory=dict, description="variant → why it failed")

@@ -57,6 +57,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         model=spec.model,
         release=release,
         default=evaluation.default,
+        objective=evaluation.objective,
         archives=archives,
         manifests=manifests,
         rejected=rejected,

@@ -23,6 +23,7 @@ os.environ.update(share_cores())  # before the modules below load torch, and Ope
 from training.engine.device import choose_device
 from training.engine.runs import read_run
 from training.models import load_model
+from training.release.objective import Objective
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec
 
@@ -65,6 +66,9 @@ def release(
         ),
     ] = False,
     variants: Annotated[str, typer.Option(help="Comma-separated; all that the device has if empty.")] = "",
+    objective: Annotated[
+        Objective, typer.Option(help="What the default is best at, of the variants that pass: rows/s, one row, size.")
+    ] = Objective.THROUGHPUT,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
     device: Annotated[str, typer.Option(help="What to release for: auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -76,14 +80,20 @@ def release(
         own = _OwnOptions(calibration, max_rows, margin, tuple(ranges or ()), trust)
         spec = _describe(run, program, name, own, device)
         wanted = [variant.strip() for variant in variants.split(",") if variant.strip()]
-        done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted)
+        done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted, objective)
     except (ValueError, OSError) as error:
         typer.echo(f"release: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"released {done.model} {done.number} in {done.folder}; default variant {done.index.default}")
 
 
-def release_model(spec: ReleaseSpec, store: Store, device_name: str, wanted: list[str]) -> Release:
+def release_model(
+    spec: ReleaseSpec,
+    store: Store,
+    device_name: str,
+    wanted: list[str],
+    objective: Objective = Objective.THROUGHPUT,
+) -> Release:
     """Build, measure and publish a release; prints its table."""
     from training.release.archive import publish
     from training.release.build import build_variants
@@ -96,7 +106,7 @@ def release_model(spec: ReleaseSpec, store: Store, device_name: str, wanted: lis
     spec = reference.spec
     with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
-        evaluation = evaluate_variants(built, spec, device, reference.finding)
+        evaluation = evaluate_variants(built, spec, device, reference.finding, objective)
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))
 

@@ -14,11 +14,11 @@ from training.release.gate import (
     Comparison,
     Measurement,
     Timing,
-    choose_default,
     compare,
     measure_quality,
     measure_speed,
 )
+from training.release.objective import Objective, choose_default
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
 from training.release.verdict import Verdict, explain_rows, judge
@@ -39,15 +39,20 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All variants that were built, in order, the reference first; the default is the fastest that passed."""
+    """All variants that were built, in order, the reference first; the default is the best at the objective."""
 
     variants: dict[str, Evaluated]
     default: str
+    objective: Objective
     left_out: dict[str, str]
 
 
 def evaluate_variants(
-    built: Built, spec: ReleaseSpec, device: torch.device, found: RowFinding | None = None
+    built: Built,
+    spec: ReleaseSpec,
+    device: torch.device,
+    found: RowFinding | None = None,
+    objective: Objective = Objective.THROUGHPUT,
 ) -> Evaluation:
     """Gate the built variants and time them against each other; `found` is what the networks' own row check found.
 
@@ -87,5 +92,6 @@ def evaluate_variants(
             timing=timings[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),
         )
-    passed = [variant for variant, result in variants.items() if result.verdict.passed]
-    return Evaluation(variants=variants, default=choose_default(passed, timings), left_out=built.left_out)
+    passed = {variant: result for variant, result in variants.items() if result.verdict.passed}
+    default = choose_default(passed, objective)
+    return Evaluation(variants=variants, default=default, objective=objective, left_out=built.left_out)

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics as stats
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,11 +191,6 @@ def measure_speed(handlers: Mapping[str, Handler], held_out: HeldOut, max_rows: 
         )
         for name in handlers
     }
-
-
-def choose_default(passed: Sequence[str], timings: Mapping[str, Timing]) -> str:
-    """The fastest variant that passed, by rows per second."""
-    return max(passed, key=lambda variant: timings[variant].rows_per_s)
 
 
 def rows_digest(inputs: Mapping[str, np.ndarray]) -> str:

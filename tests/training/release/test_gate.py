@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from handlers.base import Outputs
-from training.release.gate import Measurement, choose_default, compare, measure_quality, rows_digest
+from training.release.gate import Measurement, compare, measure_quality, rows_digest
 from training.release.spec import HeldOut
 from training.release.verdict import judge
 
@@ -138,15 +138,6 @@ def test_scores_that_are_no_yes_or_no_are_bootstrapped():
     comparison = compare(measured(reference.scores - 0.5), reference, held_out(binary=False), "eager")
     assert comparison.name == "paired bootstrap"
     assert comparison.interval == pytest.approx((-0.5, -0.5))
-
-
-def test_default_is_the_fastest_that_passed():
-    class Timed:
-        def __init__(self, rows_per_s):
-            self.rows_per_s = rows_per_s
-
-    timings = {"eager": Timed(1), "compiled": Timed(3), "int8": Timed(9)}
-    assert choose_default(["eager", "compiled"], timings) == "compiled"
 
 
 def test_digest_depends_on_every_row_name_and_dtype():
