@@ -26,7 +26,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         build = Gauge("millrace_build_info", "1; what runs here", BUILT_OF, registry=self.registry)
-        build.labels(*map(metadata.version, BUILT_OF.values())).set(1)
+        build.labels(*map(_version_of, BUILT_OF.values())).set(1)
         self.requests = Counter(
             "millrace_requests", "Inference requests", (*_LABELS, "protocol", "outcome"), registry=self.registry
         )
@@ -52,6 +52,14 @@ class Metrics:
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
+
+
+def _version_of(distribution: str) -> str:
+    """Version of an installed distribution; '' for one left out, as torch may be where onnxruntime runs everything."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 class ModelMetrics:
