@@ -21,6 +21,7 @@ from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
 from loadtests.generate.plan import Scheduled, aim
 from loadtests.generate.processes import run_scheduled
+from loadtests.judge.difference import compare_results
 from loadtests.measure.host import describe_host
 from loadtests.options import (
     GrpcUrlOption,
@@ -154,6 +155,23 @@ def report(folder: Annotated[Path, typer.Argument(help="folder with a results.js
 def summary(folder: Annotated[Path, typer.Argument(help="folder with a results.json", file_okay=False)]) -> None:
     """Print a run's table. Example: loadtest summary reports/2026-01-31-120000"""
     print_summary(read_results(folder), console)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="folder of the test to compare with", file_okay=False)],
+    second: Annotated[Path, typer.Argument(help="folder of the test that is judged", file_okay=False)],
+) -> None:
+    """Compare two tests; exit status 1 where the second is slower beyond noise. Example: loadtest diff before after"""
+    differences = compare_results(read_results(first), read_results(second))
+    for item in differences:
+        colour, word = ("red", "SLOWER") if item.is_regression else ("green", "no regression")
+        console.print(
+            f"[{colour}]{word}[/] {item.model} {item.variant}, {item.metric}: {item.ratio:.3f}× "
+            f"({item.low:.3f} to {item.high:.3f}, {item.pairs} levels; {item.detectable:.0%} would have been seen)",
+            highlight=False,
+        )
+    raise typer.Exit(1 if any(item.is_regression for item in differences) else 0)
 
 
 @app.command()

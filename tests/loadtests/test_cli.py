@@ -58,5 +58,6 @@ def test_a_missing_variant_is_named(loadtest, store):
 def test_help_lists_the_commands(loadtest, command):
     status, out, _ = loadtest(*command, "--help")
     assert status == 0
-    wanted = ("int8", "served", "startup", "front-door") if command else ("run", "ui", "report", "summary", "bench")
+    of_loadtest = ("run", "scenario", "diff", "ui", "report", "summary", "bench")
+    wanted = ("int8", "served", "startup", "front-door") if command else of_loadtest
     assert all(f" {name} " in out for name in wanted)
