@@ -14,6 +14,7 @@ from rich.console import Console
 from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
+from loadtests.bench.overload import measure_overload
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
 from loadtests.options import (
@@ -98,6 +99,23 @@ def startup(
 ) -> None:
     """From `serve` to ready, and from Ctrl-C to nothing left. Example: loadtest bench startup classifier"""
     _exit(measure_startup(store, models or [], repeats=repeats, console=console))
+
+
+@app.command()
+def overload(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to overload")] = "int8",
+    bound_ms: Annotated[float, typer.Option("--bound", help="ms that each call may take", min=1)] = 100.0,
+    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 4,
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    seconds: MeasureOption = 60.0,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """Poisson traffic at 1.5 and 3 times the capacity. Example: loadtest bench overload classifier --serve"""
+    subject = find_variant(open_release(store, model), variant)
+    with _open_server(serve, store, model, (variant,), grpc_url) as url:
+        _exit(measure_overload(subject, url, bound_ms=bound_ms, rows=rows, measure_s=seconds, console=console))
 
 
 @app.command()
