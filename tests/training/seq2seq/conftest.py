@@ -31,7 +31,7 @@ def tiny_recipe():
         max_pieces=24,
         num_validation=16,
         tokens_per_batch=256,
-        epochs=40,
+        epochs=30,
         lr=1e-2,
         warmup_steps=20,
         average_decay=0.9,
