@@ -138,7 +138,6 @@ async def test_the_gateway_refuses_at_once_what_would_be_late(variant, backend):
 def test_both_protocols_say_when_to_try_again():
     error = OverloadedError("too much", retry_after_s=0.24)
     assert make_error_response(error, "id").headers["retry-after"] == "1"
-    context = CallContext("/path", "10.0.0.1:9")
-    context.request_id = "id"
+    context = CallContext("10.0.0.1:9", [], {}, lambda: "id")
     assert make_call_error(error, context).status == GrpcStatus.RESOURCE_EXHAUSTED
     assert context.trailing_metadata == [(b"grpc-retry-pushback-ms", b"240")]
