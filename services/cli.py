@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -139,6 +140,7 @@ async def _serve_until_signal(
         await asyncio.gather(starting, return_exceptions=True)
         return
     starting.result()
+    _collect_garbage_rarely()
     try:
         _announce(serving, catalogue, gateway, time.monotonic() - started_s, ready_file)
         await stopping
@@ -147,6 +149,16 @@ async def _serve_until_signal(
         await serving.stop()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+
+
+def _collect_garbage_rarely() -> None:
+    """Set aside what starting made, and look for cycles a hundred times as rarely: calls make none.
+
+    With Python's own thresholds an eighth of the front door's processor time went into looking.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(70_000, 20, 20)
 
 
 def _stop(stop: asyncio.Event) -> None:
