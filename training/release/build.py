@@ -16,11 +16,11 @@ import torch
 from host.progress import ProgressBar
 from training.release.capture import capture
 from training.release.content import lay_out
+from training.release.left_out import LeftOutError
 from training.release.onnx_program import SUFFIX, OnnxNetwork
 from training.release.spec import ProgramSpec, ReleaseSpec
 from training.release.variants import (
     PORTABLE_VARIANTS,
-    LeftOutError,
     Recipe,
     describe_target,
     make_program,

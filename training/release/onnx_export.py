@@ -9,7 +9,7 @@ import torch
 from torch.export import ExportedProgram
 
 from training.release.capture import input_values, output_values
-from training.release.variants import LeftOutError
+from training.release.left_out import LeftOutError
 
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)'")
 

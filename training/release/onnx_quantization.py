@@ -18,7 +18,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from training.release.variants import LeftOutError
+from training.release.left_out import LeftOutError
 
 # What is worth quantizing, and what else has an int8 form, so that no conversion stands between two of them. Softmax
 # and the like are absent: 256 steps are too few for probabilities.

@@ -19,15 +19,12 @@ from torch.utils import _pytree as pytree
 
 from handlers.target import cpu_features, describe_host
 from training.release.capture import capture_again
+from training.release.left_out import LeftOutError
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
 # Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
 PORTABLE_VARIANTS = ("onnx", "onnx-int8")
-
-
-class LeftOutError(Exception):
-    """A variant makes no sense here; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

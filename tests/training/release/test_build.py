@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from training.release.build import build_variants
+from training.release.left_out import LeftOutError
 from training.release.spec import ProgramSpec
-from training.release.variants import LeftOutError, required_capability
+from training.release.variants import required_capability
 
 CPU = torch.device("cpu")
 

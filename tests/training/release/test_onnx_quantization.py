@@ -4,8 +4,8 @@ import pytest
 
 from handlers.device import Cpu
 from handlers.program import load_program
+from training.release.left_out import LeftOutError
 from training.release.onnx_quantization import quantize_products, quantize_statically
-from training.release.variants import LeftOutError
 
 CONVOLUTION = """
 <ir_version: 10, opset_import: ["": 20]>
