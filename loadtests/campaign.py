@@ -13,7 +13,7 @@ from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rat
 from loadtests.judge.load import describe_load
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
-from loadtests.judge.significance import find_supported_percentile
+from loadtests.judge.significance import find_minimum_requests
 from loadtests.judge.verdict import judge
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.neighbours import Neighbours, watch_neighbours
@@ -30,6 +30,8 @@ MULTI_STREAM_ROWS = 8  # as MLPerf has it
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 2
+# A confirmation goes on until p99 can be shown with a few requests over it, within reason.
+CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
 # A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
 BOUND_SERVICES = 8.0
 ROUND_FIGURES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
@@ -129,10 +131,10 @@ class Campaign:
         """Confirm the rate that a search found, or a lower one."""
         # Where nothing held, the run at the lowest rate tried shows what that looks like.
         rate = found.held or min(probe.rate for probe in found.probes)
+        wanted_s = CONFIRM_REQUESTS / rate
+        measure_s = max(self.preset.confirm_s, min(MOST_CONFIRM * self.preset.confirm_s, wanted_s))
         for attempt in range(CONFIRMATIONS):
-            run = self._run_scenario(
-                subject, "Server", bound_ms, rate=rate, measure_s=self.preset.confirm_s, round_=attempt
-            )
+            run = self._run_scenario(subject, "Server", bound_ms, rate=rate, measure_s=measure_s, round_=attempt)
             yield run
             if found.held is None or run.holds_bound:
                 return
@@ -143,8 +145,6 @@ class Campaign:
         plan = Probing(
             traffic=aim(subject, url=self.addresses.grpc),
             bound_ms=bound_ms,
-            # What one probe brings must be able to prove it.
-            percentile=find_supported_percentile(int(first_rate * preset.most_probe_s), at_most=99.0) or 90.0,
             first_rate=first_rate,
             warm_up_s=preset.warm_up_s,
             least_s=preset.least_probe_s,
@@ -184,7 +184,8 @@ class Campaign:
             rate=rate or 1.0,
         )
         # A rate that has to be confirmed again was not planned for.
-        planned_s = 0.0 if round_ else plan.warm_up_s + measure_s + START_S
+        longest_s = max(self.preset.confirm_s, self.preset.offline_s)
+        planned_s = 0.0 if round_ else plan.warm_up_s + min(measure_s, longest_s) + START_S
         with self._step(f"{subject.name}: {kind}", planned_s) as neighbours:
             recording = run_open_loop(plan)
             around = neighbours()
@@ -241,7 +242,7 @@ def _make_run(
         callers=callers,
         rate=rate,
         recording=recording,
-        verdict=judge(recording, bound_ms=bound_ms),
+        verdict=judge(recording, bound_ms=bound_ms, needs_percentile=kind != "Offline"),
         load=describe_load(recording, bound_ms) if bound_ms is not None else None,
         neighbours=neighbours,
     )

@@ -60,7 +60,6 @@ class Probing(Part):
 
     traffic: Traffic
     bound_ms: float
-    percentile: float = 99.0
     first_rate: float
     warm_up_s: float
     least_s: float

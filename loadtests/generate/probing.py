@@ -13,9 +13,11 @@ import numpy as np
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Probing
 from loadtests.generate.sender import Query, Sender
-from loadtests.judge.rate_search import BLOCK_BOUNDS, LEAST_BLOCKS, Outcome, Probe, RateSearch, decide, search_rate
+from loadtests.judge.rate_search import Outcome, Probe, RateSearch, choose_proof, decide, search_rate
 
 LOOK_S = 0.1
+# However short a probe is to be, requests must have the time to be late.
+MOST_BOUNDS = 10
 TIMEOUT_BOUNDS, LEAST_TIMEOUT_S = 20, 2.0
 
 
@@ -38,7 +40,8 @@ def run_search(plan: Probing) -> RateSearch:
 def probe_rate(sender: Sender, plan: Probing, rate: float, random: np.random.Generator) -> Probe:
     """Send at random times (Poisson) until it is decided whether the rate holds the bound; then wait for the rest."""
     bound_s = plan.bound_ms / 1e3
-    block_s = min(BLOCK_BOUNDS * bound_s, plan.most_s / LEAST_BLOCKS)
+    most_s = max(plan.most_s, MOST_BOUNDS * bound_s)
+    block_s, percentile = choose_proof(rate, bound_s, most_s - bound_s)
     measured: list[Query] = []
     start_s = time.perf_counter()
     warm_s = look_s = start_s + plan.warm_up_s
@@ -60,9 +63,9 @@ def probe_rate(sender: Sender, plan: Probing, rate: float, random: np.random.Gen
         old = [query for query in measured if query.issued_s + bound_s <= now_s]
         scheduled_s = np.array([query.issued_s for query in old])
         latencies_s = np.array([_find_latency_s(query) for query in old])
-        outcome = decide(scheduled_s, latencies_s, bound_s=bound_s, percentile=plan.percentile, block_s=block_s)
+        outcome = decide(scheduled_s, latencies_s, bound_s=bound_s, percentile=percentile, block_s=block_s)
         elapsed_s = now_s - warm_s
-        if outcome == "fails" or (outcome == "holds" and elapsed_s >= plan.least_s) or elapsed_s >= plan.most_s:
+        if outcome == "fails" or (outcome == "holds" and elapsed_s >= plan.least_s) or elapsed_s >= most_s:
             break
     sender.wait_idle()
     late_s = [query.sent_s - query.issued_s for query in measured] or [0.0]

@@ -18,12 +18,13 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtrit
 
-from loadtests.judge.significance import CONFIDENCE, is_supported
+from loadtests.judge.significance import CONFIDENCE, find_supported_percentile, is_supported
 from loadtests.measure.recording import Part
 
 STEP = 1.4
 BLOCK_BOUNDS = 4  # a block is at least this many times the bound, so that a burst rarely spans two
 LEAST_BLOCKS, MOST_BLOCKS = 8, 20
+SPARE = 0.9  # arrivals are random: fewer may come than expected
 GROWING = 1.25  # of the mean latency, from the first half to the second
 # So many late ones need no statistics.
 HOPELESS_REQUESTS, HOPELESS_SHARE = 100, 0.5
@@ -83,6 +84,15 @@ def decide(
 def _is_growing(latencies_s: np.ndarray) -> bool:
     first, second = np.array_split(latencies_s, 2)
     return bool(second.mean() > GROWING * first.mean())
+
+
+def choose_proof(rate: float, bound_s: float, length_s: float) -> tuple[float, float]:
+    """Choose the length of a block, in seconds, and the percentile that a probe of `length_s` is able to prove.
+
+    p99, or p90 where the rate brings too few requests for more.
+    """
+    block_s = min(BLOCK_BOUNDS * bound_s, length_s / (LEAST_BLOCKS + 1))
+    return block_s, find_supported_percentile(int(SPARE * rate * length_s), at_most=99.0) or 90.0
 
 
 def search_rate(

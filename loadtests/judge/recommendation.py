@@ -125,7 +125,7 @@ def _find_caveats(index: ReleaseIndex, best: Manifest, held: Run | None, runs: S
     num_stalls = sum(len(run.recording.stalls) for run in runs if run.version == best.version)
     if num_stalls:
         longest_s = max(stall.length_s for run in runs if run.version == best.version for stall in run.recording.stalls)
-        caveats.append(f"{num_stalls} stalls: {best.variant} answered nothing for up to {longest_s:.1f} s.")
+        caveats.append(f"{best.variant} stalled {num_stalls}×, answering nothing for up to {longest_s:.1f} s.")
     cpu_cores = max((run.recording.cost.cpu_cores for run in runs if run.version == best.version), default=0.0)
     if cpu_cores > 0.1:
         caveats.append(

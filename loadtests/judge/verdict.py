@@ -19,6 +19,7 @@ MINIMUM_PERCENTILE = 90.0
 # The mean of a run is to be known this well (95 %), and may wander by as much from its first half to its second.
 ALLOWED_ERROR = 0.1
 FEWEST_CALM_WINDOWS = 4
+FEWEST_REQUESTS = 20
 SATURATED_CORES_PER_PROCESS = 0.95
 LATE_SHARE_OF_LATENCY = 0.1
 
@@ -52,11 +53,14 @@ class Verdict(Part):
         return "VALID" if self.valid else "INVALID"
 
 
-def judge(recording: Recording, *, bound_ms: float | None = None) -> Verdict:
-    """Judge one run; with a bound, one that was made to find out whether it holds (random arrivals)."""
+def judge(recording: Recording, *, bound_ms: float | None = None, needs_percentile: bool = True) -> Verdict:
+    """Judge one run; with a bound, one that was made to find out whether it holds (random arrivals).
+
+    A run whose throughput alone is quoted needs no percentile.
+    """
     percentile = find_supported_percentile(recording.requests)
     estimate_ms = estimate_percentile_ms(recording, percentile) if percentile else None
-    reasons = [*_find_errors(recording), *_find_too_few(recording)]
+    reasons = [*_find_errors(recording), *_find_too_few(recording, needs_percentile)]
     if not reasons:
         reasons += _find_noise(recording) if bound_ms is None else _find_undecided(recording, bound_ms)
     reasons += _find_generator_limits(recording)
@@ -100,13 +104,12 @@ def _find_errors(recording: Recording) -> list[Reason]:
     return [Reason(kind="errors", text=text)]
 
 
-def _find_too_few(recording: Recording) -> list[Reason]:
-    needed = find_minimum_requests(MINIMUM_PERCENTILE, 1)
+def _find_too_few(recording: Recording, needs_percentile: bool) -> list[Reason]:
+    needed = find_minimum_requests(MINIMUM_PERCENTILE, 1) if needs_percentile else FEWEST_REQUESTS
     if recording.requests >= needed:
         return []
-    return [
-        Reason(kind="too few requests", text=f"{recording.requests} requests, p{MINIMUM_PERCENTILE:g} needs {needed}")
-    ]
+    who = f"p{MINIMUM_PERCENTILE:g}" if needs_percentile else "a mean"
+    return [Reason(kind="too few requests", text=f"{recording.requests} requests, {who} needs {needed}")]
 
 
 def _find_noise(recording: Recording) -> list[Reason]:

@@ -77,7 +77,6 @@ def test_a_rate_is_searched_over_one_channel(traffic, server):
     plan = Probing(
         traffic=traffic,
         bound_ms=40.0,
-        percentile=90.0,
         first_rate=100.0,
         warm_up_s=0.1,
         least_s=0.6,

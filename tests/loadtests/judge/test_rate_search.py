@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loadtests.judge.rate_search import Probe, search_rate
+from loadtests.judge.rate_search import Probe, choose_proof, decide, search_rate
 from tests.loadtests import synthetic
 
 
@@ -63,3 +63,13 @@ def test_a_burst_of_other_work_does_not_decide_a_search():
     found = search_rate(probe, bound_ms=50.0, first_rate=50, budget_s=100, resolution=1.1)
     assert 100 / 1.1 <= found.held <= 100
     assert seen.count(50) == 2
+
+
+@pytest.mark.parametrize(("bound_s", "rate", "percentile"), [(0.01, 400, 99.0), (0.3, 400, 99.0), (1.0, 30, 90.0)])
+def test_a_probe_can_always_prove_what_it_is_asked(bound_s, rate, percentile):
+    length_s = max(4.0, 10 * bound_s) - bound_s
+    block_s, chosen = choose_proof(rate, bound_s, length_s)
+    assert chosen == percentile
+    times = synthetic.draw_arrivals(rate, length_s)
+    latencies = np.full(len(times), 0.5 * bound_s)
+    assert decide(times, latencies, bound_s=bound_s, percentile=chosen, block_s=block_s) == "holds"

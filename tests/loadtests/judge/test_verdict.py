@@ -41,6 +41,14 @@ def test_too_few_requests_invalidate():
     assert verdict.percentile is None
 
 
+def test_throughput_needs_no_percentile_but_a_mean():
+    batches = synthetic.run_closed(lambda time_s: 0.25)
+    assert judge(batches, needs_percentile=False).valid
+    assert list_kinds(judge(batches)) == ["too few requests"]
+    few = synthetic.run_closed(lambda time_s: 1.0)
+    assert judge(few, needs_percentile=False).reasons[0].text == "10 requests, a mean needs 20"
+
+
 def test_noise_that_hides_the_mean_invalidates_and_says_how_well_it_is_known():
     noise = np.random.default_rng(2).lognormal(0, 0.6, 11)
     verdict = judge(synthetic.run_closed(lambda time_s: 0.01 * noise[int(time_s)]))
