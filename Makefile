@@ -6,6 +6,7 @@ STORE ?= model_store/archives
 OVERLAY ?= cpu
 URL ?= localhost:8001
 N ?= 2
+ENGINE ?= onnx
 
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
@@ -16,7 +17,7 @@ space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train release serve loadtest report deploy smoke fleet check format test test-all gpu-check clean
+.PHONY: help setup demo train release serve loadtest report deploy smoke fleet images check format test test-all gpu-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ smoke: setup  ## Call each of MODELS once at URL=host:port with a signed example
 
 fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
 	@$(RUN) k8s fleet --store $(STORE) --models "$(MODEL_LIST)" --nodes $(N)
+
+images: setup  ## Build the image IMAGE with buildah, podman or docker, and its SBOM: ENGINE=onnx, cpu or cuda
+	@ENGINE=$(ENGINE) k8s/images/build $(or $(IMAGE),localhost/millrace:$(ENGINE))
 
 check: setup  ## Lint, format and types; every fleet's manifests against schemas and policy
 	@$(RUN) ruff check .

@@ -18,6 +18,8 @@ MIB: Final = 2**20
 GATEWAY_BYTES: Final = 128 * MIB
 JAVA_BYTES: Final = 192 * MIB
 WORKER_BYTES: Final = 704 * MIB
+# A worker whose programs onnxruntime runs imports no torch: 86 MB.
+ONNX_WORKER_BYTES: Final = 128 * MIB
 # A program's constants are held by the file's pages and by the loaded program; activations take the third share.
 PROGRAM_COPIES: Final = 3
 # A manifest's speed is measured in process; packing, Java and the way back are not in it. An assumption on the careful
@@ -41,9 +43,10 @@ class Capacity:
 
 def estimate_capacity(manifest: Manifest) -> Capacity:
     """Estimate a worker's capacity from the speed that was measured when the variant was released."""
+    needs_torch = not all(path.endswith(".onnx") for path in manifest.programs.values())
     return Capacity(
         rows_per_s=SERVED_SHARE * manifest.speed.rows_per_s,
         threads=manifest.speed.threads,
-        worker_bytes=WORKER_BYTES + PROGRAM_COPIES * manifest.size_bytes,
+        worker_bytes=(WORKER_BYTES if needs_torch else ONNX_WORKER_BYTES) + PROGRAM_COPIES * manifest.size_bytes,
         max_rows=manifest.max_rows,
     )

@@ -184,7 +184,7 @@ def _grpc_cluster(suffix: str, nodes: Sequence[Node]) -> Object:
     options = {
         "max_concurrent_streams": 256,
         # A node that was cut off from here answers no ping: its connection ends, its calls go elsewhere.
-        "connection_keepalive": {"interval": "1s", "timeout": "1s"},
+        "connection_keepalive": {"interval": "1s", "timeout": "2s"},
     }
     return _cluster(f"grpc{suffix}", addresses, {"http2_protocol_options": options}, {"grpc_health_check": {}})
 

@@ -5,6 +5,7 @@ python -m tests.k8s.sleeping_node --host 127.0.2.1 --http-port 8000 --grpc-port 
 
 import argparse
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
 from tests.k8s.fields import make_fields
 
-BATCH_S = 0.02
+BATCH_S = float(os.environ.get("SLEEPING_BATCH_S", "0.02"))
 MODEL = "classifier"
 
 

@@ -50,3 +50,9 @@ def test_a_manifest_is_a_careful_estimate_of_what_is_served():
     capacity = estimate_capacity(Manifest.model_validate(fields))
     assert (capacity.rows_per_s, capacity.threads, capacity.max_rows) == (pytest.approx(0.7 * 212.4), 1, 32)
     assert capacity.worker_bytes == 1004 * MIB
+
+
+def test_a_worker_without_torch_is_small():
+    fields = make_fields("seq2seq", 1, "int8", "cpu", "") | {"size_bytes": 10 * MIB}
+    fields["programs"] = {"main": "programs/main/main.onnx"}
+    assert estimate_capacity(Manifest.model_validate(fields)).worker_bytes == 158 * MIB
