@@ -29,7 +29,6 @@ def test_measures_any_model_of_the_store(released, served, model):
     campaign = Campaign(
         addresses=Addresses(grpc=served.grpc, http=f"http://{served.http}", metrics=served.metrics),
         preset=PRESET,
-        bound_ms=2000.0,
         processes=1,
         advance=lambda what, planned_s: None,
     )
