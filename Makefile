@@ -30,8 +30,9 @@ $(TOOLS)/bin/uv:
 	  || $(PYTHON) -m pip install -q --target $(TOOLS) uv \
 	  || { echo "Neither 'python3 -m venv' nor 'python3 -m pip' works. Install one (Debian: python3-venv) or uv itself, then try again."; exit 1; }
 
+# Bytecode too: where PYTHONDONTWRITEBYTECODE is set, each process would compile torch for itself, for some ten seconds.
 setup: $(if $(findstring $(TOOLS),$(UV)),$(UV))  ## Install everything from the committed lock
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet --compile-bytecode
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "installed into .venv; 'source .venv/bin/activate' puts the commands on the PATH",true)
 
 demo: setup  ## Train, release, serve, call, load-test and report MODELS: a few minutes each
