@@ -118,7 +118,8 @@ def _find_caveats(index: ReleaseIndex, best: Manifest, held: Run | None, runs: S
     invalid = count_reasons(runs)
     if invalid:
         kinds = ", ".join(f"{kind} {count}" for kind, count in invalid.most_common())
-        caveats.append(f"{invalid.total()} of {len(runs)} runs are INVALID ({kinds}); their figures are not evidence.")
+        order = "; the order of the variants is provisional" if invalid.total() > len(runs) / 2 else ""
+        caveats.append(f"{invalid.total()} of {len(runs)} runs are INVALID ({kinds}): no evidence{order}.")
     around = average_neighbours([run.neighbours for run in runs if run.neighbours])
     if around.cores + around.stolen_cores > NOTICED_CORES:
         caveats.append(f"During the test {around.text}: a quiet machine gives other figures.")

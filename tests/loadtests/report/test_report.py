@@ -154,7 +154,10 @@ def test_too_slow_and_too_noisy_are_different_answers(results):
     advice = recommend(model.index, model.manifests, noisy, BOUND_MS)
     assert (advice.standing, advice.version) == ("too short or too noisy", "3-int8")
     assert advice.headline == "Too short or too noisy to say which variant of classifier to deploy"
-    assert "8 of 8 runs are INVALID (too noisy 8); their figures are not evidence." in advice.caveats
+    assert (
+        "8 of 8 runs are INVALID (too noisy 8): no evidence; the order of the variants is provisional."
+        in advice.caveats
+    )
 
 
 def test_results_survive_the_file(results, tmp_path):
