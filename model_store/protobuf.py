@@ -67,3 +67,13 @@ def compile_proto(path: Path) -> bytes:
         if protoc.main([*arguments, f"--descriptor_set_out={output}", path.name]) != 0:
             raise ValueError(f"{path} is not a valid .proto file")
         return output.read_bytes()
+
+
+def encode_varint(value: int) -> bytes:
+    """Encode a number from 0 up as protobuf has it: seven bits a byte, the lowest first."""
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)

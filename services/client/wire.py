@@ -15,6 +15,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from model_store.open_inference import messages
+from model_store.protobuf import encode_varint
 from model_store.tensors import datatype_of, decode_raw, encode_raw
 
 _RAW_INPUT_FIELD = 7
@@ -105,16 +106,7 @@ def _set_parameter(target: Any, name: str, value: Any) -> None:
 
 
 def _encode_key(field: int, size: int) -> bytes:
-    return _encode_varint(field << 3 | _LENGTH_DELIMITED) + _encode_varint(size)
-
-
-def _encode_varint(value: int) -> bytes:
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    data.append(value)
-    return bytes(data)
+    return encode_varint(field << 3 | _LENGTH_DELIMITED) + encode_varint(size)
 
 
 def _decode_varint(view: memoryview, offset: int) -> tuple[int, int]:

@@ -15,9 +15,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from model_store.open_inference import ROW_ERRORS, messages
+from model_store.protobuf import encode_varint
 from model_store.tensors import DTYPES, encode_raw
 from services.gateway.errors import InvalidRequestError
-from services.gateway.packing import encode_length
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, count_elements
 
 _ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
@@ -67,11 +67,11 @@ def encode_answer(answer: InferAnswer) -> bytes:
     parts: list[bytes | memoryview] = [
         _answer_head(answer.model, answer.version, heads),
         _ID_TAG,
-        encode_length(len(identity)),
+        encode_varint(len(identity)),
         identity,
     ]
     for tensor in answer.outputs:
-        parts += (_RAW_OUTPUT_TAG, encode_length(len(tensor.data)), tensor.data)
+        parts += (_RAW_OUTPUT_TAG, encode_varint(len(tensor.data)), tensor.data)
     return b"".join(parts)
 
 

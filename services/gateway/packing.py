@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
+from model_store.protobuf import encode_varint
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
 
@@ -36,7 +37,7 @@ def pack_requests(requests: Sequence[InferRequest]) -> bytes:
             size += len(same.data)
             contents.append(same.data)
         heads.append((tensor.name, tensor.datatype, (num_rows, *tensor.shape[1:])))
-        parts += (_RAW_INPUT_TAG, encode_length(size), *contents)
+        parts += (_RAW_INPUT_TAG, encode_varint(size), *contents)
     outputs = tuple(name for name in first.outputs if name != ROW_ERRORS)
     parts[0] = _request_head(
         tuple(heads), tuple([(name, type(value), value) for name, value in first.parameters.items()]), outputs
@@ -93,13 +94,3 @@ def _request_head(
         request.outputs.add(name=name)
     data: bytes = request.SerializeToString()
     return data
-
-
-def encode_length(length: int) -> bytes:
-    """Encode the length of a length-delimited field."""
-    encoded = bytearray()
-    while length > 0x7F:
-        encoded.append(length & 0x7F | 0x80)
-        length >>= 7
-    encoded.append(length)
-    return bytes(encoded)
