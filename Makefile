@@ -77,7 +77,8 @@ format: setup  ## Format the code and fix what ruff can fix
 	@$(RUN) ruff format .
 
 test: setup  ## Run the tests that need no GPU, network or long time
-	@$(RUN) pytest
+	@$(RUN) pytest --cov --cov-report=
+	@echo "coverage of lines, in percent: $$($(RUN) coverage report --format=total)"
 
 test-all: setup  ## Run every test, the slow ones too
 	@$(RUN) pytest -m 'slow or not slow'

@@ -119,7 +119,7 @@ def test_a_taken_port_is_a_clear_error_before_anything_starts(released, kind, op
         done = subprocess.run(
             command, env=released.environment, capture_output=True, text=True, timeout=60, check=False
         )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert f"port {port} on 127.0.0.1 is taken by another process; choose another with {option}" in done.stderr
 
 
@@ -136,7 +136,7 @@ def test_a_worker_that_does_not_start_shows_its_own_traceback(released, tmp_path
             changed.writestr(item, data)
     (folder / "new").rename(archive)
     refused = start(broken)
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert "is not the file that was signed" in refused.stderr
 
     index = ReleaseIndex.model_validate_json((folder / "release.json").read_bytes())
@@ -144,7 +144,7 @@ def test_a_worker_that_does_not_start_shows_its_own_traceback(released, tmp_path
     (folder / "release.json").write_bytes(signed)
     (folder / "release.json.sig").write_bytes(Keyring(released.keys).sign(signed))
     failed = start(broken)
-    assert failed.returncode == 2
+    assert failed.returncode == 1
     assert "a worker of scale 1-eager did not start:" in failed.stderr
     assert "ArithmeticError: the handler cannot count" in failed.stderr
     assert 'tensor.py", line' in failed.stderr
