@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -56,6 +58,8 @@ def fleet(
         options = ["--store", str(store), "--variants", "default", "--threads", str(threads)]
         return [serve, *names, *options, "--host", node.host, "--ready-file", str(ready)]
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
+        signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="millrace-fleet-") as folder:
         try:
             with Fleet(edge, command, Path(folder)) as running:
@@ -74,6 +78,10 @@ def _announce(edge: Edge, running: Fleet) -> None:
     for client, key in edge.keys.items():
         typer.echo(f"  {client}: header {KEY_HEADER}: {key}")
     typer.echo("Ctrl-C stops it")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _watch(running: Fleet) -> None:

@@ -112,6 +112,17 @@ async def test_a_flood_of_one_client_is_refused_and_others_are_answered(edge, fl
     assert len(refused) <= 9 * REQUESTS_PER_S
 
 
+async def test_the_calls_of_a_frozen_node_are_answered_by_another(edge, fleet):
+    frozen = fleet.processes[edge.nodes[0]]
+    frozen.send_signal(signal.SIGSTOP)
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
+            await asyncio.gather(*(call(channel) for _ in range(16)))
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    await asyncio.to_thread(wait_for_edge, edge)
+
+
 async def test_a_killed_node_and_one_that_drains_cost_no_call(edge, fleet):
     is_over = asyncio.Event()
     loading = asyncio.create_task(load(edge, is_over))
