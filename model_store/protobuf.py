@@ -69,6 +69,7 @@ def compile_proto(path: Path) -> bytes:
         return output.read_bytes()
 
 
+@lru_cache(maxsize=1024)  # lengths repeat
 def encode_varint(value: int) -> bytes:
     """Encode a number from 0 up as protobuf has it: seven bits a byte, the lowest first."""
     data = bytearray()

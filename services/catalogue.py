@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from model_store.manifest import Manifest
@@ -18,11 +19,11 @@ class ServedVariant:
     examples: Path
     is_default: bool
 
-    @property
+    @cached_property
     def model(self) -> str:
         return self.manifest.model
 
-    @property
+    @cached_property
     def version(self) -> str:
         return self.manifest.version
 

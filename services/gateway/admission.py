@@ -62,6 +62,7 @@ class Admission:
         self._max_wait_s = max_wait_s
         self._now = now
         self._times = BatchTimes()
+        self._full_s = 0.0  # of a full batch: asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)
 
     def observe(self, num_rows: int, started_s: float) -> None:
@@ -71,15 +72,15 @@ class Admission:
             started_s = max(started_s, self._ends_s[0])
         self._ends_s.append(end_s)
         self._times.observe(num_rows, end_s - started_s)
+        self._full_s = self._times.predict(self._max_rows)
 
     def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int) -> float:
         """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
-        full_s = self._times.predict(self._max_rows)
         if num_calls < self._num_workers:
             return self._times.predict(num_rows)
         batches_ahead = num_calls - self._num_workers + (waiting_rows + num_rows) / self._max_rows
         # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
-        return full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
+        return self._full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
 
     def check(self, request: InferRequest, num_rows: int, waiting_rows: int, num_calls: int) -> None:
         """Let a request pass whose answer is expected before its deadline, or within the server's bound without one.

@@ -7,6 +7,7 @@ Source: Protocol Buffers, "Encoding".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from time import monotonic
 from typing import Any
@@ -49,13 +50,15 @@ def decode_request(data: bytes) -> InferRequest:
     except DecodeError:
         raise InvalidRequestError("the body is no ModelInferRequest: truncated or not protobuf") from None
     request = InferRequest(message.model_name, message.model_version, message.id, [])
-    request.inputs = _decode_raw_inputs(message) if message.raw_input_contents else _decode_typed_inputs(message)
-    if message.outputs:
-        request.outputs = tuple([_decode_output(output) for output in message.outputs])
+    # Looked up once each, and lists made by slices: every look-up makes an object, and these iterate slowly.
+    inputs, contents, outputs = message.inputs[:], message.raw_input_contents[:], message.outputs
+    request.inputs = _decode_raw_inputs(inputs, contents) if contents else _decode_typed_inputs(inputs)
+    if outputs:
+        request.outputs = tuple([_decode_output(output) for output in outputs])
     if message.parameters:
         request.parameters = {name: _decode_parameter(name, value) for name, value in message.parameters.items()}
         apply_timeout(request)
-    elif message.raw_input_contents and ROW_ERRORS not in request.outputs:
+    elif contents and ROW_ERRORS not in request.outputs:
         request.packed = data
     return request
 
@@ -94,14 +97,13 @@ def apply_timeout(request: InferRequest) -> None:
     request.deadline_s = monotonic() + timeout_us / 1e6
 
 
-def _decode_raw_inputs(message: Any) -> list[NamedTensor]:
-    contents = message.raw_input_contents
-    if len(contents) != len(message.inputs):
+def _decode_raw_inputs(tensors: Sequence[Any], contents: Sequence[bytes]) -> list[NamedTensor]:
+    if len(contents) != len(tensors):
         raise InvalidRequestError(
-            f"{len(message.inputs)} inputs came with {len(contents)} raw_input_contents; send one for each input"
+            f"{len(tensors)} inputs came with {len(contents)} raw_input_contents; send one for each input"
         )
     inputs = []
-    for tensor, raw in zip(message.inputs, contents, strict=True):
+    for tensor, raw in zip(tensors, contents, strict=True):
         if tensor.HasField("contents"):
             raise InvalidRequestError(f"input {tensor.name} has typed and raw contents; send one of them")
         _refuse_parameters(tensor, "input")
@@ -109,9 +111,9 @@ def _decode_raw_inputs(message: Any) -> list[NamedTensor]:
     return inputs
 
 
-def _decode_typed_inputs(message: Any) -> list[NamedTensor]:
+def _decode_typed_inputs(tensors: Sequence[Any]) -> list[NamedTensor]:
     inputs = []
-    for tensor in message.inputs:
+    for tensor in tensors:
         _refuse_parameters(tensor, "input")
         inputs.append(_decode_typed_input(tensor, _decode_shape(tensor)))
     return inputs
@@ -140,7 +142,7 @@ def _decode_typed_input(tensor: Any, shape: tuple[int, ...]) -> NamedTensor:
 
 
 def _decode_shape(tensor: Any) -> tuple[int, ...]:
-    shape = tuple(tensor.shape)
+    shape = tuple(tensor.shape[:])
     if shape and min(shape) < 0:
         raise InvalidRequestError(f"input {tensor.name} has shape {list(shape)}; sizes cannot be negative")
     return shape

@@ -55,10 +55,7 @@ class InferAnswer:
 
 
 def count_elements(shape: Sequence[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    return math.prod(shape)
 
 
 def split_rows(tensor: NamedTensor, row_counts: Sequence[int]) -> list[NamedTensor]:

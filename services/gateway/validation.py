@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from model_store.manifest import Manifest, Tensor
 from model_store.open_inference import ROW_ERRORS
 from model_store.parameters import ParameterError, ParameterValue, check_parameter
 from model_store.tensors import DTYPES
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferRequest, NamedTensor, check_bytes_elements, count_elements
+from services.gateway.values import make_value_rule
 
 
 class Validator:
@@ -24,7 +23,8 @@ class Validator:
         self._order = {tensor.name: index for index, tensor in enumerate(manifest.inputs)}
         self._outputs = {tensor.name for tensor in manifest.outputs} | {ROW_ERRORS}
         self._parameters = {parameter.name: parameter.model_dump() for parameter in manifest.parameters}
-        self._values = {tensor.name: _needs_value_check(tensor) for tensor in manifest.inputs}
+        self._trailing = {tensor.name: tensor.shape[1:] for tensor in manifest.inputs}
+        self._values = {tensor.name: make_value_rule(tensor) for tensor in manifest.inputs}
         self._has_size_ranges = any(tensor.size_ranges for tensor in manifest.inputs)
         self._known_sets: set[tuple[str, ...]] = set()
 
@@ -35,7 +35,7 @@ class Validator:
             InvalidRequestError: says what was wrong, what came and what to do.
         """
         inputs = request.inputs
-        names = tuple(tensor.name for tensor in inputs)
+        names = tuple([tensor.name for tensor in inputs])
         if names not in self._known_sets:
             self._check_names(names)
             inputs.sort(key=lambda tensor: self._order[tensor.name])
@@ -81,7 +81,7 @@ class Validator:
 
     def _check_shape(self, tensor: NamedTensor, rule: Tensor, num_rows: int) -> None:
         shape, wanted = tensor.shape, rule.shape
-        if shape[1:] != wanted[1:] or len(shape) != len(wanted):
+        if not shape or shape[1:] != self._trailing[rule.name]:
             fits = len(shape) == len(wanted) and all(
                 size == want or (want == -1 and size > 0) for size, want in zip(shape[1:], wanted[1:], strict=True)
             )
@@ -122,14 +122,15 @@ class Validator:
         if rule.datatype == "BYTES":
             _check_bytes(tensor, rule, count)
             return
-        dtype = DTYPES[rule.datatype]
-        if len(tensor.data) != count * dtype.itemsize:
+        num_bytes = count * DTYPES[rule.datatype].itemsize
+        if len(tensor.data) != num_bytes:
             raise InvalidRequestError(
                 f"input {rule.name} of shape {list(tensor.shape)} and datatype {rule.datatype} takes "
-                f"{count * dtype.itemsize} bytes, got {len(tensor.data)}"
+                f"{num_bytes} bytes, got {len(tensor.data)}"
             )
-        if self._values[rule.name]:
-            _check_values(np.frombuffer(tensor.data, dtype), rule)
+        values = self._values[rule.name]
+        if values is not None:
+            values.check(tensor.data)
 
     def _check_parameters(self, parameters: Mapping[str, ParameterValue]) -> None:
         for name, value in parameters.items():
@@ -149,38 +150,6 @@ class Validator:
             raise InvalidRequestError(f"there is no output {unknown[0]!r}; the outputs are {known}, and {ROW_ERRORS}")
         if len(set(outputs)) < len(outputs):
             raise InvalidRequestError(f"an output is requested twice in {list(outputs)}")
-
-
-def _needs_value_check(rule: Tensor) -> bool:
-    if rule.datatype in ("BYTES", "BOOL"):
-        return False
-    dtype = DTYPES[rule.datatype]
-    if dtype.kind == "f":
-        return rule.finite or rule.minimum is not None or rule.maximum is not None
-    limits = np.iinfo(dtype)
-    return (rule.minimum is not None and rule.minimum > limits.min) or (
-        rule.maximum is not None and rule.maximum < limits.max
-    )
-
-
-def _check_values(values: np.ndarray, rule: Tensor) -> None:
-    if rule.finite and values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = np.flatnonzero(~np.isfinite(values))
-        raise InvalidRequestError(
-            f"input {rule.name} has {len(bad)} values that are NaN or infinite, the first at position {bad[0]}; "
-            "all must be finite"
-        )
-    if rule.minimum is not None and values.min() < rule.minimum:
-        raise InvalidRequestError(_out_of_range(rule, float(values.min())))
-    if rule.maximum is not None and values.max() > rule.maximum:
-        raise InvalidRequestError(_out_of_range(rule, float(values.max())))
-
-
-def _out_of_range(rule: Tensor, value: float) -> str:
-    low = "-∞" if rule.minimum is None else f"{rule.minimum:g}"
-    high = "∞" if rule.maximum is None else f"{rule.maximum:g}"
-    unit = f" {rule.unit}" if rule.unit else ""
-    return f"input {rule.name} has the value {value:g}{unit}; the range is {low} to {high}{unit}: {rule.meaning}"
 
 
 def _check_bytes(tensor: NamedTensor, rule: Tensor, count: int) -> None:
