@@ -158,9 +158,10 @@ class Output(asyncio.Protocol):
             self._calls.pop(call.stream_id, None)
             if call.timer is not None:
                 call.timer.cancel()
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            self.server.flush_soon(self)
+        if self._calls or self._flush_is_due:
+            self.flush_soon()
+        else:
+            self.flush()  # nothing can join this answer, and it needs not wait for the turn's end
 
     def flush_soon(self) -> None:
         """Collect what is sent in one turn of the event loop: a batch's answers leave in one system call."""
