@@ -43,8 +43,8 @@ class BatchTimes:
             return 0.0
         mean_rows, mean_s = self._rows / self._weight, self._seconds / self._weight
         spread = self._rows_rows / self._weight - mean_rows**2
-        if spread < 1e-6 * mean_rows**2:  # batches of one size only: nothing is known of others but their share
-            return mean_s * max(1.0, num_rows / mean_rows)
+        if spread < 1e-6 * mean_rows**2:  # batches of one size only: nothing is known yet of larger ones
+            return mean_s
         slope = (self._rows_seconds / self._weight - mean_rows * mean_s) / spread
         slope = min(max(slope, 0.0), mean_s / mean_rows)
         return mean_s + slope * (num_rows - mean_rows)

@@ -55,7 +55,7 @@ def request(deadline_s=math.inf, peer="10.0.0.1:99"):
     [
         ([], 8, 0.0),
         ([(1, 0.01)], 1, 0.01),
-        ([(1, 0.01)], 8, 0.08),  # nothing is known of larger ones but that they take no more than this
+        ([(1, 0.01)], 8, 0.01),  # nothing is known of larger ones yet, and a guess must refuse nobody
         ([(8, 0.02)] * 3, 1, 0.02),
         ([(1, 0.011), (10, 0.02), (5, 0.015)], 20, 0.03),
         ([(1, 0.02), (10, 0.01)], 20, 0.014),  # noise makes no batch take less for having more rows

@@ -7,17 +7,33 @@ from services.torchserve.http_client import ConnectionLostError, HttpAnswer, Htt
 
 @pytest.fixture
 async def serve(tmp_path):
-    """Answer each connection by a coroutine of the test's."""
-    servers = []
+    """Answer each connection by a coroutine of the test's; everything is closed after it."""
+    servers, clients, connections = [], [], set()
 
     async def start(answer):
+        async def answer_and_close(reader, writer):
+            connections.add(asyncio.current_task())
+            try:
+                await answer(reader, writer)
+            except (asyncio.CancelledError, asyncio.IncompleteReadError):  # the test has ended, or its client has left
+                pass
+            finally:
+                writer.close()
+
         path = tmp_path / "socket"
-        servers.append(await asyncio.start_unix_server(answer, path))
-        return HttpClient(path)
+        servers.append(await asyncio.start_unix_server(answer_and_close, path))
+        clients.append(HttpClient(path))
+        return clients[-1]
 
     yield start
+    for client in clients:
+        client.close()
     for server in servers:
         server.close()
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+    await asyncio.sleep(0)  # transports close in the next turn
 
 
 async def read_request(reader):
