@@ -139,8 +139,22 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
     lines += [
         f"  parameter {parameter.name} {parameter.kind}: {parameter.meaning}" for parameter in manifest.parameters
     ]
+    lines += _describe_golden(release, manifest.variant)
     lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
     lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]
+    return lines
+
+
+def _describe_golden(release: Release, variant: str) -> list[str]:
+    if release.index.golden is None:
+        return ["  golden    none: released before there were golden rows"]
+    lines = []
+    for golden in release.index.golden.outputs:
+        if golden.variant == variant:
+            allowed = golden.why and f"not compared: {golden.why}"
+            if golden.tolerance is not None:
+                allowed = f"within {golden.tolerance:.2g}" if golden.tolerance else "equal"
+            lines.append(f"  golden    {golden.output} for {' and '.join(golden.inputs)}: {allowed}")
     return lines
 
 

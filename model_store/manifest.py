@@ -246,6 +246,25 @@ class Manifest(_Part):
         return self
 
 
+class GoldenOutput(_Part):
+    """One output that a variant gave for the examples when it was released."""
+
+    variant: str = Field(pattern=NAME_PATTERN)
+    inputs: tuple[str, ...] = Field(description="the input set that the examples were sent as")
+    output: str
+    tolerance: float | None = Field(
+        None, ge=0, description="largest deviation of a row, relative to its size; 0 = equal; none = not compared"
+    )
+    why: str = Field("", description="why it is not compared")
+
+
+class GoldenRows(_Part):
+    """What the variants answered to the examples; `golden.npz` has each by its place in `outputs`."""
+
+    digest: str = Field(description="sha256 of golden.npz")
+    outputs: tuple[GoldenOutput, ...]
+
+
 class ReleaseIndex(_Part):
     """`release.json`: the variants of one release, signed as a whole.
 
@@ -263,6 +282,7 @@ class ReleaseIndex(_Part):
     rejected: dict[str, str] = Field(default_factory=dict, description="variant → why it failed")
     left_out: dict[str, str] = Field(default_factory=dict, description="variant → why it was not built")
     examples: str = Field(description="sha256 of examples.npz: a few real input rows for warm-up and load tests")
+    golden: GoldenRows | None = Field(None, description="absent in releases from before there were golden rows")
 
     @model_validator(mode="after")
     def _check(self) -> ReleaseIndex:

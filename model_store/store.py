@@ -1,7 +1,8 @@
 """The store: releases on disk, each complete and signed, or not visible at all.
 
 `<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
-each that was measured, and `examples.npz`. A release is built in `.building-<release>/` and appears by one rename.
+each that was measured, `examples.npz` and, for their answers, `golden.npz`. A release is built in
+`.building-<release>/` and appears by one rename.
 Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Imports no torch.
 """
 
@@ -20,12 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.golden import GoldenAnswer
 from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
 from model_store.signing import Keyring, VerificationError
 
 INDEX_NAME = "release.json"
 SIGNATURE_NAME = "release.json.sig"
 EXAMPLES_NAME = "examples.npz"
+GOLDEN_NAME = "golden.npz"
 _LOCK_NAME = ".lock"
 _CLAIM_S = 60.0
 _NUMBER = re.compile(r"^(?:\.building-|\.removed-|\.trash-)?(\d+)$")
@@ -75,6 +78,19 @@ class Release:
         """A few real input rows by input name; BYTES inputs as object arrays of bytes."""
         return read_examples(self.folder / EXAMPLES_NAME)
 
+    def golden(self, variant: str) -> tuple[GoldenAnswer, ...]:
+        """A variant's golden rows; none in a release from before there were any."""
+        if self.index.golden is None:
+            return ()
+        arrays = read_examples(self.folder / GOLDEN_NAME)
+        return tuple(
+            GoldenAnswer(
+                inputs=golden.inputs, output=golden.output, expected=arrays[str(place)], tolerance=golden.tolerance
+            )
+            for place, golden in enumerate(self.index.golden.outputs)
+            if golden.variant == variant and golden.tolerance is not None
+        )
+
 
 class Store:
     """All releases below one folder."""
@@ -115,6 +131,8 @@ class Store:
         for variant, digest in index.archives.items():
             _check_digest(folder / archive_name(model, release, variant), digest)
         _check_digest(folder / EXAMPLES_NAME, index.examples)
+        if index.golden is not None:
+            _check_digest(folder / GOLDEN_NAME, index.golden.digest)
         return Release(folder, index, manifests)
 
     def resolve(self, model: str, version: str = "") -> tuple[Release, str]:
@@ -265,7 +283,7 @@ def write_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
     """Write input rows as .npz; BYTES elements are kept as one byte array with offsets, so that no pickle is needed."""
     arrays: dict[str, np.ndarray] = {}
     for name, array in examples.items():
-        if array.dtype != np.object_:
+        if array.dtype.kind not in "OSU":
             arrays[name] = array
             continue
         elements = [element.encode() if isinstance(element, str) else bytes(element) for element in array.ravel()]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVariant:
-    """One variant of one release, with its verified archive."""
+    """One variant of one release, with its verified archive and its golden rows (none in old releases)."""
 
     manifest: Manifest
     archive: Path
     examples: Path
     is_default: bool
+    golden: tuple[GoldenAnswer, ...] = field(default=(), compare=False)
 
     @cached_property
     def model(self) -> str:

@@ -176,6 +176,10 @@ def _announce(
     host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
     ports = serving.ports
     typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
+    for served in catalogue.variants:
+        state, why = serving.gateway.state_of(served)
+        if state != "READY":
+            typer.echo(f"  NOT READY {served}: {why}")
     scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
     typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")

@@ -50,6 +50,7 @@ def _choose(release: Release, default: str, variants: Sequence[str], device: str
             manifest=release.manifests[name],
             archive=release.archive_path(name),
             examples=release.folder / EXAMPLES_NAME,
+            golden=release.golden(name),
             is_default=name == (default if default in names else names[0]),
         )
         for name in names

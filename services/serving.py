@@ -28,6 +28,7 @@ from services.torchserve.settings import TorchServeSettings
 logger = structlog.get_logger("serving")
 
 RETRY_S = 0.5
+LOOK_FOR_IDLE_S = 15.0
 
 
 def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> None:
@@ -68,7 +69,7 @@ class Serving:
         self._torchserve = TorchServe(catalogue.variants, torchserve, self._handle_change)
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
         self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
-        self._ready_keeper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
         http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
         # All ports first: what is taken must show before anything is started.
         with contextlib.ExitStack() as opened:
@@ -110,16 +111,17 @@ class Serving:
         except BaseException:
             await self.stop()
             raise
-        self._ready_keeper = asyncio.create_task(self._keep_ready())
+        self._keepers = [asyncio.create_task(work()) for work in (self._keep_ready, self._check_when_idle)]
 
     async def stop(self) -> None:
         """Drain: not ready first, then closed doors, then the end of requests in flight, then TorchServe."""
         settings = self._settings
-        was_serving = self._ready_keeper is not None
+        was_serving = bool(self._keepers)
         self.gateway.is_draining = True
-        if self._ready_keeper is not None:
-            self._ready_keeper.cancel()
-            self._ready_keeper = None
+        if was_serving:
+            for keeper in self._keepers:
+                keeper.cancel()
+            self._keepers = []
             self._grpc.update_health()
             await asyncio.sleep(settings.drain_delay_s)
         grace_s = settings.drain_timeout_s if was_serving else 0
@@ -170,6 +172,15 @@ class Serving:
                 self._workers_changed.set()
             self._grpc.update_health()
             await asyncio.sleep(RETRY_S)
+
+    async def _check_when_idle(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_FOR_IDLE_S)
+            try:
+                await self.gateway.readiness.check_idle()
+            except Exception:
+                logger.exception("golden rows could not be checked; trying again")
+            self._grpc.update_health()
 
     async def __aenter__(self) -> Serving:
         await self.start()

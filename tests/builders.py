@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model_store.manifest import Manifest, ReleaseIndex
-from model_store.store import EXAMPLES_NAME, Release, Store, archive_name, file_digest, manifest_name, write_examples
+from model_store.golden import GoldenAnswer
+from model_store.manifest import GoldenOutput, GoldenRows, Manifest, ReleaseIndex
+from model_store.store import (
+    EXAMPLES_NAME,
+    GOLDEN_NAME,
+    Release,
+    Store,
+    archive_name,
+    file_digest,
+    manifest_name,
+    write_examples,
+)
 
 
 def make_manifest(model: str = "net", release: int = 1, variant: str = "eager", **changes: Any) -> Manifest:
@@ -54,11 +65,13 @@ def publish_release(
     rejected: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None,
     examples: Mapping[str, np.ndarray] | None = None,
+    golden: Mapping[str, GoldenAnswer] | None = None,
     **changes: Any,
 ) -> Release:
     """Publish a signed release; `variants` maps each to changes of its manifest, and `changes` are those of all.
 
-    The archives hold their variants' names; the last variant is the default where none is named.
+    The archives hold their variants' names; the last variant is the default where none is named. `golden` has one
+    answer for each variant.
     """
     variants = variants or {"eager": {}, "int8": {}}
     with store.building(model) as (number, folder):
@@ -82,5 +95,15 @@ def publish_release(
             rejected=dict(rejected or {}),
             left_out=dict(left_out or {}),
             examples=file_digest(folder / EXAMPLES_NAME),
+            golden=None if golden is None else _write_golden(folder / GOLDEN_NAME, golden),
         )
         return store.publish(folder, index)
+
+
+def _write_golden(path: Path, golden: Mapping[str, GoldenAnswer]) -> GoldenRows:
+    write_examples(path, {str(place): answer.expected for place, answer in enumerate(golden.values())})
+    outputs = tuple(
+        GoldenOutput(variant=variant, inputs=answer.inputs, output=answer.output, tolerance=answer.tolerance, why="")
+        for variant, answer in golden.items()
+    )
+    return GoldenRows(digest=file_digest(path), outputs=outputs)

@@ -24,12 +24,13 @@ from services.gateway.errors import (
     OK,
     GatewayError,
     InvalidRequestError,
+    NotReadyError,
     Status,
     UnknownModelError,
     status_of,
 )
 from services.gateway.metrics import Metrics, ModelMetrics
-from services.gateway.readiness import Readiness
+from services.gateway.readiness import PROTOCOL, Readiness
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
@@ -48,6 +49,7 @@ class ServedModel:
 
     def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
         self.variant = variant
+        self.answered_s = monotonic()
         self.max_rows = variant.manifest.max_rows
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
         self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
@@ -84,9 +86,10 @@ class Gateway:
             (variant.model, variant.version): ServedModel(variant, backend, self.metrics, settings)
             for variant in catalogue.variants
         }
-        self.readiness = Readiness(catalogue.variants, backend, self.infer)
+        self.readiness = Readiness(catalogue.variants, backend, self.infer, self._measure_idle_s)
         for model in self._models.values():
             model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))
+            model.metrics.golden_mismatch.set_function(partial(self._has_mismatch, model.variant))
 
     def new_request_id(self) -> str:
         """Make an id for a request that came without one; unique in this process and, by its prefix, among others."""
@@ -108,6 +111,7 @@ class Gateway:
         version = model.variant.version
         num_rows = 0
         try:
+            self._refuse_mismatch(model.variant, request)
             num_rows = model.validator.check(request)
             outputs = await self._submit(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
@@ -124,7 +128,8 @@ class Gateway:
             self._log(request, version, num_rows, CANCELLED, arrived_s)
             raise
         metrics.count(request.protocol, OK.outcome)
-        metrics.latency.observe(monotonic() - arrived_s)
+        model.answered_s = monotonic()
+        metrics.latency.observe(model.answered_s - arrived_s)
         self._log(request, version, num_rows, OK, arrived_s)
         return answer
 
@@ -133,6 +138,22 @@ class Gateway:
         status = status_of(error)
         self.metrics.count_refusal(request.protocol, status.outcome)
         self._log(request, request.version, 0, status, monotonic())
+
+    def _refuse_mismatch(self, variant: ServedVariant, request: InferRequest) -> None:
+        """Refuse to answer by a version whose answers are not those that passed the gate."""
+        if request.protocol != PROTOCOL and self.readiness.mismatch_of(variant):
+            raise NotReadyError(
+                f"{variant} computes something else on this machine than was released; ask for another version, or "
+                "have it released for this machine"
+            )
+
+    def _has_mismatch(self, variant: ServedVariant) -> bool:
+        return bool(self.readiness.mismatch_of(variant))
+
+    def _measure_idle_s(self, variant: ServedVariant) -> float:
+        model = self._models[variant.model, variant.version]
+        is_busy = model.batcher.num_calls or model.batcher.waiting_rows
+        return 0.0 if is_busy else monotonic() - model.answered_s
 
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Answer a valid request, unless it would wait too long or its caller has too many."""
@@ -197,6 +218,9 @@ class Gateway:
         """State and reason as a repository index has them."""
         if self.is_draining:
             return "UNAVAILABLE", "the server is shutting down"
+        mismatch = self.readiness.mismatch_of(variant)
+        if mismatch:
+            return "UNAVAILABLE", mismatch
         if not self.is_model_ready(variant):
             return "UNAVAILABLE", "its workers are starting or being restarted"
         return "READY", ""

@@ -42,6 +42,12 @@ class Metrics:
             "millrace_slots", "Workers; a full batch may wait at each besides", _LABELS, registry=self.registry
         )
         self.ready = Gauge("millrace_model_ready", "1 while the model version answers", _LABELS, registry=self.registry)
+        self.golden_mismatch = Gauge(
+            "millrace_golden_mismatch",
+            "1 while the model version computes something else than was released",
+            _LABELS,
+            registry=self.registry,
+        )
 
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
@@ -77,6 +83,7 @@ class ModelMetrics:
         self.busy_slots = metrics.busy_slots.labels(model, version)
         self.slots = metrics.slots.labels(model, version)
         self.ready = metrics.ready.labels(model, version)
+        self.golden_mismatch = metrics.golden_mismatch.labels(model, version)
 
     def count(self, protocol: str, outcome: str) -> None:
         counter = self._by_outcome.get((protocol, outcome))

@@ -1,25 +1,34 @@
-"""Ready is what an answer through this door has shown."""
+"""Ready is what an answer through this door has shown: that one comes, and that it is the one that was released."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+import structlog
+
+from model_store.golden import GoldenAnswer
+from model_store.tensors import decode_raw
 from services.catalogue import ServedVariant
-from services.example_requests import build_example_requests
+from services.example_requests import GoldenRequest, build_golden_requests
 from services.gateway.backends import Backend
 from services.gateway.errors import GatewayError
 from services.gateway.grpc_messages import decode_request
 from services.gateway.tensors import InferAnswer, InferRequest
 
+logger = structlog.get_logger("readiness")
+
 PROTOCOL = "self"
+# A version that has answered nobody for so long is asked for its golden rows.
+IDLE_S = 60.0
 
 
 class Readiness:
-    """Know which versions can answer: those that have answered their own example, by workers that are still there.
+    """Know which versions can answer: those that answer their own example as released, by workers that are still there.
 
-    Nothing is ready before everything is, so that a starting server becomes ready at one moment. Later each version
-    loses its readiness with its workers and regains it with an answer from new ones.
+    Nothing is ready before everything has answered, so that a starting server becomes ready at one moment. Later each
+    version loses its readiness with its workers and regains it with an answer from new ones. A version that computes
+    something else than was released is not ready until it answers right.
     """
 
     def __init__(
@@ -27,12 +36,16 @@ class Readiness:
         variants: Sequence[ServedVariant],
         backend: Backend,
         infer: Callable[[InferRequest], Awaitable[InferAnswer]],
+        measure_idle_s: Callable[[ServedVariant], float],
     ) -> None:
+        """`measure_idle_s` tells how long nobody has been answered by a version, 0 while somebody waits for it."""
         self._variants = tuple(variants)
         self._backend = backend
         self._infer = infer
-        self._examples: dict[str, list[bytes]] = {}
+        self._measure_idle_s = measure_idle_s
+        self._requests: dict[str, list[GoldenRequest]] = {}
         self._proven: dict[str, frozenset[int]] = {}
+        self._mismatches: dict[str, str] = {}
         self._was_complete = False
 
     @property
@@ -41,8 +54,12 @@ class Readiness:
         return self._was_complete
 
     def is_ready(self, variant: ServedVariant) -> bool:
-        """Say whether a version can answer now."""
-        return self._was_complete and self._has_proven_worker(variant)
+        """Say whether a version can answer now, and as released."""
+        return self._was_complete and self._has_proven_worker(variant) and not self.mismatch_of(variant)
+
+    def mismatch_of(self, variant: ServedVariant) -> str:
+        """Say how a version's last answer to its golden rows was another one than was released; '' if it was not."""
+        return self._mismatches.get(str(variant), "") if self._mismatches else ""
 
     async def prove(self) -> list[tuple[ServedVariant, GatewayError]]:
         """Ask each version whose workers have not answered yet for an inference; return those that failed, and why."""
@@ -50,25 +67,59 @@ class Readiness:
         self._was_complete = self._was_complete or all(map(self._has_proven_worker, self._variants))
         return [(variant, error) for variant, error in zip(self._variants, results, strict=True) if error is not None]
 
+    async def check_idle(self) -> None:
+        """Ask each version that has answered nobody for a minute, one after another, whether its answers are right."""
+        for variant in self._variants:
+            if self._has_proven_worker(variant) and self._measure_idle_s(variant) >= IDLE_S:
+                try:
+                    await self._check(variant)
+                except GatewayError as error:
+                    logger.warning("golden rows got no answer", variant=str(variant), why=f"{error} {error.cause}")
+
     async def _prove(self, variant: ServedVariant) -> GatewayError | None:
         workers = self._backend.ready_workers(variant)
         if workers <= self._proven.get(str(variant), frozenset()):
             return None
         try:
-            for example in self._load_examples(variant):
-                request = decode_request(example)
-                request.id, request.protocol = f"ready-{variant.version}", PROTOCOL
-                await self._infer(request)
+            await self._check(variant)
         except GatewayError as error:
             return error
         self._proven[str(variant)] = workers
         return None
 
+    async def _check(self, variant: ServedVariant) -> None:
+        """Compare answers with what was released, and remember whether they are the same."""
+        why = ""
+        for example in self._load_requests(variant):
+            request = decode_request(example.request)
+            request.id, request.protocol = f"ready-{variant.version}", PROTOCOL
+            answer = await self._infer(request)
+            why = why or next(filter(None, _explain_mismatches(answer, example.answers)), "")
+        known = self.mismatch_of(variant)
+        if why:
+            self._mismatches[str(variant)] = why
+        else:
+            self._mismatches.pop(str(variant), None)
+        if why and not known:
+            logger.error("computes something else than was released; not ready", variant=str(variant), why=why)
+        elif known and not why:
+            logger.warning("computes again what was released; ready", variant=str(variant))
+
     def _has_proven_worker(self, variant: ServedVariant) -> bool:
         return not self._backend.ready_workers(variant).isdisjoint(self._proven.get(str(variant), ()))
 
-    def _load_examples(self, variant: ServedVariant) -> list[bytes]:
+    def _load_requests(self, variant: ServedVariant) -> list[GoldenRequest]:
         """Read the examples once: the store may be gone when a worker comes back."""
-        if str(variant) not in self._examples:
-            self._examples[str(variant)] = build_example_requests(variant, 1)
-        return self._examples[str(variant)]
+        if str(variant) not in self._requests:
+            self._requests[str(variant)] = build_golden_requests(variant)
+        return self._requests[str(variant)]
+
+
+def _explain_mismatches(answer: InferAnswer, expected: Iterable[GoldenAnswer]) -> Iterable[str]:
+    found = {tensor.name: tensor for tensor in answer.outputs}
+    for golden in expected:
+        tensor = found.get(golden.output)
+        if tensor is None:
+            yield f"output {golden.output!r} is missing; there are {', '.join(found)}"
+        else:
+            yield golden.explain_mismatch(decode_raw(tensor.data, tensor.datatype, tuple(tensor.shape)))

@@ -92,7 +92,7 @@ def released(tmp_path_factory) -> Released:
 class Served:
     """A running `serve` and its addresses."""
 
-    def __init__(self, released: Released, folder: Path, *arguments: str) -> None:
+    def __init__(self, released: Released, folder: Path, *arguments: str, becomes_ready: bool = True) -> None:
         self.log = folder / "serve.log"
         ready = folder / "ready.json"
         ready.unlink(missing_ok=True)
@@ -110,8 +110,10 @@ class Served:
                 start_new_session=True,
             )
         requests = {model: request for model, request in released.requests.items() if model in (arguments or (model,))}
-        self.start = watch_start(self.process, addresses, requests, self.log)
+        if becomes_ready:
+            self.start = watch_start(self.process, addresses, requests, self.log)
         while not ready.exists():
+            assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.01)
         assert json.loads(ready.read_text())["ports"] == {"http": http, "grpc": grpc, "metrics": metrics}
 

@@ -31,6 +31,14 @@ def test_shows_a_manifest_in_words(run, add_release):
     assert "left out  bf16: this CPU has no BF16 instructions" in output
 
 
+def test_shows_golden_rows(run, add_release, golden):
+    add_release(golden=golden)
+    add_release()
+    assert "  golden    y for x: within 0.001\n" in run("show", "net/1-eager").output
+    assert "  golden    y for x: equal\n" in run("show", "net/1-int8").output
+    assert "  golden    none: released before there were golden rows\n" in run("show", "net/2").output
+
+
 def test_verify_fails_loudly(run, add_release, store):
     add_release()
     assert run("verify").output == "net/1 verified\n"

@@ -57,11 +57,11 @@ def test_names_what_there_is_when_a_version_is_unknown(store, add_release, model
 
 
 @pytest.mark.parametrize(
-    "name", ["release.json", "net-1-int8.mar", "net-1-eager.json", "examples.npz", "release.json.sig"]
+    "name", ["release.json", "net-1-int8.mar", "net-1-eager.json", "examples.npz", "golden.npz", "release.json.sig"]
 )
 @pytest.mark.parametrize("change", ["altered", "removed"])
-def test_refuses_a_release_with_a_changed_file(store, add_release, name, change):
-    add_release()
+def test_refuses_a_release_with_a_changed_file(store, add_release, golden, name, change):
+    add_release(golden=golden)
     path = store.root / "net" / "1" / name
     if change == "removed":
         path.unlink()
@@ -71,6 +71,19 @@ def test_refuses_a_release_with_a_changed_file(store, add_release, name, change)
         path.write_bytes(data)
     with pytest.raises(VerificationError, match=r"missing|changed|not the file that was signed|signature|not trusted"):
         store.open("net", 1)
+
+
+def test_golden_rows_come_back_with_their_variants_and_are_copied(store, add_release, golden, tmp_path):
+    add_release(golden=golden)
+    release = store.copy("net", 1, tmp_path / "other")
+    (eager,), (int8,) = release.golden("eager"), release.golden("int8")
+    assert (eager.inputs, eager.output, eager.tolerance, eager.expected.tolist()) == (("x",), "y", 0.001, [[1, 1]] * 3)
+    assert (int8.tolerance, int8.expected.tolist()) == (0, [[b"one"], [b""]])
+
+
+def test_a_release_from_before_golden_rows_has_none(store, add_release):
+    add_release()
+    assert store.open("net", 1).golden("eager") == ()
 
 
 def test_refuses_a_release_of_an_unknown_key(store, add_release, tmp_path):

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
-from model_store.manifest import Manifest, PairedTest, ReleaseIndex, RowCheck
+from model_store.manifest import GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
 from model_store.store import (
     EXAMPLES_NAME,
+    GOLDEN_NAME,
     Release,
     Store,
     archive_name,
@@ -28,13 +28,12 @@ from model_store.store import (
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, Evaluation
 from training.release.gate import rows_digest
+from training.release.golden import choose_examples
 from training.release.spec import ReleaseSpec
-
-_NUM_EXAMPLES = 8
 
 
 def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluation, source: dict[str, Any]) -> Release:
-    """Write manifests, archives and examples into a folder claimed from the store, and publish it.
+    """Write manifests, archives, examples and golden rows into a folder claimed from the store, and publish it.
 
     `source` holds the manifest's git_commit, command and seed.
     """
@@ -52,7 +51,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         pack(evaluated.folder, manifest, archive)
         archives[variant] = file_digest(archive)
         release = manifest.release
-    write_examples(folder / EXAMPLES_NAME, _examples(spec))
+    write_examples(folder / EXAMPLES_NAME, choose_examples(spec))
     index = ReleaseIndex(
         model=spec.model,
         release=release,
@@ -63,6 +62,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         rejected=rejected,
         left_out=evaluation.left_out,
         examples=file_digest(folder / EXAMPLES_NAME),
+        golden=_write_golden(folder / GOLDEN_NAME, evaluation),
     )
     return store.publish(folder, index)
 
@@ -122,7 +122,18 @@ def _fields_of(part: type[BaseModel], measured: Any) -> dict[str, Any] | None:
     return {name: getattr(measured, name) for name in part.model_fields} if measured is not None else None
 
 
-def _examples(spec: ReleaseSpec) -> dict[str, np.ndarray]:
-    if spec.examples:
-        return dict(spec.examples)
-    return {name: array[:_NUM_EXAMPLES] for name, array in spec.held_out.inputs.items()}
+def _write_golden(path: Path, evaluation: Evaluation) -> GoldenRows:
+    """Write the expected outputs of all variants into one file, by their places in the list that describes them."""
+    outputs: list[GoldenOutput] = []
+    arrays = {}
+    for variant, evaluated in evaluation.variants.items():
+        for answer in evaluated.golden.answers:
+            arrays[str(len(outputs))] = answer.expected
+            fields = {name: getattr(answer, name) for name in ("inputs", "output", "tolerance")}
+            outputs.append(GoldenOutput.model_validate(fields | {"variant": variant}))
+        outputs += [
+            GoldenOutput.model_validate(dataclasses.asdict(left) | {"variant": variant})
+            for left in evaluated.golden.left_out
+        ]
+    write_examples(path, arrays)
+    return GoldenRows(digest=file_digest(path), outputs=tuple(outputs))

@@ -18,6 +18,7 @@ from training.release.gate import (
     measure_quality,
     measure_speed,
 )
+from training.release.golden import Recorded, choose_examples, record_golden
 from training.release.objective import Objective, choose_default
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
@@ -26,7 +27,7 @@ from training.release.verdict import Verdict, explain_rows, judge
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """One variant with its numbers."""
+    """One variant with its numbers, and its golden rows if it may be served."""
 
     folder: Path
     finding: RowFinding
@@ -35,6 +36,7 @@ class Evaluated:
     verdict: Verdict
     timing: Timing
     size_bytes: int
+    golden: Recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ def evaluate_variants(
             )
             measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
     timings = measure_speed(handlers, spec.held_out, spec.max_rows)
-    variants = {}
+    variants, examples = {}, choose_examples(spec)
     for variant, folder in built.folders.items():
         comparison = None
         if variant != reference:
@@ -82,15 +84,22 @@ def evaluate_variants(
         faults = [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
         if faults and variant == reference:
             raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {faults[0]}")
+        verdict = judge(comparison, spec.margin, faults)
+        golden = Recorded()
+        if verdict.passed:
+            golden = record_golden(
+                handlers[variant], examples, spec.input_sets, spec.max_rows, findings[variant].tolerance
+            )
         variants[variant] = Evaluated(
             folder=folder,
             # One row is always independent: what limits a release to it is what its networks did with more.
             finding=found if found is not None and not found.independent else findings[variant],
             measurement=measured[variant],
             comparison=comparison,
-            verdict=judge(comparison, spec.margin, faults),
+            verdict=verdict,
             timing=timings[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),
+            golden=golden,
         )
     passed = {variant: result for variant, result in variants.items() if result.verdict.passed}
     default = choose_default(passed, objective)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handlers.base import Handler
+from model_store.deviation import find_other_rows, is_numeric, measure_deviation
 from training.release.extreme_rows import make_extreme_rows
 
 _NUM_PROBES = 8
@@ -21,8 +22,8 @@ _SMALL_BATCH = 5
 # compute in bf16 or fp16 by up to a hundredth. What batches of one row repeated show is rounding; other neighbours
 # may not do ten times as much. A program that mixes rows changes answers by a tenth of their size and more.
 _LEAST_TOLERANCE = 1e-3
-_MOST_TOLERANCE = 0.05
-_ROUNDING_FACTOR = 10
+MOST_TOLERANCE = 0.05
+ROUNDING_FACTOR = 10
 # A class or a word flips where two are as good as equal: so many of all probed rows may, exact and rounded programs.
 _FLIPPING_EXACT = 1 / 8
 _FLIPPING_ROUNDED = 1 / 4
@@ -94,7 +95,7 @@ def check_rows(
     changes = [again, *(probes.compare_batches(max_rows, failing) if max_rows > 1 else ())]
     if max(change.excess(tolerance, flipping) for change in changes) >= 1:
         rounding = max(probes.measure_rounding(size) for size in {min(_SMALL_BATCH, max_rows), max_rows})
-        tolerance = float(np.clip(_ROUNDING_FACTOR * rounding, _LEAST_TOLERANCE, _MOST_TOLERANCE))
+        tolerance = float(np.clip(ROUNDING_FACTOR * rounding, _LEAST_TOLERANCE, MOST_TOLERANCE))
         flipping = _FLIPPING_EXACT if tolerance == _LEAST_TOLERANCE else _FLIPPING_ROUNDED
     worst = max(changes, key=lambda change: change.excess(tolerance, flipping))
     return RowFinding(
@@ -181,11 +182,11 @@ class _Probes:
         deviation, flipped = 0.0, 0
         for name, alone in self._alone.items():
             wanted, found = alone[probes[asked]], answers[name][asked]
-            if _is_numeric(alone):
-                deviation = max(deviation, _deviate(found, wanted, alone))
+            if is_numeric(alone):
+                deviation = max(deviation, measure_deviation(found, wanted, alone))
             else:
-                differs = (found != wanted).reshape(len(wanted), -1).any(1)
-                flipped = max(flipped, len(set(probes[asked][differs].tolist())))
+                other = find_other_rows(found, wanted)
+                flipped = max(flipped, len(set(probes[asked][other].tolist())))
         return _Change(arrangement, deviation, flipped, self.count)
 
     def _ask_alone(self, probes: Iterable[int]) -> dict[str, np.ndarray]:
@@ -194,26 +195,3 @@ class _Probes:
 
     def _ask(self, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self._handler.infer(rows, self._parameters).arrays
-
-
-def _is_numeric(array: np.ndarray) -> bool:
-    """Say whether a small difference is a small change: floats, and the levels of images."""
-    return array.dtype.kind == "f" or (array.dtype == np.uint8 and array.ndim >= 3)
-
-
-def _deviate(found: np.ndarray, wanted: np.ndarray, all_wanted: np.ndarray) -> float:
-    """Largest ‖found − wanted‖ of a row, relative to its size or to that of usual rows, whichever is more."""
-    if not found.size:
-        return 0.0
-    found, wanted = _flatten(found), _flatten(wanted)
-    usual = np.median(np.linalg.norm(np.nan_to_num(_flatten(all_wanted), posinf=0, neginf=0), axis=1))
-    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.linalg.norm(np.where(same, 0, found - wanted), axis=1)
-    size = np.maximum(np.linalg.norm(np.nan_to_num(wanted, posinf=0, neginf=0), axis=1), usual)
-    relative = np.divide(error, size, out=np.where(error == 0, 0, np.inf), where=size > 0)
-    return float(np.nan_to_num(relative, nan=np.inf).max())
-
-
-def _flatten(array: np.ndarray) -> np.ndarray:
-    return array.reshape(len(array), -1).astype(np.float64)

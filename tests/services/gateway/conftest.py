@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest, Parameter, Tensor
 from model_store.open_inference import messages
 from model_store.tensors import decode_raw, encode_raw
@@ -48,15 +49,16 @@ def variant(manifest: Manifest, tmp_path: Path) -> ServedVariant:
     return make_variant(manifest, tmp_path)
 
 
-def make_variant(manifest: Manifest, folder: Path) -> ServedVariant:
+def make_variant(manifest: Manifest, folder: Path, *golden: GoldenAnswer) -> ServedVariant:
     """A variant with examples, but without an archive."""
     examples = folder / "examples.npz"
     np.savez(examples, x=np.ones((3, 2), np.float32), weight=np.ones(3, np.float32))
-    return ServedVariant(manifest=manifest, archive=folder / "none.mar", examples=examples, is_default=True)
+    archive = folder / "none.mar"
+    return ServedVariant(manifest=manifest, archive=archive, examples=examples, is_default=True, golden=golden)
 
 
 class DoublingBackend:
-    """An engine in this process: answers y = 2x, one call at a time per slot, and does what a test tells it to."""
+    """An engine in this process: answers y = factor · x, one call at a time per slot, and does what a test wants."""
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
@@ -64,6 +66,7 @@ class DoublingBackend:
         self.gate = asyncio.Event()
         self.gate.set()
         self.before_answer: Callable[[np.ndarray], None] = lambda rows: None
+        self.factor = 2
         self.row_error: Callable[[np.ndarray], str] = lambda row: ""
         self.is_ready = True
         self.first_worker = 1
@@ -77,7 +80,7 @@ class DoublingBackend:
         self.before_answer(rows)
         response = messages().ModelInferResponse()
         response.outputs.add(name="y", datatype=tensor.datatype, shape=rows.shape)
-        response.raw_output_contents.append(encode_raw(2 * rows))
+        response.raw_output_contents.append(encode_raw(self.factor * rows))
         errors = [self.row_error(row) for row in rows]
         if any(errors):
             response.outputs.add(name="row_errors", datatype="BYTES", shape=[len(rows)])

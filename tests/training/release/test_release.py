@@ -80,6 +80,18 @@ def test_manifests_carry_what_was_measured(released):
     assert release.examples()["x"].shape == (8, 3, 8, 8)
 
 
+def test_golden_rows_are_what_the_packed_programs_answer(released, unpacked):
+    _, release = released
+    assert release.index.golden.digest == file_digest(release.folder / "golden.npz")
+    for variant, folder in unpacked.items():
+        (golden,) = release.golden(variant)
+        assert (golden.inputs, golden.output, golden.expected.shape[0]) == (("x",), "y", 8)
+        assert 0.001 <= golden.tolerance <= 0.05
+        answer = open_handler(folder, "cpu").infer(release.examples(), {}).arrays["y"]
+        assert golden.explain_mismatch(answer) == ""
+        assert "deviates by 1 of its size" in golden.explain_mismatch(2 * answer)
+
+
 def test_archives_hold_exactly_what_their_manifests_list(released, unpacked):
     _, release = released
     for variant, folder in unpacked.items():
