@@ -76,7 +76,8 @@ def evaluate_variants(
             )
             measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
     timings = measure_speed(handlers, spec.held_out, spec.max_rows)
-    variants, examples = {}, choose_examples(spec)
+    examples = choose_examples(spec)
+    variants: dict[str, Evaluated] = {}
     for variant, folder in built.folders.items():
         comparison = None
         if variant != reference:
@@ -88,7 +89,12 @@ def evaluate_variants(
         golden = Recorded()
         if verdict.passed:
             golden = record_golden(
-                handlers[variant], examples, spec.input_sets, spec.max_rows, findings[variant].tolerance
+                handlers[variant],
+                examples,
+                spec.input_sets,
+                spec.max_rows,
+                findings[variant].tolerance,
+                variants[reference].golden if variant != reference else None,
             )
         variants[variant] = Evaluated(
             folder=folder,

@@ -48,13 +48,17 @@ def record_golden(
     input_sets: Sequence[tuple[str, ...]],
     max_rows: int,
     tolerance: float,
+    reference: Recorded | None = None,
 ) -> Recorded:
     """Ask for the examples as readiness will, and again in other ways; `tolerance` is the least that may be rounding.
 
     What two answers to the same rows differ by is rounding up to a bound; beyond it (randomness, the time of day, two
-    classes as good as equal) an output can prove nothing and is left out.
+    classes as good as equal) an output can prove nothing and is left out. A variant of lower precision than the
+    `reference` may change by as much as that precision costs it: where another processor rounds a value to the next
+    level, it errs as far as the variant does anyway.
     """
     recorded = Recorded()
+    exact = {} if reference is None else {(one.inputs, one.output): one.expected for one in reference.answers}
     for names in input_sets:
         if not set(names) <= set(examples):
             continue
@@ -69,7 +73,7 @@ def record_golden(
         others = list(_ask_otherwise(handler, rows, num_rows))
         for output, array in first.arrays.items():
             answers = [other[output] for other in others]
-            allowed, why = _allow_change(array, answers, tolerance)
+            allowed, why = _allow_change(array, answers, exact.get((names, output), array), tolerance)
             if why:
                 recorded.left_out.append(LeftOutput(inputs=names, output=output, why=why))
             else:
@@ -96,7 +100,9 @@ def _ask(handler: Handler, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return handler.infer(rows, {}).arrays
 
 
-def _allow_change(expected: np.ndarray, answers: Sequence[np.ndarray], tolerance: float) -> tuple[float, str]:
+def _allow_change(
+    expected: np.ndarray, answers: Sequence[np.ndarray], exact: np.ndarray, tolerance: float
+) -> tuple[float, str]:
     """What may be rounding of an output, or why it is not compared."""
     if not is_numeric(expected):
         flipped = max(int(find_other_rows(answer, expected).sum()) for answer in answers)
@@ -105,4 +111,5 @@ def _allow_change(expected: np.ndarray, answers: Sequence[np.ndarray], tolerance
     if rounding > MOST_TOLERANCE:
         return 0.0, f"asked again, the answers differed by {rounding:.2g} of their size"
     coarseness = ROUNDING_FACTOR * float(np.finfo(expected.dtype).eps) if expected.dtype.kind == "f" else _ONE_LEVEL
-    return min(MOST_TOLERANCE, max(tolerance, ROUNDING_FACTOR * rounding, coarseness)), ""
+    precision = measure_deviation(expected, exact, exact)
+    return min(MOST_TOLERANCE, max(tolerance, ROUNDING_FACTOR * rounding, coarseness, precision)), ""

@@ -18,8 +18,8 @@ class Program:
         return Outputs({"y": self.function(inputs["x"])}, self.row_errors)
 
 
-def record(function, max_rows=16, tolerance=0.001):
-    return record_golden(Program(function), {"x": ROWS}, [("x",), ("absent",)], max_rows, tolerance)
+def record(function, max_rows=16, tolerance=0.001, reference=None):
+    return record_golden(Program(function), {"x": ROWS}, [("x",), ("absent",)], max_rows, tolerance, reference)
 
 
 @pytest.mark.parametrize(("max_rows", "num_rows"), [(16, 8), (5, 5), (1, 1)])
@@ -47,6 +47,13 @@ def test_rows_that_are_refused_are_left_out_so_that_one_row_can_still_prove_an_a
     recorded = record_golden(program, {"x": ROWS}, [("x",)], 16, 0.001)
     assert recorded.answers == []
     assert [left.why for left in recorded.left_out] == ["a row is refused: no image"]
+
+
+def test_a_variant_may_change_by_what_its_precision_costs_it():
+    (answer,) = record(lambda x: x * np.float32(1.02), reference=record(lambda x: x)).answers
+    assert answer.tolerance == pytest.approx(0.02, rel=0.01)
+    (answer,) = record(lambda x: x * np.float32(1.2), reference=record(lambda x: x)).answers
+    assert answer.tolerance == 0.05
 
 
 def test_classes_must_be_equal():
