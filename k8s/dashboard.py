@@ -30,7 +30,15 @@ def _quantiles(metric: str) -> dict[str, str]:
 
 ROWS: Final = (
     (
-        Panel("Ready pods", "short", {"{{model}} {{version}}": "sum by (model, version) (millrace_model_ready{@})"}),
+        Panel(
+            "Ready pods",
+            "short",
+            {
+                "{{model}} {{version}}": "sum by (model, version) (millrace_model_ready{@})",
+                "{{model}} {{version}} other than released": "sum by (model, version) (millrace_golden_mismatch{@}) > 0",
+            },
+            "Other than released: pods that compute something else than their golden rows say.",
+        ),
         Panel(
             "Requests", "reqps", {"{{model}}": "sum by (model) (rate(millrace_requests_total{@}[$__rate_interval]))"}
         ),
