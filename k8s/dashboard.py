@@ -35,9 +35,9 @@ ROWS: Final = (
             "short",
             {
                 "{{model}} {{version}}": "sum by (model, version) (millrace_model_ready{@})",
-                "{{model}} {{version}} other than released": "sum by (model, version) (millrace_golden_mismatch{@}) > 0",
+                "{{model}} {{version}} unlike released": "sum by (model, version) (millrace_golden_mismatch{@}) > 0",
             },
-            "Other than released: pods that compute something else than their golden rows say.",
+            "Unlike released: pods that compute something else than their golden rows say.",
         ),
         Panel(
             "Requests", "reqps", {"{{model}}": "sum by (model) (rate(millrace_requests_total{@}[$__rate_interval]))"}
