@@ -13,6 +13,8 @@ PHONY = next(line for line in (ROOT / "Makefile").read_text().splitlines() if li
 
 @pytest.mark.parametrize("target", PHONY.split()[1:])
 def test_every_recipe_is_whole_commands(target):
-    shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     read = subprocess.run(["sh", "-n"], input=shown, capture_output=True, text=True, check=False)
     assert (read.returncode, read.stderr) == (0, ""), shown

@@ -83,10 +83,14 @@ def test_no_text_of_a_command_needs_uv_on_the_path():
 
 
 def test_make_says_how_to_reach_the_commands_and_nothing_else():
-    done = subprocess.run(["make", "-n", "setup"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", "setup"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     last = done.stdout.splitlines()[-1]
     assert re.fullmatch(r"echo \"[^\"]*source \.venv/bin/activate[^\"]*\"", last)
-    done = subprocess.run(["make", "-n", "check"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", "check"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[1] == "true"
 
 
