@@ -90,8 +90,10 @@ def _ask_otherwise(handler: Handler, rows: Mapping[str, np.ndarray], num_rows: i
         yield _ask(handler, rows)
     finally:
         torch.set_num_threads(num_threads)
-    reverse = _ask(handler, {name: array[::-1] for name, array in rows.items()})
-    yield {name: array[::-1] for name, array in reverse.items()}
+    reverse = _ask(
+        handler, {name: np.flip(array, 0).copy() for name, array in rows.items()}
+    )  # torch takes no flipped view
+    yield {name: np.flip(array, 0) for name, array in reverse.items()}
     alone = [_ask(handler, {name: array[[row]] for name, array in rows.items()}) for row in range(num_rows)]
     yield {name: np.concatenate([answer[name] for answer in alone]) for name in alone[0]}
 
