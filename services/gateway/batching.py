@@ -177,18 +177,28 @@ class Batcher:
         started_s = monotonic()
         try:
             packed = pack_requests([job.request for job in batch])
+            sent_s = monotonic()
             answer = await self._backend.predict(self._variant, packed)
+            answered_s = monotonic()
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
             ids = [job.request.id for job in batch]
             logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=error.cause)
             return error
         finally:
-            compute_s = monotonic() - started_s
-            self._metrics.backend_time.observe(compute_s)
+            ended_s = monotonic()
+            self._metrics.backend_time.observe(ended_s - started_s)
             for job in batch:
-                job.request.compute_s = compute_s
+                job.request.compute_s = ended_s - started_s
         self._observe(sum(row_counts), started_s)
+        self._metrics.statistics.count_call(
+            sum(row_counts),
+            len(batch),
+            sum([job.request.queue_s for job in batch]),
+            sent_s - started_s,
+            answered_s - sent_s,
+            ended_s - answered_s,
+        )
         for job, tensors in zip(batch, outputs, strict=True):
             if not job.result.done():
                 job.result.set_result(tensors)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,7 @@ from services.gateway.errors import (
     status_of,
 )
 from services.gateway.metrics import Metrics, ModelMetrics
+from services.gateway.model_config import describe_config
 from services.gateway.readiness import PROTOCOL, Readiness
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
@@ -38,9 +40,8 @@ from services.gateway.validation import Validator
 logger = structlog.get_logger("gateway")
 
 NAME = "millrace"
-PLATFORM = "pytorch_torchserve"
 # Named as Triton names them; the binary tensor extension is REST's.
-EXTENSIONS = ("model_repository", "binary_tensor_data", "parameters")
+EXTENSIONS = ("model_repository", "model_configuration", "statistics", "binary_tensor_data", "parameters")
 MAX_ERRORS_NAMED = 5
 
 
@@ -76,6 +77,7 @@ class Gateway:
     def __init__(self, catalogue: Catalogue, backend: Backend, settings: GatewaySettings) -> None:
         self.catalogue = catalogue
         self.settings = settings
+        self._backend = backend
         self.metrics = Metrics()
         self.is_draining = False
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
@@ -118,6 +120,7 @@ class Gateway:
         except GatewayError as error:
             status = status_of(error)
             metrics.count(request.protocol, status.outcome)
+            metrics.statistics.count_failure(monotonic() - arrived_s)
             self._log(request, version, num_rows, status, arrived_s)
             logger.info(
                 "refused", request=request.id, variant=str(model.variant), outcome=status.outcome, why=str(error)
@@ -125,11 +128,13 @@ class Gateway:
             raise
         except asyncio.CancelledError:
             metrics.count(request.protocol, CANCELLED.outcome)
+            metrics.statistics.count_failure(monotonic() - arrived_s)
             self._log(request, version, num_rows, CANCELLED, arrived_s)
             raise
         metrics.count(request.protocol, OK.outcome)
         model.answered_s = monotonic()
         metrics.latency.observe(model.answered_s - arrived_s)
+        metrics.statistics.count_success(num_rows, model.answered_s - arrived_s)
         self._log(request, version, num_rows, OK, arrived_s)
         return answer
 
@@ -205,6 +210,30 @@ class Gateway:
         raise UnknownModelError(
             f"model {name} has no version {version!r}; this server has {versions}; '' means the first"
         )
+
+    def describe_config(self, name: str, version: str = "") -> dict[str, Any]:
+        """Describe a version's configuration as Triton's ModelConfig has it.
+
+        Raises:
+            UnknownModelError: names what there is.
+        """
+        variant = self.find_variant(name, version)
+        return describe_config(variant.manifest, self._backend.num_workers(variant))
+
+    def describe_statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
+        """Describe what was answered as Triton's ModelStatisticsResponse has it: of all models, one, or one version.
+
+        Raises:
+            UnknownModelError: names what there is.
+        """
+        found = self.find_variant(name, version) if name else None
+        return {
+            "model_stats": [
+                model.metrics.statistics.describe(model.variant.model, model.variant.version)
+                for model in self._models.values()
+                if found in (None, model.variant) or (not version and name == model.variant.model)
+            ]
+        }
 
     def is_ready(self) -> bool:
         """Say whether every model can answer and the server takes requests."""

@@ -8,15 +8,17 @@ from collections.abc import Awaitable, Callable
 from importlib import metadata
 from typing import Any
 
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from model_store.open_inference import SERVICE, messages
-from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
+from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers, record_refusal
 from services.gateway.grpc_health import HealthService
 from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.grpc_reflection import ReflectionService
+from services.gateway.model_config import PLATFORM
 from services.grpc_server import CallContext, Limits, Server, Streaming, Unary
 
 # Requests that are being received may hold this many times the largest one.
@@ -73,6 +75,14 @@ class OpenInferenceService:
                 field.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         return response
 
+    def model_config(self, message: Any) -> Any:
+        config = self._gateway.describe_config(message.name, message.version)
+        return ParseDict({"config": config}, messages().ModelConfigResponse())
+
+    def model_statistics(self, message: Any) -> Any:
+        statistics = self._gateway.describe_statistics(message.name, message.version)
+        return ParseDict(statistics, messages().ModelStatisticsResponse())
+
     def repository_index(self, message: Any) -> Any:
         response = messages().RepositoryIndexResponse()
         for variant in self._gateway.catalogue.variants:
@@ -89,6 +99,8 @@ class OpenInferenceService:
             "ModelReady": self.model_ready,
             "ServerMetadata": self.server_metadata,
             "ModelMetadata": self.model_metadata,
+            "ModelConfig": self.model_config,
+            "ModelStatistics": self.model_statistics,
             "RepositoryIndex": self.repository_index,
         }
         methods = {f"/{SERVICE}/{name}": Unary(self._wrap(name, answer)) for name, answer in simple.items()}

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from services.gateway.statistics import Statistics
+
 SECONDS = (
     *(0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.075),
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -75,6 +77,7 @@ class ModelMetrics:
         self._requests = metrics.requests
         self._labels = (model, version)
         self._by_outcome: dict[tuple[str, str], Counter] = {}
+        self.statistics = Statistics()
         self.latency = metrics.latency.labels(model, version)
         self.queue_time = metrics.queue_time.labels(model, version)
         self.backend_time = metrics.backend_time.labels(model, version)

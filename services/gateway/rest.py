@@ -22,9 +22,10 @@ from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
 from services.gateway.body_limit import BodyLimit
 from services.gateway.caller import KnownCaller
-from services.gateway.core import EXTENSIONS, NAME, PLATFORM, Gateway
+from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, UnknownModelError, UnknownPathError, UnsupportedEncodingError
+from services.gateway.model_config import PLATFORM
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
@@ -140,6 +141,18 @@ def _describe_model(gateway: Gateway, name: str, request: Request) -> dict[str, 
 
 
 def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
+    # Before the routes with a name in its place.
+    @app.get("/v2/models/stats", summary="What all models have answered")
+    @app.get("/v2/models/{model}/stats", summary="What a model has answered")
+    @app.get("/v2/models/{model}/versions/{version}/stats", summary="What a model version has answered")
+    async def model_statistics(model: str = "", version: str = "") -> dict[str, Any]:
+        return gateway.describe_statistics(model, version)
+
+    @app.get("/v2/models/{model}/config", summary="Configuration of a model, as Triton has it")
+    @app.get("/v2/models/{model}/versions/{version}/config", summary="Configuration of a model version")
+    async def model_config(model: str, version: str = "") -> dict[str, Any]:
+        return gateway.describe_config(model, version)
+
     @app.get("/v2/models/{model}", summary="Inputs and outputs of a model")
     @app.get("/v2/models/{model}/versions/{version}", summary="Inputs and outputs of a model version")
     async def model_metadata(model: str, version: str = "") -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""What a model version has answered since it was loaded, as Triton's statistics extension counts it.
+
+Times are whole nanoseconds there. Source: triton-inference-server/server, "Statistics Extension", and the
+ModelStatistics messages of its protocol.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+
+class Statistics:
+    """Sums of one model version: of requests, and of the packed calls that answered them."""
+
+    def __init__(self) -> None:
+        self._num_successes = self._num_failures = self._num_rows = 0
+        self._success_s = self._failure_s = 0.0
+        self._last_inference_s = 0.0
+        # Of answered requests; each counts the whole time of the packed call that it was part of.
+        self._num_requests = 0
+        self._queue_s = self._input_s = self._infer_s = self._output_s = 0.0
+        self._num_calls: Counter[int] = Counter()  # by rows
+        self._call_s: dict[int, tuple[float, float, float]] = {}
+
+    def count_success(self, num_rows: int, seconds: float) -> None:
+        self._num_successes += 1
+        self._num_rows += num_rows
+        self._success_s += seconds
+        self._last_inference_s = time.time()
+
+    def count_failure(self, seconds: float) -> None:
+        self._num_failures += 1
+        self._failure_s += seconds
+        self._last_inference_s = time.time()
+
+    def count_call(
+        self, num_rows: int, num_requests: int, queue_s: float, input_s: float, infer_s: float, output_s: float
+    ) -> None:
+        """Count one answered packed call: `queue_s` of its requests together, then packing, the worker, unpacking."""
+        self._num_requests += num_requests
+        self._queue_s += queue_s
+        self._input_s += num_requests * input_s
+        self._infer_s += num_requests * infer_s
+        self._output_s += num_requests * output_s
+        self._num_calls[num_rows] += 1
+        before = self._call_s.get(num_rows, (0.0, 0.0, 0.0))
+        self._call_s[num_rows] = (before[0] + input_s, before[1] + infer_s, before[2] + output_s)
+
+    def describe(self, model: str, version: str) -> dict[str, Any]:
+        """Describe everything in the shape of Triton's ModelStatistics message."""
+        count = self._num_requests
+        return {
+            "name": model,
+            "version": version,
+            "last_inference": round(1e3 * self._last_inference_s),
+            "inference_count": self._num_rows,
+            "execution_count": self._num_calls.total(),
+            "inference_stats": {
+                "success": _describe(self._num_successes, self._success_s),
+                "fail": _describe(self._num_failures, self._failure_s),
+                "queue": _describe(count, self._queue_s),
+                "compute_input": _describe(count, self._input_s),
+                "compute_infer": _describe(count, self._infer_s),
+                "compute_output": _describe(count, self._output_s),
+                "cache_hit": _describe(0, 0.0),
+                "cache_miss": _describe(0, 0.0),
+            },
+            "batch_stats": [self._describe_calls(num_rows) for num_rows in sorted(self._num_calls)],
+        }
+
+    def _describe_calls(self, num_rows: int) -> dict[str, Any]:
+        names = ("compute_input", "compute_infer", "compute_output")
+        count = self._num_calls[num_rows]
+        times = zip(names, self._call_s[num_rows], strict=True)
+        return {"batch_size": num_rows} | {name: _describe(count, seconds) for name, seconds in times}
+
+
+def _describe(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": round(1e9 * seconds)}
