@@ -1,4 +1,4 @@
-"""`store list|show|verify|copy|remove|prune`: look after released models."""
+"""`store list|show|verify|rollback|restore|copy|remove|prune`: look after released models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typer
 
 from model_store.exit_status import exit_status_of
 from model_store.manifest import Manifest
+from model_store.rollback import restore as restore_release
+from model_store.rollback import roll_back
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring, VerificationError
 from model_store.store import Release, Store, UnknownReleaseError
@@ -28,6 +30,11 @@ def list_releases(root: Root = DEFAULT_ROOT) -> None:
     """List all releases with their variants, the default first, and what rejected variants lacked."""
     store = _open(root)
     for model in store.models():
+        try:
+            withdrawn = store.course(model).withdrawn
+        except VerificationError as error:
+            typer.echo(f"{model}  ITS ACTS DO NOT VERIFY: {error}")
+            withdrawn = set[str]()
         for number in reversed(store.releases(model)):
             try:
                 release = store.open(model, number)
@@ -37,20 +44,26 @@ def list_releases(root: Root = DEFAULT_ROOT) -> None:
             quality = release.manifests[release.index.default].quality
             measured = f"{quality.metric} {quality.value:.4f} on {quality.dataset}"
             rejected = f"  rejected: {', '.join(release.index.rejected)}" if release.index.rejected else ""
-            typer.echo(f"{model}/{number}  {', '.join(release.variants)}  {measured}{rejected}")
+            state = "  withdrawn" if str(number) in withdrawn else ""
+            typer.echo(f"{model}/{number}  {', '.join(release.variants)}  {measured}{rejected}{state}")
     if not store.models():
         typer.echo(f"{root} holds no releases; `release RUN` makes one")
 
 
 @app.command(epilog="Example: store show classifier/3-int8")
 def show(name: Name, root: Root = DEFAULT_ROOT) -> None:
-    """Show a variant's manifest in words; the newest release's default unless a version says otherwise."""
+    """Show a variant's manifest in words; the current release's default unless a version says otherwise."""
     model, _, version = name.partition("/")
+    store = _open(root)
     try:
-        release, variant = _open(root).resolve(model, version)
+        release, variant = store.resolve(model, version)
+        acts = store.acts(model).read()
     except (UnknownReleaseError, VerificationError) as error:
         raise _fail(error) from error
-    typer.echo("\n".join(_describe(release, release.manifests[variant])))
+    lines = _describe(release, release.manifests[variant])
+    versions = (str(release.number), f"{release.number}-{variant}")
+    lines += [f"  {act.kind:<9} {act.version} at {act.created}: {act.why}" for act in acts if act.version in versions]
+    typer.echo("\n".join(lines))
 
 
 @app.command(epilog="Example: store verify classifier")
@@ -71,8 +84,46 @@ def verify(
             except (VerificationError, ValueError) as error:
                 failed = True
                 typer.echo(f"{model}/{number} DOES NOT VERIFY: {error}")
+        try:
+            acts = store.acts(model).read()
+            if acts:
+                typer.echo(f"{model} acts verified: {len(acts)}")
+        except VerificationError as error:
+            failed = True
+            typer.echo(f"{model} acts DO NOT VERIFY: {error}")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command(epilog='Example: store rollback classifier --why "wrong labels"')
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    why: Annotated[str, typer.Option(help="Kept in the signed record.")] = "asked for",
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Withdraw what answers by default, by a signed act; serving processes go back to what answered before it."""
+    store = _open(root)
+    try:
+        act = roll_back(store, model, why)
+        release, variant = store.resolve(model)
+    except (UnknownReleaseError, VerificationError) as error:
+        raise _fail(error) from error
+    typer.echo(f"withdrew {model}/{act.version}; {model}/{release.number}-{variant} answers by default")
+
+
+@app.command(epilog="Example: store restore classifier/3")
+def restore(
+    name: Annotated[str, typer.Argument(metavar="MODEL/RELEASE", help="As in classifier/3.")],
+    why: Annotated[str, typer.Option(help="Kept in the signed record.")] = "asked for",
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Let a withdrawn release answer again, by a signed act."""
+    model, number = _split_name(name)
+    try:
+        restore_release(_open(root), model, number, why)
+    except (UnknownReleaseError, VerificationError) as error:
+        raise _fail(error) from error
+    typer.echo(f"restored {model}/{number}")
 
 
 @app.command(epilog="Example: store copy classifier/3 --to /store")

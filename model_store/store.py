@@ -3,7 +3,8 @@
 `<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
 each that was measured, `examples.npz` and, for their answers, `golden.npz`. A release is built in
 `.building-<release>/` and appears by one rename.
-Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Imports no torch.
+Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Decisions about releases lie
+beside them; see acts.py. Imports no torch.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.acts import Acts, Course
 from model_store.golden import GoldenAnswer
 from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
 from model_store.signing import Keyring, VerificationError
@@ -114,6 +116,19 @@ class Store:
             return []
         return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
 
+    def acts(self, model: str) -> Acts:
+        """The decisions about a model's releases."""
+        _check_name(model)
+        return Acts(self.root / model, model, self.keyring)
+
+    def course(self, model: str) -> Course:
+        """Derive what the decisions about a model's releases come to.
+
+        Raises:
+            VerificationError: an act does not verify.
+        """
+        return self.acts(model).course()
+
     def open(self, model: str, release: int) -> Release:
         """Read a release and verify everything in it.
 
@@ -136,11 +151,13 @@ class Store:
         return Release(folder, index, manifests)
 
     def resolve(self, model: str, version: str = "") -> tuple[Release, str]:
-        """Find what an OIP version means: '' newest release's default, '3' release 3's default, '3-int8' exactly that.
+        """Find what a version means: '' the current release's default, '3' release 3's default, '3-int8' exactly that.
+
+        The newest release is the current one unless it was withdrawn; a promoted variant is its release's default.
 
         Raises:
-            UnknownReleaseError: no such model, release or variant.
-            VerificationError: the release does not verify.
+            UnknownReleaseError: no such model, release or variant; or all were withdrawn.
+            VerificationError: the release or an act does not verify.
         """
         number, _, variant = version.partition("-")
         known = self.releases(model)
@@ -148,8 +165,12 @@ class Store:
             raise UnknownReleaseError(f"no model {model!r} in {self.root}; it has {', '.join(self.models()) or 'none'}")
         if version and not (number.isdecimal() and int(number) in known):
             raise UnknownReleaseError(f"{model} has no release {version!r}; it has {', '.join(map(str, known))}")
-        release = self.open(model, int(number) if version else known[-1])
-        variant = variant or release.index.default
+        course = self.course(model)
+        wanted = int(number) if version else course.current(known)
+        if wanted is None:
+            raise UnknownReleaseError(f"all releases of {model} were withdrawn; `store restore {model}/{known[-1]}`")
+        release = self.open(model, wanted)
+        variant = variant or course.promoted.get(wanted, release.index.default)
         release.archive_path(variant)
         return release, variant
 
@@ -217,12 +238,17 @@ class Store:
         shutil.rmtree(trash)
 
     def prune(self, keep: int) -> list[Path]:
-        """Remove all but the newest `keep` releases of each model, and what crashed builds left; return what went."""
+        """Remove all but the newest `keep` releases of each model, and what crashed builds left; return what went.
+
+        The release that answers by default stays, however old.
+        """
         gone: list[Path] = []
         for model in self.models():
+            current = self.course(model).current(self.releases(model))
             for release in self.releases(model)[:-keep]:
-                self.remove(model, release)
-                gone.append(self.root / model / str(release))
+                if release != current:
+                    self.remove(model, release)
+                    gone.append(self.root / model / str(release))
         leftovers = [*self.root.glob("*/.building-*"), *self.root.glob("*/.trash-*")]
         for folder in leftovers:
             if not _is_in_use(folder):

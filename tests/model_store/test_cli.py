@@ -80,3 +80,17 @@ def test_bad_names_exit_with_2(run, arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert result.output.startswith("store: ")
+
+
+def test_rolls_back_and_restores_by_signed_acts_that_are_shown(run, add_release, store):
+    add_release()
+    add_release()
+    assert run("rollback", "net", "--why", "wrong labels").output == "withdrew net/2; net/1-int8 answers by default\n"
+    assert "net/2  int8, eager  accuracy 0.9300 on digits test  withdrawn\n" in run("list").output
+    assert ": wrong labels" in run("show", "net/2").output
+    assert run("verify").output.endswith("net acts verified: 1\n")
+    result = run("rollback", "net")
+    assert (result.exit_code, "nothing to go back to from release 1" in result.output) == (2, True)
+    assert run("restore", "net/2").output == "restored net/2\n"
+    store.acts("net").folder.joinpath("2.json").write_text("{}")
+    assert run("verify").exit_code == 1

@@ -1,0 +1,43 @@
+"""Take back what answers by default, and give it back: acts in the store that every serving process follows."""
+
+from __future__ import annotations
+
+from model_store.acts import Act
+from model_store.store import Store, UnknownReleaseError
+
+
+def roll_back(store: Store, model: str, why: str) -> Act:
+    """Withdraw what answers by default, so that what answered before it does again.
+
+    That is the promoted variant of a release, else the release; a release made later answers by default again.
+
+    Raises:
+        UnknownReleaseError: there is no such model, or nothing to go back to.
+        VerificationError: the release to go back to, or an act, does not verify.
+    """
+    releases, course = store.releases(model), store.course(model)
+    current = course.current(releases)
+    if current is None:
+        raise UnknownReleaseError(f"no release of {model!r} in {store.root} can be withdrawn: there is none")
+    own = store.open(model, current).index.default
+    promoted = course.promoted.get(current, own)
+    if promoted != own:
+        return store.acts(model).add("withdraw", f"{current}-{promoted}", why)
+    older = course.current(release for release in releases if release < current)
+    if older is None:
+        raise UnknownReleaseError(f"{model} has nothing to go back to from release {current}: no older one may answer")
+    store.open(model, older)
+    return store.acts(model).add("withdraw", str(current), why)
+
+
+def restore(store: Store, model: str, release: int, why: str) -> Act:
+    """Let a withdrawn release answer again.
+
+    Raises:
+        UnknownReleaseError: there is no such release, or it was not withdrawn.
+        VerificationError: the release or an act does not verify.
+    """
+    store.open(model, release)
+    if str(release) not in store.course(model).withdrawn:
+        raise UnknownReleaseError(f"{model} release {release} was not withdrawn; there is nothing to restore")
+    return store.acts(model).add("restore", str(release), why)
