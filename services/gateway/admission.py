@@ -11,7 +11,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
+from typing import Protocol
 
+from services.gateway.caller import name_caller
 from services.gateway.errors import OverloadedError
 from services.gateway.tensors import InferRequest
 
@@ -50,6 +52,16 @@ class BatchTimes:
         return mean_s + slope * (num_rows - mean_rows)
 
 
+class WaitingRows(Protocol):
+    """What waits for a model version and what its workers have, as far as admission needs it."""
+
+    @property
+    def waiting_rows(self) -> int: ...
+    @property
+    def num_calls(self) -> int: ...
+    def count_rows_before(self, request: InferRequest, num_rows: int) -> int: ...
+
+
 class Admission:
     """Decide for one model version whether a request may wait."""
 
@@ -82,7 +94,7 @@ class Admission:
         # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
         return self._full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
 
-    def check(self, request: InferRequest, num_rows: int, waiting_rows: int, num_calls: int) -> None:
+    def check(self, request: InferRequest, num_rows: int, queue: WaitingRows) -> None:
         """Let a request pass whose answer is expected before its deadline, or within the server's bound without one.
 
         One that finds an idle worker always passes: only its measured time can mend an estimate that is too high.
@@ -90,23 +102,28 @@ class Admission:
         Raises:
             OverloadedError: says how long it would take, and when to try again.
         """
+        num_calls, waiting_rows = queue.num_calls, queue.waiting_rows
         if num_calls < self._num_workers and waiting_rows == 0:
             return
         has_deadline = request.deadline_s < math.inf
         bound_s = request.deadline_s - self._now() if has_deadline else self._max_wait_s
-        expected_s = self.predict_s(num_rows, waiting_rows, num_calls)
+        if self.predict_s(num_rows, waiting_rows, num_calls) <= bound_s:
+            return
+        rows_before = queue.count_rows_before(request, num_rows)  # not all, where others have had their share
+        expected_s = self.predict_s(num_rows, rows_before, num_calls)
         if expected_s <= bound_s:
             return
         limit = "its deadline is" if has_deadline else "without a deadline a request waits at most"
         raise OverloadedError(
-            f"{waiting_rows} rows of {self._name} are waiting: an answer is expected in {1e3 * expected_s:.0f} ms, "
-            f"{limit} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at once",
+            f"{rows_before} rows of {self._name} are waiting before it: an answer is expected in "
+            f"{1e3 * expected_s:.0f} ms, {limit} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at "
+            "once",
             retry_after_s=expected_s - max(0.0, bound_s),
         )
 
 
 class CallerLimit:
-    """At most so many requests of one caller at once; a caller is an address, whatever its connections."""
+    """At most so many requests of one caller at once."""
 
     def __init__(self, max_calls: int) -> None:
         self._max_calls = max_calls
@@ -118,7 +135,7 @@ class CallerLimit:
         Raises:
             OverloadedError: the caller has as many as it may.
         """
-        caller = request.caller.peer.rpartition(":")[0] if self._max_calls else ""
+        caller = name_caller(request.caller) if self._max_calls else ""
         return self._hold(caller) if caller else _UNLIMITED
 
     @contextmanager

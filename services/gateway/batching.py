@@ -2,8 +2,9 @@
 
 While a worker is idle, what has arrived is sent at once; while all are busy, rows accumulate; when one frees,
 everything that waits and fits together goes, up to the most rows of a batch. There is no timer. Only a full batch,
-which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport. Where the
-manifest says that a row's time depends on its size, rows of similar size fit together; see waiting.py.
+which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport. Whose
+turn it is, shares.py says. Where the manifest says that a row's time depends on its size, rows of similar size fit
+together; see waiting.py.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import pack_requests, unpack_answer
 from services.gateway.quarantine import Quarantine
 from services.gateway.tensors import InferRequest, NamedTensor
-from services.gateway.waiting import Job, Queue, SizedQueue, measure_rows
+from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measure_rows
 
 logger = structlog.get_logger("gateway")
 
@@ -60,27 +61,30 @@ class Batcher:
         self._max_waiting_rows = max_waiting_rows
         self._sized = frozenset(tensor.name for tensor in variant.manifest.inputs if tensor.size_sets_time)
         self._loop = asyncio.get_running_loop()
-        # By what makes requests fit together, the one that has waited longest first.
-        self._waiting: dict[Hashable, Queue] = {}
-        self._waiting_rows = 0
+        self._waiting = WaitingRoom(SizedQueue if self._sized else Queue)
         self._num_workers = num_workers
         self._num_calls = 0
         self._dispatch_is_due = False
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
         metrics.slots.set(num_workers)
-        metrics.waiting_rows.set_function(lambda: self._waiting_rows)
+        metrics.waiting_rows.set_function(lambda: self._waiting.rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)
 
     @property
     def waiting_rows(self) -> int:
         """Rows that wait for a worker."""
-        return self._waiting_rows
+        return self._waiting.rows
 
     @property
     def num_calls(self) -> int:
         """Batches under way, those that wait at a busy worker among them."""
         return self._num_calls
+
+    def count_rows_before(self, request: InferRequest, num_rows: int) -> int:
+        """Count the rows that would go before a request's."""
+        shares = self._waiting.shares
+        return shares.count_rows_before(shares.find_flow(request), num_rows)
 
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Queue a request of at most one batch's rows and return its outputs.
@@ -90,42 +94,33 @@ class Batcher:
         Raises:
             OverloadedError, DeadlineError, NotReadyError, InternalError: see errors.py.
         """
-        if self._waiting_rows + num_rows > self._max_waiting_rows:
+        shares = self._waiting.shares
+        flow = shares.find_flow(request)
+        is_full = self._waiting.rows + num_rows > self._max_waiting_rows
+        if is_full and not shares.is_below_share(flow, num_rows, self._max_waiting_rows):
             raise OverloadedError(
-                f"{self._waiting_rows} rows of {self._variant} are waiting, at most {self._max_waiting_rows} may; "
+                f"{self._waiting.rows} rows of {self._variant} are waiting, at most {self._max_waiting_rows} may; "
                 "send fewer requests at once, or try again later"
             )
         if self._quarantine.holds(request):
             raise InternalError(MODEL_DIES, cause="it ended a worker twice before")
         num_bytes = sum([len(tensor.data) for tensor in request.inputs])
-        row_bytes = measure_rows(request.inputs, self._sized) if self._sized else 0
-        job = Job(request, num_rows, num_bytes, row_bytes, arrived_s, self._loop.create_future())
-        key = _batch_key(request)
-        queue = self._waiting.get(key)
-        if queue is None:
-            queue = self._waiting[key] = SizedQueue() if self._sized else Queue()
-        queue.append(job)
-        self._waiting_rows += num_rows
+        size = measure_rows(request.inputs, self._sized) if self._sized else 0
+        result: asyncio.Future[Outputs] = self._loop.create_future()
+        job = Job(request, num_rows, num_bytes, size, arrived_s, result, _batch_key(request), flow)
+        queue = self._waiting.enter(job)
         if not self._dispatch_is_due and self._may_call(queue):
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
             self._loop.call_soon(self._dispatch)
         timer = self._loop.call_later(request.deadline_s - monotonic(), _expire, job)
         try:
-            return await job.result
+            return await result
         except BaseException:
-            self._remove(key, job)
+            self._waiting.leave(job)
             raise
         finally:
             timer.cancel()
-
-    def _remove(self, key: Hashable, job: Job) -> None:
-        queue = self._waiting.get(key)
-        if queue is not None and job in queue.jobs:
-            queue.remove(job)
-            self._waiting_rows -= job.num_rows
-            if not queue.jobs:
-                del self._waiting[key]
 
     def _may_call(self, queue: Queue) -> bool:
         return self._num_calls < self._num_workers or (
@@ -134,7 +129,7 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._dispatch_is_due = False
-        while self._waiting and self._may_call(next(iter(self._waiting.values()))):
+        while (queue := self._waiting.find_next()) is not None and self._may_call(queue):
             batch = self._take_batch()
             if batch:
                 self._num_calls += 1
@@ -143,18 +138,11 @@ class Batcher:
                 call.add_done_callback(self._calls.discard)
 
     def _take_batch(self) -> list[Job]:
-        """Take jobs that fit together, of the kind that has waited longest."""
-        key, queue = next(iter(self._waiting.items()))
-        rows = queue.rows
-        batch = queue.take(self._max_rows, self._max_batch_bytes)
-        self._waiting_rows -= rows - queue.rows
+        batch = self._waiting.take(self._max_rows, self._max_batch_bytes)
         now_s = monotonic()
         for job in batch:
             job.request.queue_s = now_s - job.arrived_s
             self._metrics.queue_time.observe(job.request.queue_s)
-        del self._waiting[key]
-        if queue.jobs:
-            self._waiting[key] = queue  # behind the others: no kind of request can starve another
         return batch
 
     async def _call(self, batch: list[Job]) -> None:

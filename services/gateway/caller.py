@@ -25,3 +25,8 @@ class KnownCaller:
 
 
 NOBODY = KnownCaller()
+
+
+def name_caller(caller: Caller) -> str:
+    """Tell callers apart: by address, whatever their connections."""
+    return caller.peer.rpartition(":")[0]

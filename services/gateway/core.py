@@ -162,7 +162,7 @@ class Gateway:
 
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Answer a valid request, unless it would wait too long or its caller has too many."""
-        model.admission.check(request, num_rows, model.batcher.waiting_rows, model.batcher.num_calls)
+        model.admission.check(request, num_rows, model.batcher)
         request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         with self._caller_limit.hold(request):
             if num_rows <= model.max_rows:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from google.protobuf.message import DecodeError
 from model_store.open_inference import ROW_ERRORS, messages
 from model_store.protobuf import encode_varint
 from model_store.tensors import DTYPES, encode_raw
+from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, count_elements
 
@@ -57,7 +57,7 @@ def decode_request(data: bytes) -> InferRequest:
         request.outputs = tuple([_decode_output(output) for output in outputs])
     if message.parameters:
         request.parameters = {name: _decode_parameter(name, value) for name, value in message.parameters.items()}
-        apply_timeout(request)
+        apply_call_parameters(request)
     elif contents and ROW_ERRORS not in request.outputs:
         request.packed = data
     return request
@@ -85,16 +85,6 @@ def _answer_head(model: str, version: str, tensors: tuple[tuple[str, str, tuple[
         response.outputs.add(name=name, datatype=datatype, shape=shape)
     data: bytes = response.SerializeToString()
     return data
-
-
-def apply_timeout(request: InferRequest) -> None:
-    """Take the parameter `timeout` (microseconds, as Triton has it) as a deadline."""
-    timeout_us = request.parameters.pop("timeout", None)
-    if timeout_us is None:
-        return
-    if isinstance(timeout_us, bool) or not isinstance(timeout_us, int) or timeout_us <= 0:
-        raise InvalidRequestError(f"parameter timeout is {timeout_us!r}; it must be a positive number of microseconds")
-    request.deadline_s = monotonic() + timeout_us / 1e6
 
 
 def _decode_raw_inputs(tensors: Sequence[Any], contents: Sequence[bytes]) -> list[NamedTensor]:

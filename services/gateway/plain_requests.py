@@ -22,6 +22,7 @@ from model_store.manifest import Manifest
 from model_store.parameters import ParameterError, ParameterValue, parse_parameter
 from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant
+from services.gateway.call_parameters import CALL_PARAMETERS, apply_call_parameters
 from services.gateway.errors import InvalidRequestError
 from services.gateway.rest_messages import decode_json, decode_values
 from services.gateway.tensors import InferRequest, NamedTensor
@@ -84,6 +85,7 @@ def build_plain_request(variant: ServedVariant, body: PlainBody, request_id: str
     for parameter in manifest.parameters:
         if parameter.readable_default is not None:
             request.parameters.setdefault(parameter.name, parameter.readable_default)
+    apply_call_parameters(request)
     return request, is_file
 
 
@@ -138,7 +140,7 @@ def _single_input(manifest: Manifest, rows: Any) -> str:
 
 
 def _read_parameters(manifest: Manifest, texts: Mapping[str, str]) -> dict[str, ParameterValue]:
-    rules = {parameter.name: parameter.model_dump() for parameter in manifest.parameters}
+    rules = {**CALL_PARAMETERS, **{parameter.name: parameter.model_dump() for parameter in manifest.parameters}}
     try:
         return {name: parse_parameter(text, rules[name]) if name in rules else text for name, text in texts.items()}
     except ParameterError as error:

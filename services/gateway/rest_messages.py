@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from model_store.tensors import DTYPES, decode_raw, encode_raw
+from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.errors import InvalidRequestError
-from services.gateway.grpc_messages import apply_timeout
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -49,7 +49,7 @@ def decode_body(
     parameters = _decode_parameters(message.get("parameters"), "parameters")
     others = bool(parameters.pop(_BINARY_OUTPUTS, False))
     request = InferRequest(model, version, _text(message.get("id", ""), "id"), [], parameters=parameters)
-    apply_timeout(request)
+    apply_call_parameters(request)
     reader = _BinaryReader(binary)
     request.inputs = [_decode_input(tensor, reader) for tensor in _objects(message.get("inputs"), "inputs")]
     reader.check_end()

@@ -25,11 +25,11 @@ class GatewaySettings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM key of the certificate")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
-    max_waiting_rows: int = Field(8192, ge=1, description="rows of one model version that may wait; more are refused")
+    max_waiting_rows: int = Field(8192, ge=1, description="rows of a model version that may wait; more are refused")
     max_wait_ms: float = Field(
         10_000, gt=0, description="longest expected wait of a request without a deadline; later ones are refused"
     )
-    max_calls_per_caller: int = Field(0, ge=0, description="requests of one address at once; 0 = any number")
+    max_calls_per_caller: int = Field(0, ge=0, description="requests of one caller at once; 0 = any number")
     max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
     drain_delay_s: float = Field(
         0, ge=0, description="from not ready to closing the doors, for load balancers to notice"

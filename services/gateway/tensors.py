@@ -29,7 +29,8 @@ class InferRequest:
     """One caller's request. `deadline_s` is in time.monotonic()'s seconds (uvloop's own clock ticks in milliseconds).
 
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
-    http, or self for the server's own; `caller` says who asks. The batcher writes `queue_s` and `compute_s`.
+    http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
+    0 the default. The batcher writes `queue_s` and `compute_s`.
     """
 
     model: str
@@ -39,6 +40,7 @@ class InferRequest:
     outputs: tuple[str, ...] = ()
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
     deadline_s: float = math.inf
+    priority: int = 0
     packed: bytes | None = None
     protocol: str = ""
     caller: Caller = NOBODY

@@ -1,5 +1,6 @@
 import asyncio
 import math
+from dataclasses import dataclass
 from time import monotonic
 
 import pytest
@@ -44,6 +45,18 @@ def run(admission, clock, num_rows, seconds):
     clock.now_s += seconds
     admission.observe(num_rows, started_s)
     clock.now_s += 1  # idle
+
+
+@dataclass
+class Rows:
+    """Rows that wait, and those of them that would go before the request in question."""
+
+    waiting_rows: int
+    num_calls: int
+    before: int | None = None
+
+    def count_rows_before(self, request, num_rows):
+        return self.waiting_rows if self.before is None else self.before
 
 
 def request(deadline_s=math.inf, peer="10.0.0.1:99"):
@@ -92,21 +105,27 @@ def test_predicts_the_wait_from_what_is_before_a_request(admission, waiting_rows
 
 
 def test_refuses_what_would_miss_its_deadline_and_says_when_to_try_again(admission, clock):
-    admission.check(request(clock.now_s + 0.06), 1, 30, 2)
+    admission.check(request(clock.now_s + 0.06), 1, Rows(30, 2))
     with pytest.raises(OverloadedError, match=r"expected in 50 ms, its deadline is 30 ms") as caught:
-        admission.check(request(clock.now_s + 0.03), 1, 30, 2)
+        admission.check(request(clock.now_s + 0.03), 1, Rows(30, 2))
     assert caught.value.retry_after_s == pytest.approx(0.02, rel=0.1)
 
 
 def test_without_a_deadline_the_servers_bound_holds(admission):
-    admission.check(request(), 1, 60, 4)
+    admission.check(request(), 1, Rows(60, 4))
     with pytest.raises(OverloadedError, match="without a deadline a request waits at most 100 ms"):
-        admission.check(request(), 1, 100, 4)
+        admission.check(request(), 1, Rows(100, 4))
 
 
 def test_one_that_finds_an_idle_worker_passes_whatever_was_measured(admission, clock):
     run(admission, clock, 1, 60.0)
-    admission.check(request(clock.now_s + 0.001), 1, 0, 1)
+    admission.check(request(clock.now_s + 0.001), 1, Rows(0, 1))
+
+
+def test_what_waits_behind_a_request_does_not_count_against_it(admission):
+    admission.check(request(), 1, Rows(100, 4, before=60))
+    with pytest.raises(OverloadedError, match="70 rows of double 3-eager are waiting before it"):
+        admission.check(request(), 1, Rows(100, 4, before=70))
 
 
 def test_a_caller_has_a_share_whatever_its_connections():

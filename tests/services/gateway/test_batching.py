@@ -9,18 +9,24 @@ from model_store.manifest import Tensor
 from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.batching import Batcher
+from services.gateway.caller import KnownCaller
 from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError, WorkerDiedError
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
 from tests.services.gateway.conftest import make_manifest
 
 POISON = 66.0
+FLOOD, QUIET = KnownCaller("10.0.0.1:1"), KnownCaller("10.0.0.2:1")
 
 
 @pytest.fixture
 async def batcher(variant, backend):
+    return make_batcher(variant, backend, max_waiting_rows=10)
+
+
+def make_batcher(variant, backend, max_waiting_rows):
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000, max_waiting_rows=10)
+    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000, max_waiting_rows=max_waiting_rows)
 
 
 def make_request(*values, **changes):
@@ -57,6 +63,10 @@ def submit_text(batcher, *sizes, waited_s=0.0):
 
 def sizes_of(backend):
     return [[len(row) for row in batch] for batch in backend.batches]
+
+
+def values_of(backend):
+    return [[row[0] for row in batch] for batch in backend.batches]
 
 
 def submit(batcher, *values, **changes):
@@ -159,6 +169,66 @@ async def test_refuses_more_rows_than_may_wait(batcher, backend):
     assert await answer(submit(batcher, 1, 2, 3)) == [2, 4, 6]
 
 
+async def test_a_full_queue_takes_a_callers_part_of_it_whoever_filled_it(batcher, backend):
+    backend.gate.clear()
+    held = [submit(batcher, 1)]
+    await turns()
+    for _ in range(3):
+        held.append(submit(batcher, *range(4), caller=FLOOD))
+        await turns()
+    held.append(submit(batcher, 1, 2, 3, caller=QUIET))
+    with pytest.raises(OverloadedError):
+        await submit(batcher, 1, 2, 3, caller=QUIET)
+    backend.gate.set()
+    assert await answer(held[-1]) == [2, 4, 6]
+    await asyncio.gather(*held)
+
+
+async def test_a_flood_waits_behind_itself_and_not_before_others(batcher, backend):
+    backend.gate.clear()
+    submitted = [submit(batcher, 0)]
+    await turns()
+    submitted += [submit(batcher, value, caller=FLOOD) for value in range(1, 7)]
+    await turns()
+    submitted += [submit(batcher, value, caller=QUIET) for value in (11, 12)]
+    await turns()
+    assert batcher.count_rows_before(make_request(1, caller=FLOOD), 1) == 4
+    assert batcher.count_rows_before(make_request(1), 1) == 1
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    # The second batch waited at the busy worker already when the quiet caller came.
+    assert values_of(backend) == [[0], [1, 2, 3, 4], [11, 12, 5, 6]]
+
+
+async def test_a_flood_of_requests_that_fit_nothing_else_keeps_nobody_waiting(batcher, backend):
+    backend.gate.clear()
+    submitted = [submit(batcher, 0)]
+    await turns()
+    submitted += [submit(batcher, value, caller=FLOOD, parameters={"k": value}) for value in range(1, 6)]
+    await turns()
+    submitted.append(submit(batcher, 11, caller=QUIET))
+    await turns()
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    assert values_of(backend) == [[0], [1], [11], [2], [3], [4], [5]]
+
+
+async def test_urgent_requests_go_first_and_the_others_are_not_forgotten(variant, backend):
+    batcher = make_batcher(variant, backend, max_waiting_rows=100)
+    backend.gate.clear()
+    submitted = [submit(batcher, 0)]
+    await turns()
+    submitted += [submit(batcher, value, priority=9, parameters={"k": 30}) for value in (31, 32)]
+    submitted += [submit(batcher, value, parameters={"k": 20}) for value in (21, 22)]
+    submitted += [submit(batcher, value, value, priority=1, parameters={"k": value}) for value in range(1, 7)]
+    await turns()
+    backend.gate.set()
+    await asyncio.gather(*submitted)
+    order = [batch[0] for batch in values_of(backend)]
+    # A row of the default level counts as eight urgent ones, one of the last level as sixty-four.
+    assert order == [0, 1, 2, 3, 21, 4, 5, 6, 31]
+
+
 @pytest.mark.parametrize("error", [NotReadyError("gone"), InternalError("bad"), None])
 async def test_the_request_that_breaks_a_batch_fails_alone(batcher, backend, error):
     def break_on_poison(rows):
@@ -258,7 +328,7 @@ async def test_a_text_whose_caller_has_left_takes_no_place_in_the_queue(sized_ba
     await asyncio.gather(*submitted)
     await turns()
     assert sizes_of(backend) == [[10], [12]]
-    assert sized_batcher._waiting_rows == 0
+    assert sized_batcher.waiting_rows == 0
 
 
 async def test_a_request_that_ends_a_worker_twice_is_an_internal_error_and_ends_no_more_of_them(batcher, backend):

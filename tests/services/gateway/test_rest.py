@@ -46,7 +46,7 @@ async def test_rows_of_json_answer_row_by_row(http):
     "body", ["[[1, 2]]", "[1, 2]", '{"inputs": [[1, 2]]}', '{"inputs": {"x": [1, 2]}, "parameters": {"gain": 2}}']
 )
 async def test_rows_may_come_alone_where_one_input_is_enough(http, body):
-    response = await http.put("/v1/net?top_k=1", content=body)
+    response = await http.put("/v1/net?top_k=1&priority=1", content=body)
     assert response.json()["rows"] == [{"y": [2.0, 4.0]}]
 
 
