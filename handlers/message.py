@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
+from model_store.open_inference import (
+    INTERNAL_ERROR,
+    ROW_ERRORS,
+    WORKER_ENDED_NS,
+    WORKER_STARTED_NS,
+    messages,
+)
 from model_store.tensors import datatype_of, decode_raw, encode_raw
 
 
@@ -45,6 +51,15 @@ def encode_response(
         _add_output(response, name, array)
     if any(row_errors):
         _add_output(response, ROW_ERRORS, np.array([error or "" for error in row_errors], np.object_))
+    data: bytes = response.SerializeToString()
+    return data
+
+
+def encode_times(started_ns: int, ended_ns: int) -> bytes:
+    """Serialize when a worker began and ended; put behind a serialized answer, it becomes a part of that."""
+    response = messages().ModelInferResponse()
+    response.parameters[WORKER_STARTED_NS].int64_param = started_ns
+    response.parameters[WORKER_ENDED_NS].int64_param = ended_ns
     data: bytes = response.SerializeToString()
     return data
 

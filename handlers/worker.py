@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.direct import DirectCallError, answer_direct
-from handlers.message import decode_request, encode_failure, encode_response
+from handlers.message import decode_request, encode_failure, encode_response, encode_times
 from host.memory import keep_freed_memory
+from model_store.open_inference import WORKER_TIMES
 
 
 def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
@@ -50,9 +52,12 @@ class Worker:
 
         TorchServe would turn an exception into UNAVAILABLE without its cause, which clients retry.
         """
+        started_ns = time.monotonic_ns()
         try:
             inputs, parameters, requested = decode_request(body)
+            wants_times = parameters.pop(WORKER_TIMES, False)
             outputs = self.handler.infer(inputs, parameters, requested)
-            return encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)
+            answer = encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)
+            return answer + encode_times(started_ns, time.monotonic_ns()) if wants_times else answer
         except Exception:  # noqa: BLE001
             return encode_failure(self.model, self.version, traceback.format_exc())

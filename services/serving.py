@@ -126,6 +126,7 @@ class Serving:
             await asyncio.sleep(settings.drain_delay_s)
         grace_s = settings.drain_timeout_s if was_serving else 0
         await asyncio.gather(self._grpc.stop(grace_s), self._http.stop(grace_s), self._metrics.stop(0))
+        await self.gateway.close()
         await self._torchserve.stop()
 
     def _handle_change(self) -> None:

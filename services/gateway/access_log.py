@@ -33,4 +33,5 @@ def log_request(request: InferRequest, version: str, num_rows: int, status: Stat
         compute_ms=round(1e3 * request.compute_s, 3),
         total_ms=round(1e3 * (monotonic() - arrived_s), 3),
         request=request.id,
+        **({} if request.trace is None else request.trace.ids),
     )

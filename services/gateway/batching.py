@@ -10,7 +10,7 @@ together; see waiting.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 
 import structlog
@@ -27,9 +27,10 @@ from services.gateway.errors import (
     WorkerDiedError,
 )
 from services.gateway.metrics import ModelMetrics
-from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
 from services.gateway.quarantine import Quarantine
 from services.gateway.tensors import InferRequest, NamedTensor
+from services.gateway.trace import CallTimes, Trace
 from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measure_rows
 
 logger = structlog.get_logger("gateway")
@@ -165,9 +166,14 @@ class Batcher:
         started_s = monotonic()
         try:
             packed = pack_requests([job.request for job in batch])
+            traces = [trace for job in batch if (trace := job.request.trace) is not None and trace.is_sampled]
+            if traces:
+                packed = ask_for_times(packed)
             sent_s = monotonic()
             answer = await self._backend.predict(self._variant, packed)
             answered_s = monotonic()
+            if traces:
+                _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), sum(row_counts), len(batch)))
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
             ids = [job.request.id for job in batch]
@@ -218,6 +224,11 @@ def _batch_key(request: InferRequest) -> Hashable:
     # True == 1 == 1.0 in Python, but not for a model: hence the types.
     parameters = tuple(sorted((name, type(value), value) for name, value in request.parameters.items()))
     return (shapes, parameters, request.outputs)
+
+
+def _note_call(traces: Sequence[Trace], times: CallTimes) -> None:
+    for trace in traces:
+        trace.calls.append(times)
 
 
 def _expire(job: Job) -> None:

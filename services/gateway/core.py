@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -36,6 +36,9 @@ from services.gateway.readiness import PROTOCOL, Readiness
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
+
+if TYPE_CHECKING:
+    from services.gateway.tracing import Tracing
 
 logger = structlog.get_logger("gateway")
 
@@ -82,6 +85,7 @@ class Gateway:
         self.is_draining = False
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._log = log_request if settings.access_log else _log_nothing
+        self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
         self._ids = itertools.count(1)
         self._id_prefix = os.urandom(3).hex()
         self._models = {
@@ -109,8 +113,8 @@ class Gateway:
         except UnknownModelError as error:
             self.record_refusal(request, error)
             raise
-        metrics = model.metrics
-        version = model.variant.version
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(request)
         num_rows = 0
         try:
             self._refuse_mismatch(model.variant, request)
@@ -119,24 +123,42 @@ class Gateway:
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
             status = status_of(error)
-            metrics.count(request.protocol, status.outcome)
-            metrics.statistics.count_failure(monotonic() - arrived_s)
-            self._log(request, version, num_rows, status, arrived_s)
+            self._end(model, request, num_rows, status, arrived_s)
             logger.info(
-                "refused", request=request.id, variant=str(model.variant), outcome=status.outcome, why=str(error)
+                "refused",
+                request=request.id,
+                variant=str(model.variant),
+                outcome=status.outcome,
+                why=str(error),
+                **({} if request.trace is None else request.trace.ids),
             )
             raise
         except asyncio.CancelledError:
-            metrics.count(request.protocol, CANCELLED.outcome)
-            metrics.statistics.count_failure(monotonic() - arrived_s)
-            self._log(request, version, num_rows, CANCELLED, arrived_s)
+            self._end(model, request, num_rows, CANCELLED, arrived_s)
             raise
-        metrics.count(request.protocol, OK.outcome)
-        model.answered_s = monotonic()
-        metrics.latency.observe(model.answered_s - arrived_s)
-        metrics.statistics.count_success(num_rows, model.answered_s - arrived_s)
-        self._log(request, version, num_rows, OK, arrived_s)
+        self._end(model, request, num_rows, OK, arrived_s)
         return answer
+
+    def _end(self, model: ServedModel, request: InferRequest, num_rows: int, status: Status, arrived_s: float) -> None:
+        """Count, trace and log a request that has reached a model and ends now."""
+        ended_s = monotonic()
+        metrics, version = model.metrics, model.variant.version
+        metrics.count(request.protocol, status.outcome)
+        if status is OK:
+            model.answered_s = ended_s
+            exemplar = request.trace.ids if request.trace is not None and request.trace.is_sampled else None
+            metrics.latency.observe(ended_s - arrived_s, exemplar)
+            metrics.statistics.count_success(num_rows, ended_s - arrived_s)
+        else:
+            metrics.statistics.count_failure(ended_s - arrived_s)
+        if self._tracing is not None:
+            self._tracing.end(request, version, num_rows, status, arrived_s, ended_s)
+        self._log(request, version, num_rows, status, arrived_s)
+
+    async def close(self) -> None:
+        """Send the spans that are left."""
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
 
     def record_refusal(self, request: InferRequest, error: GatewayError) -> None:
         """Count and log a request that reached no model: unreadable, too large, or for a model that is not here."""
@@ -253,6 +275,13 @@ class Gateway:
         if not self.is_model_ready(variant):
             return "UNAVAILABLE", "its workers are starting or being restarted"
         return "READY", ""
+
+
+def _make_tracing(settings: GatewaySettings) -> Tracing:
+    from services.gateway.tracing import make_tracing  # a third of a second, for those who trace
+
+    assert settings.trace_endpoint is not None
+    return make_tracing(settings.trace_endpoint, settings.trace_share)
 
 
 def _log_nothing(request: InferRequest, version: str, num_rows: int, status: Status, arrived_s: float) -> None:

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from model_store.open_inference import INTERNAL_ERROR, ROW_ERRORS, messages
+from model_store.open_inference import (
+    INTERNAL_ERROR,
+    ROW_ERRORS,
+    WORKER_ENDED_NS,
+    WORKER_STARTED_NS,
+    WORKER_TIMES,
+    messages,
+)
 from model_store.protobuf import encode_varint
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
@@ -67,6 +74,19 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
     except (ValueError, IndexError) as error:
         raise InternalError(MODEL_FAILED, cause=f"the answer does not fit the request: {error}") from error
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in row_counts]
+
+
+def ask_for_times(packed: bytes) -> bytes:
+    """Have the worker tell when it began and ended a packed call."""
+    return packed + _request_head((), ((WORKER_TIMES, bool, True),), ())
+
+
+def read_times(answer: bytes) -> tuple[float, float] | None:
+    """Read when a worker began and ended, in time.monotonic()'s seconds; None where it does not say so."""
+    parameters = messages().ModelInferResponse.FromString(answer).parameters
+    if WORKER_STARTED_NS not in parameters:  # an archive from before there were times
+        return None
+    return 1e-9 * parameters[WORKER_STARTED_NS].int64_param, 1e-9 * parameters[WORKER_ENDED_NS].int64_param
 
 
 def set_parameter(parameters: Any, name: str, value: ParameterValue) -> None:

@@ -36,6 +36,8 @@ class GatewaySettings(BaseSettings):
     )
     drain_timeout_s: float = Field(30, ge=0, description="longest wait for requests in flight at shutdown")
 
+    trace_endpoint: str | None = Field(None, description="OTLP/HTTP collector, e.g. http://localhost:4318; none = off")
+    trace_share: float = Field(0.01, ge=0, le=1, description="of the requests without a trace of their own")
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
 

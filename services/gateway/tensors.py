@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from model_store.parameters import ParameterValue
 from model_store.tensors import DTYPES
 from services.gateway.caller import NOBODY, Caller
+from services.gateway.trace import Trace
 
 _LENGTH = struct.Struct("<I")
 
@@ -30,7 +31,7 @@ class InferRequest:
 
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
     http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
-    0 the default. The batcher writes `queue_s` and `compute_s`.
+    0 the default. The batcher writes `queue_s` and `compute_s`, and into `trace`.
     """
 
     model: str
@@ -46,6 +47,7 @@ class InferRequest:
     caller: Caller = NOBODY
     queue_s: float = 0.0
     compute_s: float = 0.0
+    trace: Trace | None = None
 
 
 @dataclass(slots=True)
