@@ -30,6 +30,7 @@ from services.gateway.errors import (
     UnknownModelError,
     status_of,
 )
+from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
 from services.gateway.readiness import PROTOCOL, Readiness
@@ -92,6 +93,7 @@ class Gateway:
             (variant.model, variant.version): ServedModel(variant, backend, self.metrics, settings)
             for variant in catalogue.variants
         }
+        self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
         self.readiness = Readiness(catalogue.variants, backend, self.infer, self._measure_idle_s)
         for model in self._models.values():
             model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))
@@ -154,6 +156,17 @@ class Gateway:
         if self._tracing is not None:
             self._tracing.end(request, version, num_rows, status, arrived_s, ended_s)
         self._log(request, version, num_rows, status, arrived_s)
+
+    def _read_load(self) -> Load:
+        models = self._models.values()
+        statistics = [model.metrics.statistics for model in models]
+        return Load(
+            busy_s=sum(one.busy_s for one in statistics),
+            num_successes=sum(one.num_successes for one in statistics),
+            num_failures=sum(one.num_failures for one in statistics),
+            num_slots=sum(self._backend.num_workers(model.variant) for model in models),
+            waiting_rows=sum(model.batcher.waiting_rows for model in models),
+        )
 
     async def close(self) -> None:
         """Send the spans that are left."""

@@ -18,8 +18,9 @@ from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers, record_refusa
 from services.gateway.grpc_health import HealthService
 from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.grpc_reflection import ReflectionService
+from services.gateway.load_reports import LoadTrailers
 from services.gateway.model_config import PLATFORM
-from services.grpc_server import CallContext, Limits, Server, Streaming, Unary
+from services.grpc_server import CallContext, Interceptor, Limits, Server, Streaming, Unary
 
 # Requests that are being received may hold this many times the largest one.
 BUFFERED_REQUESTS = 8
@@ -134,9 +135,10 @@ class GrpcServer:
         }
         size = settings.max_body_bytes
         limits = Limits(max_message_bytes=size, max_received_bytes=BUFFERED_REQUESTS * size)
-        self._server = Server(
-            methods, limits, interceptors=[ErrorAnswers(gateway)], new_request_id=gateway.new_request_id
-        )
+        interceptors: list[Interceptor] = [ErrorAnswers(gateway)]
+        if gateway.load_reports is not None:
+            interceptors.append(LoadTrailers(gateway.load_reports))
+        self._server = Server(methods, limits, interceptors=interceptors, new_request_id=gateway.new_request_id)
 
     @property
     def port(self) -> int:

@@ -25,6 +25,7 @@ from services.gateway.caller import KnownCaller
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, UnknownModelError, UnknownPathError, UnsupportedEncodingError
+from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.readable import describe_answer, describe_rows
@@ -62,7 +63,10 @@ def make_app(gateway: Gateway) -> ASGIApp:
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
     _add_short_way(app, gateway)
-    return RequestIds(BodyLimit(app, gateway.settings.max_body_bytes), gateway.new_request_id)
+    inner: ASGIApp = BodyLimit(app, gateway.settings.max_body_bytes)
+    if gateway.load_reports is not None:
+        inner = LoadHeaders(inner, gateway.load_reports)
+    return RequestIds(inner, gateway.new_request_id)
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -15,7 +15,8 @@ class Statistics:
     """Sums of one model version: of requests, and of the packed calls that answered them."""
 
     def __init__(self) -> None:
-        self._num_successes = self._num_failures = self._num_rows = 0
+        self.num_successes = self.num_failures = self._num_rows = 0
+        self.busy_s = 0.0  # of workers
         self._success_s = self._failure_s = 0.0
         self._last_inference_s = 0.0
         # Of answered requests; each counts the whole time of the packed call that it was part of.
@@ -25,13 +26,13 @@ class Statistics:
         self._call_s: dict[int, tuple[float, float, float]] = {}
 
     def count_success(self, num_rows: int, seconds: float) -> None:
-        self._num_successes += 1
+        self.num_successes += 1
         self._num_rows += num_rows
         self._success_s += seconds
         self._last_inference_s = time.time()
 
     def count_failure(self, seconds: float) -> None:
-        self._num_failures += 1
+        self.num_failures += 1
         self._failure_s += seconds
         self._last_inference_s = time.time()
 
@@ -39,6 +40,7 @@ class Statistics:
         self, num_rows: int, num_requests: int, queue_s: float, input_s: float, infer_s: float, output_s: float
     ) -> None:
         """Count one answered packed call: `queue_s` of its requests together, then packing, the worker, unpacking."""
+        self.busy_s += infer_s
         self._num_requests += num_requests
         self._queue_s += queue_s
         self._input_s += num_requests * input_s
@@ -58,8 +60,8 @@ class Statistics:
             "inference_count": self._num_rows,
             "execution_count": self._num_calls.total(),
             "inference_stats": {
-                "success": _describe(self._num_successes, self._success_s),
-                "fail": _describe(self._num_failures, self._failure_s),
+                "success": _describe(self.num_successes, self._success_s),
+                "fail": _describe(self.num_failures, self._failure_s),
                 "queue": _describe(count, self._queue_s),
                 "compute_input": _describe(count, self._input_s),
                 "compute_infer": _describe(count, self._infer_s),
