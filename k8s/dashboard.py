@@ -126,6 +126,16 @@ ROWS: Final = (
     ),
     (
         Panel(
+            "Inputs unlike released",
+            "short",
+            {
+                "{{model}} {{input}} {{feature}}": "max by (model, input, feature) "
+                "(millrace_input_stability_index{@} and millrace_input_same_p_value{@} < 0.01 "
+                "and millrace_input_watched_rows{@} > 0)"
+            },
+            "Population stability index, where the difference is none by chance: 0.1 is some change, 0.25 much.",
+        ),
+        Panel(
             "Pods by build",
             "short",
             {"{{version}}, torch {{torch}}": f"count by (version, torch) (millrace_build_info{{{OF_NAMESPACE}}})"},

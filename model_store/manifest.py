@@ -130,6 +130,23 @@ class Gate(_Part):
     rows_needed: int | None = Field(None, description="held-out rows that would be enough, where there were too few")
 
 
+class InputFeature(_Part):
+    """What the held-out rows of one input were like in one respect; see input_features.py."""
+
+    input: str
+    feature: str
+    edges: tuple[float, ...] = Field(min_length=1, description="upper ends of all bins but the last, which has none")
+    counts: tuple[int, ...] = Field(description="rows in each bin; the first and the last are for what no row had")
+
+    @model_validator(mode="after")
+    def _check(self) -> InputFeature:
+        if len(self.counts) != len(self.edges) + 1:
+            raise ValueError(
+                f"feature {self.feature} of {self.input}: {len(self.edges)} edges, {len(self.counts)} bins"
+            )
+        return self
+
+
 class RowCheck(_Part):
     """Whether answers depend on the rows beside them, as the release found out on real rows."""
 
@@ -188,6 +205,9 @@ class Manifest(_Part):
     outputs: tuple[Tensor, ...]
     default_outputs: tuple[str, ...] = Field((), description="outputs sent when a request names none; () = all")
     parameters: tuple[Parameter, ...] = ()
+    input_features: tuple[InputFeature, ...] = Field(
+        (), description="what live inputs are compared with; absent in releases from before"
+    )
     max_rows: int = Field(ge=1, description="most rows in one batch")
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 

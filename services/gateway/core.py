@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -20,6 +20,7 @@ from services.gateway.access_log import log_request
 from services.gateway.admission import Admission, CallerLimit
 from services.gateway.backends import Backend
 from services.gateway.batching import Batcher, Outputs
+from services.gateway.drift import DriftMetrics, DriftMonitor, make_monitor
 from services.gateway.errors import (
     CANCELLED,
     OK,
@@ -57,6 +58,7 @@ class ServedModel:
         self.answered_s = monotonic()
         self.max_rows = variant.manifest.max_rows
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
+        self.drift = make_monitor(variant.manifest, settings.drift_rows_per_s)
         self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
         self.admission = Admission(
             str(variant),
@@ -94,6 +96,7 @@ class Gateway:
             for variant in catalogue.variants
         }
         self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
+        self.metrics.registry.register(DriftMetrics(self._drift_monitors))
         self.readiness = Readiness(catalogue.variants, backend, self.infer, self._measure_idle_s)
         for model in self._models.values():
             model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))
@@ -121,6 +124,8 @@ class Gateway:
         try:
             self._refuse_mismatch(model.variant, request)
             num_rows = model.validator.check(request)
+            if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
+                model.drift.take_later(request, num_rows)
             outputs = await self._submit(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
@@ -156,6 +161,11 @@ class Gateway:
         if self._tracing is not None:
             self._tracing.end(request, version, num_rows, status, arrived_s, ended_s)
         self._log(request, version, num_rows, status, arrived_s)
+
+    def _drift_monitors(self) -> Iterator[tuple[str, str, DriftMonitor]]:
+        for model in self._models.values():
+            if model.drift is not None:
+                yield model.variant.model, model.variant.version, model.drift
 
     def _read_load(self) -> Load:
         models = self._models.values()

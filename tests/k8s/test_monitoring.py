@@ -14,6 +14,7 @@ from k8s.monitoring_objects import RULES_FILE, render_monitoring
 from k8s.scaling import METRICS
 from k8s.settings import ROOM
 from services.catalogue import ServedVariant
+from services.gateway.drift import LEAST_ROWS, DriftMetrics, DriftMonitor
 from services.gateway.metrics import Metrics
 from services.torchserve.metrics import EngineMetrics
 from tests.builders import make_manifest
@@ -37,6 +38,16 @@ class Engine:
         return 1.0
 
 
+def make_busy_monitor() -> DriftMonitor:
+    """A monitor that has seen enough rows to say something."""
+    feature = {"input": "x", "feature": "mean", "edges": [0.0], "counts": [1, 1]}
+    monitor = DriftMonitor(make_manifest(input_features=[feature]), 1)
+    for window in monitor._windows:
+        for _ in range(LEAST_ROWS):
+            window.add(1)
+    return monitor
+
+
 @pytest.fixture(scope="module")
 def exported() -> set[str]:
     """Names of all series of a serving process, histograms with their parts."""
@@ -45,6 +56,7 @@ def exported() -> set[str]:
     model.count("grpc", "ok")
     variant = ServedVariant(manifest=make_manifest(), archive=Path("none"), examples=Path("none"), is_default=True)
     metrics.registry.register(EngineMetrics(Engine(), [variant]))
+    metrics.registry.register(DriftMetrics(lambda: [("net", "1-int8", make_busy_monitor())]))
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 

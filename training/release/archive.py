@@ -29,6 +29,7 @@ from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAM
 from training.release.evaluation import Evaluated, Evaluation
 from training.release.gate import rows_digest
 from training.release.golden import choose_examples
+from training.release.input_statistics import describe_inputs
 from training.release.spec import ReleaseSpec
 
 
@@ -76,6 +77,7 @@ def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str,
     return Manifest.model_validate(
         known
         | {
+            "input_features": describe_inputs(spec.held_out.inputs),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "quality": {
                 "metric": spec.held_out.metric,
