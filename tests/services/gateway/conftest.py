@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -98,3 +99,22 @@ class DoublingBackend:
 @pytest.fixture
 async def backend() -> DoublingBackend:
     return DoublingBackend()
+
+
+class Clock:
+    """A clock that stands still but for what a test adds to `now_s`."""
+
+    def __init__(self) -> None:
+        self.now_s = monotonic()
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The gateway's clock from arrival to answer, in a test's hands."""
+    clock = Clock()
+    for module in ("access_log", "batching", "core", "waiting"):
+        monkeypatch.setattr(f"services.gateway.{module}.monotonic", clock)
+    return clock

@@ -48,8 +48,8 @@ def make_text_request(*sizes):
 
 
 @pytest.fixture
-async def sized_batcher(backend):
-    """A batcher of a model whose texts take longer the longer they are."""
+async def sized_batcher(backend, clock):
+    """A batcher of a model whose texts take longer the longer they are; time stands still."""
     text = Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", size_sets_time=True)
     manifest = make_manifest(inputs=(text,), input_sets=(("text",),))
     variant = ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
@@ -57,8 +57,13 @@ async def sized_batcher(backend):
     return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=10_000, max_waiting_rows=100)
 
 
-def submit_text(batcher, *sizes, waited_s=0.0):
-    return asyncio.ensure_future(batcher.submit(make_text_request(*sizes), len(sizes), monotonic() - waited_s))
+@pytest.fixture
+def submit_text(sized_batcher, clock):
+    def submit(*sizes, waited_s=0.0):
+        job = sized_batcher.submit(make_text_request(*sizes), len(sizes), clock.now_s - waited_s)
+        return asyncio.ensure_future(job)
+
+    return submit
 
 
 def sizes_of(backend):
@@ -270,9 +275,9 @@ async def test_what_took_too_long_is_not_repeated(batcher, backend):
     assert len(backend.batches) == 1
 
 
-async def test_short_texts_neither_share_a_batch_with_long_ones_nor_wait_for_them(sized_batcher, backend):
+async def test_short_texts_neither_share_a_batch_with_long_ones_nor_wait_for_them(submit_text, backend):
     backend.gate.clear()
-    submitted = [submit_text(sized_batcher, size) for size in (400, 20, 400, 30)]
+    submitted = [submit_text(size) for size in (400, 20, 400, 30)]
     await turns()
     assert sizes_of(backend) == [[20, 30]]
     backend.gate.set()
@@ -280,35 +285,35 @@ async def test_short_texts_neither_share_a_batch_with_long_ones_nor_wait_for_the
     assert sizes_of(backend) == [[20, 30], [400, 400]]
 
 
-async def test_a_request_is_as_long_as_its_longest_text(sized_batcher, backend):
-    submitted = [submit_text(sized_batcher, *sizes) for sizes in ((5, 300), (6,), (200, 1))]
+async def test_a_request_is_as_long_as_its_longest_text(submit_text, backend):
+    submitted = [submit_text(*sizes) for sizes in ((5, 300), (6,), (200, 1))]
     await asyncio.gather(*submitted)
     assert sizes_of(backend) == [[6], [200, 1, 5, 300]]
 
 
-async def test_long_texts_are_not_overtaken_for_ever(sized_batcher, backend):
+async def test_long_texts_are_not_overtaken_for_ever(submit_text, backend):
     backend.gate.clear()
-    submitted = [submit_text(sized_batcher, 10)]
+    submitted = [submit_text(10)]
     await turns()
     # As large as ten of the short ones together, and waiting a little more than ten times as long.
-    submitted += [submit_text(sized_batcher, 244, waited_s=2.2), submit_text(sized_batcher, 10, waited_s=0.2)]
+    submitted += [submit_text(244, waited_s=2.2), submit_text(10, waited_s=0.2)]
     await turns()
     backend.gate.set()
     await asyncio.gather(*submitted)
     assert sizes_of(backend) == [[10], [244], [10]]
 
 
-async def test_texts_of_similar_length_fill_batches_in_the_order_they_came(sized_batcher, backend):
-    submitted = [submit_text(sized_batcher, size) for size in (50, 60, 70, 55, 65, 40)]
+async def test_texts_of_similar_length_fill_batches_in_the_order_they_came(submit_text, backend):
+    submitted = [submit_text(size) for size in (50, 60, 70, 55, 65, 40)]
     await asyncio.gather(*submitted)
     assert sizes_of(backend) == [[40, 50, 60, 70], [55, 65]]
 
 
-async def test_a_worker_that_is_busy_with_texts_is_sent_no_more(sized_batcher, backend):
+async def test_a_worker_that_is_busy_with_texts_is_sent_no_more(submit_text, backend):
     backend.gate.clear()
-    submitted = [submit_text(sized_batcher, 400)]
+    submitted = [submit_text(400)]
     await turns()
-    submitted += [submit_text(sized_batcher, *[400] * 4), submit_text(sized_batcher, 10)]
+    submitted += [submit_text(*[400] * 4), submit_text(10)]
     await turns()
     assert len(backend.batches) == 1
     backend.gate.set()
@@ -316,12 +321,12 @@ async def test_a_worker_that_is_busy_with_texts_is_sent_no_more(sized_batcher, b
     assert sizes_of(backend) == [[400], [10], [400] * 4]
 
 
-async def test_a_text_whose_caller_has_left_takes_no_place_in_the_queue(sized_batcher, backend):
+async def test_a_text_whose_caller_has_left_takes_no_place_in_the_queue(sized_batcher, submit_text, backend):
     backend.gate.clear()
-    submitted = [submit_text(sized_batcher, 10)]
+    submitted = [submit_text(10)]
     await turns()
-    gone = submit_text(sized_batcher, 300)
-    submitted.append(submit_text(sized_batcher, 12))
+    gone = submit_text(300)
+    submitted.append(submit_text(12))
     await turns()
     gone.cancel()
     backend.gate.set()
