@@ -7,6 +7,7 @@ OVERLAY ?= cpu
 URL ?= localhost:8001
 N ?= 2
 ENGINE ?= onnx
+PROCESSES ?= 2
 
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
@@ -76,12 +77,12 @@ format: setup  ## Format the code and fix what ruff can fix
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-test: setup  ## Run the tests that need no GPU, network or long time
-	@$(RUN) pytest --cov --cov-report=
+test: setup  ## Run the tests that need no GPU, network or long time, in PROCESSES=2 processes
+	@$(RUN) pytest -n $(PROCESSES) --cov --cov-report=
 	@echo "coverage of lines, in percent: $$($(RUN) coverage report --format=total)"
 
 test-all: setup  ## Run every test, the slow ones too
-	@$(RUN) pytest -m 'slow or not slow'
+	@$(RUN) pytest -n $(PROCESSES) -m 'slow or not slow'
 
 gpu-check:  ## Train, release and run the handlers on the GPU (on the CPU where there is none); needs only torch and numpy
 	@$(PYTHON) -m training.gpu_check
