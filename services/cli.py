@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-_EPILOG = "Examples: serve    serve classifier --variants int8 --workers 2    serve classifier:3 --host 0.0.0.0"
+_EPILOG = "Examples: serve    serve classifier --variants int8 --workers 2    serve keys add phone-app"
 
 
 @app.command(epilog=_EPILOG)
@@ -42,6 +43,15 @@ def serve(
         Path | None, typer.Option(help="PEM certificate chain: REST and gRPC by TLS only. Needs --tls-key.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate, without a password.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities: callers with a certificate of theirs need no key.")
+    ] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="File of `serve keys`: callers need one of its keys, or a certificate.")
+    ] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Listen beyond this machine and ask nobody who calls.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per variant. [1]")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
@@ -69,6 +79,9 @@ def serve(
     given |= {
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
+        "api_keys": api_keys,
+        "insecure": insecure,
         "max_wait_ms": max_wait_ms,
         "workers": workers,
         "threads": threads,
@@ -183,6 +196,8 @@ def _announce(
     scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
     typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")
+    if gateway.api_keys is not None:
+        typer.echo("  keys     callers send x-api-key: KEY; `infer` and `loadtest` take it from MILLRACE_API_KEY")
     typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")
     memory = serving.measure_memory()
     for name, workers in memory.workers.items():
@@ -209,4 +224,10 @@ def _fail(error: Exception) -> None:
 
 
 def main() -> None:
-    app()
+    """Serve, or do what another first word says: a model of that name is still served as `serve keys:1`."""
+    if sys.argv[1:2] == ["keys"]:
+        from services.keys_cli import app as keys_app
+
+        keys_app(sys.argv[2:], prog_name="serve keys")
+    else:
+        app()

@@ -38,6 +38,8 @@ def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> 
         ValueError: names them and what to change.
     """
     gateway.make_tls_context(ALPN)
+    gateway.make_guard()
+    gateway.check_openness()
     if gateway.max_body_mib > torchserve.max_message_mib:
         raise ValueError(
             f"MILLRACE_MAX_BODY_MIB is {gateway.max_body_mib}, but a worker takes at most MILLRACE_MAX_MESSAGE_MIB = "
@@ -75,7 +77,9 @@ class Serving:
         with contextlib.ExitStack() as opened:
             http = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.http_port, "http_port")))
             metrics = opened.enter_context(
-                contextlib.closing(open_port(gateway.host, gateway.metrics_port, "metrics_port"))
+                contextlib.closing(
+                    open_port(gateway.metrics_host or gateway.host, gateway.metrics_port, "metrics_port")
+                )
             )
             grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()

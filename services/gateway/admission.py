@@ -123,7 +123,7 @@ class Admission:
 
 
 class CallerLimit:
-    """At most so many requests of one caller at once."""
+    """At most so many requests of one caller at once, whatever its connections; caller.py says who is one."""
 
     def __init__(self, max_calls: int) -> None:
         self._max_calls = max_calls

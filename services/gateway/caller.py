@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.gateway.keys import ApiKey
+
 
 class Caller(Protocol):
-    """`peer` is an address and port; `metadata` are the headers, by lower-case names."""
+    """`peer` is an address and port; `metadata` are the headers, by lower-case names.
+
+    `credential` is the API key that the caller has shown, `certificate` the subject of the TLS certificate it has
+    proven to own; None and '' without one.
+    """
 
     @property
     def peer(self) -> str: ...
     @property
     def metadata(self) -> Mapping[str, str]: ...
+    @property
+    def credential(self) -> ApiKey | None: ...
+    @property
+    def certificate(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +32,24 @@ class KnownCaller:
 
     peer: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    credential: ApiKey | None = None
+    certificate: str = ""
 
 
 NOBODY = KnownCaller()
 
 
 def name_caller(caller: Caller) -> str:
-    """Tell callers apart: by address, whatever their connections."""
-    return caller.peer.rpartition(":")[0]
+    """Name who asks, for shares, limits and logs: its key's name, else its certificate's subject, else its address.
+
+    The three cannot be mistaken for each other: a key's name has neither '=' nor ':' nor '.', a subject has '='. The
+    address comes without its port, so that all connections of one machine are one caller; '' is the server itself.
+    """
+    if caller.credential is not None:
+        return caller.credential.name
+    return caller.certificate or caller.peer.rpartition(":")[0]
+
+
+def may_see(caller: Caller, model: str) -> bool:
+    """Say whether a caller's list of models may name one."""
+    return caller.credential is None or caller.credential.opens(model)

@@ -16,6 +16,7 @@ import structlog
 from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
+from services.gateway.access import Operation
 from services.gateway.access_log import log_request
 from services.gateway.admission import Admission, CallerLimit
 from services.gateway.backends import Backend
@@ -27,10 +28,12 @@ from services.gateway.errors import (
     GatewayError,
     InvalidRequestError,
     NotReadyError,
+    PermissionDeniedError,
     Status,
     UnknownModelError,
     status_of,
 )
+from services.gateway.keys import Verb
 from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
@@ -86,6 +89,7 @@ class Gateway:
         self._backend = backend
         self.metrics = Metrics()
         self.is_draining = False
+        self.guard = settings.make_guard()
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._log = log_request if settings.access_log else _log_nothing
         self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
@@ -114,8 +118,10 @@ class Gateway:
         """
         arrived_s = monotonic()
         try:
+            if self.guard is not None:
+                self.guard.check_model(request.caller, Operation(Verb.INFER, request.model, ""), request.id)
             model = self._find_model(request.model, request.version)
-        except UnknownModelError as error:
+        except (UnknownModelError, PermissionDeniedError) as error:
             self.record_refusal(request, error)
             raise
         if self._tracing is not None:

@@ -5,6 +5,8 @@ GatewayError
 │   ├── BodyTooLargeError   it is larger than this server takes
 │   ├── UnknownPathError    there is no such method or page
 │   └── UnsupportedEncodingError  it is compressed or typed in a way that is not taken
+├── UnauthenticatedError    nobody knows who calls: no key, an unknown or an expired one
+├── PermissionDeniedError   the caller is known and may not
 ├── UnknownModelError       no such model, version or output
 ├── NotReadyError           the model or the server cannot answer now, but will: the call may be repeated
 │   └── WorkerDiedError     its worker's process ended during the call, perhaps because of it
@@ -45,6 +47,14 @@ class UnknownPathError(InvalidRequestError):
 
 class UnsupportedEncodingError(InvalidRequestError):
     """The request is compressed, or of a content type, that is not taken."""
+
+
+class UnauthenticatedError(GatewayError):
+    """Nobody knows who calls: no key, an unknown one, or one that has expired."""
+
+
+class PermissionDeniedError(GatewayError):
+    """The caller is known and may not do this, or not with this model."""
 
 
 class UnknownModelError(GatewayError):
@@ -96,6 +106,8 @@ STATUSES: dict[type[GatewayError], Status] = {
     BodyTooLargeError: Status(GrpcStatus.INVALID_ARGUMENT, 413, "too_large"),
     UnknownPathError: Status(GrpcStatus.UNIMPLEMENTED, 404, "unknown_path"),
     UnsupportedEncodingError: Status(GrpcStatus.UNIMPLEMENTED, 415, "unsupported"),
+    UnauthenticatedError: Status(GrpcStatus.UNAUTHENTICATED, 401, "unauthenticated"),
+    PermissionDeniedError: Status(GrpcStatus.PERMISSION_DENIED, 403, "denied"),
     UnknownModelError: Status(GrpcStatus.NOT_FOUND, 404, "unknown_model"),
     NotReadyError: Status(GrpcStatus.UNAVAILABLE, 503, "not_ready"),
     WorkerDiedError: Status(GrpcStatus.UNAVAILABLE, 503, "worker_died"),

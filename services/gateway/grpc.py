@@ -18,6 +18,7 @@ from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers, record_refusa
 from services.gateway.grpc_health import HealthService
 from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.grpc_reflection import ReflectionService
+from services.gateway.grpc_screen import GrpcScreen, check_named_model, hide_models
 from services.gateway.load_reports import LoadTrailers
 from services.gateway.model_config import PLATFORM
 from services.grpc_server import CallContext, Interceptor, Limits, Server, Streaming, Unary
@@ -113,7 +114,12 @@ class OpenInferenceService:
                 message = getattr(messages(), f"{name}Request").FromString(data)
             except DecodeError:
                 raise InvalidRequestError(f"the body is no {name}Request: truncated or not protobuf") from None
-            serialized: bytes = answer(message).SerializeToString()
+            if self._gateway.guard is not None:
+                check_named_model(self._gateway.guard, message, context)
+            response = answer(message)
+            if self._gateway.guard is not None:
+                hide_models(response, context)
+            serialized: bytes = response.SerializeToString()
             return serialized
 
         return answer_serialized
@@ -138,7 +144,13 @@ class GrpcServer:
         interceptors: list[Interceptor] = [ErrorAnswers(gateway)]
         if gateway.load_reports is not None:
             interceptors.append(LoadTrailers(gateway.load_reports))
-        self._server = Server(methods, limits, interceptors=interceptors, new_request_id=gateway.new_request_id)
+        self._server = Server(
+            methods,
+            limits,
+            interceptors=interceptors,
+            screen=None if gateway.guard is None else GrpcScreen(gateway.guard),
+            new_request_id=gateway.new_request_id,
+        )
 
     @property
     def port(self) -> int:

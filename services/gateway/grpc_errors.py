@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import structlog
 
 from model_store.open_inference import SERVICE
@@ -26,6 +28,7 @@ from services.grpc_server.errors import (
     MessageTooLargeError,
     NotGrpcError,
     RefusedError,
+    ScreenedError,
     UnknownMethodError,
     UnsupportedCompressionError,
 )
@@ -60,6 +63,11 @@ class ErrorAnswers:
             await proceed()
         except GatewayError as error:
             raise make_call_error(error, context) from None
+        except ScreenedError as refusal:
+            known = cast(GatewayError, refusal.reason)
+            if context.path == INFER_PATH:
+                record_refusal(self._gateway, context, known)
+            raise make_call_error(known, context) from None
         except RefusedError as refusal:
             kind, advice = _REFUSALS[type(refusal)]
             known = kind(f"{refusal}{advice}")

@@ -21,7 +21,7 @@ from model_store.manifest import Tensor
 from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
 from services.gateway.body_limit import BodyLimit
-from services.gateway.caller import KnownCaller
+from services.gateway.caller import may_see
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, UnknownModelError, UnknownPathError, UnsupportedEncodingError
@@ -32,6 +32,7 @@ from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
+from services.gateway.rest_screen import RestScreen, describe_caller
 from services.gateway.tensors import InferRequest
 
 _OIP_EXAMPLE = {
@@ -63,7 +64,8 @@ def make_app(gateway: Gateway) -> ASGIApp:
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
     _add_short_way(app, gateway)
-    inner: ASGIApp = BodyLimit(app, gateway.settings.max_body_bytes)
+    screened = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
+    inner: ASGIApp = BodyLimit(screened, gateway.settings.max_body_bytes)
     if gateway.load_reports is not None:
         inner = LoadHeaders(inner, gateway.load_reports)
     return RequestIds(inner, gateway.new_request_id)
@@ -101,7 +103,11 @@ def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
         return {
             "name": NAME,
             "version": metadata.version(NAME),
-            "models": [_describe_model(gateway, name, request) for name in gateway.catalogue.models],
+            "models": [
+                _describe_model(gateway, name, request)
+                for name in gateway.catalogue.models
+                if may_see(describe_caller(request), name)
+            ],
             "documentation": str(request.url_for("documentation")),
         }
 
@@ -119,9 +125,11 @@ def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
     @app.post("/v2/repository/index", summary="All models and versions with their states")
-    async def repository_index() -> list[dict[str, str]]:
-        rows = []
+    async def repository_index(request: Request) -> list[dict[str, str]]:
+        caller, rows = describe_caller(request), []
         for variant in gateway.catalogue.variants:
+            if not may_see(caller, variant.model):
+                continue
             state, reason = gateway.state_of(variant)
             rows.append({"name": variant.model, "version": variant.version, "state": state, "reason": reason})
         return rows
@@ -210,7 +218,7 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
         with _recording_refusals(gateway, request, model, version):
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
-        decoded.protocol, decoded.caller = "http", _describe_caller(request)
+        decoded.protocol, decoded.caller = "http", describe_caller(request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         content, header_length = encode_answer_body(answer, encoding)
         if header_length is None:
@@ -235,7 +243,7 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
         with _recording_refusals(gateway, request, model, version):
             variant = gateway.find_variant(model, version)
             decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
-        decoded.protocol, decoded.caller = "http", _describe_caller(request)
+        decoded.protocol, decoded.caller = "http", describe_caller(request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)
         # A shell's prompt belongs on a line of its own.
@@ -250,8 +258,3 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
                 f"model {model} has no example that can be sent; GET /v2/models/{model} has its inputs"
             )
         return Response(body.content, media_type=body.media_type)
-
-
-def _describe_caller(request: Request) -> KnownCaller:
-    peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
-    return KnownCaller(peer, dict(request.headers))

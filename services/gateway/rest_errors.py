@@ -7,7 +7,7 @@ import math
 
 from starlette.responses import Response
 
-from services.gateway.errors import GatewayError, OverloadedError, status_of
+from services.gateway.errors import GatewayError, OverloadedError, UnauthenticatedError, status_of
 
 
 def make_error_response(error: GatewayError, request_id: str, http_status: int | None = None) -> Response:
@@ -16,4 +16,6 @@ def make_error_response(error: GatewayError, request_id: str, http_status: int |
     headers = {}
     if isinstance(error, OverloadedError) and error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))  # whole seconds, as HTTP has it
+    if isinstance(error, UnauthenticatedError):
+        headers["www-authenticate"] = "Bearer"
     return Response(body, http_status or status_of(error).http, headers, media_type="application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.gateway.access import Guard
+from services.gateway.keys import KeyFile, KeyRing
 from services.gateway.tls import make_tls_context
 
 
@@ -21,8 +24,12 @@ class GatewaySettings(BaseSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="REST; 0 = any free port")
     grpc_port: int = Field(8001, ge=0, le=65535, description="gRPC; 0 = any free port")
     metrics_port: int = Field(8002, ge=0, le=65535, description="Prometheus; 0 = any free port")
+    metrics_host: str = Field("", description="address of the metrics port; '' = as the others")
     tls_cert: Path | None = Field(None, description="PEM certificate chain: REST and gRPC by TLS only")
     tls_key: Path | None = Field(None, description="PEM key of the certificate")
+    tls_client_ca: Path | None = Field(None, description="PEM authorities: a certificate of theirs lets a caller in")
+    api_keys: Path | None = Field(None, description="file of `serve keys`: callers need one of its keys")
+    insecure: bool = Field(False, description="listen beyond this machine although nobody is asked who calls")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
     max_waiting_rows: int = Field(8192, ge=1, description="rows of a model version that may wait; more are refused")
@@ -53,6 +60,38 @@ class GatewaySettings(BaseSettings):
             return None
         return make_tls_context(self.tls_cert, self.tls_key, protocol)
 
+    def make_guard(self) -> Guard | None:
+        """Make what asks callers who they are; None where nobody is asked.
+
+        Raises:
+            KeysError: the file of keys cannot be used.
+        """
+        if self.api_keys is None and self.tls_client_ca is None:
+            return None
+        return Guard(None if self.api_keys is None else KeyRing(KeyFile(self.api_keys)))
+
+    def check_openness(self) -> None:
+        """Refuse to listen to a network that is asked for nothing.
+
+        Raises:
+            ValueError: says what to set.
+        """
+        if self.insecure or is_loopback(self.host) or self.api_keys is not None or self.tls_client_ca is not None:
+            return
+        raise ValueError(
+            f"--host {self.host} opens this server to everybody who can reach it: make a key by `serve keys add NAME` "
+            "and give its file as --api-keys, or client certificates' authority as --tls-client-ca, or say --insecure "
+            "(MILLRACE_INSECURE=true) where something in front asks who calls"
+        )
+
     @property
     def max_body_bytes(self) -> int:
         return self.max_body_mib * 2**20
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -110,14 +110,21 @@ class Connection(Output):
         stream_id, headers = event.stream_id, event.headers
         fields = dict(headers)
         context = CallContext(self._peer, headers, fields, self.server.new_request_id)
+        context.certificate = self._certificate
         route = self.server.routes.get(fields.get(b":path", b""))
         if route is None or not is_grpc(fields.get(b"content-type", b"")):
             call = self._refuse_call(stream_id, context, fields)
         else:
             context.path, kind, method = route
-            call = kind(self, stream_id, context, method, self._now_s)
-            if kind is StreamingCall:
-                call.begin()
+            screen = self.server.screen
+            refusal = None if screen is None else screen(context)
+            if refusal is not None:
+                call = Call(self, stream_id, context, None, self._now_s)
+                call.refuse(refusal)
+            else:
+                call = kind(self, stream_id, context, method, self._now_s)
+                if kind is StreamingCall:
+                    call.begin()
         self._calls[stream_id] = call
         timeout = fields.get(b"grpc-timeout")
         if timeout is not None:

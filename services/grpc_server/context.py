@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 REQUEST_ID = b"x-request-id"
 MAX_ID_BYTES = 128
@@ -11,6 +12,9 @@ MAX_ID_BYTES = 128
 
 class CallContext:
     """One call: `path`, `peer` (address and port), `metadata`, `deadline_s`, `request_id`, `is_cancelled`.
+
+    `certificate` is the subject of the certificate that the peer has proven to own, '' without one; `credential` is
+    the place for what the server's screen has found out of who calls.
 
     `deadline_s` is in time.monotonic()'s seconds, infinite without one. `is_cancelled` is true once the caller has
     left; the method's task is cancelled then as well.
@@ -23,6 +27,8 @@ class CallContext:
         "_new_request_id",
         "_request_id",
         "_trailing_metadata",
+        "certificate",
+        "credential",
         "deadline_s",
         "is_cancelled",
         "path",
@@ -39,6 +45,8 @@ class CallContext:
         """`fields` are the headers by name; both are only looked into when somebody asks."""
         self.path = ""
         self.peer = peer
+        self.certificate = ""
+        self.credential: Any = None
         self.deadline_s = math.inf
         self.is_cancelled = False
         self._headers = headers
@@ -47,6 +55,10 @@ class CallContext:
         self._request_id = ""
         self._metadata: dict[str, str] | None = None
         self._trailing_metadata: list[tuple[bytes, bytes]] | None = None
+
+    def header(self, name: bytes) -> str:
+        """One of the caller's headers by its lower-case name, '' without it; the last of repeated ones."""
+        return self._fields.get(name, b"").decode("latin-1")
 
     @property
     def metadata(self) -> Mapping[str, str]:

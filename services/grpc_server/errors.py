@@ -9,6 +9,7 @@ CallError                               raised by methods and interceptors, with
     ├── UnsupportedCompressionError compressed by something else than gzip or deflate
     ├── BusyReceivingError          too much is being received at once
     ├── DeadlineExceededError       the caller's deadline has passed
+    ├── ScreenedError               the server's screen lets no call with such a head in
     └── MethodBrokeError            the method raised something else; its text stays in the log
 
 Interceptors see these raised by `proceed`, as they see what methods raise, and may turn them into others.
@@ -86,6 +87,16 @@ class DeadlineExceededError(RefusedError):
     """The caller's deadline has passed."""
 
     code = GrpcStatus.DEADLINE_EXCEEDED
+
+
+class ScreenedError(RefusedError):
+    """The server's screen lets no call with such a head in; `reason` is the screen's own error."""
+
+    code = GrpcStatus.PERMISSION_DENIED
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class MethodBrokeError(RefusedError):

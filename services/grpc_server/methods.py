@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from services.grpc_server.context import CallContext
+from services.grpc_server.errors import ScreenedError
 
 Proceed = Callable[[], Awaitable[None]]
 # Awaits `proceed()` or raises a CallError; may do things before, after, and with what `proceed` raises.
 Interceptor = Callable[[CallContext, Proceed], Awaitable[None]]
+
+# Looks at a call's head; what it returns ends the call.
+Screen = Callable[[CallContext], ScreenedError | None]
 
 
 @dataclass(frozen=True, slots=True)

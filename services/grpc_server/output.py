@@ -14,7 +14,7 @@ from services.grpc_server.errors import CallError
 from services.grpc_server.headers import ANSWER_HEAD, TRAILERS_OK, make_failure_head, make_trailers
 from services.grpc_server.limits import Limits
 from services.grpc_server.messages import make_prefix
-from services.grpc_server.methods import Streaming, Unary
+from services.grpc_server.methods import Screen, Streaming, Unary
 from services.grpc_server.streaming_call import StreamingCall
 
 logger = structlog.get_logger("grpc_server")
@@ -33,6 +33,7 @@ class ConnectionServer(CallServer, Protocol):
     limits: Limits
     routes: dict[bytes, tuple[str, type[Call[Any]], Unary | Streaming]]
     new_request_id: Callable[[], str]
+    screen: Screen | None
     connections: set[Any]
     settings: dict[Any, int]
     configuration: ngh2.Configuration
@@ -53,6 +54,7 @@ class Output(asyncio.Protocol):
         self._session = ngh2.Connection(ngh2.Role.SERVER, server.configuration)
         self._transport: asyncio.Transport | None = None
         self._peer = ""
+        self._certificate = ""  # the subject of the peer's, as RFC 4514 writes it
         self._calls: dict[int, Call[Any]] = {}
         self._unread: list[Call[Any]] = []  # answered while their callers are still sending
         self._waiting: list[asyncio.Future[None]] = []  # calls that wait for the peer to read answers

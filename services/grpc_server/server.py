@@ -16,7 +16,7 @@ from services.grpc_server.buffers import Buffers
 from services.grpc_server.call import Call, UnaryCall
 from services.grpc_server.connection import Connection
 from services.grpc_server.limits import Limits
-from services.grpc_server.methods import Interceptor, Streaming, Unary
+from services.grpc_server.methods import Interceptor, Screen, Streaming, Unary
 from services.grpc_server.streaming_call import StreamingCall
 
 _LISTEN_BACKLOG = 1024
@@ -37,14 +37,19 @@ class Server:
         limits: Limits,
         *,
         interceptors: Sequence[Interceptor] = (),
+        screen: Screen | None = None,
         new_request_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
-        """The first of the interceptors is the outermost; all see every call, also those that no method will answer."""
+        """The first of the interceptors is the outermost; all see every call, also those that no method will answer.
+
+        `screen` sees a call when only its head is here, and may have it refused before anything else is received.
+        """
         self.routes: dict[bytes, tuple[str, type[Call[Any]], Unary | Streaming]] = {
             path.encode(): (path, UnaryCall if isinstance(method, Unary) else StreamingCall, method)
             for path, method in methods.items()
         }
         self.limits = limits
+        self.screen = screen
         self.new_request_id = new_request_id
         self.buffers = Buffers(limits.max_unsent_bytes, limits.stall_s)
         self.connections: set[Connection] = set()

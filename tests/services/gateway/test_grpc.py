@@ -16,7 +16,7 @@ from services.gateway.errors import GatewayError
 from services.gateway.grpc import GrpcServer
 from services.gateway.grpc_errors import _REFUSALS
 from services.gateway.settings import GatewaySettings
-from services.grpc_server.errors import MethodBrokeError, RefusedError
+from services.grpc_server.errors import MethodBrokeError, RefusedError, ScreenedError
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -169,8 +169,8 @@ async def test_keeps_internal_text_inside(channel, gateway, monkeypatch):
 
 
 def test_the_table_of_the_transports_refusals_is_total():
-    # What a method breaks with never comes out of our interceptor as such.
-    assert set(_REFUSALS) == set(RefusedError.__subclasses__()) - {MethodBrokeError}
+    # What a method breaks with never comes out of our interceptor as such, and a screen brings an error of ours.
+    assert set(_REFUSALS) == set(RefusedError.__subclasses__()) - {MethodBrokeError, ScreenedError}
     assert all(issubclass(kind, GatewayError) for kind, _ in _REFUSALS.values())
 
 

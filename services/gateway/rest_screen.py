@@ -1,0 +1,56 @@
+"""Who calls by REST: asked before a request's body is read."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.gateway.access import Guard
+from services.gateway.caller import KnownCaller
+from services.gateway.core import Gateway
+from services.gateway.errors import GatewayError
+from services.gateway.keys import Verb
+from services.gateway.operations import operation_of_http
+from services.gateway.rest_errors import make_error_response
+from services.gateway.tensors import InferRequest
+
+
+class RestScreen:
+    """ASGI middleware: leaves the caller's key in `request.state.credential`, or answers 401 or 403."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway, guard: Guard) -> None:
+        self._app = app
+        self._gateway = gateway
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = operation_of_http(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if operation is None:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        headers = request.headers
+        caller = describe_caller(request)
+        try:
+            request.state.credential = self._guard.admit(
+                operation,
+                headers.get("authorization", ""),
+                headers.get("x-api-key", ""),
+                peer=caller.peer,
+                certificate=caller.certificate,
+                request_id=request.state.id,
+            )
+        except GatewayError as error:
+            if operation.verb is Verb.INFER:
+                refused = InferRequest("", "", request.state.id, [], protocol="http", caller=caller)
+                self._gateway.record_refusal(refused, error)
+            await make_error_response(error, request.state.id)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def describe_caller(request: Request) -> KnownCaller:
+    """Say who sent a request, with what the screen and the connection have found out."""
+    peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
+    state = request.scope["state"]
+    return KnownCaller(peer, dict(request.headers), state.get("credential"), state.get("certificate", ""))
