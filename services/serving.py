@@ -18,6 +18,7 @@ from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
+from services.gateway.tls import Renewal
 from services.grpc_server.connection import ALPN
 from services.torchserve.command import StartError
 from services.torchserve.memory import list_descendants, read_share_bytes
@@ -29,6 +30,7 @@ logger = structlog.get_logger("serving")
 
 RETRY_S = 0.5
 LOOK_FOR_IDLE_S = 15.0
+LOOK_FOR_CERTIFICATE_S = 5.0
 
 
 def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> None:
@@ -73,6 +75,9 @@ class Serving:
         self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
         self._keepers: list[asyncio.Task[None]] = []
         http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
+        self._renewal: Renewal | None = None
+        if gateway.tls_files is not None and http_tls is not None and grpc_tls is not None:
+            self._renewal = Renewal(gateway.tls_files, (http_tls, grpc_tls))
         # All ports first: what is taken must show before anything is started.
         with contextlib.ExitStack() as opened:
             http = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.http_port, "http_port")))
@@ -115,7 +120,9 @@ class Serving:
         except BaseException:
             await self.stop()
             raise
-        self._keepers = [asyncio.create_task(work()) for work in (self._keep_ready, self._check_when_idle)]
+        self._keepers = [
+            asyncio.create_task(work()) for work in (self._keep_ready, self._check_when_idle, self._renew_certificates)
+        ]
 
     async def stop(self) -> None:
         """Drain: not ready first, then closed doors, then the end of requests in flight, then TorchServe."""
@@ -177,6 +184,11 @@ class Serving:
                 self._workers_changed.set()
             self._grpc.update_health()
             await asyncio.sleep(RETRY_S)
+
+    async def _renew_certificates(self) -> None:
+        while self._renewal is not None:
+            await asyncio.sleep(LOOK_FOR_CERTIFICATE_S)
+            self._renewal.refresh()
 
     async def _check_when_idle(self) -> None:
         while True:

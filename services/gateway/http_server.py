@@ -11,6 +11,9 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.grpc_server.peers import read_subject
 
 
 class PortTakenError(RuntimeError):
@@ -51,6 +54,8 @@ class HttpServer:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
         config.load()
         config.ssl = tls
+        if tls is not None and tls.verify_mode != ssl.CERT_NONE:
+            config.http_protocol_class = _CertificateProtocol
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
@@ -78,3 +83,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _CertificateProtocol(HttpToolsProtocol):
+    """Leaves the subject of the peer's certificate, if it has shown one, in `request.state.certificate`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "certificate": read_subject(transport)}

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.gateway.access import Guard
 from services.gateway.keys import KeyFile, KeyRing
-from services.gateway.tls import make_tls_context
+from services.gateway.tls import TlsError, TlsFiles
 
 
 class GatewaySettings(BaseSettings):
@@ -50,15 +50,29 @@ class GatewaySettings(BaseSettings):
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
 
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """The files of TLS; None where it is not wanted.
+
+        Raises:
+            TlsError: one of them is not given.
+        """
+        if self.tls_cert is None and self.tls_key is None and self.tls_client_ca is None:
+            return None
+        if self.tls_cert is None or self.tls_key is None:
+            raise TlsError(
+                "--tls-cert and --tls-key (MILLRACE_TLS_CERT, MILLRACE_TLS_KEY) go together, and --tls-client-ca needs "
+                "both; one is missing"
+            )
+        return TlsFiles(certificate=self.tls_cert, key=self.tls_key, client_authorities=self.tls_client_ca)
+
     def make_tls_context(self, protocol: str) -> ssl.SSLContext | None:
         """Make the TLS context of a port that speaks `protocol` (ALPN's name); None where TLS is not wanted.
 
         Raises:
             TlsError: the files cannot be used, or one of them is not given.
         """
-        if self.tls_cert is None and self.tls_key is None:
-            return None
-        return make_tls_context(self.tls_cert, self.tls_key, protocol)
+        return None if self.tls_files is None else self.tls_files.make_context(protocol)
 
     def make_guard(self) -> Guard | None:
         """Make what asks callers who they are; None where nobody is asked.

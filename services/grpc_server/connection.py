@@ -18,6 +18,7 @@ from services.grpc_server.context import CallContext
 from services.grpc_server.errors import NotGrpcError, UnknownMethodError
 from services.grpc_server.headers import is_grpc, parse_timeout_s
 from services.grpc_server.output import CHUNK_BYTES, ConnectionServer, Output, wake
+from services.grpc_server.peers import read_subject
 from services.grpc_server.streaming_call import StreamingCall
 
 ALPN = "h2"
@@ -53,6 +54,8 @@ class Connection(Output):
         if secured is not None and secured.selected_alpn_protocol() not in (ALPN, None):
             self._transport.abort()
             return
+        if secured is not None:
+            self._certificate = read_subject(transport)
         self._patience_s = self.loop.time()
         self.server.connections.add(self)
 

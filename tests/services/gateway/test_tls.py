@@ -1,11 +1,13 @@
 """TLS on both ports, with clients that check the certificate."""
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import ssl
 
 import gevent.ssl
+import httpx
 import numpy as np
 import pytest
 from cryptography import x509
@@ -16,32 +18,37 @@ from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
 
 from services.catalogue import Catalogue
+from services.gateway.caller import name_caller
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
-from services.gateway.tls import TlsError
+from services.gateway.tls import Renewal, TlsError
 
 ROWS = np.array([[1, 2], [3, 4]], np.float32)
 
 
-def write_certificate(folder, name="server"):
-    """Write a certificate for localhost, signed by its own key."""
+def write_certificate(folder, name="server", common_name="localhost", issuer=None):
+    """Write a certificate for localhost, signed by its own key or by an issuer's (certificate and key files)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    subject = signer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    signing_key = key
+    if issuer is not None:
+        signer = x509.load_pem_x509_certificate(issuer[0].read_bytes()).subject
+        signing_key = serialization.load_pem_private_key(issuer[1].read_bytes(), None)
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(signer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .sign(signing_key, hashes.SHA256())
     )
     paths = folder / f"{name}.crt", folder / f"{name}.key"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -55,19 +62,28 @@ def certificate(tmp_path_factory):
     return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
+@contextlib.asynccontextmanager
+async def serving(variant, backend, settings):
+    """REST's port, gRPC's, their contexts and the gateway."""
+    gateway = Gateway(Catalogue([variant]), backend, settings)
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    contexts = settings.make_tls_context("http/1.1"), settings.make_tls_context("h2")
+    rest = HttpServer(make_app(gateway), listeners[0], contexts[0])
+    grpc = GrpcServer(gateway, listeners[1], contexts[1])
+    rest.start()
+    await grpc.start()
+    try:
+        yield rest.port, grpc.port, contexts, gateway
+    finally:
+        await grpc.stop(0)
+        await rest.stop(0)
+
+
 @pytest.fixture
 async def ports(variant, backend, certificate):
     """REST's and gRPC's, of a gateway that speaks TLS."""
-    settings = GatewaySettings(tls_cert=certificate[0], tls_key=certificate[1])
-    gateway = Gateway(Catalogue([variant]), backend, settings)
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    rest = HttpServer(make_app(gateway), listeners[0], settings.make_tls_context("http/1.1"))
-    grpc = GrpcServer(gateway, listeners[1], settings.make_tls_context("h2"))
-    rest.start()
-    await grpc.start()
-    yield rest.port, grpc.port
-    await grpc.stop(0)
-    await rest.stop(0)
+    async with serving(variant, backend, GatewaySettings(tls_cert=certificate[0], tls_key=certificate[1])) as served:
+        yield served[:2]
 
 
 def infer(triton, client):
@@ -121,8 +137,13 @@ def test_says_what_is_wrong_with_the_files(tmp_path, certificate):
     other = write_certificate(tmp_path, "other")
     (tmp_path / "no.pem").write_text("no certificate")
     for files, words in (
-        ({"tls_cert": certificate[0]}, "go together; one is missing"),
-        ({"tls_key": certificate[1]}, "go together; one is missing"),
+        ({"tls_cert": certificate[0]}, "go together"),
+        ({"tls_key": certificate[1]}, "go together"),
+        ({"tls_client_ca": certificate[0]}, "--tls-client-ca needs both; one is missing"),
+        (
+            {"tls_cert": certificate[0], "tls_key": certificate[1], "tls_client_ca": tmp_path / "no.pem"},
+            "--tls-client-ca takes PEM certificates",
+        ),
         ({"tls_cert": certificate[0], "tls_key": other[1]}, "mismatch"),
         ({"tls_cert": tmp_path / "gone.pem", "tls_key": other[1]}, "No such file or directory"),
         ({"tls_cert": tmp_path / "no.pem", "tls_key": other[1]}, "PEM"),
@@ -136,3 +157,97 @@ def test_settings_are_read_from_the_environment(monkeypatch, certificate):
     monkeypatch.setenv("MILLRACE_TLS_KEY", str(certificate[1]))
     assert GatewaySettings().make_tls_context("h2") is not None
     assert GatewaySettings(tls_cert=None, tls_key=None).make_tls_context("h2") is None
+
+
+async def read_serial(port):
+    """The serial number of the certificate that a port shows to new connections."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    encoded = writer.get_extra_info("ssl_object").getpeercert(True)
+    writer.close()
+    return x509.load_der_x509_certificate(encoded).serial_number
+
+
+def serial_of(path):
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
+async def test_a_renewed_certificate_is_shown_and_open_connections_go_on(variant, backend, tmp_path):
+    certificate, key = write_certificate(tmp_path)
+    settings = GatewaySettings(tls_cert=certificate, tls_key=key)
+    async with serving(variant, backend, settings) as (rest, grpc_port, contexts, _):
+        renewal = Renewal(settings.tls_files, contexts)
+        trusted = ssl.create_default_context(cafile=certificate)
+        async with httpx.AsyncClient(base_url=f"https://localhost:{rest}", verify=trusted) as client:
+            assert (await client.get("/v2/health/live")).status_code == 200
+            assert renewal.refresh() is False
+            first = serial_of(certificate)
+            new = write_certificate(tmp_path, "new")
+            new[0].replace(certificate)
+            assert renewal.refresh() is False  # its key is still the old one's
+            assert await read_serial(rest) == first
+            new[1].replace(key)
+            assert renewal.refresh() is True
+            second = serial_of(certificate)
+            assert [await read_serial(rest), await read_serial(grpc_port)] == [second, second]
+            assert second != first
+            # A new connection would not be trusted: this is the old one.
+            assert (await client.get("/v2/health/live")).status_code == 200
+
+
+@pytest.fixture
+async def guarded(variant, backend, certificate):
+    """A gateway whose callers need a certificate signed by its own."""
+    files = {"tls_cert": certificate[0], "tls_key": certificate[1], "tls_client_ca": certificate[0]}
+    async with serving(variant, backend, GatewaySettings(**files)) as served:
+        yield served
+
+
+async def test_a_certificate_lets_its_owner_in_by_both_doors(guarded, certificate, tmp_path, monkeypatch):
+    rest, grpc_port, _, gateway = guarded
+    files = write_certificate(tmp_path, "phone", "phone, inc", certificate)
+    callers = []
+    infer_as_before = gateway.infer
+
+    async def spy(request):
+        callers.append(name_caller(request.caller))
+        return await infer_as_before(request)
+
+    monkeypatch.setattr(gateway, "infer", spy)
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.load_cert_chain(*files)
+    async with httpx.AsyncClient(base_url=f"https://localhost:{rest}", verify=context) as client:
+        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 2], "data": ROWS.tolist()}]}
+        answer = await client.post("/v2/models/double/infer", json=body)
+        assert answer.json()["outputs"][0]["data"] == (2 * ROWS).ravel().tolist()
+        assert (await client.post("/v2/repository/models/double/load")).status_code == 403
+
+    def call():
+        client = triton_grpc.InferenceServerClient(
+            f"localhost:{grpc_port}",
+            ssl=True,
+            root_certificates=str(certificate[0]),
+            certificate_chain=str(files[0]),
+            private_key=str(files[1]),
+        )
+        return infer(triton_grpc, client)
+
+    assert await asyncio.to_thread(call) == (2 * ROWS).tolist()
+    assert callers == ["CN=phone\\, inc"] * 2
+
+
+async def test_without_a_certificate_only_probes_are_answered(guarded, certificate):
+    context = ssl.create_default_context(cafile=certificate[0])
+    async with httpx.AsyncClient(base_url=f"https://localhost:{guarded[0]}", verify=context) as client:
+        assert (await client.get("/v2/health/live")).status_code == 200
+        refused = await client.get("/v2")
+        assert (refused.status_code, "asks for a client certificate" in refused.text) == (401, True)
+
+
+async def test_a_certificate_of_a_stranger_is_refused(guarded, certificate, tmp_path):
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.load_cert_chain(*write_certificate(tmp_path, "stranger", "phone"))
+    async with httpx.AsyncClient(base_url=f"https://localhost:{guarded[0]}", verify=context) as client:
+        with pytest.raises(httpx.HTTPError):
+            await client.get("/v2/health/live")
