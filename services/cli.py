@@ -34,7 +34,7 @@ def serve(
         list[str] | None, typer.Argument(help="Models, each a name or name:release; all if none is given.")
     ] = None,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
-    variants: Annotated[str, typer.Option(help="Comma-separated names, or all.")] = "default",
+    variants: Annotated[str, typer.Option(help="Comma-separated names, the default first; or all.")] = "default",
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 = every network. [127.0.0.1]")] = None,
     http_port: Annotated[int | None, typer.Option(min=0, max=65535, help="REST; 0 = any free port. [8000]")] = None,
     grpc_port: Annotated[int | None, typer.Option(min=0, max=65535, help="gRPC; 0 = any free port. [8001]")] = None,
@@ -58,6 +58,10 @@ def serve(
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
     max_wait_ms: Annotated[
         float | None, typer.Option(min=1, help="Longest expected wait of a request without deadline. [10000]")
+    ] = None,
+    any_variant: Annotated[
+        bool | None,
+        typer.Option("--any-variant/--named-variant", help="Faster variants answer when one is overloaded. [named]"),
     ] = None,
     access_log: Annotated[
         bool | None, typer.Option("--access-log/--no-access-log", help="Log one line for each inference. [no]")
@@ -83,6 +87,7 @@ def serve(
         "api_keys": api_keys,
         "insecure": insecure,
         "max_wait_ms": max_wait_ms,
+        "any_variant": any_variant,
         "workers": workers,
         "threads": threads,
         "device": device,

@@ -17,7 +17,7 @@ def select_variants(store: Store, models: Sequence[str], variants: Sequence[str]
     """Verify releases and choose their variants.
 
     `models` are names, or `name:release` for an older release; none = the newest release of every model. `variants` are
-    names, or `all` or `default`.
+    names, the first of which is the default, or `all` or `default`.
 
     Raises:
         NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
@@ -51,7 +51,7 @@ def _choose(release: Release, default: str, variants: Sequence[str], device: str
             archive=release.archive_path(name),
             examples=release.folder / EXAMPLES_NAME,
             golden=release.golden(name),
-            is_default=name == (default if default in names else names[0]),
+            is_default=name == (default if "all" in variants else names[0]),
         )
         for name in names
     ]

@@ -60,18 +60,27 @@ class WaitingRows(Protocol):
     @property
     def num_calls(self) -> int: ...
     def count_rows_before(self, request: InferRequest, num_rows: int) -> int: ...
+    def is_below_share(self, request: InferRequest, num_rows: int, max_rows: int) -> bool: ...
 
 
 class Admission:
     """Decide for one model version whether a request may wait."""
 
     def __init__(
-        self, name: str, *, max_rows: int, num_workers: int, max_wait_s: float, now: Callable[[], float] = monotonic
+        self,
+        name: str,
+        *,
+        max_rows: int,
+        num_workers: int,
+        max_wait_s: float,
+        max_waiting_rows: int,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._name = name
         self._max_rows = max_rows
         self._num_workers = num_workers
         self._max_wait_s = max_wait_s
+        self._max_waiting_rows = max_waiting_rows
         self._now = now
         self._times = BatchTimes()
         self._full_s = 0.0  # of a full batch: asked for by every request, changed by batches only
@@ -95,16 +104,24 @@ class Admission:
         return self._full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
 
     def check(self, request: InferRequest, num_rows: int, queue: WaitingRows) -> None:
-        """Let a request pass whose answer is expected before its deadline, or within the server's bound without one.
+        """Let a request pass for which there is room and whose answer is expected in time.
+
+        That is before its deadline, or within the server's bound if it has none.
 
         One that finds an idle worker always passes: only its measured time can mend an estimate that is too high.
 
         Raises:
-            OverloadedError: says how long it would take, and when to try again.
+            OverloadedError: says how many wait, or how long it would take and when to try again.
         """
         num_calls, waiting_rows = queue.num_calls, queue.waiting_rows
         if num_calls < self._num_workers and waiting_rows == 0:
             return
+        limit = self._max_waiting_rows
+        if waiting_rows + num_rows > limit and not queue.is_below_share(request, num_rows, limit):
+            raise OverloadedError(
+                f"{waiting_rows} rows of {self._name} are waiting, at most {limit} may; "
+                "send fewer requests at once, or try again later"
+            )
         has_deadline = request.deadline_s < math.inf
         bound_s = request.deadline_s - self._now() if has_deadline else self._max_wait_s
         if self.predict_s(num_rows, waiting_rows, num_calls) <= bound_s:
@@ -113,10 +130,10 @@ class Admission:
         expected_s = self.predict_s(num_rows, rows_before, num_calls)
         if expected_s <= bound_s:
             return
-        limit = "its deadline is" if has_deadline else "without a deadline a request waits at most"
+        bound = "its deadline is" if has_deadline else "without a deadline a request waits at most"
         raise OverloadedError(
             f"{rows_before} rows of {self._name} are waiting before it: an answer is expected in "
-            f"{1e3 * expected_s:.0f} ms, {limit} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at "
+            f"{1e3 * expected_s:.0f} ms, {bound} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at "
             "once",
             retry_after_s=expected_s - max(0.0, bound_s),
         )

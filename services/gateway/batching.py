@@ -23,7 +23,6 @@ from services.gateway.errors import (
     DeadlineError,
     GatewayError,
     InternalError,
-    OverloadedError,
     WorkerDiedError,
 )
 from services.gateway.metrics import ModelMetrics
@@ -49,7 +48,6 @@ class Batcher:
         *,
         num_workers: int,
         max_batch_bytes: int,
-        max_waiting_rows: int,
         observe: Callable[[int, float], None] = lambda num_rows, started_s: None,
     ) -> None:
         """`observe` is told of every answered batch: its rows and when it was sent."""
@@ -59,7 +57,6 @@ class Batcher:
         self._metrics = metrics
         self._max_rows = variant.manifest.max_rows
         self._max_batch_bytes = max_batch_bytes
-        self._max_waiting_rows = max_waiting_rows
         self._sized = frozenset(tensor.name for tensor in variant.manifest.inputs if tensor.size_sets_time)
         self._loop = asyncio.get_running_loop()
         self._waiting = WaitingRoom(SizedQueue if self._sized else Queue)
@@ -87,27 +84,25 @@ class Batcher:
         shares = self._waiting.shares
         return shares.count_rows_before(shares.find_flow(request), num_rows)
 
+    def is_below_share(self, request: InferRequest, num_rows: int, max_rows: int) -> bool:
+        """Say whether a request's caller would then have no more than an equal part of the rows that may wait."""
+        shares = self._waiting.shares
+        return shares.is_below_share(shares.find_flow(request), num_rows, max_rows)
+
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Queue a request of at most one batch's rows and return its outputs.
 
         Leaving (cancellation) takes it out of the queue, so that it never enters a batch.
 
         Raises:
-            OverloadedError, DeadlineError, NotReadyError, InternalError: see errors.py.
+            DeadlineError, NotReadyError, InternalError: see errors.py.
         """
-        shares = self._waiting.shares
-        flow = shares.find_flow(request)
-        is_full = self._waiting.rows + num_rows > self._max_waiting_rows
-        if is_full and not shares.is_below_share(flow, num_rows, self._max_waiting_rows):
-            raise OverloadedError(
-                f"{self._waiting.rows} rows of {self._variant} are waiting, at most {self._max_waiting_rows} may; "
-                "send fewer requests at once, or try again later"
-            )
         if self._quarantine.holds(request):
             raise InternalError(MODEL_DIES, cause="it ended a worker twice before")
         num_bytes = sum([len(tensor.data) for tensor in request.inputs])
         size = measure_rows(request.inputs, self._sized) if self._sized else 0
         result: asyncio.Future[Outputs] = self._loop.create_future()
+        flow = self._waiting.shares.find_flow(request)
         job = Job(request, num_rows, num_bytes, size, arrived_s, result, _batch_key(request), flow)
         queue = self._waiting.enter(job)
         if not self._dispatch_is_due and self._may_call(queue):

@@ -9,6 +9,7 @@ from typing import Any
 from model_store.parameters import ParameterError, check_parameter
 from services.gateway.errors import InvalidRequestError
 from services.gateway.tensors import InferRequest
+from services.gateway.valve import ANY
 
 # Rules as manifests have them; see model_store/parameters.py.
 CALL_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
@@ -23,6 +24,12 @@ CALL_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "kind": "int64",
         "meaning": "1 is the most urgent, 0 means the default, which is 2",
         "minimum": 0,
+    },
+    "variant": {
+        "name": "variant",
+        "kind": "string",
+        "meaning": "whether a faster variant may answer if this one is overloaded",
+        "choices": (ANY,),
     },
 }
 
@@ -43,3 +50,4 @@ def apply_call_parameters(request: InferRequest) -> None:
     if "timeout" in given:
         request.deadline_s = monotonic() + given["timeout"] / 1e6
     request.priority = given.get("priority", 0)
+    request.any_variant = "variant" in given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from services.gateway.errors import (
     GatewayError,
     InvalidRequestError,
     NotReadyError,
+    OverloadedError,
     PermissionDeniedError,
     Status,
     UnknownModelError,
@@ -38,9 +40,11 @@ from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
 from services.gateway.readiness import PROTOCOL, Readiness
+from services.gateway.refusal_log import RefusalLog
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
+from services.gateway.valve import allows_any_variant, list_faster
 
 if TYPE_CHECKING:
     from services.gateway.tracing import Tracing
@@ -68,6 +72,7 @@ class ServedModel:
             max_rows=self.max_rows,
             num_workers=backend.num_workers(variant),
             max_wait_s=settings.max_wait_ms / 1e3,
+            max_waiting_rows=settings.max_waiting_rows,
         )
         self.batcher = Batcher(
             variant,
@@ -75,7 +80,6 @@ class ServedModel:
             self.metrics,
             num_workers=backend.num_workers(variant),
             max_batch_bytes=settings.max_body_bytes,
-            max_waiting_rows=settings.max_waiting_rows,
             observe=self.admission.observe,
         )
 
@@ -91,6 +95,7 @@ class Gateway:
         self.is_draining = False
         self.guard = settings.make_guard()
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
+        self._refusals = RefusalLog()
         self._log = log_request if settings.access_log else _log_nothing
         self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
         self._ids = itertools.count(1)
@@ -132,19 +137,13 @@ class Gateway:
             num_rows = model.validator.check(request)
             if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
                 model.drift.take_later(request, num_rows)
+            model = self._admit(model, request, num_rows)
             outputs = await self._submit(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
             status = status_of(error)
             self._end(model, request, num_rows, status, arrived_s)
-            logger.info(
-                "refused",
-                request=request.id,
-                variant=str(model.variant),
-                outcome=status.outcome,
-                why=str(error),
-                **({} if request.trace is None else request.trace.ids),
-            )
+            self._refusals.write(request, model.variant, status, error)
             raise
         except asyncio.CancelledError:
             self._end(model, request, num_rows, CANCELLED, arrived_s)
@@ -211,9 +210,35 @@ class Gateway:
         is_busy = model.batcher.num_calls or model.batcher.waiting_rows
         return 0.0 if is_busy else monotonic() - model.answered_s
 
+    def _admit(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel:
+        """Find who answers a valid request in time: the version that it means, or a faster one if it may.
+
+        Raises:
+            OverloadedError: nobody.
+        """
+        try:
+            model.admission.check(request, num_rows, model.batcher)
+        except OverloadedError:
+            faster = self._find_relief(model, request, num_rows)
+            if faster is None:
+                raise
+            model.metrics.count_redirected(faster.variant.version)
+            return faster
+        return model
+
+    def _find_relief(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel | None:
+        if not allows_any_variant(request, model.variant.version, is_allowed_for_all=self.settings.any_variant):
+            return None
+        for variant in list_faster(model.variant, [served.variant for served in self._models.values()]):
+            faster = self._models[variant.model, variant.version]
+            if self.is_model_ready(variant):
+                with contextlib.suppress(OverloadedError):
+                    faster.admission.check(request, num_rows, faster.batcher)
+                    return faster
+        return None
+
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
-        """Answer a valid request, unless it would wait too long or its caller has too many."""
-        model.admission.check(request, num_rows, model.batcher)
+        """Answer a request that was admitted, unless its caller has too many."""
         request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         with self._caller_limit.hold(request):
             if num_rows <= model.max_rows:

@@ -32,6 +32,12 @@ class Metrics:
         self.requests = Counter(
             "millrace_requests", "Inference requests", (*_LABELS, "protocol", "outcome"), registry=self.registry
         )
+        self.redirected = Counter(
+            "millrace_redirected",
+            "Requests that a faster version took over from an overloaded one",
+            (*_LABELS, "to"),
+            registry=self.registry,
+        )
         self.latency = self._seconds("millrace_request_seconds", "From a request's arrival to its answer")
         self.queue_time = self._seconds("millrace_queue_seconds", "From a request's arrival to the batch that took it")
         self.backend_time = self._seconds("millrace_backend_seconds", "One packed call to a worker and back")
@@ -75,6 +81,7 @@ class ModelMetrics:
 
     def __init__(self, metrics: Metrics, model: str, version: str) -> None:
         self._requests = metrics.requests
+        self._redirected = metrics.redirected
         self._labels = (model, version)
         self._by_outcome: dict[tuple[str, str], Counter] = {}
         self.statistics = Statistics()
@@ -94,3 +101,7 @@ class ModelMetrics:
             counter = self._requests.labels(*self._labels, protocol, outcome)
             self._by_outcome[protocol, outcome] = counter
         counter.inc()
+
+    def count_redirected(self, to: str) -> None:
+        """Count a request that a faster version took over from this one."""
+        self._redirected.labels(*self._labels, to).inc()

@@ -36,6 +36,9 @@ class GatewaySettings(BaseSettings):
     max_wait_ms: float = Field(
         10_000, gt=0, description="longest expected wait of a request without a deadline; later ones are refused"
     )
+    any_variant: bool = Field(
+        False, description="when a version is overloaded, a faster variant answers callers who named none"
+    )
     max_calls_per_caller: int = Field(0, ge=0, description="requests of one caller at once; 0 = any number")
     max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
     drain_delay_s: float = Field(

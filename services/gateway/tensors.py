@@ -31,7 +31,8 @@ class InferRequest:
 
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
     http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
-    0 the default. The batcher writes `queue_s` and `compute_s`, and into `trace`.
+    0 the default. `any_variant` says that a faster variant may answer; see valve.py. The batcher writes `queue_s` and
+    `compute_s`, and into `trace`.
     """
 
     model: str
@@ -42,6 +43,7 @@ class InferRequest:
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
     deadline_s: float = math.inf
     priority: int = 0
+    any_variant: bool = False
     packed: bytes | None = None
     protocol: str = ""
     caller: Caller = NOBODY

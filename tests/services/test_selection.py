@@ -43,6 +43,7 @@ def test_serves_an_older_release_beside_the_newest(store):
 def test_serves_what_was_named_and_makes_it_the_default(store):
     catalogue = select_variants(store, ["one"], ["eager"], "cpu")
     assert (catalogue.versions("one"), catalogue.find("one").version) == (["2-eager"], "2-eager")
+    assert select_variants(store, ["one"], ["eager", "int8"], "cpu").versions("one") == ["2-eager", "2-int8"]
 
 
 def test_says_why_a_variant_is_not_served(store):

@@ -34,7 +34,7 @@ def clock():
 @pytest.fixture
 def admission(clock):
     """Of a version whose batches of 10 rows take 20 ms and of 1 row 11 ms, on two workers."""
-    admission = Admission("double 3-eager", max_rows=10, num_workers=2, max_wait_s=0.1, now=clock)
+    admission = Admission("double 3-eager", max_rows=10, num_workers=2, max_wait_s=0.1, max_waiting_rows=500, now=clock)
     for num_rows, seconds in [(10, 0.020), (1, 0.011)] * 5:
         run(admission, clock, num_rows, seconds)
     return admission
@@ -54,6 +54,10 @@ class Rows:
     waiting_rows: int
     num_calls: int
     before: int | None = None
+    is_little: bool = False
+
+    def is_below_share(self, request, num_rows, max_rows):
+        return self.is_little
 
     def count_rows_before(self, request, num_rows):
         return self.waiting_rows if self.before is None else self.before
@@ -89,7 +93,7 @@ def test_follows_a_model_that_becomes_slower():
 
 
 def test_a_batch_that_waited_at_a_busy_worker_counts_from_when_it_ran(clock):
-    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, now=clock)
+    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, max_waiting_rows=500, now=clock)
     for started_s, end_s in ((100.0, 100.1), (100.0, 100.2), (100.1, 100.3)):
         clock.now_s = end_s
         admission.observe(4, started_s)
@@ -126,6 +130,13 @@ def test_what_waits_behind_a_request_does_not_count_against_it(admission):
     admission.check(request(), 1, Rows(100, 4, before=60))
     with pytest.raises(OverloadedError, match="70 rows of double 3-eager are waiting before it"):
         admission.check(request(), 1, Rows(100, 4, before=70))
+
+
+def test_a_full_queue_takes_a_callers_part_of_it_whoever_filled_it(admission):
+    admission.check(request(math.inf), 4, Rows(496, 4, before=0))
+    with pytest.raises(OverloadedError, match="498 rows of double 3-eager are waiting, at most 500 may"):
+        admission.check(request(math.inf), 4, Rows(498, 4, before=0))
+    admission.check(request(math.inf), 4, Rows(498, 4, before=0, is_little=True))
 
 
 def test_a_caller_has_a_share_whatever_its_connections():

@@ -10,7 +10,7 @@ from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.batching import Batcher
 from services.gateway.caller import KnownCaller
-from services.gateway.errors import DeadlineError, InternalError, NotReadyError, OverloadedError, WorkerDiedError
+from services.gateway.errors import DeadlineError, InternalError, NotReadyError, WorkerDiedError
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
 from tests.services.gateway.conftest import make_manifest
@@ -21,12 +21,8 @@ FLOOD, QUIET = KnownCaller("10.0.0.1:1"), KnownCaller("10.0.0.2:1")
 
 @pytest.fixture
 async def batcher(variant, backend):
-    return make_batcher(variant, backend, max_waiting_rows=10)
-
-
-def make_batcher(variant, backend, max_waiting_rows):
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000, max_waiting_rows=max_waiting_rows)
+    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000)
 
 
 def make_request(*values, **changes):
@@ -54,7 +50,7 @@ async def sized_batcher(backend, clock):
     manifest = make_manifest(inputs=(text,), input_sets=(("text",),))
     variant = ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=10_000, max_waiting_rows=100)
+    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=10_000)
 
 
 @pytest.fixture
@@ -160,35 +156,6 @@ async def test_a_request_past_its_deadline_is_answered_while_it_waits(batcher, b
     assert len(backend.batches) == 1
 
 
-async def test_refuses_more_rows_than_may_wait(batcher, backend):
-    backend.gate.clear()
-    held = [submit(batcher, 1)]
-    await turns()
-    for _ in range(3):  # the first one waits at the busy worker
-        held.append(submit(batcher, *range(4)))
-        await turns()
-    with pytest.raises(OverloadedError, match="8 rows of double 3-eager are waiting, at most 10 may"):
-        await submit(batcher, 1, 2, 3)
-    backend.gate.set()
-    await asyncio.gather(*held)
-    assert await answer(submit(batcher, 1, 2, 3)) == [2, 4, 6]
-
-
-async def test_a_full_queue_takes_a_callers_part_of_it_whoever_filled_it(batcher, backend):
-    backend.gate.clear()
-    held = [submit(batcher, 1)]
-    await turns()
-    for _ in range(3):
-        held.append(submit(batcher, *range(4), caller=FLOOD))
-        await turns()
-    held.append(submit(batcher, 1, 2, 3, caller=QUIET))
-    with pytest.raises(OverloadedError):
-        await submit(batcher, 1, 2, 3, caller=QUIET)
-    backend.gate.set()
-    assert await answer(held[-1]) == [2, 4, 6]
-    await asyncio.gather(*held)
-
-
 async def test_a_flood_waits_behind_itself_and_not_before_others(batcher, backend):
     backend.gate.clear()
     submitted = [submit(batcher, 0)]
@@ -218,8 +185,7 @@ async def test_a_flood_of_requests_that_fit_nothing_else_keeps_nobody_waiting(ba
     assert values_of(backend) == [[0], [1], [11], [2], [3], [4], [5]]
 
 
-async def test_urgent_requests_go_first_and_the_others_are_not_forgotten(variant, backend):
-    batcher = make_batcher(variant, backend, max_waiting_rows=100)
+async def test_urgent_requests_go_first_and_the_others_are_not_forgotten(batcher, backend):
     backend.gate.clear()
     submitted = [submit(batcher, 0)]
     await turns()

@@ -43,3 +43,12 @@ def test_any_number_of_callers_is_not_remembered():
         shares.leave(flow, 1)
     assert len(shares._flows) <= 1024
     assert shares.find_flow(request("a:1")) is waiting
+
+
+def test_a_part_is_equal_among_those_who_have_something_waiting():
+    shares = Shares()
+    shares.enter(shares.find_flow(request("a:1")), 90)
+    newcomer = shares.find_flow(request("b:1"))
+    assert shares.is_below_share(newcomer, 50, 100)
+    assert not shares.is_below_share(newcomer, 51, 100)
+    assert not shares.is_below_share(shares.find_flow(request("a:1")), 1, 90)

@@ -1,0 +1,90 @@
+import asyncio
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from services.catalogue import Catalogue
+from services.gateway.caller import KnownCaller
+from services.gateway.core import Gateway
+from services.gateway.errors import OverloadedError
+from services.gateway.settings import GatewaySettings
+from services.gateway.valve import list_faster
+from tests.services.gateway.conftest import make_manifest, make_variant
+from tests.services.gateway.test_core import make_request
+
+ANYBODY = KnownCaller(metadata={"x-variant": "any"})
+
+
+def make(folder, variant, rows_per_s, **changes):
+    speed = {"rows": 8, "rows_per_s": rows_per_s, "single_row_ms": 1.0, "threads": 1, "host": "here"}
+    served = make_variant(make_manifest(variant=variant, speed=speed, **changes), folder)
+    return replace(served, is_default=variant == "eager")
+
+
+@pytest.fixture
+def variants(tmp_path):
+    failed = {"rule": "r", "passed": False, "why": "worse"}
+    return {
+        variant.version: variant
+        for variant in (
+            make(tmp_path, "eager", 100.0),
+            make(tmp_path, "bf16", 200.0),
+            make(tmp_path, "int8", 300.0),
+            make(tmp_path, "fp8", 400.0, gate=failed),
+            make(tmp_path, "tiny", 500.0, release=2),
+            make(tmp_path, "short", 600.0, max_rows=2),
+        )
+    }
+
+
+def test_faster_variants_of_the_release_that_passed_the_gate_stand_in_the_slowest_first(variants):
+    assert [other.version for other in list_faster(variants["3-eager"], variants.values())] == ["3-bf16", "3-int8"]
+    assert list_faster(variants["3-int8"], variants.values()) == []
+
+
+@pytest.fixture
+async def overloaded(variants, backend):
+    """A gateway whose eager variant has more than it can do in time; int8 has nothing to do."""
+
+    async def open_gateway(slow=("3-eager",), **settings):
+        served = [variants["3-eager"], variants["3-int8"]]
+        gateway = Gateway(Catalogue(served), backend, GatewaySettings(max_wait_ms=2000, **settings))
+        for version in slow:
+            gateway._find_model("double", version).admission.observe(4, monotonic() - 9)  # a batch takes seconds
+        await gateway.readiness.prove()
+        backend.gate.clear()
+        waiting.extend(asyncio.ensure_future(gateway.infer(make_request(1, version=version))) for version in slow)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        backend.gate.set()
+        return gateway
+
+    waiting: list[asyncio.Future] = []
+    yield open_gateway
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [({}, {"any_variant": True}), ({}, {"caller": ANYBODY}), ({"any_variant": True}, {})],
+    ids=["parameter", "header", "operator"],
+)
+async def test_a_faster_variant_answers_before_anyone_is_refused(overloaded, settings, changes):
+    gateway = await overloaded(**settings)
+    answer = await gateway.infer(make_request(1, version="", **changes))
+    assert answer.version == "3-int8"
+    assert gateway.metrics.redirected.labels("double", "3-eager", "3-int8")._value.get() == 1
+
+
+@pytest.mark.parametrize("changes", [{"version": ""}, {"version": "3-eager", "any_variant": True}])
+async def test_nobody_is_answered_by_a_variant_that_he_did_not_allow(overloaded, changes):
+    gateway = await overloaded()
+    with pytest.raises(OverloadedError):
+        await gateway.infer(make_request(1, **changes))
+
+
+async def test_an_overloaded_faster_variant_is_no_relief(overloaded):
+    gateway = await overloaded(slow=("3-eager", "3-int8"), any_variant=True)
+    with pytest.raises(OverloadedError, match="of double 3-eager"):
+        await gateway.infer(make_request(1, version=""))
