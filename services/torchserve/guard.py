@@ -66,6 +66,7 @@ def end_group(leader: int) -> None:
 
 def main(folder: str, command: list[str]) -> int:
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
+    os.umask(0o077)  # sockets too are for this user only
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     child = subprocess.Popen(
         command,

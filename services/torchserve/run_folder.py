@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -16,6 +17,9 @@ from services.torchserve.settings import TorchServeSettings
 
 # sockaddr_un holds 108 bytes; TorchServe appends `/.ts.sock.<port>` to its temporary folder.
 LONGEST_FOLDER_PATH = 80
+
+# A hundred years: a run has one set of tokens, which go away with its folder.
+TOKEN_MINUTES = 100 * 365 * 24 * 60
 
 # Names, shapes and parameters around a packed call's contents.
 HEAD_BYTES = 2**20
@@ -32,6 +36,13 @@ LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
   </Loggers>
 </Configuration>
 """
+
+
+class Tokens(NamedTuple):
+    """What TorchServe asks for on each interface."""
+
+    inference: str
+    management: str
 
 
 class RunFolder:
@@ -51,6 +62,7 @@ class RunFolder:
         self.management_socket = path / "management.sock"
         self.fork_socket = path / "fork.sock"
         self.python = path / "python"
+        self.tokens = path / "key_file.json"  # TorchServe's name for it, in its working directory
 
     @classmethod
     def create(cls) -> RunFolder:
@@ -60,6 +72,14 @@ class RunFolder:
         folder.temporary.mkdir()
         folder.logging.write_text(LOGGING)
         return folder
+
+    def read_tokens(self) -> Tokens | None:
+        """Read what TorchServe lets its callers in by; None before it has written all of it."""
+        try:
+            tokens = json.loads(self.tokens.read_bytes())
+            return Tokens(inference=tokens["inference"]["key"], management=tokens["management"]["key"])
+        except (FileNotFoundError, ValueError):
+            return None
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -121,7 +141,9 @@ def write_configuration(
         "grpc_management_port": grpc_ports[1],
         "enable_metrics_api": "false",
         "disable_system_metrics": "true",  # else a Python process every 60 s
-        "disable_token_authorization": "true",  # it would write key_file.json and guard /ping
+        # Its gRPC servers cannot be turned off, and everybody on this machine reaches loopback: they ask for a token.
+        "disable_token_authorization": "false",
+        "token_expiration_min": TOKEN_MINUTES,
         "enable_envvars_config": "false",
         "model_store": folder.models,
         "load_models": ",".join(models),

@@ -20,7 +20,7 @@ from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
 from services.torchserve.output import read_lines
 from services.torchserve.predictions import Predictions, worker_lost
-from services.torchserve.run_folder import RunFolder, unpack_archive, write_configuration
+from services.torchserve.run_folder import RunFolder, Tokens, unpack_archive, write_configuration
 from services.torchserve.settings import TorchServeSettings
 from services.torchserve.warm_up import warm_up
 from services.torchserve.worker_log import WorkerLog
@@ -135,11 +135,12 @@ class TorchServe:
             raise
         self._reader = asyncio.create_task(self._read_output(self._process))
         self._workers.expect()
-        self._management = HttpClient(folder.management_socket)
-        self._inference = HttpClient(folder.inference_socket)
-        predictions = Predictions(self._inference, timeout_s=settings.response_timeout_s + 5.0)
         try:
             async with asyncio.timeout(settings.startup_timeout_s):
+                tokens = await self._wait_for_tokens(folder)
+                self._management = HttpClient(folder.management_socket, tokens.management)
+                self._inference = HttpClient(folder.inference_socket, tokens.inference)
+                predictions = Predictions(self._inference, timeout_s=settings.response_timeout_s + 5.0)
                 await self._wait_for_workers(report_progress)
                 await asyncio.gather(*(warm_up(variant, predictions, settings.workers) for variant in self._variants))
         except TimeoutError:
@@ -150,6 +151,12 @@ class TorchServe:
         except GatewayError as error:
             raise StartError(error.cause) from error
         self._predictions = predictions
+
+    async def _wait_for_tokens(self, folder: RunFolder) -> Tokens:
+        while (tokens := folder.read_tokens()) is None:
+            await self._fail_if_broken()
+            await asyncio.sleep(POLL_S)
+        return tokens
 
     async def _wait_for_workers(self, report_progress: Callable[[int, int], None]) -> None:
         assert self._management is not None

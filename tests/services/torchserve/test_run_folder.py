@@ -62,6 +62,7 @@ def test_nothing_listens_outside_the_folder_but_loopback(folder):
     assert properties["inference_address"] == f"unix:{folder.path}/inference.sock"
     assert properties["management_address"] == f"unix:{folder.path}/management.sock"
     assert properties["grpc_inference_address"] == properties["grpc_management_address"] == "127.0.0.1"
+    assert properties["disable_token_authorization"] == "false"
     assert properties["load_models"] == "a,b"
     assert properties["allowed_urls"] == f"file://{folder.models}/.*"
 
@@ -69,3 +70,12 @@ def test_nothing_listens_outside_the_folder_but_loopback(folder):
 def test_refuses_a_folder_too_deep_for_sockets():
     with pytest.raises(ValueError, match="set TMPDIR to a shorter path"):
         RunFolder(Path("/" + "x" * 100))
+
+
+def test_tokens_are_read_when_all_of_them_are_there(folder):
+    assert folder.read_tokens() is None
+    whole = json.dumps({"inference": {"key": "one"}, "management": {"key": "two"}, "API": {"key": "three"}})
+    folder.tokens.write_text(whole[:-5])
+    assert folder.read_tokens() is None
+    folder.tokens.write_text(whole)
+    assert folder.read_tokens() == ("one", "two")
