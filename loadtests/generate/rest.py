@@ -9,6 +9,7 @@ import numpy as np
 
 from loadtests.generate.payload import RestBody
 from model_store.tensors import decode_raw
+from services.client.credentials import make_headers
 
 HEADER_SIZE = "Inference-Header-Content-Length"
 
@@ -23,7 +24,7 @@ def infer_rest(
         ValueError: the answer is not what the protocol says.
     """
     url = f"{http_url}/v2/models/{model}/versions/{version}/infer"
-    headers = {"Content-Type": "application/octet-stream", HEADER_SIZE: str(request.json_size)}
+    headers = {"Content-Type": "application/octet-stream", HEADER_SIZE: str(request.json_size), **make_headers()}
     call = urllib.request.Request(url, data=request.body, headers=headers)
     with urllib.request.urlopen(call, timeout=timeout_s) as response:
         body = memoryview(response.read())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import sys
 import threading
@@ -13,6 +14,7 @@ import grpc
 import uvloop
 
 from model_store.open_inference import SERVICE
+from services.client.credentials import make_headers
 
 TIMEOUT_S = 60.0
 # A thread that wants to schedule waits this long for one that computes; Python's 5 ms would be late sends.
@@ -80,7 +82,8 @@ class Sender:
     async def _connect(self) -> None:
         options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
         self._channel = grpc.aio.insecure_channel(self._url, options=options)
-        self._infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
         self._slots = asyncio.Semaphore(self._max_in_flight or 1)
         self._tasks: set[asyncio.Task[None]] = set()
         await self._infer(next(self._bodies), timeout=TIMEOUT_S)

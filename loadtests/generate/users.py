@@ -5,6 +5,7 @@ Importing this module makes the process cooperative (gevent), as Locust needs: i
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import grpc.experimental.gevent  # isort: skip
 
 from loadtests.generate.payload import RestBody
 from model_store.open_inference import SERVICE
+from services.client.credentials import make_headers
 
 grpc.experimental.gevent.init_gevent()
 
@@ -37,7 +39,8 @@ class GrpcUser(User):
     def on_start(self) -> None:
         self._bodies: Iterator[bytes] = itertools.cycle(self.bodies)
         self._channel = grpc.insecure_channel(str(self.host), options=(("grpc.max_receive_message_length", -1),))
-        self._infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
 
     def on_stop(self) -> None:
         self._channel.close()
@@ -83,6 +86,7 @@ class RestUser(FastHttpUser):
         headers = {
             "Content-Type": "application/octet-stream",
             "Inference-Header-Content-Length": str(request.json_size),
+            **make_headers(),
         }
         self.client.post(self.path, data=request.body, headers=headers, name=self.label)  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from services.client.classification import Classification, Score
 from services.client.client import AsyncClient, Client
 from services.client.errors import (
+    AccessError,
     BadRequestError,
     ClientError,
     DeadlineError,
@@ -15,6 +16,7 @@ from services.client.inference import ModelMetadata, TensorMetadata
 from services.client.translation import Alignment, Hypothesis, Translation
 
 __all__ = [
+    "AccessError",
     "Alignment",
     "AsyncClient",
     "BadRequestError",

@@ -48,9 +48,10 @@ def ask_kind(model: str, arguments: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--url", default=os.environ.get("MILLRACE_URL", DEFAULT_URL))
     parser.add_argument("--version", default="")
+    parser.add_argument("--api-key", default=None)
     options, _ = parser.parse_known_args(arguments)
     try:
-        with Client(options.url) as client:
+        with Client(options.url, api_key=options.api_key) as client:
             return client.metadata(model, version=options.version).kind
     except ClientError:  # the command itself will say it better
         return ""

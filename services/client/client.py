@@ -15,6 +15,7 @@ from model_store.open_inference import SERVICE
 from model_store.settings import DEFAULT_GRPC_PORT
 from services.client.beamforming import beamform
 from services.client.classification import classify
+from services.client.credentials import make_headers
 from services.client.errors import ClientError, make_error
 from services.client.generation import generate, interpolate
 from services.client.inference import infer, is_ready, metadata, wait_ready
@@ -63,14 +64,18 @@ class Operations:
     generate = Operation(generate)
     interpolate = Operation(interpolate)
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
-        """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own."""
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
+        """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own.
+
+        `api_key` is what a server that asks who calls takes; by default that of MILLRACE_API_KEY, '' = none.
+        """
         if "://" in url:
             raise ValueError(
                 f"{url!r} is no host:port; leave the scheme out and give the gRPC port, {DEFAULT_GRPC_PORT} by default"
             )
         self.url = url
         self.timeout_s = timeout_s
+        self._metadata = tuple(make_headers(api_key).items())
 
     def _timeout_of(self, call: Call) -> float:
         return self.timeout_s if call.timeout_s is None else call.timeout_s
@@ -94,8 +99,8 @@ class Operations:
 class Client(Operations):
     """Call a server and wait for the answer; threads may share one client."""
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
-        super().__init__(url, timeout_s=timeout_s)
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
+        super().__init__(url, timeout_s=timeout_s, api_key=api_key)
         self._channel = grpc.insecure_channel(url, options=CHANNEL_OPTIONS)
 
     def close(self) -> None:
@@ -130,7 +135,7 @@ class Client(Operations):
             return None
         futures = [
             self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None).future(
-                call.body, timeout=self._timeout_of(call)
+                call.body, timeout=self._timeout_of(call), metadata=self._metadata
             )
             for call in wanted
         ]
@@ -151,8 +156,8 @@ class Client(Operations):
 class AsyncClient(Operations):
     """Call a server from asyncio; use it in one event loop."""
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0) -> None:
-        super().__init__(url, timeout_s=timeout_s)
+    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
+        super().__init__(url, timeout_s=timeout_s, api_key=api_key)
         self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)
 
     async def close(self) -> None:
@@ -189,7 +194,7 @@ class AsyncClient(Operations):
 
     async def _await_answer(self, call: Call) -> bytes:
         pending = self._channel.unary_unary(f"/{SERVICE}/{call.method}", None, None)(
-            call.body, timeout=self._timeout_of(call)
+            call.body, timeout=self._timeout_of(call), metadata=self._metadata
         )
         try:
             answer: bytes = await pending

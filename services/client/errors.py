@@ -2,6 +2,7 @@
 
 ClientError
 ├── BadRequestError   the request is wrong; sending it again changes nothing
+├── AccessError       the server does not know who calls, or the key does not open this
 ├── UnknownModelError no such model or version
 ├── NotReadyError     no server at the address, or the model is still loading
 ├── OverloadedError   the server refuses more work; try again later
@@ -31,6 +32,10 @@ class BadRequestError(ClientError):
     """The request is wrong; sending it again changes nothing."""
 
 
+class AccessError(ClientError):
+    """The server does not know who calls, or the caller's key does not open this."""
+
+
 class UnknownModelError(ClientError):
     """No such model or version."""
 
@@ -55,6 +60,8 @@ _BY_STATUS: dict[str, type[ClientError]] = {
     "INVALID_ARGUMENT": BadRequestError,
     "OUT_OF_RANGE": BadRequestError,
     "UNIMPLEMENTED": BadRequestError,
+    "UNAUTHENTICATED": AccessError,
+    "PERMISSION_DENIED": AccessError,
     "NOT_FOUND": UnknownModelError,
     "UNAVAILABLE": NotReadyError,
     "RESOURCE_EXHAUSTED": OverloadedError,

@@ -17,7 +17,7 @@ from rich.table import Table
 from services.client.arguments import INPUT_FORMS, read_inputs, read_parameter
 from services.client.client import Client
 from services.client.inference import ModelMetadata
-from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
@@ -37,11 +37,12 @@ def run(
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
+    api_key: ApiKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Call any model; without inputs, show what it takes. Example: infer net --input "x=[[1, 2]]" --out y.npz"""
     model = context.info_name or ""
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
         if not inputs and not values:
             _print_metadata(client.metadata(model, version=version))
             return

@@ -14,4 +14,8 @@ VersionOption = Annotated[
     str, typer.Option(help="'' newest release's default, '3' release 3's default, '3-int8' exactly")
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="seconds to wait for an answer", min=0.001)]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(help="key for a server that asks who calls; better as MILLRACE_API_KEY, which other users do not see"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -9,7 +9,6 @@ import pytest
 
 INFERENCE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
 MANAGEMENT = "/org.pytorch.serve.grpc.management.ManagementAPIsService"
-OPEN_INFERENCE = "/org.pytorch.serve.grpc.openinference.GRPCInferenceService"
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +24,12 @@ def test_its_ports_are_on_loopback_and_refuse_who_has_no_token(java):
     for address in listening:
         assert address.ip.removeprefix("::ffff:") == "127.0.0.1"
         with grpc.insecure_channel(f"127.0.0.1:{address.port}") as channel:
-            for method in (f"{INFERENCE}/Predictions", f"{MANAGEMENT}/ListModels", f"{OPEN_INFERENCE}/ModelInfer"):
+            for method in (f"{INFERENCE}/Predictions", f"{MANAGEMENT}/ListModels"):
                 error = channel.unary_unary(method).future(b"", timeout=20).exception()
                 codes.add((method.rpartition("/")[2], error.code().name))
     # A port has only the methods of its own service.
     assert codes == {
-        (method, code)
-        for method in ("Predictions", "ListModels", "ModelInfer")
-        for code in ("PERMISSION_DENIED", "UNIMPLEMENTED")
+        (method, code) for method in ("Predictions", "ListModels") for code in ("PERMISSION_DENIED", "UNIMPLEMENTED")
     }
 
 

@@ -12,7 +12,7 @@ import typer
 from model_store.matlab import order_axes, read_arrays
 from services.client.beamforming import Beams, measure_spectral_efficiency
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, ApiKeyOption, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
@@ -29,10 +29,11 @@ def run(
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Make precoders and combiners. Example: infer beamformer H.npy --rf-chains 4 --out F.npz"""
     model = str(context.info_name)
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
         channel = read_channels(channels, client, model, version)
         beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, model=model, version=version)
     _print_rates(model, channel, beams, data_snr_db)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from services.client.classification import Classification
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
 
 
 def run(
@@ -23,10 +23,11 @@ def run(
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
+    api_key: ApiKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify images. Example: infer classifier a.png b.jpg --top 3"""
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
         results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:
         print(

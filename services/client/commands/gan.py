@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, ApiKeyOption, TimeoutOption, UrlOption, VersionOption
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +31,7 @@ def run(
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Generate images. Example: infer gan --n 64 --label 7 --grid out.png; or --from 1 --to 2 --grid way.png"""
     if grid is None and out is None:
@@ -39,7 +40,7 @@ def run(
         raise typer.BadParameter("an interpolation needs both --from and --to")
     model = str(context.info_name)
     wanted = int(label) if label is not None and label.lstrip("-").isdigit() else label
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
         if from_seed is not None and to_seed is not None:
             images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)
             columns = steps

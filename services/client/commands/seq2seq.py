@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
 from services.client.translation import Translation
 
 
@@ -28,6 +28,7 @@ def run(
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
+    api_key: ApiKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
@@ -35,7 +36,7 @@ def run(
     rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
         raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
-    with Client(url, timeout_s=timeout_s) as client:
+    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
         results = client.translate(
             rows,
             beam_size=beam_size,

@@ -11,6 +11,7 @@ import pytest
 
 from model_store.open_inference import messages
 from services.catalogue import Catalogue
+from services.client import AccessError, AsyncClient
 from services.gateway import audit
 from services.gateway.caller import KnownCaller, name_caller
 from services.gateway.core import Gateway
@@ -122,6 +123,21 @@ async def test_both_doors_let_in_whom_the_key_lets_in(http, channel, keys, holde
         found, details = await call(channel, "ModelInfer", infer_request(), *headers.items())
         assert found == code
         assert found == "OK" or words in details
+
+
+async def test_the_client_sends_its_key_or_that_of_the_environment(gateway, keys, monkeypatch):
+    server = GrpcServer(gateway, socket.create_server(("127.0.0.1", 0)))
+    await server.start()
+    monkeypatch.setenv("MILLRACE_API_KEY", keys["double"])
+    outcomes = []
+    for key in (None, keys["all"], keys["other"], ""):
+        async with AsyncClient(f"127.0.0.1:{server.port}", api_key=key) as client:
+            try:
+                outcomes.append((await client.infer("double", {"x": np.ones((1, 2), np.float32)}))["y"].tolist())
+            except AccessError as error:
+                outcomes.append(error.status)
+    assert outcomes == [[[2, 2]], [[2, 2]], "PERMISSION_DENIED", "UNAUTHENTICATED"]
+    await server.stop(0)
 
 
 async def test_probes_and_documentation_are_open(http, channel):
