@@ -1,20 +1,22 @@
 """Admission: a request that cannot be answered in time is refused at once, while refusing is still of use.
 
-The wait is predicted from the rows that are waiting and from how long batches take, which is measured all the time: a
-bound in rows alone would be seconds for a translator and nothing for a small classifier.
+The wait is predicted from the rows that are waiting and from how long batches take, which is measured all the time, as
+is how far the predictions can be trusted (promises.py): a bound in rows alone would be seconds for a translator and
+nothing for a small classifier.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Protocol
 
 from services.gateway.caller import name_caller
 from services.gateway.errors import OverloadedError
+from services.gateway.promises import Promises
 from services.gateway.tensors import InferRequest
 
 # Each new batch counts this much, so that the estimate follows a change within some twenty batches.
@@ -83,17 +85,22 @@ class Admission:
         self._max_waiting_rows = max_waiting_rows
         self._now = now
         self._times = BatchTimes()
+        self._promises = Promises()
         self._full_s = 0.0  # of a full batch: asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)
 
-    def observe(self, num_rows: int, started_s: float) -> None:
-        """Learn from a batch that has just been answered; one that waited at a busy worker ran once that was free."""
+    def observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]] = ()) -> None:
+        """Learn from a batch that has just been answered, and from what its requests were promised and took.
+
+        One that waited at a busy worker ran once that was free.
+        """
         end_s = self._now()
         if len(self._ends_s) == self._num_workers:
             started_s = max(started_s, self._ends_s[0])
         self._ends_s.append(end_s)
         self._times.observe(num_rows, end_s - started_s)
         self._full_s = self._times.predict(self._max_rows)
+        self._promises.observe(waits)
 
     def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int) -> float:
         """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
@@ -124,18 +131,20 @@ class Admission:
             )
         has_deadline = request.deadline_s < math.inf
         bound_s = request.deadline_s - self._now() if has_deadline else self._max_wait_s
-        if self.predict_s(num_rows, waiting_rows, num_calls) <= bound_s:
+        factor = self._promises.factor
+        request.promised_s = factor * self.predict_s(num_rows, waiting_rows, num_calls)
+        if request.promised_s <= bound_s:
             return
         rows_before = queue.count_rows_before(request, num_rows)  # not all, where others have had their share
-        expected_s = self.predict_s(num_rows, rows_before, num_calls)
-        if expected_s <= bound_s:
+        request.promised_s = factor * self.predict_s(num_rows, rows_before, num_calls)
+        if request.promised_s <= bound_s:
             return
         bound = "its deadline is" if has_deadline else "without a deadline a request waits at most"
+        expected_ms = 1e3 * request.promised_s
         raise OverloadedError(
-            f"{rows_before} rows of {self._name} are waiting before it: an answer is expected in "
-            f"{1e3 * expected_s:.0f} ms, {bound} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at "
-            "once",
-            retry_after_s=expected_s - max(0.0, bound_s),
+            f"{rows_before} rows of {self._name} are waiting before it: an answer is expected in {expected_ms:.0f} ms, "
+            f"{bound} {1e3 * bound_s:.0f} ms; try again later, or send fewer requests at once",
+            retry_after_s=request.promised_s - max(0.0, bound_s),
         )
 
 

@@ -10,6 +10,7 @@ together; see waiting.py.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 
@@ -48,9 +49,12 @@ class Batcher:
         *,
         num_workers: int,
         max_batch_bytes: int,
-        observe: Callable[[int, float], None] = lambda num_rows, started_s: None,
+        observe: Callable[[int, float, list[tuple[float, float]]], None] = lambda num_rows, started_s, waits: None,
     ) -> None:
-        """`observe` is told of every answered batch: its rows and when it was sent."""
+        """`observe` is told of every answered batch: its rows, when it was sent, what was promised and what it took.
+
+        What has expired since the batch before took for ever.
+        """
         self._observe = observe
         self._variant = variant
         self._backend = backend
@@ -63,6 +67,7 @@ class Batcher:
         self._num_workers = num_workers
         self._num_calls = 0
         self._dispatch_is_due = False
+        self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
         metrics.slots.set(num_workers)
@@ -109,7 +114,7 @@ class Batcher:
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
             self._loop.call_soon(self._dispatch)
-        timer = self._loop.call_later(request.deadline_s - monotonic(), _expire, job)
+        timer = self._loop.call_later(request.deadline_s - monotonic(), self._expire, job)
         try:
             return await result
         except BaseException:
@@ -117,6 +122,11 @@ class Batcher:
             raise
         finally:
             timer.cancel()
+
+    def _expire(self, job: Job) -> None:
+        if not job.result.done() and job.request.promised_s:
+            self._expired.append((job.request.promised_s, math.inf))
+        _fail(job, DeadlineError("no answer before the deadline; allow more time, or send less at once"))
 
     def _may_call(self, queue: Queue) -> bool:
         return self._num_calls < self._num_workers or (
@@ -179,7 +189,13 @@ class Batcher:
             self._metrics.backend_time.observe(ended_s - started_s)
             for job in batch:
                 job.request.compute_s = ended_s - started_s
-        self._observe(sum(row_counts), started_s)
+        waits, self._expired = self._expired, []
+        waits += [
+            (job.request.promised_s, ended_s - job.arrived_s)
+            for job in batch
+            if job.request.promised_s and not job.result.done()
+        ]
+        self._observe(sum(row_counts), started_s, waits)
         self._metrics.statistics.count_call(
             sum(row_counts),
             len(batch),
@@ -224,10 +240,6 @@ def _batch_key(request: InferRequest) -> Hashable:
 def _note_call(traces: Sequence[Trace], times: CallTimes) -> None:
     for trace in traces:
         trace.calls.append(times)
-
-
-def _expire(job: Job) -> None:
-    _fail(job, DeadlineError("no answer before the deadline; allow more time, or send less at once"))
 
 
 def _fail(job: Job, error: GatewayError) -> None:

@@ -31,8 +31,8 @@ class InferRequest:
 
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
     http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
-    0 the default. `any_variant` says that a faster variant may answer; see valve.py. The batcher writes `queue_s` and
-    `compute_s`, and into `trace`.
+    0 the default. `any_variant` says that a faster variant may answer; see valve.py. Admission writes `promised_s`, how
+    long it takes at most, where there is a queue; the batcher `queue_s` and `compute_s`, and into `trace`.
     """
 
     model: str
@@ -47,6 +47,7 @@ class InferRequest:
     packed: bytes | None = None
     protocol: str = ""
     caller: Caller = NOBODY
+    promised_s: float = 0.0
     queue_s: float = 0.0
     compute_s: float = 0.0
     trace: Trace | None = None

@@ -9,7 +9,7 @@ from services.catalogue import Catalogue
 from services.gateway.admission import Admission, BatchTimes, CallerLimit
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
-from services.gateway.errors import OverloadedError
+from services.gateway.errors import DeadlineError, OverloadedError
 from services.gateway.grpc_errors import make_call_error
 from services.gateway.rest_errors import make_error_response
 from services.gateway.settings import GatewaySettings
@@ -119,6 +119,30 @@ def test_without_a_deadline_the_servers_bound_holds(admission):
     admission.check(request(), 1, Rows(60, 4))
     with pytest.raises(OverloadedError, match="without a deadline a request waits at most 100 ms"):
         admission.check(request(), 1, Rows(100, 4))
+
+
+def test_refuses_sooner_where_answers_have_come_later_than_expected(admission, clock):
+    admission.check(request(), 1, Rows(60, 4))  # expected in 100 ms
+    for _ in range(4):
+        clock.now_s += 1
+        admission.observe(10, clock.now_s - 0.02, [(0.09, 0.12)])
+    with pytest.raises(OverloadedError, match=r"expected in 20\d ms, without a deadline"):
+        admission.check(request(), 1, Rows(60, 4))
+
+
+async def test_what_expires_in_the_queue_counts_as_late(variant, backend):
+    gateway = Gateway(Catalogue([variant]), backend, GatewaySettings())
+    admission = gateway._find_model("double", "").admission
+    backend.gate.clear()
+    first = asyncio.ensure_future(gateway.infer(make_request(1)))
+    while not backend.batches:
+        await asyncio.sleep(0)
+    admission.observe(1, monotonic() - 0.001)
+    with pytest.raises(DeadlineError):
+        await gateway.infer(make_request(2, deadline_s=monotonic() + 0.02))
+    backend.gate.set()
+    await first
+    assert admission._promises.factor == pytest.approx(math.exp(0.2 * 0.9))
 
 
 def test_one_that_finds_an_idle_worker_passes_whatever_was_measured(admission, clock):
