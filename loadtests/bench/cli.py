@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -17,9 +18,13 @@ from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.overload import measure_overload
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
+from loadtests.bench.valve import compare_valve
+from loadtests.campaign import Addresses
+from loadtests.measure.scraper import read_now
 from loadtests.options import (
     GrpcUrlOption,
     MeasureOption,
+    MetricsUrlOption,
     ModelArgument,
     ModelsArgument,
     RepeatsOption,
@@ -50,8 +55,8 @@ def int8(
 ) -> None:
     """Served int8 against eager. Example: loadtest bench int8 classifier --serve --test-data data/FashionMNIST"""
     release = open_release(store, model)
-    with _open_server(serve, store, model, ("int8", "eager"), grpc_url) as url:
-        _exit(compare_int8(release, url, test_data=test_data, repeats=repeats, measure_s=seconds, console=console))
+    with _open_server(serve, store, model, ("int8", "eager"), grpc_url) as to:
+        _exit(compare_int8(release, to.grpc, test_data=test_data, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()
@@ -70,8 +75,8 @@ def served(
     """A served variant against the same program in process. Example: loadtest bench served gan --output encoded"""
     release = open_release(store, model)
     subject = find_variant(release, variant, output or ())
-    with _open_server(serve, store, model, (variant,), grpc_url) as url:
-        _exit(compare_served(release, subject, url, repeats=repeats, measure_s=seconds, console=console))
+    with _open_server(serve, store, model, (variant,), grpc_url) as to:
+        _exit(compare_served(release, subject, to.grpc, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()
@@ -87,8 +92,8 @@ def lengths(
 ) -> None:
     """Short texts beside long ones against short texts alone. Example: loadtest bench lengths seq2seq --serve"""
     subject = find_variant(open_release(store, model), variant)
-    with _open_server(serve, store, model, (variant,), grpc_url) as url:
-        _exit(compare_lengths(subject, url, joined=joined, repeats=repeats, measure_s=seconds, console=console))
+    with _open_server(serve, store, model, (variant,), grpc_url) as to:
+        _exit(compare_lengths(subject, to.grpc, joined=joined, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()
@@ -105,17 +110,48 @@ def startup(
 def overload(
     model: ModelArgument,
     variant: Annotated[str, typer.Option(help="variant to overload")] = "int8",
+    valve: Annotated[
+        str, typer.Option(help="faster variant that answers callers who take any: measures refusals with and without")
+    ] = "",
     bound_ms: Annotated[float, typer.Option("--bound", help="ms that each call may take", min=1)] = 100.0,
     rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 4,
     store: StoreOption = DEFAULT_ROOT,
     serve: ServeOption = False,
+    repeats: RepeatsOption = 1,
     seconds: MeasureOption = 60.0,
     grpc_url: GrpcUrlOption = "localhost:8001",
+    metrics_url: MetricsUrlOption = "http://localhost:8002/metrics",
 ) -> None:
-    """Poisson traffic at 1.5 and 3 times the capacity. Example: loadtest bench overload classifier --serve"""
-    subject = find_variant(open_release(store, model), variant)
-    with _open_server(serve, store, model, (variant,), grpc_url) as url:
-        _exit(measure_overload(subject, url, bound_ms=bound_ms, rows=rows, measure_s=seconds, console=console))
+    """Poisson traffic at 1.5 and 3 times the capacity.
+
+    Examples: loadtest bench overload classifier --serve; the same with --variant compiled --valve int8 --seconds 15
+    """
+    release = open_release(store, model)
+    subject = find_variant(release, variant)
+    variants = (variant, valve) if valve else (variant,)
+    with _open_server(serve, store, model, variants, grpc_url, metrics_url) as to:
+        if valve:
+            reached = compare_valve(
+                subject,
+                find_variant(release, valve),
+                to.grpc,
+                bound_ms=bound_ms,
+                rows=rows,
+                repeats=repeats,
+                measure_s=seconds,
+                console=console,
+            )
+        else:
+            reached = measure_overload(
+                subject,
+                to.grpc,
+                read_memory_bytes=partial(read_now, to.metrics, "process_resident_memory_bytes"),
+                bound_ms=bound_ms,
+                rows=rows,
+                measure_s=seconds,
+                console=console,
+            )
+    _exit(reached)
 
 
 @app.command()
@@ -131,15 +167,17 @@ def front_door(
 
 
 @contextmanager
-def _open_server(serve: bool, store: Path, model: str, variants: Sequence[str], grpc_url: str) -> Iterator[str]:
+def _open_server(
+    serve: bool, store: Path, model: str, variants: Sequence[str], grpc_url: str, metrics_url: str = ""
+) -> Iterator[Addresses]:
     if not serve:
-        yield grpc_url
+        yield Addresses(grpc=grpc_url, metrics=metrics_url)
         return
     with (
         TemporaryDirectory(prefix="bench-") as folder,
         run_server(store, [model], Path(folder), variants=variants) as server,
     ):
-        yield server.wait_ready().grpc
+        yield server.wait_ready()
 
 
 def _exit(reached: bool) -> None:

@@ -37,6 +37,12 @@ def scrape(url: str) -> Iterator[Collect]:
         yield collect
 
 
+def read_now(url: str, name: str) -> float:
+    """Read the sum of all samples of one name as they are now."""
+    families = text_string_to_metric_families(_get(url, timeout_s=10).decode())
+    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
 @contextmanager
 def _run_thread(url: str) -> Iterator[Collect]:
     stop = threading.Event()
