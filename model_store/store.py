@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,12 @@ class Release:
     @property
     def number(self) -> int:
         return self.index.release
+
+    @property
+    def signed_by(self) -> str:
+        """Fingerprint of the key whose signature was verified."""
+        key: str = json.loads((self.folder / SIGNATURE_NAME).read_bytes())["key"]
+        return key
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT, keys_folder
 
 if TYPE_CHECKING:
+    from model_store.store import Store
     from services.catalogue import Catalogue
     from services.gateway.settings import GatewaySettings
     from services.serving import Serving
@@ -74,8 +75,11 @@ def serve(
     """Serve releases of the store over Open Inference Protocol; every setting is also read from MILLRACE_…."""
     from pydantic import ValidationError
 
+    from model_store.signing import Keyring
+    from model_store.store import Store
     from services.gateway.settings import GatewaySettings
     from services.logs import configure_logs
+    from services.selection import choose_device, select_variants
     from services.serving import check_settings
     from services.torchserve.settings import TorchServeSettings
 
@@ -103,26 +107,20 @@ def serve(
         check_settings(engine, gateway)
         configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
-        catalogue = _select(store, models or [], wanted, engine)
+        opened = Store(store, Keyring(keys_folder()))
+        catalogue = select_variants(opened, models or [], wanted, choose_device(opened, models or [], engine.device))
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         _fail(ValueError(problems))
     except (ValueError, LookupError) as error:
         _fail(error)
-    status = _run(catalogue, engine, gateway, ready_file)
+    status = _run(opened, catalogue, engine, gateway, ready_file)
     raise typer.Exit(status)
 
 
-def _select(store: Path, models: list[str], variants: list[str], engine: TorchServeSettings) -> Catalogue:
-    from model_store.signing import Keyring
-    from model_store.store import Store
-    from services.selection import choose_device, select_variants
-
-    opened = Store(store, Keyring(keys_folder()))
-    return select_variants(opened, models, variants, choose_device(opened, models, engine.device))
-
-
-def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None) -> int:
+def _run(
+    store: Store, catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
+) -> int:
     import uvloop
 
     from services.gateway.http_server import PortTakenError
@@ -130,14 +128,14 @@ def _run(catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySetti
     from services.torchserve.java import NoUsableJavaError
 
     try:
-        uvloop.run(_serve_until_signal(catalogue, engine, gateway, ready_file))
+        uvloop.run(_serve_until_signal(store, catalogue, engine, gateway, ready_file))
     except (PortTakenError, StartError, NoUsableJavaError) as error:
         _fail(error)
     return 0
 
 
 async def _serve_until_signal(
-    catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
+    store: Store, catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
 ) -> None:
     from host.progress import ProgressBar
     from services.serving import Serving
@@ -149,7 +147,7 @@ async def _serve_until_signal(
     started_s = time.monotonic()
     typer.echo(f"starting TorchServe with {', '.join(map(str, catalogue.variants))}", err=True)
     with ProgressBar("workers ready", total=engine.workers * len(catalogue.variants)) as bar:
-        serving = Serving(catalogue, engine, gateway, lambda ready, total: bar.advance(ready - bar.done))
+        serving = Serving(catalogue, engine, gateway, lambda ready, total: bar.advance(ready - bar.done), store)
         starting = asyncio.create_task(serving.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

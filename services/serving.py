@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import structlog
 
+from model_store.store import Store
 from services.catalogue import Catalogue
+from services.console import Console
 from services.gateway.core import Gateway
 from services.gateway.errors import NotReadyError
 from services.gateway.grpc import GrpcServer
@@ -65,6 +67,7 @@ class Serving:
         torchserve: TorchServeSettings,
         gateway: GatewaySettings,
         report_progress: Callable[[int, int], None] = lambda ready, total: None,
+        store: Store | None = None,
     ) -> None:
         self._report_progress = report_progress
         self._settings = gateway
@@ -73,6 +76,7 @@ class Serving:
         self._torchserve = TorchServe(catalogue.variants, torchserve, self._handle_change)
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
         self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
+        self._console = Console(self.gateway, store)
         self._keepers: list[asyncio.Task[None]] = []
         http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
         self._renewal: Renewal | None = None
@@ -89,7 +93,7 @@ class Serving:
             grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()
         self._grpc = GrpcServer(self.gateway, grpc, grpc_tls)
-        self._http = HttpServer(make_app(self.gateway), http, http_tls)
+        self._http = HttpServer(make_app(self.gateway, self._console), http, http_tls)
         self._metrics = HttpServer(make_metrics_app(self.gateway), metrics)
 
     @property
@@ -120,9 +124,8 @@ class Serving:
         except BaseException:
             await self.stop()
             raise
-        self._keepers = [
-            asyncio.create_task(work()) for work in (self._keep_ready, self._check_when_idle, self._renew_certificates)
-        ]
+        keepers = (self._keep_ready, self._check_when_idle, self._renew_certificates, self._console.remember)
+        self._keepers = [asyncio.create_task(work()) for work in keepers]
 
     async def stop(self) -> None:
         """Drain: not ready first, then closed doors, then the end of requests in flight, then TorchServe."""

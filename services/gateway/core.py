@@ -40,6 +40,7 @@ from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
 from services.gateway.readiness import PROTOCOL, Readiness
+from services.gateway.recent_errors import RecentErrors
 from services.gateway.refusal_log import RefusalLog
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
@@ -92,6 +93,7 @@ class Gateway:
         self.settings = settings
         self._backend = backend
         self.metrics = Metrics()
+        self.recent_errors = RecentErrors()
         self.is_draining = False
         self.guard = settings.make_guard()
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
@@ -142,6 +144,7 @@ class Gateway:
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
             status = status_of(error)
+            self.recent_errors.add(request, model.variant.version, status, str(error))
             self._end(model, request, num_rows, status, arrived_s)
             self._refusals.write(request, model.variant, status, error)
             raise
@@ -192,6 +195,7 @@ class Gateway:
         """Count and log a request that reached no model: unreadable, too large, or for a model that is not here."""
         status = status_of(error)
         self.metrics.count_refusal(request.protocol, status.outcome)
+        self.recent_errors.add(request, request.version, status, str(error))
         self._log(request, request.version, 0, status, monotonic())
 
     def _refuse_mismatch(self, variant: ServedVariant, request: InferRequest) -> None:

@@ -20,6 +20,8 @@ from model_store.example_call import describe_call, example_body
 from model_store.manifest import Tensor
 from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
+from services.console import Console
+from services.console.page import make_page, wants_page
 from services.gateway.body_limit import BodyLimit
 from services.gateway.caller import may_see
 from services.gateway.core import EXTENSIONS, NAME, Gateway
@@ -49,8 +51,8 @@ def make_metrics_app(gateway: Gateway) -> ASGIApp:
     return app
 
 
-def make_app(gateway: Gateway) -> ASGIApp:
-    """Make the REST application."""
+def make_app(gateway: Gateway, console: Console | None = None) -> ASGIApp:
+    """Make the REST application, with the page for browsers if there is a console."""
     app = FastAPI(
         title="Millrace",
         version=metadata.version(NAME),
@@ -60,10 +62,12 @@ def make_app(gateway: Gateway) -> ASGIApp:
     )
     _add_errors(app)
     _add_documentation(app)
-    _add_server_routes(app, gateway)
+    _add_server_routes(app, gateway, has_page=console is not None)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
     _add_short_way(app, gateway)
+    if console is not None:
+        console.add_routes(app)
     screened = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
     inner: ASGIApp = BodyLimit(screened, gateway.settings.max_body_bytes)
     if gateway.load_reports is not None:
@@ -97,10 +101,12 @@ def _add_documentation(app: FastAPI) -> None:
         )
 
 
-def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
-    @app.get("/", summary="What this server offers")
-    async def index(request: Request) -> dict[str, Any]:
-        return {
+def _add_server_routes(app: FastAPI, gateway: Gateway, *, has_page: bool) -> None:
+    @app.get("/", summary="What this server offers; a page for browsers, which ask for HTML")
+    async def index(request: Request) -> Response:
+        if has_page and wants_page(request.headers.get("accept", "")):
+            return make_page()
+        offer = {
             "name": NAME,
             "version": metadata.version(NAME),
             "models": [
@@ -110,6 +116,7 @@ def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
             ],
             "documentation": str(request.url_for("documentation")),
         }
+        return JSONResponse(offer, headers={"vary": "accept"})
 
     @app.get("/v2", summary="Server metadata")
     async def server_metadata() -> dict[str, Any]:

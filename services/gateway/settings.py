@@ -50,6 +50,7 @@ class GatewaySettings(BaseSettings):
     trace_share: float = Field(0.01, ge=0, le=1, description="of the requests without a trace of their own")
     load_reports: bool = Field(False, description="the load, as ORCA has it, in every answer's headers or trailers")
     drift_rows_per_s: float = Field(10, ge=0, description="rows of a version compared with its training rows; 0 = none")
+    grafana_url: str = Field("", description="where the console links to for more than its last 15 minutes")
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
 

@@ -1,0 +1,48 @@
+"""The console of one gateway: its page, its endpoints and the memory of the last minutes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from model_store.store import Store
+from services.console.evidence import add_evidence_routes
+from services.console.history import INTERVAL_S, History
+from services.console.live import add_live_routes
+from services.console.models import add_model_routes
+from services.console.page import add_page_routes
+from services.console.releases import Shelf, add_release_routes
+from services.console.reports import add_report_routes
+from services.gateway.core import Gateway
+
+logger = structlog.get_logger("console")
+
+
+class Console:
+    """Everything that the page shows of a gateway; `store` is None where nobody knows which releases there are."""
+
+    def __init__(self, gateway: Gateway, store: Store | None = None, reports: Path = Path("reports")) -> None:
+        self._gateway = gateway
+        self._shelf = Shelf(store, gateway)
+        self._reports = reports
+        self.history = History(gateway.metrics)
+
+    def add_routes(self, app: FastAPI) -> None:
+        add_page_routes(app)
+        add_model_routes(app, self._gateway)
+        add_live_routes(app, self._gateway, self.history)
+        add_release_routes(app, self._shelf)
+        add_evidence_routes(app, self._shelf)
+        add_report_routes(app, self._reports)
+
+    async def remember(self) -> None:
+        """Take a sample of the metrics every few seconds, for ever."""
+        while True:
+            try:
+                self.history.take_sample()
+            except Exception:
+                logger.exception("the metrics could not be sampled; trying again")
+            await asyncio.sleep(INTERVAL_S)

@@ -1,0 +1,146 @@
+// Answers by what their tensors mean: ranked labels, images, aligned texts, beams; else the values themselves.
+
+import { infer } from "./api.js";
+import { formatNumber, h } from "./dom.js";
+import { isImage } from "./form.js";
+import { describeArray } from "./tensor_files.js";
+import { readText, takeRow, toNested } from "./wire.js";
+
+const MAX_RANKS = 10;
+const MAX_ROWS_SHOWN = 16;
+const MAX_VALUES = 256;
+
+export async function showAnswer(manifest, result, request) {
+  const { tensors } = result;
+  const parts = [];
+  const rest = new Set(tensors.filter((tensor) => tensor.shape.every((size) => size > 0)));
+  const take = (...used) => used.forEach((tensor) => rest.delete(tensor));
+
+  const ranked = findRanking(manifest, tensors);
+  if (ranked) {
+    parts.push(...eachRow(ranked.scores.shape[0], (row) => ranking(readRanking(ranked, row))));
+    take(ranked.scores, ranked.names);
+  }
+  const images = tensors.find(isImage);
+  if (images) {
+    parts.push(await showImages(manifest, images, request));
+    take(images);
+  }
+  const beams = await findBeams(request, tensors);
+  if (beams) {
+    const module = await import("./beams.js");
+    parts.push(module.showBeams(beams));
+    take(...beams.used);
+  }
+  for (const tensor of [...rest].filter(({ datatype }) => datatype === "BYTES")) {
+    parts.push(await showTexts(tensor, tensors));
+    take(tensor, ...scoresOf(tensor, tensors));
+  }
+  for (const tensor of rest) parts.push(showValues(tensor));
+  return h("div", { class: "meaning" }, parts,
+    h("p", { class: "muted small meta" }, `${result.model} ${result.version} · request `, h("code", {}, result.id || "–")));
+}
+
+function eachRow(count, show) {
+  const rows = Array.from({ length: Math.min(count, MAX_ROWS_SHOWN) }, (_, row) => show(row));
+  return count > rows.length ? [...rows, h("p", { class: "muted" }, `and ${count - rows.length} more rows`)] : rows;
+}
+
+// Probabilities with the names of their classes: beside them, or known from the manifest.
+export function findRanking(manifest, tensors) {
+  const scores = tensors.find(({ name, datatype, shape }) => {
+    const output = manifest.outputs.find((each) => each.name === name);
+    return datatype.startsWith("FP") && shape.length === 2 && output?.minimum === 0 && output?.maximum === 1;
+  });
+  if (!scores) return null;
+  const beside = tensors.find(({ datatype, shape }) => datatype === "BYTES" && String(shape) === String(scores.shape));
+  const best = tensors.find(({ datatype, shape }) => datatype === "BYTES" && shape.length === 1);
+  const labels = manifest.handler_options?.labels;
+  if (beside) return { scores, names: beside, labels: null };
+  return labels?.length === scores.shape[1] ? { scores, names: best, labels } : null;
+}
+
+export function readRanking({ scores, names, labels }, row) {
+  const size = scores.shape[1];
+  const entries = Array.from({ length: size }, (_, place) => ({
+    label: labels ? labels[place] : readText(names.data[row * size + place]) ?? "?",
+    score: scores.data[row * size + place],
+  }));
+  return entries.sort((a, b) => b.score - a.score);
+}
+
+export function ranking(entries) {
+  return h("ol", { class: "ranking" }, entries.slice(0, MAX_RANKS).map(({ label, score }) => {
+    const bar = h("span", { class: "fill" });
+    bar.style.width = `${100 * score}%`;
+    return h("li", {}, h("span", { class: "name" }, label), h("span", { class: "track", "aria-hidden": "true" }, bar),
+      h("span", { class: "number" }, formatShare(score)));
+  }));
+}
+
+export function formatShare(share) {
+  const percent = 100 * share;
+  return `${percent >= 99.95 || percent < 0.05 ? percent.toFixed(percent < 0.05 ? 0 : 1) : percent.toFixed(1)} %`;
+}
+
+async function showImages(manifest, images, request) {
+  const module = await import("./image_grid.js");
+  const seed = manifest.inputs.find(({ datatype, shape }) => datatype === "INT64" && shape.length === 1 && request.inputs[0].name !== "");
+  const latent = manifest.inputs.find(({ datatype, shape }) => datatype === "FP32" && shape.length === 2 && shape[1] > 0);
+  const sent = seed && request.inputs.find(({ name }) => name === seed.name);
+  const captions = sent ? Array.from(sent.data, (value) => String(value)) : [];
+  const grid = module.imageGrid(images, captions);
+  if (!sent || !latent) return grid;
+  const others = request.inputs.filter((tensor) => tensor !== sent).map((tensor) => takeRow(tensor, 0));
+  const ask = async (inputs) => {
+    const answer = await infer(manifest.model, `${manifest.release}-${manifest.variant}`, { inputs, outputs: [images.name] });
+    return answer.tensors.find(({ name }) => name === images.name);
+  };
+  return [grid, module.latentWalk(manifest, { seed, latent, others }, Number(sent.data[0]), ask)];
+}
+
+// Weights for the two sides of a channel that was sent: [N, K, T, S, 2] and [N, K, R, S, 2] for [N, K, R, T, 2].
+async function findBeams(request, tensors) {
+  const isComplex = ({ shape, datatype }) => datatype.startsWith("FP") && shape.length === 5 && shape[4] === 2;
+  const channel = request.inputs.find(isComplex);
+  if (!channel) return null;
+  const [, carriers, receive, transmit] = channel.shape;
+  const fits = (antennas) => (tensor) => isComplex(tensor) && tensor.shape[1] === carriers && tensor.shape[2] === antennas;
+  const precoder = tensors.find(fits(transmit));
+  const combiner = tensors.find((tensor) => tensor !== precoder && fits(receive)(tensor));
+  return precoder && combiner ? { channel, precoder, combiner, used: [precoder, combiner] } : null;
+}
+
+async function showTexts(tensor, tensors) {
+  const texts = tensor.data.map(readText);
+  const alignment = readAlignment(texts[0]);
+  if (alignment) {
+    const module = await import("./alignment.js");
+    return module.alignmentMap(alignment);
+  }
+  const [scores] = scoresOf(tensor, tensors);
+  return h("div", { class: "texts" }, h("h3", {}, tensor.name), eachRow(texts.length, (row) =>
+    h("p", { class: "text" }, texts[row] ?? h("em", {}, `${tensor.data[row].length} bytes that are no text`),
+      scores ? h("span", { class: "muted small" }, ` ${scores.name} ${formatNumber(scores.data[row])}`) : null)));
+}
+
+function scoresOf(tensor, tensors) {
+  if (readAlignment(readText(tensor.data[0]))) return [];
+  return tensors.filter(({ datatype, shape }) => datatype.startsWith("FP") && String(shape) === String(tensor.shape));
+}
+
+function readAlignment(text) {
+  if (!text?.startsWith("{")) return null;
+  try {
+    const { source, target, weights } = JSON.parse(text);
+    return Array.isArray(source) && Array.isArray(target) && Array.isArray(weights) ? { source, target, weights } : null;
+  } catch {
+    return null;
+  }
+}
+
+function showValues(tensor) {
+  const isSmall = tensor.data.length <= MAX_VALUES;
+  return h("div", { class: "values" }, h("h3", {}, tensor.name), describeArray(tensor),
+    isSmall ? h("pre", { tabindex: 0 }, toNested(tensor)) : null);
+}

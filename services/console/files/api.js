@@ -1,0 +1,113 @@
+// Calls to the server that sent this page, and whether it is there.
+
+import { HEADER_LENGTH, decodeBody, encodeRequest } from "./wire.js";
+
+const KEY = "millrace-key";
+const LOOK_MS = 5000;
+export const server = new EventTarget();
+let isThere = null;
+
+export class ApiError extends Error {
+  constructor(message, status = 0, request = "") {
+    super(message);
+    this.status = status;
+    this.request = request;
+  }
+}
+
+export function readKey() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+export function setKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+  server.dispatchEvent(new Event("key"));
+}
+
+export async function send(path, { headers = {}, ...options } = {}) {
+  const key = readKey();
+  if (key) headers = { ...headers, authorization: `Bearer ${key}` };
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    tell(false, "The server does not answer");
+    throw new ApiError("The server does not answer. Is it running, and can this machine reach it?");
+  }
+  if (response.ok) return response;
+  throw await readError(response);
+}
+
+async function readError(response) {
+  const request = response.headers.get("x-request-id") ?? "";
+  let text = `${response.status} ${response.statusText}`;
+  try {
+    text = (await response.clone().json()).error ?? text;
+  } catch {
+    // No JSON: something between us and the server answered, and its status says what it can.
+  }
+  if (response.status === 401 || response.status === 403) server.dispatchEvent(new CustomEvent("refused", { detail: text }));
+  return new ApiError(text, response.status, request);
+}
+
+export async function getJson(path, options) {
+  return (await send(path, options)).json();
+}
+
+export async function infer(model, version, request, { verb = "infer", signal } = {}) {
+  const { body, headerLength } = encodeRequest(request);
+  const started = performance.now();
+  const response = await send(`v2/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}/${verb}`, {
+    method: "POST", body, signal,
+    headers: { [HEADER_LENGTH]: String(headerLength), "content-type": "application/octet-stream" },
+  });
+  const buffer = await response.arrayBuffer();
+  const ms = performance.now() - started;
+  return { ...decodeBody(buffer, response.headers.get(HEADER_LENGTH)), ms };
+}
+
+export async function fetchTensors(path) {
+  const response = await send(path);
+  return decodeBody(await response.arrayBuffer(), response.headers.get(HEADER_LENGTH)).tensors;
+}
+
+let models = null;
+export function listModels() {
+  models ??= getJson("api/models").catch((error) => {
+    models = null;
+    throw error;
+  });
+  return models;
+}
+server.addEventListener("back", () => (models = null));
+server.addEventListener("key", () => (models = null));
+
+export async function getManifest(model, version) {
+  return getJson(`api/models/${encodeURIComponent(model)}?version=${encodeURIComponent(version)}`);
+}
+
+// Look after the server while somebody looks at the page.
+export async function watch() {
+  for (;;) {
+    if (document.visibilityState === "visible") await look();
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+async function look() {
+  try {
+    const response = await fetch("v2/health/ready");
+    tell(true, response.ok ? "Ready" : "Not every model answers", response.ok);
+  } catch {
+    tell(false, "The server does not answer");
+  }
+}
+
+function tell(there, text, isReady = there) {
+  const isBack = there && isThere === false;
+  isThere = there;
+  server.dispatchEvent(new CustomEvent("state", { detail: { text, state: there ? (isReady ? "ready" : "waiting") : "gone" } }));
+  if (isBack) server.dispatchEvent(new Event("back"));
+}

@@ -1,0 +1,89 @@
+// Lines over time, by uPlot (MIT licence, vendor/uplot.LICENSE), in the page's own colours.
+
+import { formatNumber, h } from "./dom.js";
+
+const HEIGHT_PX = 190;
+const STYLES = [["--series-1", []], ["--series-2", [6, 4]], ["--series-3", [2, 3]]];
+const isDark = matchMedia("(prefers-color-scheme: dark)");
+let library = null;
+
+function loadLibrary() {
+  library ??= new Promise((done, fail) => {
+    document.head.append(
+      h("link", { rel: "stylesheet", href: "console/vendor/uplot.css" }),
+      h("script", { src: "console/vendor/uplot.js", onload: done, onerror: () => fail(new Error("the chart library could not be loaded")) }));
+  });
+  return library;
+}
+
+export function makeChart(title, unit, names) {
+  const place = h("div", { class: "plot" });
+  const words = h("p", { class: "hidden" });
+  const element = h("section", { class: "card chart" }, h("h2", {}, title, h("span", { class: "muted small" }, ` ${unit}`)), place, words);
+  let data = [[], ...names.map(() => [])];
+  let plot = null;
+  let isGone = false;
+
+  async function build() {
+    await loadLibrary();
+    if (isGone) return;
+    plot?.destroy();
+    plot = new globalThis.uPlot(options(place.clientWidth || 320, names), data, place);
+  }
+  const rebuild = () => build();
+  const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: HEIGHT_PX }));
+  resized.observe(place);
+  isDark.addEventListener("change", rebuild);
+  build();
+
+  return {
+    element,
+    set(times, lines) {
+      data = [times, ...lines];
+      plot?.setData(data);
+      words.textContent = describe(title, unit, names, lines);
+    },
+    remove() {
+      isGone = true;
+      resized.disconnect();
+      isDark.removeEventListener("change", rebuild);
+      plot?.destroy();
+    },
+  };
+}
+
+// A canvas knows no variables and no pairs of colours: what the page makes of them here and now.
+function colour(name) {
+  const probe = h("span", {});
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+function options(width, names) {
+  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  return {
+    width, height: HEIGHT_PX,
+    cursor: { sync: { key: "live" }, drag: { x: false, y: false } },
+    legend: { live: true },
+    scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+    axes: [{ ...axis, values: (_, times) => times.map((time) => new Date(1000 * time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
+      { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
+    series: [{ label: "time", value: (_, time) => (time ? new Date(1000 * time).toLocaleTimeString("en-GB") : "–") },
+      ...names.map((label, place) => ({
+        label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { show: false },
+        value: (_, value) => (value === null || value === undefined ? "–" : formatNumber(value, 3)),
+      }))],
+  };
+}
+
+// What the lines show, for those who do not see them.
+function describe(title, unit, names, lines) {
+  const parts = names.map((name, place) => {
+    const values = lines[place].filter((value) => value !== null && value !== undefined);
+    return values.length ? `${name} ${formatNumber(values.at(-1), 3)}, at most ${formatNumber(Math.max(...values), 3)}` : `${name} none`;
+  });
+  return `${title} (${unit}): ${parts.join("; ")}`;
+}

@@ -1,0 +1,171 @@
+// Compare: one input through several versions of a model, and the examples on which they disagree.
+
+import { fetchTensors, getJson, getManifest, infer, listModels } from "./api.js";
+import { findRanking, formatShare, readRanking } from "./answers.js";
+import { formatBytes, formatMs, formatNumber, h, problem, put } from "./dom.js";
+import { isImage, makeForm } from "./form.js";
+import { paintImage } from "./image_grid.js";
+import { modelPicker } from "./picker.js";
+import { readText } from "./wire.js";
+
+const NUM_REPEATS = 30;
+const NUM_WARM_UPS = 2;
+
+export async function show(root, [model]) {
+  const models = await listModels();
+  const chosen = models.find(({ name }) => name === model) ?? models[0];
+  if (!chosen) {
+    root.append(h("h1", {}, "Compare"), h("p", { class: "muted" }, "This server serves no model yet."));
+    return;
+  }
+  root.append(modelPicker("compare", models, chosen, null));
+  if (chosen.versions.length < 2) {
+    root.append(h("p", { class: "card" }, `Only ${chosen.versions[0].version} is served. Start the server with `, h("code", {}, "serve --variants all"), " to compare variants."));
+    return;
+  }
+  const versions = chosen.versions.map(({ version }) => version);
+  const manifest = await getManifest(chosen.name, versions[0]);
+  const examples = await getJson(`api/models/${encodeURIComponent(chosen.name)}/examples`);
+  const boxes = versions.map((version) => [version, h("input", { type: "checkbox", id: `compare-${version}`, checked: true })]);
+  const selected = () => boxes.filter(([, box]) => box.checked).map(([version]) => version);
+  const size = (version) => chosen.versions.find((each) => each.version === version).size_bytes;
+  const result = h("div", { "aria-live": "polite" }, h("p", { class: "muted" }, "Answers, differences and times come here."));
+  const overview = h("div", {});
+  const form = makeForm(manifest, examples, { onready: () => {} });
+  const go = h("button", { type: "submit", class: "primary" }, "Compare");
+  const all = h("button", { type: "button", onclick: () => work(all, overview, () => compareExamples(manifest, selected(), examples)) }, "Run all examples");
+
+  async function work(button, place, make) {
+    button.disabled = true;
+    place.replaceChildren(h("p", { class: "muted" }, "Running …"));
+    try {
+      place.replaceChildren(await make());
+    } catch (error) {
+      place.replaceChildren(problem(error));
+    }
+    button.disabled = false;
+  }
+
+  const bench = h("div", { class: "bench" });
+  root.append(bench);
+  put(bench,
+    h("form", {
+      class: "card ask", onsubmit: (event) => {
+        event.preventDefault();
+        work(go, result, async () => compareOne(manifest, selected(), await form.read(), size));
+      },
+    }, h("h2", {}, "One input"), form.element,
+    h("fieldset", { class: "versions" }, h("legend", {}, "Versions"),
+      boxes.map(([version, box]) => h("span", { class: "check" }, box, h("label", { for: box.id }, version)))),
+    h("p", { class: "row" }, go, h("span", { class: "muted small" }, `${NUM_REPEATS} calls each, in turn, timed in this browser`))),
+    h("div", { class: "results" },
+      h("section", { class: "card" }, h("h2", {}, "Side by side"), result),
+      examples.length ? h("section", { class: "card" }, h("h2", {}, "All examples"),
+        h("p", { class: "row" }, all, h("span", { class: "muted small" }, "where the versions disagree comes first")), overview) : null));
+  await form.takeFirstExample();
+}
+
+async function compareOne(manifest, versions, request, size) {
+  const times = new Map(versions.map((version) => [version, []]));
+  const answers = new Map();
+  // In turn, so that what else the machine does meanwhile meets all versions alike.
+  for (let round = -NUM_WARM_UPS; round < NUM_REPEATS; round++) {
+    for (const version of versions) {
+      const answer = await infer(manifest.model, version, request);
+      answers.set(version, answer);
+      if (round >= 0) times.get(version).push(answer.ms);
+    }
+  }
+  const first = answers.get(versions[0]);
+  const medians = versions.map((version) => quantile(times.get(version), 0.5));
+  const fastest = Math.min(...medians);
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" }, h("table", {},
+    h("thead", {}, h("tr", {}, [["Version"], ["Answer"], ["Difference"], ["Median", true], ["p90", true], ["Size", true]]
+      .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : null }, title)))),
+    h("tbody", {}, versions.map((version, place) => h("tr", {},
+      h("th", { scope: "row" }, version),
+      h("td", {}, summarize(manifest, answers.get(version))),
+      h("td", {}, place === 0 ? h("span", { class: "muted" }, "compared with") : describeDifference(first, answers.get(version))),
+      h("td", { class: "number" }, formatMs(medians[place]), medians[place] === fastest ? h("span", { class: "badge good" }, "fastest") : null),
+      h("td", { class: "number" }, formatMs(quantile(times.get(version), 0.9))),
+      h("td", { class: "number" }, formatBytes(size(version))))))));
+}
+
+async function compareExamples(manifest, versions, examples) {
+  const rows = [];
+  for (const example of examples) {
+    const path = `api/models/${encodeURIComponent(manifest.model)}/examples/${example.row}?version=${encodeURIComponent(versions[0])}`;
+    const inputs = await fetchTensors(path);
+    const answers = await Promise.all(versions.map((version) => infer(manifest.model, version, { inputs })));
+    const words = answers.map((answer) => headline(manifest, answer));
+    const distance = Math.max(...answers.slice(1).map((answer) => measureDifference(answers[0], answer)), 0);
+    rows.push({ example, answers, agrees: new Set(words).size === 1, distance });
+  }
+  const numAgreeing = rows.filter(({ agrees }) => agrees).length;
+  rows.sort((a, b) => a.agrees - b.agrees || b.distance - a.distance);
+  return h("div", {},
+    h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Examples" }, h("table", {},
+      h("thead", {}, h("tr", {}, ["Example", ...versions, "Largest difference"].map((title) => h("th", { scope: "col" }, title)))),
+      h("tbody", {}, rows.map(({ example, answers, agrees, distance }) => h("tr", { class: agrees ? null : "disagrees" },
+        h("th", { scope: "row" }, example.image ? h("img", { src: example.image, alt: `Example ${example.row + 1}`, class: "pixels mini" }) : example.text ?? String(example.row + 1)),
+        answers.map((answer) => h("td", {}, summarize(manifest, answer))),
+        h("td", { class: "number" }, formatNumber(distance, 2))))))));
+}
+
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const low = Math.floor(place);
+  return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+}
+
+// What an answer comes down to: versions agree where this is the same.
+function headline(manifest, { tensors }) {
+  const ranked = findRanking(manifest, tensors);
+  if (ranked) return readRanking(ranked, 0)[0].label;
+  const text = tensors.find(({ datatype }) => datatype === "BYTES");
+  return text ? readText(text.data[0]) ?? "" : "";
+}
+
+function summarize(manifest, { tensors }) {
+  const ranked = findRanking(manifest, tensors);
+  if (ranked) {
+    const [best] = readRanking(ranked, 0);
+    return h("span", {}, h("strong", {}, best.label), h("span", { class: "muted" }, ` ${formatShare(best.score)}`));
+  }
+  const image = tensors.find(isImage);
+  if (image) {
+    const canvas = h("canvas", { role: "img", "aria-label": "The image", class: "mini" });
+    paintImage(canvas, image, 0);
+    return canvas;
+  }
+  const text = tensors.find(({ datatype }) => datatype === "BYTES");
+  if (text) return readText(text.data[0]) ?? `${text.data[0].length} bytes`;
+  const [first] = tensors;
+  return h("code", {}, Array.from(first.data.slice(0, 4), (value) => formatNumber(value, 3)).join(", "), first.data.length > 4 ? " …" : "");
+}
+
+// The largest deviation of a number, relative to the largest number of that output.
+export function measureDifference(a, b) {
+  let worst = 0;
+  for (const tensor of a.tensors.filter(({ datatype }) => datatype !== "BYTES")) {
+    const other = b.tensors.find(({ name }) => name === tensor.name);
+    if (!other || other.data.length !== tensor.data.length) return Infinity;
+    let [deviation, size] = [0, 0];
+    for (let place = 0; place < tensor.data.length; place++) {
+      deviation = Math.max(deviation, Math.abs(Number(tensor.data[place]) - Number(other.data[place])));
+      size = Math.max(size, Math.abs(Number(tensor.data[place])));
+    }
+    worst = Math.max(worst, size ? deviation / size : deviation);
+  }
+  return worst;
+}
+
+function describeDifference(a, b) {
+  const texts = ({ tensors }) => tensors.filter(({ datatype }) => datatype === "BYTES").map(({ data }) => data.map(readText).join("\n")).join("\n");
+  const value = measureDifference(a, b);
+  const sameTexts = texts(a) === texts(b);
+  if (sameTexts && value === 0) return h("span", { class: "badge good" }, "none");
+  return h("span", {}, sameTexts ? null : h("span", { class: "badge warn" }, "another text"), ` ${formatNumber(100 * value, 2)} % of the largest value`);
+}

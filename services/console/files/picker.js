@@ -1,0 +1,25 @@
+// Which model, and which of its versions.
+
+import { h } from "./dom.js";
+
+export function modelPicker(view, models, chosen, version) {
+  const select = version && h("select", { id: "version", onchange: () => go(chosen.name, select.value) },
+    chosen.versions.map((each) =>
+      h("option", { value: each.version, selected: each === version },
+        `${each.version}${each === chosen.versions[0] ? " · default" : ""}${each.state === "READY" ? "" : " · not ready"}`)));
+  function go(name, wanted) {
+    location.hash = `#/${[view, name, wanted].filter(Boolean).map(encodeURIComponent).join("/")}`;
+  }
+  return h("div", { class: "picker" },
+    h("div", { class: "tabs", role: "group", "aria-label": "Model" },
+      models.map((model) =>
+        h("a", {
+          href: `#/${view}/${encodeURIComponent(model.name)}`,
+          class: "tab",
+          "aria-current": model === chosen ? "true" : null,
+        }, model.name))),
+    h("div", { class: "about" },
+      h("h1", {}, chosen.name),
+      h("p", { class: "muted" }, chosen.description),
+      select ? h("p", { class: "row" }, h("label", { for: "version" }, "Version"), select) : null));
+}

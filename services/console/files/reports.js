@@ -1,0 +1,83 @@
+// Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
+
+import { getJson } from "./api.js";
+import { formatNumber, h } from "./dom.js";
+
+export async function show(root, [name, other]) {
+  const reports = await getJson("api/reports");
+  root.append(h("h1", {}, "Reports"));
+  if (!reports.length) {
+    root.append(h("p", { class: "card" }, "There are no load tests in ", h("code", {}, "reports/"), " where this server was started. ",
+      h("code", {}, "loadtest run MODEL --serve"), " makes one."));
+    return;
+  }
+  if (name && other) await compare(root, name, other);
+  else if (name && reports.some((report) => report.name === name)) open(root, name);
+  else list(root, reports);
+}
+
+function list(root, reports) {
+  const boxes = reports.map(({ name }) => h("input", { type: "checkbox", value: name, "aria-label": `Compare ${name}`, onchange: count }));
+  const button = h("button", {
+    type: "button", class: "primary", disabled: true,
+    onclick: () => (location.hash = `#/reports/${boxes.filter((box) => box.checked).map((box) => encodeURIComponent(box.value)).join("/")}`),
+  }, "Compare two");
+  function count() {
+    button.disabled = boxes.filter((box) => box.checked).length !== 2;
+  }
+  root.append(h("div", { class: "card" },
+    reports.length > 1 ? h("p", { class: "row" }, button, h("span", { class: "muted small" }, "Choose two of them")) : null,
+    h("ul", { class: "reports-list" }, reports.map((report, place) => h("li", {},
+      reports.length > 1 ? boxes[place] : null,
+      h("div", {},
+        report.has_page ? h("a", { href: `#/reports/${encodeURIComponent(report.name)}` }, report.name) : report.name,
+        h("p", { class: "muted small" }, [report.models.join(", "), report.host].filter(Boolean).join(" · ")),
+        report.command ? h("p", { class: "small" }, h("code", {}, report.command)) : null))))));
+}
+
+function open(root, name) {
+  const source = `api/reports/${encodeURIComponent(name)}/page`;
+  root.append(
+    h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name), h("a", { href: source, target: "_blank", rel: "noopener" }, "Open by itself")),
+    h("iframe", { src: source, title: `Report ${name}`, sandbox: "allow-scripts", class: "report" }));
+}
+
+async function compare(root, first, second) {
+  const names = [first, second];
+  const results = await Promise.all(names.map((name) => getJson(`api/reports/${encodeURIComponent(name)}/results`)));
+  root.append(h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports")),
+    h("section", { class: "card" }, h("h2", {}, "Two load tests"), facts(names, results)));
+  const [before, after] = results.map(bestRates);
+  const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
+  root.append(h("section", { class: "card" }, h("h2", {}, "Most rows/s of each version"),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rates" }, h("table", {},
+      h("thead", {}, h("tr", {}, ["Model and version", ...names, "Change"].map((title, place) => h("th", { scope: "col", class: place ? "number" : null }, title)))),
+      h("tbody", {}, keys.map((key) => {
+        const [a, b] = [before.get(key), after.get(key)];
+        const change = a && b ? b.rate / a.rate - 1 : null;
+        return h("tr", {}, h("th", { scope: "row" }, key), [a, b].map((each) => h("td", { class: "number" }, each ? `${formatNumber(each.rate, 3)} at p${each.percentile} ${formatNumber(each.ms, 3)} ms${each.valid ? "" : " · invalid"}` : "–")),
+          h("td", { class: "number" }, change === null ? "–" : h("span", { class: `badge ${change < -0.05 ? "bad" : change > 0.05 ? "good" : ""}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`)));
+      })))),
+    h("p", { class: "hint" }, "Of each kind of run the fastest. What is invalid has been judged no evidence; the reports say why.")));
+}
+
+function facts(names, results) {
+  const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
+    ["Cores", (each) => each.host?.cores_usable], ["Deploys", (each) => each.models?.map((model) => model.recommendation?.version ?? "–").join(", ")]];
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Facts" }, h("table", {},
+    h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, rows.map(([title, read]) => h("tr", {}, h("th", { scope: "row" }, title), results.map((each) => h("td", {}, String(read(each) ?? "–"))))))));
+}
+
+// The fastest run of each version, kind and protocol.
+function bestRates({ models }) {
+  const best = new Map();
+  for (const { index, runs } of models ?? []) {
+    for (const { version, kind, protocol, recording, verdict } of runs) {
+      const key = `${index.model} ${version}, ${kind}, ${protocol}`;
+      const rate = (recording.requests * recording.rows_per_request) / recording.duration_s;
+      if (rate > (best.get(key)?.rate ?? 0)) best.set(key, { rate, percentile: verdict.percentile, ms: verdict.estimate_ms, valid: verdict.valid });
+    }
+  }
+  return best;
+}

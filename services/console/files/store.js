@@ -1,0 +1,148 @@
+// Store: releases, their variants, and the evidence on which the gate decided.
+
+import { getJson } from "./api.js";
+import { formatBytes, formatNumber, h, problem, put } from "./dom.js";
+
+export async function show(root) {
+  root.append(h("h1", {}, "Store"));
+  const releases = await getJson("api/releases");
+  if (!releases.length) {
+    root.append(h("p", { class: "muted" }, "The store of this server holds no releases."));
+    return;
+  }
+  const newest = new Set();
+  for (const release of releases) {
+    const isNewest = !newest.has(release.model);
+    newest.add(release.model);
+    root.append(showRelease(release, isNewest));
+  }
+}
+
+function showRelease(release, isOpen) {
+  const serves = release.variants.filter(({ state }) => state);
+  const body = h("div", {});
+  const details = h("details", { class: "card release", open: isOpen },
+    h("summary", {},
+      h("span", { class: "release-name" }, release.model, " ", h("span", { class: "muted" }, release.release)),
+      release.verified ? h("span", { class: "badge good" }, "signature verified") : h("span", { class: "badge bad" }, "not verified"),
+      serves.length ? h("span", { class: "badge now" }, `serves ${serves.map(({ variant }) => variant).join(", ")}`) : null),
+    body);
+  if (!release.verified) {
+    body.append(problem(new Error(release.why)));
+    return details;
+  }
+  body.append(
+    h("p", { class: "muted" }, release.description),
+    h("p", { class: "small" }, "Signed by key ", h("code", {}, release.signed_by), ` · default ${release.default}, best at ${release.objective}`,
+      release.golden_outputs ? ` · ${release.golden_outputs} golden outputs` : "",
+      ` · made ${new Date(release.variants[0].created).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })}`),
+    variantTable(release),
+    judgements(release));
+  const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release) }, h("summary", {}, "What the training run left"));
+  body.append(run);
+  return details;
+}
+
+function variantTable({ variants, default: standard }) {
+  const [{ quality }] = variants;
+  const values = variants.flatMap(({ quality: each }) => each.interval);
+  const scale = [Math.min(...values), Math.max(...values)];
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Variants" }, h("table", { class: "variants" },
+    h("thead", {}, h("tr", {}, [["Variant"], ["Gate"], [`${quality.metric} with 95 % interval`], ["Against the reference"], ["Rows/s", true], ["One row", true], ["Size", true]]
+      .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : "wide" }, title)))),
+    h("tbody", {}, variants.map((each) => h("tr", {},
+      h("th", { scope: "row" }, each.variant, each.variant === standard ? h("span", { class: "badge" }, "default") : null,
+        each.state === "READY" ? h("span", { class: "badge now" }, "serves") : each.state ? h("span", { class: "badge warn" }, "not ready") : null),
+      h("td", {}, each.gate.passed ? h("span", { class: "badge good" }, "passed") : h("span", { class: "badge bad" }, "failed")),
+      h("td", {}, interval(each.quality, scale)),
+      h("td", {}, each.quality.paired ? difference(each.quality.paired) : h("span", { class: "muted" }, "the reference")),
+      h("td", { class: "number" }, formatNumber(each.speed.rows_per_s, 3)),
+      h("td", { class: "number" }, `${formatNumber(each.speed.single_row_ms, 3)} ms`),
+      h("td", { class: "number" }, formatBytes(each.size_bytes)))))));
+}
+
+// A value in its interval, all variants on one scale.
+function interval({ value, interval: [low, high] }, [least, most]) {
+  const whisker = h("span", { class: "whisker", "aria-hidden": "true" }, h("span", { class: "extent" }), h("span", { class: "point" }));
+  const share = (x) => (most > least ? (100 * (x - least)) / (most - least) : 50);
+  whisker.style.setProperty("--low", `${share(low)}%`);
+  whisker.style.setProperty("--high", `${share(high)}%`);
+  whisker.style.setProperty("--value", `${share(value)}%`);
+  return h("span", { class: "interval" }, whisker, h("span", { class: "nowrap" }, formatNumber(value), " ", h("span", { class: "muted small" }, `${formatNumber(low)} to ${formatNumber(high)}`)));
+}
+
+function difference({ name, difference: value, interval: [low, high], p_value: p }) {
+  const sign = value > 0 ? "+" : "";
+  return h("span", { title: name }, `${sign}${formatNumber(value, 3)} `,
+    h("span", { class: "muted small" }, `[${formatNumber(low, 3)}, ${formatNumber(high, 3)}]${p === null ? "" : `, p = ${formatNumber(p, 2)}`}`));
+}
+
+function judgements({ variants, rejected, left_out: leftOut }) {
+  const rows = [
+    ...variants.map(({ variant, gate }) => [variant, `${gate.passed ? "" : "failed: "}${gate.why}`]),
+    ...Object.entries(rejected).filter(([name]) => !variants.some(({ variant }) => variant === name)).map(([name, why]) => [name, `failed: ${why}`]),
+    ...Object.entries(leftOut).map(([name, why]) => [name, `left out: ${why}`]),
+  ];
+  const [{ quality, gate, source, target, row_check: rowCheck }] = variants;
+  return h("details", {}, h("summary", {}, "The gate’s evidence"),
+    h("dl", { class: "facts" },
+      fact("Rule", gate.rule), fact("Measured on", `${quality.n.toLocaleString("en")} rows of ${quality.dataset}`),
+      fact("Digest of the rows", h("code", {}, quality.dataset_digest.slice(0, 16))),
+      quality.paired || variants.some((each) => each.quality.paired) ? fact("Test", variants.find((each) => each.quality.paired).quality.paired.name) : null,
+      rowCheck ? fact("Rows", rowCheck.why) : null,
+      fact("Target", [target.device, target.capability, target.torch_version && `torch ${target.torch_version}`].filter(Boolean).join(", ")),
+      fact("Made by", h("code", {}, source.command)), fact("From commit", h("code", {}, source.git_commit || "unknown")),
+      rows.map(([name, why]) => fact(name, why))));
+}
+
+function fact(name, ...value) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
+}
+
+async function loadRun(details, { model, release }) {
+  if (details.children.length > 1) return;
+  const place = h("div", { class: "evidence" }, h("p", { class: "muted" }, "Loading …"));
+  details.append(place);
+  const path = `api/releases/${encodeURIComponent(model)}/${release}/run`;
+  try {
+    const run = await getJson(path);
+    if (!run.found) {
+      place.replaceChildren(h("p", { class: "muted" }, "The run does not lie on this machine, or not where this server was started."));
+      return;
+    }
+    put(place,
+      h("p", { class: "small" }, h("code", {}, run.command)),
+      figures(run.evaluation),
+      confusion(run.evaluation),
+      h("div", { class: "pictures" }, run.pictures.map((picture) => {
+        const title = picture.replace(/\.png$/, "").replaceAll("_", " ");
+        return h("figure", {}, h("img", { src: `${path}/${encodeURIComponent(picture)}`, alt: title, loading: "lazy" }), h("figcaption", {}, title));
+      })));
+  } catch (error) {
+    place.replaceChildren(problem(error));
+  }
+}
+
+function figures(evaluation) {
+  const simple = Object.entries(evaluation).filter(([, value]) => typeof value === "number" || typeof value === "string");
+  return simple.length ? h("dl", { class: "facts" }, simple.map(([name, value]) =>
+    fact(name.replaceAll("_", " "), typeof value === "number" ? formatNumber(value) : value))) : null;
+}
+
+function confusion({ confusion_matrix: matrix, classes }) {
+  if (!Array.isArray(matrix) || !matrix.length || matrix.length > 40) return null;
+  const labels = Object.keys(classes ?? {});
+  const name = (place) => labels[place] ?? String(place);
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" },
+    h("table", { class: "heat counts" }, h("caption", {}, "Confusion matrix: rows are true classes, columns what was answered"),
+      h("thead", {}, h("tr", {}, h("td", {}), matrix.map((_, place) => h("th", { scope: "col" }, name(place))))),
+      h("tbody", {}, matrix.map((row, place) => {
+        const total = row.reduce((sum, count) => sum + count, 0) || 1;
+        return h("tr", {}, h("th", { scope: "row" }, name(place)), row.map((count, column) => {
+          const cell = h("td", { class: count && column !== place ? "wrong" : null }, count || "");
+          cell.style.setProperty("--heat", String(count / total));
+          return cell;
+        }));
+      }))));
+}
+

@@ -1,0 +1,85 @@
+// Try: a model's form, its answer, and the code of exactly that call.
+
+import { getJson, getManifest, infer, listModels } from "./api.js";
+import { showAnswer } from "./answers.js";
+import { showCode } from "./code.js";
+import { formatMs, h, problem } from "./dom.js";
+import { makeForm } from "./form.js";
+import { modelPicker } from "./picker.js";
+import { canStream, streamText } from "./streaming.js";
+
+export async function show(root, [model, version]) {
+  const models = await listModels();
+  if (!models.length) {
+    root.append(h("h1", {}, "Try"), h("p", { class: "muted" }, "This server serves no model yet."));
+    return;
+  }
+  const chosen = models.find(({ name }) => name === model) ?? models[0];
+  const wanted = chosen.versions.find((each) => each.version === version) ?? chosen.versions[0];
+  root.append(modelPicker("try", models, chosen, wanted));
+  const bench = h("div", { class: "bench" });
+  root.append(bench);
+  const manifest = await getManifest(chosen.name, wanted.version);
+  const query = `version=${encodeURIComponent(wanted.version)}`;
+  const examples = await getJson(`api/models/${encodeURIComponent(chosen.name)}/examples?${query}`);
+  await openBench(bench, manifest, examples, wanted);
+}
+
+async function openBench(bench, manifest, examples, { state, reason }) {
+  const version = `${manifest.release}-${manifest.variant}`;
+  const answer = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The answer comes here."));
+  const code = h("section", { class: "card code" });
+  const run = h("button", { type: "submit", class: "primary" }, "Run");
+  const stream = canStream(manifest)
+    ? h("button", { type: "button", onclick: () => form.read().then(runStream).catch(fail) }, "Stream") : null;
+  const timing = h("span", { class: "muted small timing" });
+  const form = makeForm(manifest, examples, { onready: () => ask() });
+  let next = null;
+  let isBusy = false;
+  let previous = null;
+
+  // One call at a time, and of those that came meanwhile only the last: a drawn line asks often.
+  async function ask() {
+    if (isBusy) {
+      next = true;
+      return;
+    }
+    isBusy = true;
+    run.setAttribute("aria-busy", "true");
+    do {
+      next = null;
+      try {
+        const request = await form.read();
+        const result = await infer(manifest.model, version, request);
+        timing.textContent = `${formatMs(result.ms)} here and back`;
+        const shown = await showAnswer(manifest, result, request, { previous });
+        previous = shown;
+        answer.replaceChildren(shown);
+        showCode(code, manifest, version, request);
+      } catch (error) {
+        fail(error);
+      }
+    } while (next);
+    isBusy = false;
+    run.removeAttribute("aria-busy");
+  }
+
+  function fail(error) {
+    timing.textContent = "";
+    answer.replaceChildren(problem(error));
+  }
+
+  async function runStream(request) {
+    answer.replaceChildren(await streamText(manifest, version, request));
+  }
+
+  bench.append(
+    h("form", { class: "card ask", onsubmit: (event) => { event.preventDefault(); ask(); } },
+      h("h2", {}, "Ask"),
+      state === "READY" ? null : h("p", { class: "problem" }, `This version does not answer now: ${reason}`),
+      form.element,
+      h("p", { class: "row" }, run, stream, timing)),
+    h("section", { class: "card said" }, h("h2", {}, "Answer"), answer),
+    code);
+  await form.takeFirstExample();
+}

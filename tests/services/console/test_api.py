@@ -1,0 +1,170 @@
+"""What the page asks, without a browser."""
+
+import httpx
+import pytest
+
+from services.console.evidence import find_run
+from services.console.history import History, find_quantiles
+from services.console.page import wants_page
+from services.gateway.metrics import Metrics
+
+
+@pytest.fixture(scope="module")
+def http(world):
+    with httpx.Client(base_url=world.url) as client:
+        yield client
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (BROWSER, "text/html"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("text/html;q=x", "application/json"),
+    ],
+)
+def test_browsers_get_the_page_and_programs_get_json(http, accept, kind):
+    answer = http.get("/", headers={"accept": accept})
+    assert answer.headers["content-type"].partition(";")[0] == kind
+    assert answer.headers["vary"] == "accept"
+    assert wants_page(accept) == (kind == "text/html")
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(http):
+    policy = http.get("/", headers={"accept": BROWSER}).headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert http.get("/console/main.js").headers["content-security-policy"] == policy
+
+
+def test_everything_the_page_asks_is_documented(http):
+    paths = http.get("/openapi.json").json()["paths"]
+    asked = {"/api/models", "/api/live", "/api/errors", "/api/releases", "/api/reports", "/api/latents", "/api/server"}
+    assert asked <= set(paths)
+    assert all(operation["summary"] for path in paths.values() for operation in path.values())
+
+
+def test_a_manifest_says_what_a_form_needs(http):
+    manifest = http.get("/api/models/beams?version=1-eager").json()
+    assert [tensor["name"] for tensor in manifest["inputs"]] == ["channel", "csi_snr_db"]
+    assert manifest["inputs"][1]["unit"] == "dB"
+    assert http.get("/api/models/beams?version=7").status_code == 404
+
+
+def test_examples_are_small_pictures_texts_or_numbers(http):
+    digits, texts, beams = (
+        http.get(f"/api/models/{name}/examples").json() for name in ("digits", "translator", "beams")
+    )
+    assert digits[0]["image"].startswith("data:image/png;base64,")
+    assert texts[0] == {"row": 0, "text": "good morning"}
+    assert beams == [{"row": row} for row in range(3)]
+
+
+def test_an_example_is_an_infer_request_as_it_stands(http):
+    example = http.get("/api/models/digits/examples/1")
+    assert example.headers["inference-header-content-length"]
+    assert b'"image","datatype":"UINT8","shape":[1,8,8,1]' in example.content
+    assert (
+        http.get("/api/models/digits/examples/99")
+        .json()["error"]
+        .startswith("there is no example 99; digits has 0 to 5")
+    )
+
+
+def test_latents_are_those_that_seeds_draw(http):
+    first, second = http.get("/api/latents?seed=1&seed=2&size=4").json()
+    assert len(first) == 4
+    assert first != second
+    assert http.get("/api/latents?seed=1&size=0").status_code == 422
+
+
+@pytest.mark.parametrize("name", ["../secret", "..%2Fsecret", "%2e%2e", "no", "."])
+def test_only_reports_are_opened(http, name):
+    assert http.get(f"/api/reports/{name}/results").status_code == 404
+    assert [report["name"] for report in http.get("/api/reports").json()] == ["2026-01-02", "2026-01-01"]
+
+
+def test_a_report_is_kept_apart(http):
+    policy = http.get("/api/reports/2026-01-01/page").headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts;")
+    assert "allow-same-origin" not in policy
+    assert "connect-src" not in policy  # falls back to default-src 'none'
+
+
+def test_releases_tell_who_signed_them_and_what_serves(http):
+    releases = {(each["model"], each["release"]): each for each in http.get("/api/releases").json()}
+    newest = releases["digits", 2]
+    assert newest["verified"] is True
+    assert len(newest["signed_by"]) == 16
+    assert {each["variant"]: each["state"] for each in newest["variants"]} == {"eager": "READY", "int8": "READY"}
+
+
+def test_a_release_that_was_changed_is_shown_as_not_verified(world, http, tmp_path):
+    archive = next((world.folder / "store" / "translator" / "1").glob("*.mar"))
+    content = archive.read_bytes()
+    index = archive.with_name("release.json")
+    try:
+        archive.write_bytes(b"other")
+        index.touch()
+        shown = next(each for each in http.get("/api/releases").json() if each["model"] == "translator")
+    finally:
+        archive.write_bytes(content)
+        index.touch()
+    assert shown["verified"] is False
+    assert shown["why"].startswith("translator/1/translator-1-eager.mar is not the file that was signed")
+
+
+def test_a_refusal_is_remembered_with_its_request_id(http):
+    http.post("/v2/models/none/infer", json={"inputs": []}, headers={"x-request-id": "lost-1"})
+    newest = http.get("/api/errors").json()[0]
+    assert (newest["request"], newest["model"], newest["outcome"]) == ("lost-1", "none", "unknown_model")
+    assert "there is no model 'none'" in newest["why"]
+
+
+def test_history_shows_rates_and_quantiles_between_two_looks(monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr("services.console.history.time.monotonic", lambda: now_s)
+    metrics = Metrics()
+    model = metrics.of("net", "1-eager")
+    model.count("http", "ok")
+    history = History(metrics)
+    history.take_sample()
+    for _ in range(9):
+        model.count("grpc", "ok")
+        model.latency.observe(0.002)
+    model.count("http", "overloaded")
+    model.count("self", "ok")  # readiness asks too, and is nobody's load
+    model.batch_rows.observe(6)
+    model.batch_rows.observe(12)
+    model.waiting_rows.set(3)
+    now_s = 105.0
+    history.take_sample()
+    (sample,) = history.after(0)
+    at = sample["versions"]["net 1-eager"]
+    assert (at["requests_per_s"], at["errors_per_s"], at["rows_per_s"], at["batch_rows"]) == (2.0, 0.2, 3.6, 9.0)
+    assert at["latency_ms"] == [1.5, 1.9, 1.99]
+    assert at["queue_ms"] == [None, None, None]
+    assert at["gauges"]["millrace_waiting_rows"] == 3
+    assert history.after(1) == []
+    assert history.after(99) == [sample]  # asked by somebody who knew the server before it was started anew
+
+
+def test_quantiles_lie_within_their_bucket():
+    assert find_quantiles({}, [0.5]) == [None]
+    assert find_quantiles({"1.0": 0, "2.0": 4, "+Inf": 4, "_sum": 6.0, "_count": 4}, [0.0, 0.5, 1.0]) == [1.0, 1.5, 2.0]
+    assert find_quantiles({"1.0": 1, "+Inf": 2}, [0.99]) == [1.0]  # beyond the last bound nobody knows
+
+
+def test_a_run_is_found_where_the_recorded_command_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "net").mkdir(parents=True)
+    assert find_run("release runs/net --store s") is None
+    (tmp_path / "runs" / "net" / "run.json").write_text("{}")
+    assert str(find_run("release runs/net --store s")) == "runs/net"
+    assert find_run("release 'unclosed") is None

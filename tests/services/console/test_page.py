@@ -1,0 +1,278 @@
+"""The page in a real browser, before small models in this process."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.services.console.world import LABELS, MARKUP, World
+
+VIEWS = ["try/digits", "try/translator", "try/painter", "try/beams", "compare/digits", "live", "store", "reports"]
+MAX_FIRST_BYTES = 150_000
+MAX_FIRST_PAINT_MS = 500
+
+
+def open_view(page: Page, view: str) -> None:
+    page.goto(f"/#/{view}")
+    expect(page.locator("h1")).to_be_visible()
+
+
+def best(page: Page):
+    return page.locator(".answer .ranking li .name").first
+
+
+def test_an_example_is_classified_as_soon_as_the_page_is_open(page: Page):
+    open_view(page, "try/digits")
+    expect(best(page)).to_have_text("0")
+    page.get_by_role("button", name="Example 2", exact=True).click()
+    expect(best(page)).to_have_text("1")
+    expect(page.locator(".answer .ranking li .number").first).to_have_text(re.compile(r"^\d+\.\d %$"))
+
+
+def test_a_dropped_file_is_classified(page: Page, tmp_path, world: World):
+    open_view(page, "try/digits")
+    expect(best(page)).to_have_text("0")
+    digit = np.zeros((80, 80), np.uint8)
+    digit[5:75, 35:50] = 250
+    file = tmp_path / f"{MARKUP.replace('/', '')}.png"
+    Image.fromarray(digit).save(file)
+    page.locator(".picture input[type=file]").set_input_files(file)
+    expect(best(page)).to_have_text("1")
+    expect(page.locator(".code pre")).to_contain_text("curl -T '<img src=x")
+
+
+@pytest.mark.parametrize(
+    ("strokes", "label"),
+    [
+        ([[(120, 60), (120, 180)]], "1"),
+        ([[(100, 50), (140, 50), (155, 85), (155, 150), (140, 185), (100, 185), (85, 150), (85, 85), (100, 50)]], "0"),
+    ],
+)
+def test_a_drawn_digit_is_classified_right(page: Page, strokes, label):
+    open_view(page, "try/digits")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    box = page.locator(".board canvas").bounding_box()
+    assert box is not None
+    for stroke in strokes:
+        page.mouse.move(box["x"] + stroke[0][0], box["y"] + stroke[0][1])
+        page.mouse.down()
+        for x, y in stroke[1:]:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+        page.mouse.up()
+    expect(page.locator(".code pre")).to_contain_text("drawing.png")
+    expect(best(page)).to_have_text(label)
+
+
+def test_a_text_is_translated_with_its_alignment(page: Page):
+    open_view(page, "try/translator")
+    page.get_by_label("text", exact=True).fill("hello world")
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .text")).to_contain_text("olleh dlrow")
+    expect(page.locator(".alignment tbody th").first).to_have_text("olleh")
+    expect(page.locator(".alignment td[title='100.0 %']")).to_have_count(2)
+
+
+def test_seeds_become_images_and_a_slider_walks_between_them(page: Page):
+    open_view(page, "try/painter")
+    expect(page.locator(".grid canvas")).to_have_count(16)
+    walk = page.locator(".walker canvas")
+    expect(page.locator(".walker output")).to_have_text("0 % of the way")
+    read = "canvas => canvas.toDataURL()"
+    start = walk.evaluate(read)
+    assert start == page.locator(".grid canvas").first.evaluate(read)  # the latent of seed 0 is what seed 0 draws
+    page.locator(".walker input[type=range]").fill("100")
+    expect(page.locator(".walker output")).to_have_text("100 % of the way")
+    assert walk.evaluate(read) == page.locator(".grid canvas").nth(1).evaluate(read) != start
+
+
+def test_beams_are_drawn_and_measured_against_classical_ones(page: Page):
+    open_view(page, "try/beams")
+    expect(page.locator(".polar")).to_have_count(2)
+    names = page.locator(".beams .ranking .name")
+    assert names.all_text_contents()[:2] == ["this model", "singular vectors of each subcarrier"]
+    numbers = [float(text.split()[0]) for text in page.locator(".beams .ranking .number").all_text_contents()]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.01)  # this model answers the singular vectors
+    assert numbers[1] > max(numbers[2:])
+
+
+def test_an_array_comes_from_an_npy_file(page: Page, tmp_path):
+    open_view(page, "try/beams")
+    expect(page.locator(".polar")).to_have_count(2)
+    np.save(tmp_path / "h.npy", np.full((2, 4, 9), 3 + 4j, np.complex64) + np.eye(4, 9))
+    page.locator("input[type=file]").set_input_files(tmp_path / "h.npy")
+    expect(page.locator(".sketch")).to_contain_text("FP32 [1, 2, 4, 9, 2]")
+    expect(page.locator(".sketch")).to_contain_text("3 to 4")
+    np.save(tmp_path / "wrong.npy", np.zeros((2, 4), np.float32))
+    page.locator("input[type=file]").set_input_files(tmp_path / "wrong.npy")
+    expect(page.locator(".sketch [role=alert]")).to_contain_text("this one is [2, 4]")
+
+
+def test_an_array_comes_from_a_matlab_file_in_the_order_of_its_axes(page: Page, tmp_path):
+    from scipy.io import savemat
+
+    channel = np.arange(72).reshape(2, 4, 9) * (1 + 2j)
+    savemat(tmp_path / "h.mat", {"H": channel.transpose(1, 2, 0)}, do_compression=True)  # antennas first, as MATLAB's
+    open_view(page, "try/beams")
+    page.locator("input[type=file]").set_input_files(tmp_path / "h.mat")
+    expect(page.locator(".sketch")).to_contain_text("0 to 142")
+    page.get_by_role("button", name="curl", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="request.json").click()
+    sent = download.value.path().read_text()
+    assert '{"inputs": {"channel": [[[[[0, 0], [1, 2], [2, 4]' in sent
+
+
+def test_code_for_every_language_is_this_very_call(page: Page, world: World):
+    open_view(page, "try/painter")
+    code = page.locator(".code pre")
+    page.get_by_label("seed", exact=True).fill("7")
+    page.locator("#rows").fill("2")
+    expect(code).to_contain_text('"seed": [7, 8]')
+    page.get_by_role("button", name="Python", exact=True).click()
+    expect(code).to_contain_text('"seed": np.array([7, 8], np.int64)')
+    page.get_by_role("button", name="tritonclient").click()
+    expect(code).to_contain_text(f'InferenceServerClient("127.0.0.1:{world.port}")')
+    namespace: dict = {}
+    exec(code.text_content(), namespace)  # what is shown runs
+    assert namespace["answer"].as_numpy("image").shape == (2, 8, 8, 1)
+
+
+def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
+    open_view(page, "compare/digits")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    rows = page.get_by_role("region", name="Comparison").locator("tbody tr")
+    expect(rows).to_have_count(4, timeout=30_000)
+    expect(rows.nth(1)).to_contain_text("% of the largest value")
+    expect(page.get_by_text("fastest", exact=True)).to_have_count(1)
+    page.get_by_role("button", name="Run all examples").click()
+    expect(page.locator("main")).to_contain_text("6 of 6 examples get the same answer")
+
+
+def test_live_shows_what_was_answered_and_refused(page: Page, world: World):
+    answer = page.request.post("/v2/models/digits/infer", data={"inputs": []}, headers={"x-request-id": "mine-1"})
+    assert answer.status == 400
+    world.take_sample()
+    open_view(page, "live")
+    expect(page.locator(".uplot")).to_have_count(4)
+    row = page.get_by_role("region", name="Versions").locator("tr", has_text="digits 2-int8")
+    expect(row).to_contain_text("ready")
+    expect(page.get_by_role("region", name="Recent errors")).to_contain_text("mine-1")
+
+
+def test_the_store_shows_who_serves_and_why(page: Page):
+    open_view(page, "store")
+    release = page.locator(".release").nth(1)
+    expect(release).to_contain_text("digits 2")
+    expect(release.locator("summary").first).to_contain_text("serves eager, int8")
+    expect(release).to_contain_text("signature verified")
+    release.get_by_text("The gate’s evidence").click()
+    expect(release).to_contain_text("not worse by more than 0.003")
+
+
+def test_a_report_runs_alone_in_its_frame_and_two_are_compared(page: Page):
+    open_view(page, "reports")
+    page.get_by_role("link", name="2026-01-01").click()
+    said = page.frame_locator("iframe").locator("#said")
+    expect(said).to_have_text("script ran, alone, no network")
+    expect(page).to_have_title("Reports · Millrace")
+    page.problems.clear()  # the report's own attempts, which its policy refused
+    page.get_by_role("link", name="All reports").click()
+    for name in ("2026-01-01", "2026-01-02"):
+        page.get_by_label(f"Compare {name}").check()
+    page.get_by_role("button", name="Compare two").click()
+    expect(page.locator("main")).to_contain_text("-33.3 %")
+
+
+def test_a_server_that_went_away_is_told_and_its_return_too(page: Page, world: World):
+    open_view(page, "try/digits")
+    expect(page.locator("#status-text")).to_have_text("Ready")
+    world.stop()
+    try:
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator(".answer [role=alert]")).to_contain_text("does not answer")
+        expect(page.locator("#status")).to_have_attribute("data-state", "gone")
+    finally:
+        world.start()
+    expect(page.locator("#status-text")).to_have_text("Ready", timeout=12_000)
+    expect(best(page)).to_have_text("0")
+    page.problems.clear()  # refused connections, which the browser names
+
+
+def test_markup_in_names_and_texts_stays_text(page: Page):
+    open_view(page, "try/digits")
+    expect(page.locator(".about")).to_contain_text(MARKUP)
+    expect(page.locator(".answer .ranking")).to_contain_text(LABELS[9])
+    open_view(page, "try/translator")
+    page.locator(".chip").nth(1).click()
+    expect(page.locator(".answer .text")).to_contain_text(">tpircs/<")
+    open_view(page, "store")
+    expect(page.locator("main")).to_contain_text(MARKUP)
+    open_view(page, f"try/{MARKUP.replace('/', '%2F')}/{MARKUP.replace('/', '%2F')}")
+    expect(page.locator("h1")).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_script_that_got_into_the_page_would_not_run(page: Page):
+    open_view(page, "store")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked = 1\">')")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 2'}))")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.hacked") is None
+    page.problems.clear()  # the policy's complaints are what was wanted
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_serious_findings_of_axe(page: Page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    found = []
+    for view in VIEWS:
+        open_view(page, view)
+        page.wait_for_load_state("networkidle")
+        results = Axe().run(page)
+        found += [
+            (view, each["id"], each["nodes"][0]["html"][:120])
+            for each in results.response["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, view):
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_view(page, view)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_first_answer_costs_little_and_is_there_soon(page: Page, world: World):
+    responses = []
+    page.on("response", lambda response: responses.append(response))
+    page.goto("/#/try/digits")
+    expect(best(page)).to_have_text("0")
+    page.wait_for_load_state("networkidle")
+    sizes = [response.request.sizes()["responseBodySize"] for response in responses]
+    paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert 20_000 < sum(sizes) <= MAX_FIRST_BYTES
+    assert paint_ms <= MAX_FIRST_PAINT_MS
+
+
+def test_the_keyboard_alone_reaches_an_answer(page: Page):
+    open_view(page, "try/translator")
+    expect(page.locator(".answer .text")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "TEXTAREA":
+            break
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("stop")
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .text")).to_contain_text("pots")

@@ -1,0 +1,258 @@
+"""A gateway of four small models, one of each kind of answer, computed in this process, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from model_store.latents import draw_latent
+from model_store.open_inference import messages
+from model_store.signing import Keyring
+from model_store.store import Store
+from model_store.tensors import datatype_of, decode_raw, encode_raw
+from services.catalogue import Catalogue, ServedVariant
+from services.console import Console
+from services.gateway.core import Gateway
+from services.gateway.http_server import HttpServer, open_port
+from services.gateway.rest import make_app
+from services.gateway.settings import GatewaySettings
+from services.selection import select_variants
+from tests.builders import publish_release
+
+Answers = dict[str, np.ndarray]
+
+SIZE_PX = 8
+# What a stranger might have called things.
+MARKUP = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
+LABELS = [*map(str, range(9)), f"9 {MARKUP}"]
+
+_IMAGE = {
+    "name": "image",
+    "datatype": "UINT8",
+    "shape": [-1, SIZE_PX, SIZE_PX, 1],
+    "meaning": f"grey image {MARKUP}",
+    "minimum": 0,
+    "maximum": 255,
+}
+_DIGITS = {
+    "kind": "classifier",
+    "description": f"nearest mean of ten digits {MARKUP}",
+    "inputs": [
+        _IMAGE,
+        {"name": "encoded", "datatype": "BYTES", "shape": [-1], "meaning": "a file", "max_element_bytes": 2**20},
+    ],
+    "input_sets": [["image"], ["encoded"]],
+    "outputs": [
+        {
+            "name": "probabilities",
+            "datatype": "FP32",
+            "shape": [-1, 10],
+            "meaning": "of each class",
+            "minimum": 0,
+            "maximum": 1,
+        },
+        {"name": "label", "datatype": "BYTES", "shape": [-1], "meaning": "the most probable"},
+    ],
+    "handler_options": {"labels": LABELS},
+}
+_TRANSLATOR = {
+    "kind": "seq2seq",
+    "description": "writes each word backwards",
+    "inputs": [
+        {"name": "text", "datatype": "BYTES", "shape": [-1], "meaning": "a sentence", "max_element_bytes": 16384}
+    ],
+    "input_sets": [["text"]],
+    "outputs": [
+        {"name": "translation", "datatype": "BYTES", "shape": [-1], "meaning": "backwards"},
+        {"name": "alignment", "datatype": "BYTES", "shape": [-1], "meaning": "which piece came from which, JSON"},
+    ],
+    "default_outputs": ["translation"],
+}
+_PAINTER = {
+    "kind": "gan",
+    "description": "stripes",
+    "inputs": [
+        {"name": "seed", "datatype": "INT64", "shape": [-1], "meaning": "what to draw"},
+        {"name": "latent", "datatype": "FP32", "shape": [-1, 4], "meaning": "instead of seeds"},
+    ],
+    "input_sets": [["seed"], ["latent"]],
+    "outputs": [_IMAGE | {"meaning": "stripes"}],
+    "parameters": [{"name": "truncation", "kind": "double", "meaning": "less varied", "minimum": 0.1}],
+    "max_rows": 64,
+}
+_BEAMS = {
+    "kind": "beamformer",
+    "description": "precoders for 4 × 9 antennas",
+    "inputs": [
+        {"name": "channel", "datatype": "FP32", "shape": [-1, 2, 4, 9, 2], "meaning": "an estimate"},
+        {
+            "name": "csi_snr_db",
+            "datatype": "FP32",
+            "shape": [-1],
+            "meaning": "how good it is",
+            "unit": "dB",
+            "minimum": -40,
+            "maximum": 40,
+            "optional": True,
+        },
+    ],
+    "input_sets": [["channel", "csi_snr_db"]],
+    "outputs": [
+        {"name": "precoder", "datatype": "FP32", "shape": [-1, 2, 9, 2, 2], "meaning": "F"},
+        {"name": "combiner", "datatype": "FP32", "shape": [-1, 2, 4, 2, 2], "meaning": "W"},
+    ],
+}
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    data = load_digits()
+    images = np.clip(data.images * 16, 0, 255).astype(np.uint8)[..., None]
+    return images, data.target
+
+
+def publish_all(store: Store) -> None:
+    images, _ = _digits()
+    channel = np.random.default_rng(0).standard_normal((3, 2, 4, 9, 2)).astype(np.float32)
+    texts = np.empty(2, np.object_)
+    texts[:] = [b"good morning", f"see {MARKUP}".encode()]
+    variants: dict[str, dict[str, Any]] = {"eager": {}, "int8": {"size_bytes": 300_000}}
+    publish_release(store, "digits", variants, examples={"image": images[:6]}, left_out={"bf16": MARKUP}, **_DIGITS)
+    publish_release(store, "digits", variants, examples={"image": images[:6]}, **_DIGITS)
+    publish_release(store, "translator", {"eager": {}}, examples={"text": texts}, **_TRANSLATOR)
+    publish_release(store, "painter", {"eager": {}}, examples={"seed": np.arange(3, dtype=np.int64)}, **_PAINTER)
+    publish_release(
+        store,
+        "beams",
+        {"eager": {}},
+        examples={"channel": channel, "csi_snr_db": np.zeros(3, np.float32)},
+        **_BEAMS,
+    )
+
+
+class SmallModels:
+    """The engine: one function for each model; a variant named int8 answers digits a little less surely."""
+
+    def __init__(self) -> None:
+        images, targets = _digits()
+        flat = images.reshape(len(images), -1).astype(np.float32)
+        self._means = np.stack([flat[targets == digit].mean(0) for digit in range(10)])
+
+    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+        message = messages().ModelInferRequest.FromString(request)
+        inputs = {
+            tensor.name: decode_raw(raw, tensor.datatype, tuple(tensor.shape))
+            for tensor, raw in zip(message.inputs, message.raw_input_contents, strict=True)
+        }
+        answer: Callable[[Mapping[str, np.ndarray], ServedVariant], Answers] = getattr(self, f"_{variant.model}")
+        arrays = answer(inputs, variant)
+        wanted = [output.name for output in message.outputs] or list(arrays)
+        response = messages().ModelInferResponse()
+        for name in wanted:
+            response.outputs.add(name=name, datatype=datatype_of(arrays[name]), shape=arrays[name].shape)
+            response.raw_output_contents.append(encode_raw(arrays[name]))
+        data: bytes = response.SerializeToString()
+        return data
+
+    def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
+        return frozenset([1])
+
+    def num_workers(self, variant: ServedVariant) -> int:
+        return 1
+
+    def _digits(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        images = inputs.get("image")
+        if images is None:
+            files = (Image.open(io.BytesIO(file)).convert("L") for file in inputs["encoded"])
+            images = np.stack([np.asarray(file.resize((SIZE_PX, SIZE_PX), Image.Resampling.BOX)) for file in files])
+        flat = images.reshape(len(images), -1).astype(np.float32)
+        distance = np.linalg.norm(flat[:, None] - self._means, axis=2) / (
+            40 if variant.manifest.variant == "int8" else 20
+        )
+        scores = np.exp(distance.min(1, keepdims=True) - distance)
+        probabilities = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
+        return {"probabilities": probabilities, "label": _bytes([LABELS[best] for best in probabilities.argmax(1)])}
+
+    def _translator(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        sources = [text.decode().split(" ") for text in inputs["text"]]
+        targets = [[word[::-1] for word in words] for words in sources]
+        alignments = [
+            json.dumps({"source": source, "target": target, "weights": np.eye(len(source)).tolist()})
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        return {"translation": _bytes([" ".join(words) for words in targets]), "alignment": _bytes(alignments)}
+
+    def _painter(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        latents = inputs.get("latent")
+        if latents is None:
+            latents = np.stack([draw_latent(int(seed), 4) for seed in inputs["seed"]])
+        stripes = np.tile(np.repeat(latents, 2, axis=1)[:, None, :], (1, SIZE_PX, 1))
+        return {"image": np.clip(128 + 60 * stripes, 0, 255).astype(np.uint8)[..., None]}
+
+    def _beams(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        channel = np.ascontiguousarray(inputs["channel"]).view(np.complex64)[..., 0]
+        left, _, right = np.linalg.svd(channel)
+        precoder, combiner = np.swapaxes(right, -1, -2).conj()[..., :2], left[..., :2]
+        parts = {"precoder": precoder, "combiner": combiner}
+        return {
+            name: np.ascontiguousarray(part, np.complex64).view(np.float32).reshape(*part.shape, 2)
+            for name, part in parts.items()
+        }
+
+
+def _bytes(texts: list[str]) -> np.ndarray:
+    array = np.empty(len(texts), np.object_)
+    array[:] = [text.encode() for text in texts]
+    return array
+
+
+class World:
+    """A running gateway with its console; may be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._store = Store(folder / "store", Keyring(folder / "keys"))
+        publish_all(self._store)
+        self._reports = folder / "reports"
+        self.catalogue: Catalogue = select_variants(self._store, ["digits:1", *self._store.models()], ["all"], "cpu")
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        self._thread.start()
+        assert started.wait(30)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(30)
+
+    def take_sample(self) -> None:
+        """Look at the metrics now, as the console does every few seconds."""
+        self._loop.call_soon_threadsafe(self._console.history.take_sample)
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
+        self._console = Console(gateway, self._store, self._reports)
+        server = HttpServer(make_app(gateway, self._console), open_port("127.0.0.1", self.port, "http_port"))
+        self.port = server.port
+        server.start()
+        assert not [error for _, error in await gateway.readiness.prove()]
+        self._console.history.take_sample()
+        started.set()
+        await self._end.wait()
+        await server.stop(0)
