@@ -13,7 +13,6 @@ from services.console.evidence import add_evidence_routes
 from services.console.history import INTERVAL_S, History
 from services.console.live import add_live_routes
 from services.console.models import add_model_routes
-from services.console.page import add_page_routes
 from services.console.releases import Shelf, add_release_routes
 from services.console.reports import add_report_routes
 from services.gateway.core import Gateway
@@ -28,10 +27,9 @@ class Console:
         self._gateway = gateway
         self._shelf = Shelf(store, gateway)
         self._reports = reports
-        self.history = History(gateway.metrics)
+        self.history = History(gateway.metrics, gateway.drift)
 
     def add_routes(self, app: FastAPI) -> None:
-        add_page_routes(app)
         add_model_routes(app, self._gateway)
         add_live_routes(app, self._gateway, self.history)
         add_release_routes(app, self._shelf)

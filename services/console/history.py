@@ -11,12 +11,14 @@ from typing import Any
 
 from prometheus_client import Gauge
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
 
 from services.gateway.metrics import Metrics
 
 INTERVAL_S = 5.0
 LENGTH_S = 900.0
 SHARES = (0.5, 0.9, 0.99)
+DRIFT = "millrace_input_stability_index"
 
 # (model, version)
 Version = tuple[str, str]
@@ -25,8 +27,9 @@ Version = tuple[str, str]
 class History:
     """Samples of what changed between two looks at the metrics; the oldest are forgotten."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, drift: Collector | None = None) -> None:
         self._metrics = metrics
+        self._drift = drift
         self._samples: deque[dict[str, Any]] = deque(maxlen=round(LENGTH_S / INTERVAL_S))
         self._num_taken = 0
         self._last: dict[str, dict[Version, dict[str, float]]] = {}
@@ -72,7 +75,19 @@ class History:
                 for (model, version), read in _read(gauge).items():
                     if model and version:
                         values.setdefault((model, version), {}).update(read)
+        for (model, version), index in self._read_drift().items():
+            values.setdefault((model, version), {})[DRIFT] = index
         return values
+
+    def _read_drift(self) -> dict[Version, float]:
+        """Of each version the stability index of that feature of its inputs which changed most."""
+        most: dict[Version, float] = {}
+        for family in () if self._drift is None else self._drift.collect():
+            if family.name == DRIFT:
+                for sample in family.samples:
+                    version = (sample.labels["model"], sample.labels["version"])
+                    most[version] = max(sample.value, most.get(version, 0.0))
+        return most
 
 
 def _read(metric: MetricWrapperBase) -> dict[Version, dict[str, float]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 
 from model_store.golden import take_rows
@@ -19,9 +19,11 @@ from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
+from services.gateway.caller import may_see
 from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.rest_messages import HEADER_LENGTH, OutputEncoding, encode_answer_body
+from services.gateway.rest_screen import describe_caller
 from services.gateway.tensors import InferAnswer, NamedTensor
 
 MAX_EXAMPLES = 32
@@ -37,8 +39,9 @@ def add_model_routes(app: FastAPI, gateway: Gateway) -> None:
         return {"grpc_port": settings.grpc_port or DEFAULT_GRPC_PORT, "tls": settings.tls_cert is not None}
 
     @app.get("/api/models", summary="Models, their versions and whether they answer", tags=["console"])
-    async def list_models() -> list[dict[str, Any]]:
-        return [_describe_model(gateway, name) for name in gateway.catalogue.models]
+    async def list_models(request: Request) -> list[dict[str, Any]]:
+        caller = describe_caller(request)
+        return [_describe_model(gateway, name) for name in gateway.catalogue.models if may_see(caller, name)]
 
     @app.get("/api/models/{model}", summary="The manifest of a model version", tags=["console"])
     async def manifest(model: str, version: str = "") -> dict[str, Any]:

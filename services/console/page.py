@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-from fastapi.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 FILES = Path(__file__).with_name("files")
+_FOLDER = "/console/"
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -40,14 +42,30 @@ class _PageFiles(StaticFiles):
         return response
 
 
-def add_page_routes(app: FastAPI) -> None:
-    """Serve what the page is made of; `/` itself is the gateway's, which answers programs there too."""
-    app.mount("/console", _PageFiles(directory=FILES), name="console")
+class Page:
+    """ASGI middleware: gives browsers the page, before anybody asks them for a key that only the page could send.
 
+    Its files are the same for everybody and tell nothing of what is served.
+    """
 
-def make_page() -> Response:
-    """Make the answer to a browser that opens `/`."""
-    return FileResponse(FILES / "index.html", headers=_HEADERS | {"vary": "accept"}, media_type="text/html")
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._files = _PageFiles(directory=FILES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+        elif scope["path"] == "/" and wants_page(Headers(scope=scope).get("accept", "")):
+            page = FileResponse(FILES / "index.html", headers=_HEADERS | {"vary": "accept"}, media_type="text/html")
+            await page(scope, receive, send)
+        elif scope["path"].startswith(_FOLDER):
+            path = scope["path"].removeprefix(_FOLDER)
+            try:
+                await (await self._files.get_response(path, scope))(scope, receive, send)
+            except HTTPException:
+                await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def wants_page(accept: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from model_store.manifest import Manifest
 from model_store.signing import VerificationError
 from model_store.store import INDEX_NAME, Release, Store, UnknownReleaseError
+from services.gateway.caller import may_see
 from services.gateway.core import Gateway
 from services.gateway.errors import UnknownModelError
+from services.gateway.rest_screen import describe_caller
 
 # Of a variant: all that the gate's judgement stands on, and nothing that only a worker needs.
 _SHOWN = {
@@ -101,5 +103,6 @@ class Shelf:
 
 def add_release_routes(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/releases", summary="Releases of the store: variants, evidence, signatures", tags=["console"])
-    async def releases() -> list[dict[str, Any]]:
-        return await asyncio.to_thread(shelf.list_releases)
+    async def releases(request: Request) -> list[dict[str, Any]]:
+        caller = describe_caller(request)
+        return [each for each in await asyncio.to_thread(shelf.list_releases) if may_see(caller, each["model"])]

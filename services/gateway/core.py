@@ -107,7 +107,8 @@ class Gateway:
             for variant in catalogue.variants
         }
         self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
-        self.metrics.registry.register(DriftMetrics(self._drift_monitors))
+        self.drift = DriftMetrics(self._drift_monitors)
+        self.metrics.registry.register(self.drift)
         self.readiness = Readiness(catalogue.variants, backend, self.infer, self._measure_idle_s)
         for model in self._models.values():
             model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))

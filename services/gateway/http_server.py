@@ -27,7 +27,8 @@ def open_port(host: str, port: int, setting: str) -> socket.socket:
         PortTakenError: names the port and what to set.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named: asyncio switches off the waiting for more to send (Nagle) of no other socket.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -52,6 +52,10 @@ def operation_of_http(method: str, path: str) -> Operation | None:
             return Operation(Verb.ADMIN, model, path)
         case ["v1", model] | ["v1", model, _]:
             return Operation(Verb.READ if is_reading else Verb.INFER, model, path)
+        case ["api", "models" | "releases", model, *_] if is_reading:
+            return Operation(Verb.READ, model, path)
+        case ["api", *_] if is_reading:
+            return Operation(Verb.READ, "", path)
         case [""] | ["v2"] | ["v2", "repository", "index"]:
             return Operation(Verb.READ, "", path)
         case _:

@@ -21,7 +21,7 @@ from model_store.manifest import Tensor
 from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.store import read_examples
 from services.console import Console
-from services.console.page import make_page, wants_page
+from services.console.page import Page
 from services.gateway.body_limit import BodyLimit
 from services.gateway.caller import may_see
 from services.gateway.core import EXTENSIONS, NAME, Gateway
@@ -62,13 +62,15 @@ def make_app(gateway: Gateway, console: Console | None = None) -> ASGIApp:
     )
     _add_errors(app)
     _add_documentation(app)
-    _add_server_routes(app, gateway, has_page=console is not None)
+    _add_server_routes(app, gateway)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
     _add_short_way(app, gateway)
     if console is not None:
         console.add_routes(app)
-    screened = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
+    screened: ASGIApp = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
+    if console is not None:
+        screened = Page(screened)
     inner: ASGIApp = BodyLimit(screened, gateway.settings.max_body_bytes)
     if gateway.load_reports is not None:
         inner = LoadHeaders(inner, gateway.load_reports)
@@ -101,11 +103,9 @@ def _add_documentation(app: FastAPI) -> None:
         )
 
 
-def _add_server_routes(app: FastAPI, gateway: Gateway, *, has_page: bool) -> None:
-    @app.get("/", summary="What this server offers; a page for browsers, which ask for HTML")
+def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
+    @app.get("/", summary="What this server offers; browsers, which ask for HTML, get a page")
     async def index(request: Request) -> Response:
-        if has_page and wants_page(request.headers.get("accept", "")):
-            return make_page()
         offer = {
             "name": NAME,
             "version": metadata.version(NAME),

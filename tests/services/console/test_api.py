@@ -2,11 +2,22 @@
 
 import httpx
 import pytest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from model_store.signing import Keyring
+from model_store.store import Store
+from services.console import Console
 from services.console.evidence import find_run
-from services.console.history import History, find_quantiles
+from services.console.history import DRIFT, History, find_quantiles
 from services.console.page import wants_page
+from services.gateway.core import Gateway
+from services.gateway.keys import KeyFile, Verb
 from services.gateway.metrics import Metrics
+from services.gateway.rest import make_app
+from services.gateway.settings import GatewaySettings
+from services.selection import select_variants
+from tests.services.console.world import SmallModels, publish_all
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +179,62 @@ def test_a_run_is_found_where_the_recorded_command_names_it(tmp_path, monkeypatc
     (tmp_path / "runs" / "net" / "run.json").write_text("{}")
     assert str(find_run("release runs/net --store s")) == "runs/net"
     assert find_run("release 'unclosed") is None
+
+
+class DriftedNet(Collector):
+    """Two features of one version, one of which is another than was released."""
+
+    def collect(self):
+        family = GaugeMetricFamily(DRIFT, "", labels=("model", "version", "input", "feature"))
+        family.add_metric(("net", "1-eager", "x", "mean"), 0.4)
+        family.add_metric(("net", "1-eager", "x", "spread"), 0.1)
+        return [family]
+
+
+def test_history_tells_of_the_feature_that_drifted_most():
+    history = History(Metrics(), DriftedNet())
+    history.take_sample()
+    history.take_sample()
+    assert history.after(0)[0]["versions"]["net 1-eager"]["gauges"] == {DRIFT: 0.4}
+
+
+@pytest.fixture
+async def locked(tmp_path):
+    """A console behind keys: one for everything, one for the translator alone, one that may not read."""
+    world_store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
+    publish_all(world_store)
+    file = KeyFile(tmp_path / "keys.json")
+    keys = {
+        "all": file.add("all", (), (Verb.READ,), None),
+        "translator": file.add("one", ("translator",), (Verb.READ, Verb.INFER), None),
+        "sender": file.add("sender", (), (Verb.INFER,), None),
+    }
+    catalogue = select_variants(world_store, [], ["default"], "cpu")
+    gateway = Gateway(catalogue, SmallModels(), GatewaySettings(api_keys=tmp_path / "keys.json"))
+    transport = httpx.ASGITransport(make_app(gateway, Console(gateway, world_store, tmp_path)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+
+        async def ask(path, key, accept="application/json"):
+            headers = {"accept": accept} | ({"authorization": f"Bearer {keys[key]}"} if key else {})
+            return await client.get(path, headers=headers)
+
+        yield ask
+
+
+async def test_the_page_itself_needs_no_key_and_what_it_asks_does(locked):
+    assert (await locked("/", "", BROWSER)).headers["content-type"].startswith("text/html")
+    assert (await locked("/console/main.js", "")).status_code == 200
+    assert (await locked("/", "")).status_code == 401
+    for path in ("/api/models", "/api/live", "/api/errors", "/api/releases", "/api/reports"):
+        assert (await locked(path, "")).status_code == 401, path
+        assert (await locked(path, "sender")).status_code == 403, path
+        assert (await locked(path, "all")).status_code == 200, path
+
+
+async def test_a_key_for_one_model_sees_nothing_of_the_others(locked):
+    assert [each["name"] for each in (await locked("/api/models", "translator")).json()] == ["translator"]
+    assert [each["model"] for each in (await locked("/api/releases", "translator")).json()] == ["translator"]
+    assert (await locked("/api/models/digits", "translator")).status_code == 403
+    assert (await locked("/api/models/digits/examples/0", "translator")).status_code == 403
+    assert (await locked("/api/models/translator/examples", "translator")).status_code == 200
+    assert (await locked("/api/releases/digits/1/run", "translator")).status_code == 403

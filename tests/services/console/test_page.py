@@ -226,6 +226,30 @@ def test_a_script_that_got_into_the_page_would_not_run(page: Page):
     page.problems.clear()  # the policy's complaints are what was wanted
 
 
+def test_a_wrong_key_is_told_and_a_right_one_is_sent(page: Page):
+    sent = []
+
+    def answer(route):
+        sent.append(route.request.headers.get("authorization", ""))
+        if sent[-1] == "Bearer right":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "the key is not known here"}, headers={"x-request-id": "r-1"})
+
+    page.route("**/api/**", answer)
+    page.goto("/")
+    expect(page.locator("main [role=alert]")).to_contain_text("the key is not known here")
+    for key in ("wrong", "right"):
+        page.locator("#key-button").click()
+        page.get_by_label("Key", exact=True).fill(key)
+        page.keyboard.press("Enter")
+        if key == "wrong":
+            expect(page.locator("#key-button")).to_have_class(re.compile("wanted"))
+    expect(best(page)).to_be_visible()
+    assert {"", "Bearer wrong", "Bearer right"} == set(sent)
+    page.problems.clear()  # the browser names each 401
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_serious_findings_of_axe(page: Page, scheme):
     page.emulate_media(color_scheme=scheme)

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import socket
+import time
 
 import httpx
 import pytest
 
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway
-from services.gateway.http_server import HttpServer
+from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
 
@@ -91,3 +92,16 @@ async def test_a_caller_who_leaves_takes_its_request_out_of_the_queue(address, c
     assert (await first).status_code == 200
     assert len(backend.batches) == 1
     assert count(gateway, "millrace_requests_total", protocol="http", outcome="cancelled") == 1
+
+
+async def test_answers_are_not_held_back_for_more_to_send(gateway):
+    server = HttpServer(make_app(gateway), open_port("127.0.0.1", 0, "http_port"))
+    server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        times_s = []
+        for _ in range(10):
+            started_s = time.monotonic()
+            await client.post(INFER, json=BODY)
+            times_s.append(time.monotonic() - started_s)
+    await server.stop(0)
+    assert min(times_s) < 0.03  # Nagle's algorithm and delayed acknowledgements together take 40 ms each time
