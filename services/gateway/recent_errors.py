@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.gateway.errors import Status
 from services.gateway.tensors import InferRequest
@@ -14,8 +14,7 @@ MAX_ERRORS = 100
 MAX_CHARS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class RecentError:
+class RecentError(NamedTuple):
     """What its caller was told; names and texts are a stranger's and are cut off."""
 
     time_s: float
