@@ -6,6 +6,19 @@ from functools import lru_cache
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+# What decides how fast programs run: vector width, int8 and bf16 instructions.
+_FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_int8": "AMX INT8",
+    "amx_bf16": "AMX BF16",
+    "asimddp": "NEON dot product",
+    "i8mm": "NEON INT8",
+    "bf16": "NEON BF16",
+}
 
 
 @lru_cache
@@ -26,3 +39,8 @@ def cpu_flags() -> frozenset[str]:
     """Name the instruction sets as the kernel spells them, e.g. avx512_vnni; ARM's are its 'Features'."""
     core = _read_first_core()
     return frozenset(core.get("flags", core.get("Features", "")).split())
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Name what of this processor decides how fast programs run, in words, e.g. ('AVX2', 'AVX-512')."""
+    return tuple(name for flag, name in _FEATURES.items() if flag in cpu_flags())

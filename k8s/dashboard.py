@@ -80,6 +80,38 @@ ROWS: Final = (
     ),
     (
         Panel(
+            "Busy time of a batch, by its rows",
+            "s",
+            {
+                "{{model}}, at most {{rows}}": "sum by (model, rows) "
+                "(rate(millrace_batches_seconds_total{@}[$__rate_interval])) "
+                "/ sum by (model, rows) (rate(millrace_batches_total{@}[$__rate_interval]))"
+            },
+            "What a capacity certificate holds, live.",
+        ),
+        Panel(
+            "Spread of the same",
+            "s",
+            {
+                "{{model}}, at most {{rows}}": "sqrt(clamp_min(sum by (model, rows) "
+                "(rate(millrace_batches_squared_seconds_total{@}[$__rate_interval])) "
+                "/ sum by (model, rows) (rate(millrace_batches_total{@}[$__rate_interval])) "
+                "- (sum by (model, rows) (rate(millrace_batches_seconds_total{@}[$__rate_interval])) "
+                "/ sum by (model, rows) (rate(millrace_batches_total{@}[$__rate_interval]))) ^ 2, 0))"
+            },
+            "Standard deviation between batches.",
+        ),
+        Panel(
+            "Rows by size of batch",
+            "rowsps",
+            {
+                "{{model}}, at most {{rows}}": "sum by (model, rows) "
+                "(rate(millrace_batches_rows_total{@}[$__rate_interval]))"
+            },
+        ),
+    ),
+    (
+        Panel(
             "Memory of workers",
             "bytes",
             {"{{pod}} {{version}}": "millrace_worker_resident_bytes{@}"},

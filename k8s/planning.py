@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from k8s.capacity import Capacity, estimate_capacity
+from k8s.capacity import find_capacity
 from k8s.sizing import Demand, Sizing, size_node
 from model_store.manifest import Manifest
 from model_store.store import INDEX_NAME, Release, Store, file_digest
@@ -51,7 +51,6 @@ def plan_models(
     demands: Mapping[str, Demand],
     workers: int,
     java_heap_mib: int,
-    measure: Callable[[Manifest], Capacity] = estimate_capacity,
 ) -> list[ModelPlan]:
     """Verify the named releases (`name`, `name:3`, `name:3-int8`; none = every model) and plan their pods.
 
@@ -63,9 +62,13 @@ def plan_models(
     for name in names or store.models():
         model, _, version = name.partition(":")
         release, variant = store.resolve(model, version)
-        manifest = release.manifests[_choose_variant(release, variant, device, is_named="-" in version)]
+        chosen = _choose_variant(release, variant, device, is_named="-" in version)
+        manifest = release.manifests[chosen]
         sizing = size_node(
-            measure(manifest), demands.get(model, demands[""]), workers=workers, java_heap_mib=java_heap_mib
+            find_capacity(release, chosen),
+            demands.get(model, demands[""]),
+            workers=workers,
+            java_heap_mib=java_heap_mib,
         )
         plan = ModelPlan(manifest=manifest, digest=file_digest(release.folder / INDEX_NAME), sizing=sizing)
         if not re.fullmatch(r"[a-z0-9-]{1,53}", plan.model.replace("_", "-")) or plan.model[-1] in "_-":

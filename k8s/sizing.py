@@ -8,8 +8,6 @@ from typing import Final
 
 from k8s.capacity import GATEWAY_BYTES, JAVA_BYTES, MIB, Capacity
 
-# Scaling aims at this share of the measured rate: queues grow without bound towards 1, and a new replica needs time.
-TARGET_LOAD: Final = 0.6
 # Headroom above the estimate, since a container that exceeds its memory is killed.
 MEMORY_MARGIN: Final = 1.25
 MEMORY_STEP_BYTES: Final = 256 * MIB
@@ -56,11 +54,13 @@ def size_node(capacity: Capacity, demand: Demand, *, workers: int, java_heap_mib
         ValueError: the demand needs more than its own `max_replicas`; says how many.
     """
     pod_rows_per_s = workers * capacity.rows_per_s
-    needed = math.ceil(demand.rows_per_s / (TARGET_LOAD * pod_rows_per_s))
+    target_rows_per_s = workers * capacity.target_rows_per_s
+    needed = math.ceil(demand.rows_per_s / target_rows_per_s)
     if needed > demand.max_replicas:
         raise ValueError(
             f"{demand.rows_per_s:g} rows/s need {needed} replicas of {pod_rows_per_s:,.0f} rows/s at "
-            f"{TARGET_LOAD:.0%} load, more than the {demand.max_replicas} allowed; raise --max-replicas or --workers"
+            f"{target_rows_per_s / pod_rows_per_s:.0%} load, more than the {demand.max_replicas} allowed; "
+            "raise --max-replicas or --workers"
         )
     num_bytes = GATEWAY_BYTES + JAVA_BYTES + java_heap_mib * MIB + workers * capacity.worker_bytes
     return Sizing(
@@ -73,7 +73,7 @@ def size_node(capacity: Capacity, demand: Demand, *, workers: int, java_heap_mib
         min_replicas=demand.min_replicas,
         max_replicas=demand.max_replicas,
         rows_per_s=pod_rows_per_s,
-        target_rows_per_s=max(1, round(TARGET_LOAD * pod_rows_per_s)),
+        target_rows_per_s=max(1, round(target_rows_per_s)),
         # A row that arrives now waits for those before it, at its slot's rate.
         target_waiting_rows=max(1, round(demand.wait_s * capacity.rows_per_s)),
     )

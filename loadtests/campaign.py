@@ -122,7 +122,7 @@ class Campaign:
             if (run.version, run.protocol, run.callers) == (reference.manifest.version, "grpc", fewest)
         ]
         service_ms = median([time_ms for time_ms in times_ms if time_ms is not None] or [1.0])
-        bound_ms = round_up(BOUND_SERVICES * service_ms)
+        bound_ms = choose_bound_ms(service_ms)
         callers = "one caller" if fewest == 1 else f"each of {fewest} callers"
         why = f"{BOUND_SERVICES:g} times the {service_ms:.1f} ms that {callers} of {reference.name} waited, rounded up"
         return Bound(ms=bound_ms, why=why)
@@ -198,6 +198,11 @@ class Campaign:
         with watch_neighbours() as neighbours:
             yield neighbours
         self.advance(what, planned_s)
+
+
+def choose_bound_ms(service_ms: float) -> float:
+    """Choose the bound that nobody gave: so many times what one caller waits, as a round figure."""
+    return round_up(BOUND_SERVICES * service_ms)
 
 
 def round_up(value: float) -> float:

@@ -19,6 +19,7 @@ from rich.console import Console
 from host.progress import ProgressBar
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
+from loadtests.capacity.command import certify_model
 from loadtests.generate.plan import Scheduled, aim
 from loadtests.generate.processes import run_scheduled
 from loadtests.judge.difference import compare_results
@@ -41,6 +42,7 @@ from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.scenario import read_scenario, schedule_arrivals
 from loadtests.server import run_server
 from loadtests.subject import find_variant
+from loadtests.watch import watch
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
@@ -52,6 +54,8 @@ app = typer.Typer(
     help="Measure served models. Example: loadtest run classifier --serve --preset demo",
 )
 app.add_typer(bench, name="bench")
+app.command("certify")(certify_model)
+app.command()(watch)
 console = Console()
 
 

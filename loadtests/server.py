@@ -103,11 +103,14 @@ class Server:
 
 @contextmanager
 def run_server(
-    store: Path, models: Sequence[str], folder: Path, *, variants: Sequence[str] = ("all",)
+    store: Path, models: Sequence[str], folder: Path, *, variants: Sequence[str] = ("all",), options: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Start `serve` on free ports and stop it at the end; yields before it is ready. Its log goes into `folder`."""
+    """Start `serve` on free ports and stop it at the end; yields before it is ready. Its log goes into `folder`.
+
+    `options` are more of `serve`'s own.
+    """
     command = [str(Path(sys.executable).with_name("serve")), *models, "--store", str(store)]
-    command += ["--variants", ",".join(variants)]
+    command += ["--variants", ",".join(variants), *options]
     command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     server = Server(command, folder)
     try:

@@ -191,6 +191,12 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
         f"  parameter {parameter.name} {parameter.kind}: {parameter.meaning}" for parameter in manifest.parameters
     ]
     lines += _describe_golden(release, manifest.variant)
+    lines += [
+        f"  certified {certificate.rows_per_s or 0:,.0f} rows/s within {certificate.bound_ms:g} ms (p99) by "
+        f"{certificate.setup.workers} worker(s) of {certificate.setup.threads} thread(s) on {certificate.host}"
+        for certificate in release.certificates
+        if certificate.variant == manifest.variant
+    ]
     lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
     lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]
     return lines

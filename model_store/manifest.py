@@ -17,11 +17,11 @@ FORMAT: Final = 1
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SizeRange(_Part):
+class SizeRange(Part):
     """What one free dimension of an input may be."""
 
     axis: int = Field(ge=1, description="which dimension; 0 is the rows")
@@ -36,7 +36,7 @@ class SizeRange(_Part):
         return self
 
 
-class Tensor(_Part):
+class Tensor(Part):
     """One OIP tensor of a model; the first dimension counts rows and is -1."""
 
     name: str
@@ -79,7 +79,7 @@ class Tensor(_Part):
         return self
 
 
-class Parameter(_Part):
+class Parameter(Part):
     """A request parameter that the model understands."""
 
     name: str
@@ -99,7 +99,7 @@ class Parameter(_Part):
         return f"{self.kind}: {self.meaning}{_range_in_words(self.minimum, self.maximum)}{choices}"
 
 
-class PairedTest(_Part):
+class PairedTest(Part):
     """How this variant differs from the reference on the same held-out rows."""
 
     name: str = Field(description="e.g. McNemar, paired bootstrap")
@@ -109,7 +109,7 @@ class PairedTest(_Part):
     p_value: float | None = None
 
 
-class Quality(_Part):
+class Quality(Part):
     metric: str
     value: float
     interval: tuple[float, float] = Field(description="95 % confidence interval of the value")
@@ -120,7 +120,7 @@ class Quality(_Part):
     paired: PairedTest | None = Field(None, description="absent for the reference itself")
 
 
-class Gate(_Part):
+class Gate(Part):
     rule: str
     passed: bool
     why: str
@@ -130,7 +130,7 @@ class Gate(_Part):
     rows_needed: int | None = Field(None, description="held-out rows that would be enough, where there were too few")
 
 
-class InputFeature(_Part):
+class InputFeature(Part):
     """What the held-out rows of one input were like in one respect; see input_features.py."""
 
     input: str
@@ -147,7 +147,7 @@ class InputFeature(_Part):
         return self
 
 
-class RowCheck(_Part):
+class RowCheck(Part):
     """Whether answers depend on the rows beside them, as the release found out on real rows."""
 
     independent: bool
@@ -157,7 +157,7 @@ class RowCheck(_Part):
     why: str
 
 
-class Speed(_Part):
+class Speed(Part):
     """Measured on the packaged program, in process, when it was released."""
 
     rows: int
@@ -167,7 +167,7 @@ class Speed(_Part):
     host: str
 
 
-class Target(_Part):
+class Target(Part):
     """What a program is bound to: it is refused elsewhere."""
 
     device: Literal["cpu", "cuda"]
@@ -175,13 +175,13 @@ class Target(_Part):
     torch_version: str = Field(description="release of torch, without the build suffix; '' = any, or none")
 
 
-class Source(_Part):
+class Source(Part):
     git_commit: str
     command: str
     seed: int | None = None
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """Everything known about one variant of one release of a model."""
 
     format: Literal[1] = FORMAT
@@ -266,7 +266,7 @@ class Manifest(_Part):
         return self
 
 
-class GoldenOutput(_Part):
+class GoldenOutput(Part):
     """One output that a variant gave for the examples when it was released."""
 
     variant: str = Field(pattern=NAME_PATTERN)
@@ -278,14 +278,14 @@ class GoldenOutput(_Part):
     why: str = Field("", description="why it is not compared")
 
 
-class GoldenRows(_Part):
+class GoldenRows(Part):
     """What the variants answered to the examples; `golden.npz` has each by its place in `outputs`."""
 
     digest: str = Field(description="sha256 of golden.npz")
     outputs: tuple[GoldenOutput, ...]
 
 
-class ReleaseIndex(_Part):
+class ReleaseIndex(Part):
     """`release.json`: the variants of one release, signed as a whole.
 
     `archives` lists only variants that may be served; `rejected` keeps the manifests of those that failed the gate and

@@ -2,7 +2,8 @@
 
 `<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
 each that was measured, `examples.npz` and, for their answers, `golden.npz`. A release is built in
-`.building-<release>/` and appears by one rename.
+`.building-<release>/` and appears by one rename. What is measured of it later, certificates of its capacity, is added
+beside it, each a file with a signature of its own.
 Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Decisions about releases lie
 beside them; see acts.py. Imports no torch.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from model_store.acts import Acts, Course
+from model_store.certificate import Certificate
 from model_store.golden import GoldenAnswer
 from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
 from model_store.signing import Keyring, VerificationError
@@ -32,6 +34,7 @@ INDEX_NAME = "release.json"
 SIGNATURE_NAME = "release.json.sig"
 EXAMPLES_NAME = "examples.npz"
 GOLDEN_NAME = "golden.npz"
+CERTIFICATE_SUFFIX = ".certificate.json"
 _LOCK_NAME = ".lock"
 _CLAIM_S = 60.0
 _NUMBER = re.compile(r"^(?:\.building-|\.removed-|\.trash-)?(\d+)$")
@@ -48,6 +51,7 @@ class Release:
     folder: Path
     index: ReleaseIndex
     manifests: Mapping[str, Manifest]
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def model(self) -> str:
@@ -155,7 +159,28 @@ class Store:
         _check_digest(folder / EXAMPLES_NAME, index.examples)
         if index.golden is not None:
             _check_digest(folder / GOLDEN_NAME, index.golden.digest)
-        return Release(folder, index, manifests)
+        return Release(folder, index, manifests, self._read_certificates(folder, index))
+
+    def certify(self, certificate: Certificate) -> Path:
+        """Sign a certificate and put it beside its release; it takes the place of one for the same host class.
+
+        Raises:
+            UnknownReleaseError: there is no such release.
+            VerificationError: it speaks of another manifest than the release's.
+        """
+        release = self.open(certificate.model, certificate.release)
+        path = release.folder / f"{certificate.version}.{certificate.host.id}{CERTIFICATE_SUFFIX}"
+        _check_subject(certificate, release.index, path)
+        data = certificate.model_dump_json(indent=2).encode()
+        # Between these steps there is no certificate, never a wrong one.
+        path.unlink(missing_ok=True)
+        for target, content in ((_signature_of(path), self.keyring.sign(data)), (path, data)):
+            draft = target.with_name(f".{target.name}.{os.getpid()}")
+            draft.write_bytes(content)
+            _sync(draft)
+            os.rename(draft, target)
+        _sync(release.folder)
+        return path
 
     def resolve(self, model: str, version: str = "") -> tuple[Release, str]:
         """Find what a version means: '' the current release's default, '3' release 3's default, '3-int8' exactly that.
@@ -269,6 +294,19 @@ class Store:
             raise UnknownReleaseError(f"{model} has no release {release} in {self.root}; it has {known}")
         return self.root / model / str(release)
 
+    def _read_certificates(self, folder: Path, index: ReleaseIndex) -> tuple[Certificate, ...]:
+        certificates = []
+        for path in sorted(folder.glob(f"[!.]*{CERTIFICATE_SUFFIX}")):
+            signature = _signature_of(path)
+            if not signature.is_file():
+                raise VerificationError(f"{signature} is missing")
+            data = path.read_bytes()
+            self.keyring.verify(data, signature.read_bytes(), str(path))
+            certificate = Certificate.model_validate_json(data)
+            _check_subject(certificate, index, path)
+            certificates.append(certificate)
+        return tuple(certificates)
+
     def _verified_index(self, folder: Path, model: str, release: int) -> ReleaseIndex:
         paths = (folder / INDEX_NAME, folder / SIGNATURE_NAME)
         for path in paths:
@@ -354,6 +392,17 @@ def _check_digest(path: Path, digest: str) -> None:
         raise VerificationError(f"{path} is missing")
     if file_digest(path) != digest:
         raise VerificationError(f"{path} is not the file that was signed; restore it or remove the release")
+
+
+def _signature_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def _check_subject(certificate: Certificate, index: ReleaseIndex, path: Path) -> None:
+    if (certificate.model, certificate.release) != (index.model, index.release):
+        raise VerificationError(f"{path} certifies {certificate.model} {certificate.release}: it was moved here")
+    if index.manifests.get(certificate.variant) != certificate.manifest:
+        raise VerificationError(f"{path} certifies another manifest of {certificate.variant}; certify it again")
 
 
 def _is_in_use(folder: Path) -> bool:

@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from model_store.certificate import Certificate
 from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVariant:
-    """One variant of one release, with its verified archive and its golden rows (none in old releases)."""
+    """One variant of one release, with its verified archive, its golden rows (none in old releases).
+
+    `certificate` is what it holds as it is served here, if that was certified.
+    """
 
     manifest: Manifest
     archive: Path
     examples: Path
     is_default: bool
     golden: tuple[GoldenAnswer, ...] = field(default=(), compare=False)
+    certificate: Certificate | None = field(default=None, compare=False)
 
     @cached_property
     def model(self) -> str:

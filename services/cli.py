@@ -108,7 +108,8 @@ def serve(
         configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
         opened = Store(store, Keyring(keys_folder()))
-        catalogue = select_variants(opened, models or [], wanted, choose_device(opened, models or [], engine.device))
+        device_kind = choose_device(opened, models or [], engine.device)
+        catalogue = select_variants(opened, models or [], wanted, device_kind, engine.setup)
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         _fail(ValueError(problems))

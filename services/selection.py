@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_store.certificate import Setup, describe_host_class, find_certificate
 from model_store.store import EXAMPLES_NAME, Release, Store
 from services.catalogue import Catalogue, ServedVariant
 
@@ -13,11 +14,14 @@ class NothingToServeError(ValueError):
     """The store has nothing that fits; says what it has."""
 
 
-def select_variants(store: Store, models: Sequence[str], variants: Sequence[str], device: str) -> Catalogue:
+def select_variants(
+    store: Store, models: Sequence[str], variants: Sequence[str], device: str, setup: Setup | None = None
+) -> Catalogue:
     """Verify releases and choose their variants.
 
     `models` are names, or `name:release` for an older release; none = the newest release of every model. `variants` are
-    names, the first of which is the default, or `all` or `default`.
+    names, the first of which is the default, or `all` or `default`. With `setup`, each gets the certificate for being
+    served so on this machine, if there is one.
 
     Raises:
         NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
@@ -26,7 +30,7 @@ def select_variants(store: Store, models: Sequence[str], variants: Sequence[str]
     for name in models or store.models():
         model, _, release = name.partition(":")
         opened, default = store.resolve(model, release)
-        chosen += _choose(opened, default, variants, device)
+        chosen += _choose(opened, default, variants, device, setup)
     if not chosen:
         raise NothingToServeError(
             f"there is no release in {store.root}; make one with `train` and `release`, or `make demo`"
@@ -34,7 +38,9 @@ def select_variants(store: Store, models: Sequence[str], variants: Sequence[str]
     return Catalogue(chosen)
 
 
-def _choose(release: Release, default: str, variants: Sequence[str], device: str) -> list[ServedVariant]:
+def _choose(
+    release: Release, default: str, variants: Sequence[str], device: str, setup: Setup | None
+) -> list[ServedVariant]:
     usable = [name for name in release.variants if release.manifests[name].target.device == device]
     if not usable:
         built_for = sorted({release.manifests[name].target.device for name in release.variants})
@@ -45,12 +51,14 @@ def _choose(release: Release, default: str, variants: Sequence[str], device: str
     if default not in usable:
         default = usable[0]
     names = _named_variants(release, default, usable, variants)
+    host = describe_host_class(device)
     return [
         ServedVariant(
             manifest=release.manifests[name],
             archive=release.archive_path(name),
             examples=release.folder / EXAMPLES_NAME,
             golden=release.golden(name),
+            certificate=find_certificate(release.certificates, name, host=host, setup=setup) if setup else None,
             is_default=name == (default if "all" in variants else names[0]),
         )
         for name in names

@@ -18,6 +18,7 @@ from services.gateway.core import Gateway
 from services.gateway.errors import NotReadyError
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
+from services.gateway.pace import check_pace
 from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
 from services.gateway.tls import Renewal
@@ -161,6 +162,9 @@ class Serving:
             said = self._torchserve.tail()
             raise StartError(f"workers were ready, but died before all versions had answered:\n{said}") from None
         self._grpc.update_health()
+        for variant in self.gateway.catalogue.variants:
+            if self.gateway.readiness.is_ready(variant):
+                await check_pace(variant, self.gateway.infer)
 
     async def _prove_patiently(self) -> None:
         while True:

@@ -8,22 +8,9 @@ import platform
 
 import psutil
 
-from host.cpu import cpu_flags, cpu_model
+from host.cpu import cpu_features, cpu_model
 from loadtests.measure.recording import Part
 
-# What decides how fast variants run: vector width, int8 and bf16 instructions.
-_FLAGS = {
-    "avx2": "AVX2",
-    "avx512f": "AVX-512",
-    "avx512_vnni": "AVX-512 VNNI",
-    "avx_vnni": "AVX VNNI",
-    "avx512_bf16": "AVX-512 BF16",
-    "amx_int8": "AMX INT8",
-    "amx_bf16": "AMX BF16",
-    "asimddp": "NEON dot product",
-    "i8mm": "NEON INT8",
-    "bf16": "NEON BF16",
-}
 _PACKAGES = ("torch", "torchserve", "grpcio", "locust", "mlcommons-loadgen")
 
 
@@ -45,7 +32,7 @@ def describe_host() -> Host:
         cpu=cpu_model() or platform.processor() or platform.machine(),
         cores=psutil.cpu_count(logical=True) or 1,
         cores_usable=len(os.sched_getaffinity(0)),
-        flags=tuple(name for flag, name in _FLAGS.items() if flag in cpu_flags()),
+        flags=cpu_features(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=_system_name(),
         python=platform.python_version(),

@@ -36,6 +36,10 @@ class Metrics:
         """Sum of the increases of all series with this name and these labels."""
         return sum(series.increase(start, end) for series in self._find(name, labels))
 
+    def values_of(self, name: str, label: str, **labels: str) -> set[str]:
+        """What one label is in the series with this name and these other labels."""
+        return {series.labels[label] for series in self._find(name, labels)}
+
     def has(self, name: str) -> bool:
         return any(series.name == name for series in self.series)
 

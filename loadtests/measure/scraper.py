@@ -33,8 +33,12 @@ Collect = Callable[[], Metrics]
 def scrape(url: str) -> Iterator[Collect]:
     """Scrape `url` until the block ends; the yielded function returns what has been scraped so far."""
     binary = shutil.which("prometheus")
-    with _run_prometheus(binary, url) if binary else _run_thread(url) as collect:
-        yield collect
+    if binary is None:
+        with _run_thread(url) as collect:
+            yield collect
+        return
+    with run_prometheus(binary, url) as base:
+        yield lambda: _read_prometheus(base)
 
 
 def read_now(url: str, name: str) -> float:
@@ -83,7 +87,12 @@ def _run_thread(url: str) -> Iterator[Collect]:
 
 
 @contextmanager
-def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
+def run_prometheus(binary: str, url: str) -> Iterator[str]:
+    """Have a Prometheus server scrape `url` until the block ends; yields the server's own URL after a first scrape.
+
+    Raises:
+        RuntimeError: it did not start, or scraped nothing.
+    """
     target = urllib.parse.urlsplit(url)
     (port,) = find_free_ports(1)
     base = f"http://127.0.0.1:{port}"
@@ -114,7 +123,7 @@ def _run_prometheus(binary: str, url: str) -> Iterator[Collect]:
         process = subprocess.Popen(command, preexec_fn=end_with_parent)
         try:
             _wait_for_first_scrape(base, process)
-            yield lambda: _read_prometheus(base)
+            yield base
         finally:
             process.terminate()
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Protocol
@@ -33,7 +33,7 @@ class BatchTimes:
     def __init__(self) -> None:
         self._weight = self._rows = self._seconds = self._rows_rows = self._rows_seconds = 0.0
 
-    def observe(self, num_rows: int, seconds: float) -> None:
+    def observe(self, num_rows: float, seconds: float) -> None:
         keep = 1 - FORGETTING
         self._weight = keep * self._weight + 1
         self._rows = keep * self._rows + num_rows
@@ -76,8 +76,10 @@ class Admission:
         num_workers: int,
         max_wait_s: float,
         max_waiting_rows: int,
+        certified: Iterable[tuple[float, float]] = (),
         now: Callable[[], float] = monotonic,
     ) -> None:
+        """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one."""
         self._name = name
         self._max_rows = max_rows
         self._num_workers = num_workers
@@ -86,13 +88,15 @@ class Admission:
         self._now = now
         self._times = BatchTimes()
         self._promises = Promises()
-        self._full_s = 0.0  # of a full batch: asked for by every request, changed by batches only
+        for num_rows, seconds in certified:
+            self._times.observe(num_rows, seconds)
+        self._full_s = self._times.predict(max_rows)  # asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)
 
-    def observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]] = ()) -> None:
+    def observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]] = ()) -> float:
         """Learn from a batch that has just been answered, and from what its requests were promised and took.
 
-        One that waited at a busy worker ran once that was free.
+        Returns how long it ran, in seconds; one that waited at a busy worker ran once that was free.
         """
         end_s = self._now()
         if len(self._ends_s) == self._num_workers:
@@ -101,6 +105,7 @@ class Admission:
         self._times.observe(num_rows, end_s - started_s)
         self._full_s = self._times.predict(self._max_rows)
         self._promises.observe(waits)
+        return end_s - started_s
 
     def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int) -> float:
         """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""

@@ -68,12 +68,15 @@ class ServedModel:
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
         self.drift = make_monitor(variant.manifest, settings.drift_rows_per_s)
         self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
+        certificate = variant.certificate
         self.admission = Admission(
             str(variant),
             max_rows=self.max_rows,
             num_workers=backend.num_workers(variant),
             max_wait_s=settings.max_wait_ms / 1e3,
             max_waiting_rows=settings.max_waiting_rows,
+            certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
+            now=monotonic,
         )
         self.batcher = Batcher(
             variant,
@@ -81,8 +84,11 @@ class ServedModel:
             self.metrics,
             num_workers=backend.num_workers(variant),
             max_batch_bytes=settings.max_body_bytes,
-            observe=self.admission.observe,
+            observe=self._observe,
         )
+
+    def _observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]]) -> None:
+        self.metrics.observe_batch(num_rows, self.admission.observe(num_rows, started_s, waits))
 
 
 class Gateway:

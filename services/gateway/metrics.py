@@ -44,6 +44,15 @@ class Metrics:
         self.batch_rows = Histogram(
             "millrace_batch_rows", "Rows in one packed call", _LABELS, buckets=ROWS, registry=self.registry
         )
+        sized = (*_LABELS, "rows")
+        self.batches = Counter("millrace_batches", "Batches by rows, at most", sized, registry=self.registry)
+        self.rows_by_size = Counter("millrace_batches_rows", "Rows of these batches", sized, registry=self.registry)
+        self.seconds_by_size = Counter(
+            "millrace_batches_seconds", "Seconds for which they kept a worker busy", sized, registry=self.registry
+        )
+        self.squares_by_size = Counter(
+            "millrace_batches_squared_seconds", "Squares of these seconds", sized, registry=self.registry
+        )
         self.waiting_rows = Gauge("millrace_waiting_rows", "Rows that wait for a slot", _LABELS, registry=self.registry)
         self.busy_slots = Gauge("millrace_busy_slots", "Packed calls under way", _LABELS, registry=self.registry)
         self.slots = Gauge(
@@ -82,6 +91,8 @@ class ModelMetrics:
     def __init__(self, metrics: Metrics, model: str, version: str) -> None:
         self._requests = metrics.requests
         self._redirected = metrics.redirected
+        self._metrics = metrics
+        self._by_size: dict[int, tuple[Counter, Counter, Counter, Counter]] = {}
         self._labels = (model, version)
         self._by_outcome: dict[tuple[str, str], Counter] = {}
         self.statistics = Statistics()
@@ -105,3 +116,15 @@ class ModelMetrics:
     def count_redirected(self, to: str) -> None:
         """Count a request that a faster version took over from this one."""
         self._redirected.labels(*self._labels, to).inc()
+
+    def observe_batch(self, num_rows: int, seconds: float) -> None:
+        """Count a batch that kept a worker busy for so long among those of about its size."""
+        size = (num_rows - 1).bit_length()
+        counters = self._by_size.get(size)
+        if counters is None:
+            all_ = self._metrics
+            families = (all_.batches, all_.rows_by_size, all_.seconds_by_size, all_.squares_by_size)
+            batches, rows, busy, squares = (family.labels(*self._labels, str(1 << size)) for family in families)
+            counters = self._by_size[size] = (batches, rows, busy, squares)
+        for counter, value in zip(counters, (1, num_rows, seconds, seconds * seconds), strict=True):
+            counter.inc(value)

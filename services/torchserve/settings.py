@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model_store.certificate import Setup
+
 
 class TorchServeSettings(BaseSettings):
     """Read once per process from `MILLRACE_…`; a command-line option overrides the environment."""
@@ -31,3 +33,8 @@ class TorchServeSettings(BaseSettings):
     def threads_per_worker(self) -> int:
         """Threads for one worker: as set, or the cores shared among the workers of one variant."""
         return self.threads or max(1, len(os.sched_getaffinity(0)) // self.workers)
+
+    @property
+    def setup(self) -> Setup:
+        """How each variant is served, as a capacity certificate says it."""
+        return Setup(workers=self.workers, threads=self.threads_per_worker)

@@ -13,8 +13,10 @@ from k8s.dashboard import make_dashboard
 from k8s.monitoring_objects import RULES_FILE, render_monitoring
 from k8s.scaling import METRICS
 from k8s.settings import ROOM
+from loadtests.judge.live import FAILED
 from services.catalogue import ServedVariant
 from services.gateway.drift import LEAST_ROWS, DriftMetrics, DriftMonitor
+from services.gateway.errors import STATUSES
 from services.gateway.metrics import Metrics
 from services.torchserve.metrics import EngineMetrics
 from tests.builders import make_manifest
@@ -54,6 +56,7 @@ def exported() -> set[str]:
     metrics = Metrics()
     model = metrics.of("net", "1-int8")
     model.count("grpc", "ok")
+    model.observe_batch(3, 0.01)
     variant = ServedVariant(manifest=make_manifest(), archive=Path("none"), examples=Path("none"), is_default=True)
     metrics.registry.register(EngineMetrics(Engine(), [variant]))
     metrics.registry.register(DriftMetrics(lambda: [("net", "1-int8", make_busy_monitor())]))
@@ -74,6 +77,14 @@ def test_every_model_metric_is_on_the_dashboard(exported):
         re.sub(r"_(bucket|sum|count|total|created)$", "", name) for name in exported if name.startswith("millrace_")
     }
     assert {family for family in families if family not in text} == set()
+
+
+def test_every_way_in_which_the_server_fails_uses_up_the_error_budget():
+    faults = {status.outcome for status in STATUSES.values() if status.http >= 500}
+    failures = next(rule["expr"] for rule in RULES if rule.get("record") == "namespace_model:millrace_failures:ratio5m")
+    (counted,) = re.findall(r'outcome=~"([^"]+)"', failures)
+    assert set(counted.split("|")) == faults
+    assert faults == FAILED
 
 
 def test_every_alert_is_in_the_runbook_and_nothing_else_is():

@@ -2,12 +2,17 @@
 
 import pytest
 
-from k8s.capacity import MIB, Capacity, estimate_capacity
+from k8s.capacity import MIB, Capacity, estimate_capacity, find_capacity
 from k8s.sizing import Demand, size_node
+from model_store.certificate import Setup
 from model_store.manifest import Manifest
+from model_store.signing import Keyring
+from model_store.store import Store
+from tests import builders
 from tests.k8s.fields import make_fields
 
-CAPACITY = Capacity(rows_per_s=1000, threads=2, worker_bytes=500 * MIB, max_rows=32)
+CAPACITY = Capacity(rows_per_s=1000, target_rows_per_s=600, threads=2, worker_bytes=500 * MIB, max_rows=32)
+SLOW = Capacity(rows_per_s=3, target_rows_per_s=2, threads=1, worker_bytes=MIB, max_rows=1)
 
 
 def size(capacity=CAPACITY, workers=2, **demand):
@@ -31,7 +36,7 @@ def test_scaling_targets_follow_speed_and_the_wait_that_is_allowed():
     sizing = size(wait_s=0.1)
     assert sizing.target_rows_per_s == 1200
     assert sizing.target_waiting_rows == 100
-    assert size(Capacity(rows_per_s=3, threads=1, worker_bytes=MIB, max_rows=1), wait_s=0.05).target_waiting_rows == 1
+    assert size(SLOW, wait_s=0.05).target_waiting_rows == 1
 
 
 def test_more_than_the_most_replicas_is_refused_with_the_number():
@@ -56,3 +61,28 @@ def test_a_worker_without_torch_is_small():
     fields = make_fields("seq2seq", 1, "int8", "cpu", "") | {"size_bytes": 10 * MIB}
     fields["programs"] = {"main": "programs/main/main.onnx"}
     assert estimate_capacity(Manifest.model_validate(fields)).worker_bytes == 158 * MIB
+
+
+def test_a_certificate_takes_the_estimates_place_and_the_slowest_host_counts(tmp_path):
+    store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
+    release = builders.publish_release(store, "net", max_rows=32)
+    assert find_capacity(release, "int8") == estimate_capacity(release.manifests["int8"])
+    two_workers = Setup(workers=2, threads=3)
+    for cores, saturated, held in ((8, 3000.0, 2900.0), (2, 2000.0, 500.0)):
+        store.certify(
+            builders.make_certificate(
+                release,
+                host=builders.make_host_class(cores=cores),
+                setup=two_workers,
+                saturated_rows_per_s=saturated,
+                rows_per_s=held,
+                worker_bytes=300 * MIB,
+            )
+        )
+    release = store.open("net", 1)
+    assert find_capacity(release, "int8") == Capacity(
+        rows_per_s=1000, target_rows_per_s=250, threads=3, worker_bytes=300 * MIB, max_rows=32
+    )
+    assert find_capacity(release, "eager") == estimate_capacity(release.manifests["eager"])
+    sizing = size(find_capacity(release, "int8"), workers=2, rows_per_s=1400)
+    assert (sizing.replicas, sizing.target_rows_per_s, sizing.cpu_millicores) == (3, 500, 7000)

@@ -2,6 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from model_store.cli import app
+from tests.builders import make_certificate
 
 
 @pytest.fixture
@@ -37,6 +38,17 @@ def test_shows_golden_rows(run, add_release, golden):
     assert "  golden    y for x: within 0.001\n" in run("show", "net/1-eager").output
     assert "  golden    y for x: equal\n" in run("show", "net/1-int8").output
     assert "  golden    none: released before there were golden rows\n" in run("show", "net/2").output
+
+
+def test_shows_what_was_certified(run, add_release, store):
+    add_release()
+    assert "  certified" not in run("show", "net/1-int8").output
+    store.certify(make_certificate(store.open("net", 1), "int8"))
+    certified = (
+        "  certified 700 rows/s within 30 ms (p99) by 1 worker(s) of 1 thread(s) on 2 cores of x86_64 with AVX2\n"
+    )
+    assert certified in run("show", "net/1-int8").output
+    assert "  certified" not in run("show", "net/1-eager").output
 
 
 def test_verify_fails_loudly(run, add_release, store):

@@ -195,3 +195,15 @@ def test_both_protocols_say_when_to_try_again():
     context = CallContext("10.0.0.1:9", [], {}, lambda: "id")
     assert make_call_error(error, context).status == GrpcStatus.RESOURCE_EXHAUSTED
     assert context.trailing_metadata == [(b"grpc-retry-pushback-ms", b"240")]
+
+
+def test_what_is_certified_is_known_before_the_first_batch(clock):
+    certified = [(1, 0.011), (10, 0.020)]
+    admission = Admission(
+        "m", max_rows=10, num_workers=1, max_wait_s=0.05, max_waiting_rows=99, certified=certified, now=clock
+    )
+    assert admission.predict_s(1, 0, 0) == pytest.approx(0.011, rel=0.05)
+    assert admission.predict_s(10, 30, 1) == pytest.approx(4.5 * 0.020, rel=0.05)
+    for _ in range(100):  # what is measured here counts more than what was certified
+        run(admission, clock, 10, 0.2)
+    assert admission.predict_s(10, 0, 0) == pytest.approx(0.2, rel=0.05)

@@ -18,3 +18,18 @@ def test_an_installation_without_torch_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("services.gateway.metrics.metadata.version", version)
     labels = {"torch": "", "torchserve": real("torchserve"), "version": real("millrace")}
     assert Metrics().registry.get_sample_value("millrace_build_info", labels) == 1
+
+
+def test_batches_are_counted_by_size_with_what_mean_and_spread_need():
+    metrics = Metrics()
+    model = metrics.of("net", "1-int8")
+    for num_rows, seconds in ((5, 0.25), (8, 0.75), (1, 0.5)):
+        model.observe_batch(num_rows, seconds)
+
+    def value(name, rows):
+        labels = {"model": "net", "version": "1-int8", "rows": rows}
+        return metrics.registry.get_sample_value(f"millrace_batches{name}_total", labels)
+
+    assert [value(name, "8") for name in ("", "_rows", "_seconds", "_squared_seconds")] == [2, 13, 1.0, 0.625]
+    assert [value(name, "1") for name in ("", "_rows", "_seconds", "_squared_seconds")] == [1, 1, 0.5, 0.25]
+    assert value("", "4") is None

@@ -1,0 +1,1 @@
+"""What a served variant holds on this machine: certified, predicted, checked."""

@@ -1,0 +1,221 @@
+"""Measure what a certificate says, through the front door of a server that serves nothing else."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from host.cpu import cpu_model
+from loadtests.campaign import Addresses, choose_bound_ms
+from loadtests.generate.plan import OpenLoop, Probing, aim
+from loadtests.generate.processes import run_open_loop, run_rate_search
+from loadtests.measure.metrics import Metrics
+from loadtests.measure.recording import Recording
+from loadtests.measure.scraper import scrape
+from loadtests.server import Server, count_cores, run_server
+from loadtests.subject import Subject
+from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class
+from model_store.store import Release, file_digest, manifest_name
+
+# Single rows in flight for each row that a worker takes at once: always enough for the next batch, and the one after.
+SATURATING = 3
+# Random arrivals at these shares of what saturates show batches of every size, beside the work that requests make.
+SHARES = (0.2, 0.6, 0.9)
+FEWEST_CALLS = 8
+RESOLUTION = 1.05
+FIRST_PROBE = 0.6
+NO_BOUND_MS = 1e6
+WORKER_BYTES = "millrace_worker_resident_bytes"
+
+
+class CertifyError(RuntimeError):
+    """The measurement is no base for a certificate; says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long it is measured: `rounds` times the levels, each for `level_s`; a search of at most `search_s`."""
+
+    rounds: int = 3
+    level_s: float = 4.0
+    search_s: float = 40.0
+    warm_up_s: float = 1.0
+
+    @property
+    def planned_s(self) -> float:
+        return self.rounds * (2 + len(SHARES)) * (self.level_s + self.warm_up_s + 2.0) + self.search_s
+
+
+def choose_setup(workers: int | None, threads: int | None) -> Setup:
+    """Complete a setup as `serve` does: one worker, the cores shared among the workers."""
+    workers = workers or 1
+    return Setup(workers=workers, threads=threads or max(1, count_cores() // workers))
+
+
+@contextmanager
+def serve_alone(store: Path, subject: Subject, setup: Setup) -> Iterator[tuple[Server, Addresses, float]]:
+    """Serve one variant and nothing else; gives the server, its addresses and the seconds until it was ready."""
+    manifest = subject.manifest
+    options = ["--workers", str(setup.workers), "--threads", str(setup.threads)]
+    with TemporaryDirectory(prefix="certify-") as folder:
+        start_s = time.monotonic()
+        names = [f"{manifest.model}:{manifest.release}"]
+        with run_server(store, names, Path(folder), variants=(manifest.variant,), options=options) as server:
+            addresses = server.wait_ready()
+            yield server, addresses, time.monotonic() - start_s
+
+
+def certify(
+    store: Path,
+    release: Release,
+    subject: Subject,
+    setup: Setup,
+    plan: Plan,
+    *,
+    bound_ms: float | None,
+    advance: Callable[[str, float], None],
+) -> Certificate:
+    """Measure a certificate; nothing is written.
+
+    Raises:
+        CertifyError: requests failed, or batches of too few sizes were seen.
+        ServerError, GeneratorError: the server or a generator broke.
+    """
+    manifest = subject.manifest
+    with (
+        serve_alone(store, subject, setup) as (server, addresses, startup_s),
+        scrape(addresses.metrics) as collect,
+    ):
+        levels = Levels(subject, addresses.grpc, plan, setup, advance)
+        levels.saturate()  # the first one only warms up
+        saturated, single, recordings = [], [], []
+        for _ in range(plan.rounds):
+            saturated.append(levels.saturate())
+            single.append(levels.call_singly())
+            capacity = _middle([recording.rows_per_s for recording in saturated])
+            recordings += [levels.arrive(share * capacity) for share in SHARES]
+        service_ms = _middle([recording.latencies().find_percentile_ms(50) for recording in single])
+        bound_ms = bound_ms or choose_bound_ms(service_ms)
+        found = run_rate_search(
+            Probing(
+                traffic=aim(subject, url=addresses.grpc),
+                bound_ms=bound_ms,
+                first_rate=FIRST_PROBE * capacity,
+                warm_up_s=plan.warm_up_s,
+                least_s=2.0,
+                most_s=10.0,
+                budget_s=plan.search_s,
+                resolution=RESOLUTION,
+            )
+        )
+        advance("rate within the bound", plan.search_s)
+        pids = server.list_processes()
+        metrics = collect()
+        times = read_batch_times(metrics, [*saturated, *single, *recordings], manifest.model, manifest.version)
+        return Certificate(
+            model=manifest.model,
+            release=manifest.release,
+            variant=manifest.variant,
+            manifest=file_digest(release.folder / manifest_name(manifest.model, manifest.release, manifest.variant)),
+            host=describe_host_class(manifest.target.device),
+            cpu=cpu_model(),
+            setup=setup,
+            bound_ms=bound_ms,
+            rows_per_s=found.held,
+            saturated_rows_per_s=capacity,
+            batch_times=times,
+            worker_bytes=_read_worker_bytes(metrics),
+            node_bytes=sum(_read_share_bytes(process) for process in pids),
+            startup_s=startup_s,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=shlex.join(["loadtest", *sys.argv[1:]]),
+        )
+
+
+class Levels:
+    """Levels of load against one variant, each in a generator of its own."""
+
+    def __init__(
+        self, subject: Subject, url: str, plan: Plan, setup: Setup, advance: Callable[[str, float], None]
+    ) -> None:
+        self._traffic = aim(subject, url=url)
+        self._plan = plan
+        self._in_flight = SATURATING * subject.manifest.max_rows * setup.workers
+        self._advance = advance
+
+    def saturate(self) -> Recording:
+        """Keep so many single rows in flight that every batch is full."""
+        return self._run("saturated", scenario="Offline", max_in_flight=self._in_flight)
+
+    def call_singly(self) -> Recording:
+        """Send one row after the other."""
+        return self._run("one caller", scenario="SingleStream")
+
+    def arrive(self, rate: float) -> Recording:
+        """Let rows arrive at random."""
+        return self._run(f"{rate:.0f}/s", scenario="Server", rate=rate, warm_up_s=self._plan.warm_up_s)
+
+    def _run(self, what: str, **how: object) -> Recording:
+        plan = OpenLoop.model_validate(
+            {"traffic": self._traffic, "measure_s": self._plan.level_s, "bound_ms": NO_BOUND_MS, **how}
+        )
+        recording = run_open_loop(plan)
+        if recording.errors:
+            raise CertifyError(f"{what}: requests failed, so nothing can be certified: {recording.errors}")
+        self._advance(what, self._plan.level_s + self._plan.warm_up_s + 2.0)
+        return recording
+
+
+def read_batch_times(
+    metrics: Metrics, recordings: Sequence[Recording], model: str, version: str
+) -> tuple[BatchTime, ...]:
+    """Read how long batches of each size kept a worker busy while these runs were made.
+
+    Raises:
+        CertifyError: no size was seen often enough.
+    """
+    sizes = metrics.values_of("millrace_batches_total", "rows", model=model, version=version)
+    times = []
+    for size in sorted(sizes, key=int):
+        labels = {"model": model, "version": version, "rows": size}
+        calls, rows, seconds, squares = (
+            sum(
+                metrics.increase(f"millrace_batches{part}_total", run.started, run.started + run.duration_s, **labels)
+                for run in recordings
+            )
+            for part in ("", "_rows", "_seconds", "_squared_seconds")
+        )
+        if calls >= FEWEST_CALLS:
+            mean_s = seconds / calls
+            variance = max(0.0, squares / calls - mean_s**2)
+            times.append(BatchTime(rows=rows / calls, seconds=mean_s, deviation_s=variance**0.5, calls=round(calls)))
+    if not times:
+        raise CertifyError(f"{model} {version} answered too few batches of any size; measure longer (--seconds)")
+    return tuple(times)
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _read_worker_bytes(metrics: Metrics) -> int:
+    found = [series.values[-1] for series in metrics.series if series.name == WORKER_BYTES]
+    if not found:
+        raise CertifyError(f"the server has no metric {WORKER_BYTES}")
+    return round(max(found))
+
+
+def _read_share_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:  # it ended since it was listed
+        return 0

@@ -1,0 +1,117 @@
+"""`loadtest certify`: measure, sign and check what a variant holds on this machine."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from host.progress import ProgressBar
+from loadtests.capacity.certifying import Plan, certify, choose_setup
+from loadtests.capacity.checking import ALLOWED, Check, check_certificate
+from loadtests.options import ModelArgument, StoreOption, open_store
+from loadtests.subject import find_variant
+from model_store.certificate import Certificate, Setup, describe_host_class, find_certificate
+from model_store.settings import DEFAULT_ROOT
+from model_store.store import Release
+
+console = Console()
+
+VersionOption = Annotated[str, typer.Option(help="'' newest release's default, '3-int8' exactly that")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes [as `serve` has them]")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="threads of each worker [as `serve` has them]")]
+BoundOption = Annotated[
+    float | None, typer.Option("--bound", help="p99 to stay within, in ms; none: from its own service time", min=0.1)
+]
+
+
+def certify_model(
+    model: ModelArgument,
+    version: VersionOption = "",
+    store: StoreOption = DEFAULT_ROOT,
+    bound_ms: BoundOption = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    rounds: Annotated[int, typer.Option(help="how often each level is measured", min=1)] = 3,
+    seconds: Annotated[float, typer.Option(help="seconds of each level", min=0.5)] = 5.0,
+    check: Annotated[
+        bool, typer.Option("--check", help="measure nothing new: compare waits with what the certificate predicts")
+    ] = False,
+) -> None:
+    """Certify what a variant holds on machines like this, signed into its release. Example: loadtest certify classifier
+
+    `--check` exits with 1 where a predicted wait is off by more than a fifth.
+    """
+    opened = open_store(store)
+    release, variant = opened.resolve(model, version)
+    subject = find_variant(release, variant)
+    setup = choose_setup(workers, threads)
+    plan = Plan(rounds=rounds, level_s=seconds)
+    with ProgressBar("measuring, s", total=round(plan.planned_s)) as bar:
+
+        def advance(what: str, planned_s: float) -> None:
+            bar.advance(round(planned_s), what)
+
+        if check:
+            checks = check_certificate(store, subject, _find(release, variant, setup), plan, advance=advance)
+        else:
+            certificate = certify(store, release, subject, setup, plan, bound_ms=bound_ms, advance=advance)
+    if check:
+        print_checks(subject.name, checks)
+        raise typer.Exit(0 if all(item.reached for item in checks) else 1)
+    print_certificate(certificate)
+    console.print(f"Signed: {opened.certify(certificate)}", highlight=False)
+
+
+def _find(release: Release, variant: str, setup: Setup) -> Certificate:
+    host = describe_host_class(release.manifests[variant].target.device)
+    found = find_certificate(release.certificates, variant, host=host, setup=setup)
+    if found is None:
+        raise LookupError(
+            f"{release.model} {release.number}-{variant} has no certificate for {setup.workers} worker(s) of "
+            f"{setup.threads} thread(s) on {host}; make it with `loadtest certify {release.model}`"
+        )
+    return found
+
+
+def print_certificate(certificate: Certificate) -> None:
+    """Print what was certified."""
+    setup = certificate.setup
+    held = "none was shown" if certificate.rows_per_s is None else f"{certificate.rows_per_s:,.0f} rows/s"
+    console.print(
+        f"{certificate.model} {certificate.version}, {setup.workers} worker(s) of {setup.threads} thread(s) on "
+        f"{certificate.host}\n"
+        f"  within {certificate.bound_ms:g} ms at p99: {held}; "
+        f"saturated {certificate.saturated_rows_per_s:,.0f} rows/s\n"
+        f"  memory: {certificate.node_bytes / 2**20:.0f} MiB in all, a worker {certificate.worker_bytes / 2**20:.0f} "
+        f"MiB; ready after {certificate.startup_s:.1f} s",
+        highlight=False,
+    )
+    table = Table("rows", "ms", "± (between calls)", "calls", title="Batches")
+    for time in certificate.batch_times:
+        table.add_row(
+            f"{time.rows:.1f}", f"{1e3 * time.seconds:.2f}", f"{1e3 * time.deviation_s:.2f}", f"{time.calls:,}"
+        )
+    console.print(table)
+
+
+def print_checks(name: str, checks: list[Check]) -> None:
+    """Print predicted and measured waits."""
+    columns = ("load", "rows/s", "queue: predicted", "measured", "ratio", "answer: predicted", "measured", "ratio", "")
+    table = Table(*columns, title=f"{name}: mean waits in ms, within {ALLOWED:.0%}")
+    for item in checks:
+        table.add_row(
+            f"{item.load:g}",
+            f"{item.rate:,.0f}",
+            *(f"{item.predicted.queue_ms:.2f}", _spread(item.queue_ms), f"{item.queue_ratio:.2f}"),
+            *(f"{item.predicted.answer_ms:.2f}", _spread(item.answer_ms), f"{item.ratio:.2f}"),
+            "[green]reached[/]" if item.reached else "[red]MISSED[/]",
+        )
+    console.print(table)
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

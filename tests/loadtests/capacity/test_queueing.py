@@ -1,0 +1,49 @@
+"""The simulated queue against queues whose waits are known in closed form."""
+
+import pytest
+
+from loadtests.capacity.queueing import simulate
+from model_store.certificate import BatchTime
+
+
+def fixed(*points, spread=0.0):
+    return tuple(BatchTime(rows=rows, seconds=s, deviation_s=spread * s, calls=99) for rows, s in points)
+
+
+@pytest.mark.parametrize("load", [0.5, 0.8])
+def test_one_row_at_a_time_waits_as_pollaczek_and_khinchine_say(load):
+    service_s = 0.01
+    waits = simulate(fixed((1, service_s)), 1, 1, load / service_s)
+    in_queue_ms = 1e3 * load * service_s / (2 * (1 - load))
+    assert waits.answer_ms == pytest.approx(in_queue_ms + 10, rel=0.05)
+    assert waits.rows_per_batch == 1
+
+
+def test_spread_between_calls_makes_them_wait_longer():
+    service_s, load = 0.01, 0.5
+    waits = simulate(fixed((1, service_s), spread=1.0), 1, 1, load / service_s)
+    # M/M/1: the gamma distribution with a deviation like its mean is the exponential one.
+    assert waits.answer_ms == pytest.approx(1e3 * service_s / (1 - load), rel=0.05)
+
+
+def test_where_a_batch_costs_as_much_as_a_row_nobody_waits_longer_than_for_two():
+    waits = simulate(fixed((1, 0.01), (64, 0.01)), 64, 1, 400)
+    # Whoever comes while a batch runs goes with the next one: half of one is waited for, on average.
+    assert waits.queue_ms == pytest.approx(5, rel=0.1)
+    assert waits.answer_ms == pytest.approx(15, rel=0.05)
+    assert waits.answer_p99_ms == pytest.approx(20, rel=0.02)
+    assert waits.rows_per_batch == pytest.approx(4, rel=0.1)
+
+
+def test_an_idle_worker_never_lets_a_row_wait():
+    waits = simulate(fixed((1, 0.01)), 4, 8, 20)
+    assert waits.queue_ms == pytest.approx(0, abs=0.01)
+    assert waits.answer_ms == pytest.approx(10, rel=0.01)
+
+
+def test_waits_grow_towards_the_capacity():
+    times = fixed((1, 0.002), (32, 0.033))
+    capacity = 32 / 0.033
+    answers = [simulate(times, 32, 1, load * capacity).answer_ms for load in (0.5, 0.8, 0.95)]
+    assert answers == sorted(answers)
+    assert answers[2] > 3 * answers[0]
