@@ -45,7 +45,7 @@ from services.gateway.refusal_log import RefusalLog
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
-from services.gateway.valve import allows_any_variant, list_faster
+from services.gateway.valve import RELIEF_S, allows_any_variant, list_faster
 
 if TYPE_CHECKING:
     from services.gateway.tracing import Tracing
@@ -64,6 +64,7 @@ class ServedModel:
     def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
         self.variant = variant
         self.answered_s = monotonic()
+        self.relieved_until_s = 0.0
         self.max_rows = variant.manifest.max_rows
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
         self.drift = make_monitor(variant.manifest, settings.drift_rows_per_s)
@@ -146,7 +147,7 @@ class Gateway:
             num_rows = model.validator.check(request)
             if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
                 model.drift.take_later(request, num_rows)
-            model = self._admit(model, request, num_rows)
+            model = self._admit(model, request, num_rows, arrived_s)
             outputs = await self._submit(model, request, num_rows, arrived_s)
             answer = _make_answer(request, model.variant, outputs)
         except GatewayError as error:
@@ -221,32 +222,42 @@ class Gateway:
         is_busy = model.batcher.num_calls or model.batcher.waiting_rows
         return 0.0 if is_busy else monotonic() - model.answered_s
 
-    def _admit(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel:
+    def _admit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> ServedModel:
         """Find who answers a valid request in time: the version that it means, or a faster one if it may.
 
         Raises:
             OverloadedError: nobody.
         """
+        if arrived_s < model.relieved_until_s and self._may_relieve(model, request):
+            return self._relieve(model, request, num_rows)
         try:
             model.admission.check(request, num_rows, model.batcher)
         except OverloadedError:
-            faster = self._find_relief(model, request, num_rows)
-            if faster is None:
+            if not self._may_relieve(model, request):
                 raise
-            model.metrics.count_redirected(faster.variant.version)
-            return faster
+            model.relieved_until_s = arrived_s + RELIEF_S
+            return self._relieve(model, request, num_rows)
         return model
 
-    def _find_relief(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel | None:
-        if not allows_any_variant(request, model.variant.version, is_allowed_for_all=self.settings.any_variant):
-            return None
-        for variant in list_faster(model.variant, [served.variant for served in self._models.values()]):
-            faster = self._models[variant.model, variant.version]
-            if self.is_model_ready(variant):
-                with contextlib.suppress(OverloadedError):
-                    faster.admission.check(request, num_rows, faster.batcher)
-                    return faster
-        return None
+    def _may_relieve(self, model: ServedModel, request: InferRequest) -> bool:
+        version, for_all = model.variant.version, self.settings.any_variant
+        return allows_any_variant(request, version, is_allowed_for_all=for_all) and bool(self._list_relief(model))
+
+    def _list_relief(self, model: ServedModel) -> list[ServedModel]:
+        served = [other.variant for other in self._models.values() if self.is_model_ready(other.variant)]
+        return [self._models[faster.model, faster.version] for faster in list_faster(model.variant, served)]
+
+    def _relieve(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel:
+        *first, last = self._list_relief(model)
+        for faster in first:
+            with contextlib.suppress(OverloadedError):
+                faster.admission.check(request, num_rows, faster.batcher)
+                break
+        else:
+            faster = last
+            faster.admission.check(request, num_rows, faster.batcher)
+        model.metrics.count_redirected(faster.variant.version)
+        return faster
 
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Answer a request that was admitted, unless its caller has too many."""

@@ -77,6 +77,25 @@ async def test_a_faster_variant_answers_before_anyone_is_refused(overloaded, set
     assert gateway.metrics.redirected.labels("double", "3-eager", "3-int8")._value.get() == 1
 
 
+async def test_the_faster_variant_has_all_who_take_it_for_a_while(overloaded, backend):
+    gateway = await overloaded(any_variant=True)
+    slower = gateway._find_model("double", "")
+    assert (await gateway.infer(make_request(1, version=""))).version == "3-int8"
+    while slower.batcher.num_calls:
+        await asyncio.sleep(0)
+    assert (await gateway.infer(make_request(1, version=""))).version == "3-int8"
+    assert (await gateway.infer(make_request(1, version="3-eager"))).version == "3-eager"
+    slower.relieved_until_s = monotonic()
+    assert (await gateway.infer(make_request(1, version=""))).version == "3-eager"
+
+
+async def test_without_a_faster_variant_that_is_ready_nothing_changes(overloaded, backend):
+    gateway = await overloaded(any_variant=True)
+    gateway.readiness._mismatches["double 3-int8"] = "another answer"
+    with pytest.raises(OverloadedError, match="of double 3-eager"):
+        await gateway.infer(make_request(1, version=""))
+
+
 @pytest.mark.parametrize("changes", [{"version": ""}, {"version": "3-eager", "any_variant": True}])
 async def test_nobody_is_answered_by_a_variant_that_he_did_not_allow(overloaded, changes):
     gateway = await overloaded()
@@ -86,5 +105,5 @@ async def test_nobody_is_answered_by_a_variant_that_he_did_not_allow(overloaded,
 
 async def test_an_overloaded_faster_variant_is_no_relief(overloaded):
     gateway = await overloaded(slow=("3-eager", "3-int8"), any_variant=True)
-    with pytest.raises(OverloadedError, match="of double 3-eager"):
+    with pytest.raises(OverloadedError, match="of double 3-int8"):
         await gateway.infer(make_request(1, version=""))
