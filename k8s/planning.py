@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from k8s.capacity import find_capacity
 from k8s.sizing import Demand, Sizing, size_node
 from model_store.manifest import Manifest
-from model_store.store import INDEX_NAME, Release, Store, file_digest
+from model_store.store import Release, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def plan_models(
             workers=workers,
             java_heap_mib=java_heap_mib,
         )
-        plan = ModelPlan(manifest=manifest, digest=file_digest(release.folder / INDEX_NAME), sizing=sizing)
+        plan = ModelPlan(manifest=manifest, digest=release.digest, sizing=sizing)
         if not re.fullmatch(r"[a-z0-9-]{1,53}", plan.model.replace("_", "-")) or plan.model[-1] in "_-":
             raise ValueError(
                 f"{plan.model!r} makes no Kubernetes name: at most 53 characters, a letter or digit at the end"

@@ -29,18 +29,23 @@ class GoldenAnswer:
     def explain_mismatch(self, found: np.ndarray) -> str:
         """Say how an answer is another one than was released; '' if it is the same."""
         what = f"output {self.output!r} for golden rows of {' and '.join(self.inputs)}"
-        if found.shape != self.expected.shape or found.dtype != self.expected.dtype:
-            return (
-                f"{what} is {found.dtype} of shape {list(found.shape)}, released was {self.expected.dtype} of shape "
-                f"{list(self.expected.shape)}"
-            )
-        if not is_numeric(self.expected):
-            other = int(find_other_rows(found, self.expected).sum())
-            return f"{what} is another in {other} of {len(found)} rows than was released" if other else ""
-        deviation = measure_deviation(found, self.expected, self.expected)
-        if deviation <= self.tolerance:
-            return ""
-        return f"{what} deviates by {deviation:.2g} of its size from what was released; {self.tolerance:.2g} is allowed"
+        return explain_difference(what, found, self.expected, self.tolerance, "released")
+
+
+def explain_difference(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float, was: str) -> str:
+    """Say how `what` is another one than `was` (released, answered); '' within the tolerance."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return (
+            f"{what} is {found.dtype} of shape {list(found.shape)}, {was} was {expected.dtype} of shape "
+            f"{list(expected.shape)}"
+        )
+    if not is_numeric(expected):
+        other = int(find_other_rows(found, expected).sum())
+        return f"{what} is another in {other} of {len(found)} rows than was {was}" if other else ""
+    deviation = measure_deviation(found, expected, expected)
+    if deviation <= tolerance:
+        return ""
+    return f"{what} deviates by {deviation:.2g} of its size from what was {was}; {tolerance:.2g} is allowed"
 
 
 def take_rows(array: np.ndarray, num_rows: int) -> np.ndarray:

@@ -6,6 +6,7 @@ worker needs neither pydantic nor a checkout; everybody else reads it through th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -239,6 +240,16 @@ class Manifest(Part):
             **{f"{place}.{tensor.name}": tensor.in_words for place, tensor in tensors},
             **{f"parameter.{parameter.name}": parameter.in_words for parameter in self.parameters},
         }
+
+    def leaves_to_chance(self, parameters: Mapping[str, Any]) -> bool:
+        """Say whether an answer to a request with such parameters depends on a seed that it does not give.
+
+        A model with the parameter `seed` draws; one with a `temperature` too does only where that is above 0.
+        """
+        names = {parameter.name for parameter in self.parameters}
+        if "seed" not in names or "seed" in parameters:
+            return False
+        return "temperature" not in names or bool(parameters.get("temperature"))
 
     def input(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.inputs if tensor.name == name), None)

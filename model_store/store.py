@@ -73,6 +73,11 @@ class Release:
         default = self.index.default
         return (default, *sorted(variant for variant in self.index.archives if variant != default))
 
+    @property
+    def digest(self) -> str:
+        """sha256 of the signed index, which holds the digest of every other file."""
+        return file_digest(self.folder / INDEX_NAME)
+
     def archive_path(self, variant: str) -> Path:
         """Path of a variant's archive.
 

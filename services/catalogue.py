@@ -16,19 +16,26 @@ from model_store.manifest import Manifest
 class ServedVariant:
     """One variant of one release, with its verified archive, its golden rows (none in old releases).
 
-    `certificate` is what it holds as it is served here, if that was certified.
+    `certificate` is what it holds as it is served here, if that was certified. `release_digest` is the sha256 of its
+    signed `release.json`, which holds the digests of all other files.
     """
 
     manifest: Manifest
     archive: Path
     examples: Path
     is_default: bool
+    release_digest: str = ""
     golden: tuple[GoldenAnswer, ...] = field(default=(), compare=False)
     certificate: Certificate | None = field(default=None, compare=False)
 
     @cached_property
     def model(self) -> str:
         return self.manifest.model
+
+    @cached_property
+    def proven_outputs(self) -> frozenset[str]:
+        """Outputs that were the same each time when it was released, whatever rows were beside theirs."""
+        return frozenset(golden.output for golden in self.golden)
 
     @cached_property
     def version(self) -> str:

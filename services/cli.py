@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import signal
@@ -64,6 +65,12 @@ def serve(
         bool | None,
         typer.Option("--any-variant/--named-variant", help="Faster variants answer when one is overloaded. [named]"),
     ] = None,
+    record: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of requests kept, encrypted, for `serve replay`. [0]")
+    ] = None,
+    cache_mib: Annotated[
+        int | None, typer.Option(min=0, help="Answers held for equal requests of models without chance. [0]")
+    ] = None,
     access_log: Annotated[
         bool | None, typer.Option("--access-log/--no-access-log", help="Log one line for each inference. [no]")
     ] = None,
@@ -95,6 +102,8 @@ def serve(
         "workers": workers,
         "threads": threads,
         "device": device,
+        "record": record,
+        "cache_mib": cache_mib,
         "access_log": access_log,
         "log_level": log_level,
     }
@@ -228,10 +237,9 @@ def _fail(error: Exception) -> None:
 
 
 def main() -> None:
-    """Serve, or do what another first word says: a model of that name is still served as `serve keys:1`."""
-    if sys.argv[1:2] == ["keys"]:
-        from services.keys_cli import app as keys_app
-
-        keys_app(sys.argv[2:], prog_name="serve keys")
-    else:
+    """Serve, or do what another first word says; a model of such a name is served as `serve keys:1`."""
+    other = {"keys": "services.keys_cli", "replay": "services.replay_cli"}.get("".join(sys.argv[1:2]))
+    if other is None:
         app()
+    else:
+        importlib.import_module(other).app(sys.argv[2:], prog_name=f"serve {sys.argv[1]}")

@@ -52,6 +52,7 @@ def _choose(
         default = usable[0]
     names = _named_variants(release, default, usable, variants)
     host = describe_host_class(device)
+    digest = release.digest
     return [
         ServedVariant(
             manifest=release.manifests[name],
@@ -59,6 +60,7 @@ def _choose(
             examples=release.folder / EXAMPLES_NAME,
             golden=release.golden(name),
             certificate=find_certificate(release.certificates, name, host=host, setup=setup) if setup else None,
+            release_digest=digest,
             is_default=name == (default if "all" in variants else names[0]),
         )
         for name in names

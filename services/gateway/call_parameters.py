@@ -31,6 +31,16 @@ CALL_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "meaning": "whether a faster variant may answer if this one is overloaded",
         "choices": (ANY,),
     },
+    "provenance": {
+        "name": "provenance",
+        "kind": "bool",
+        "meaning": "whether the answer names its release's digest, its variant and its seed",
+    },
+    "cache": {
+        "name": "cache",
+        "kind": "bool",
+        "meaning": "false: the answer is computed, not one that was kept",
+    },
 }
 
 
@@ -51,3 +61,5 @@ def apply_call_parameters(request: InferRequest) -> None:
         request.deadline_s = monotonic() + given["timeout"] / 1e6
     request.priority = given.get("priority", 0)
     request.any_variant = "variant" in given
+    request.wants_provenance = given.get("provenance", False)
+    request.may_cache = given.get("cache", True)

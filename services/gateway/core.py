@@ -22,6 +22,7 @@ from services.gateway.access_log import log_request
 from services.gateway.admission import Admission, CallerLimit
 from services.gateway.backends import Backend
 from services.gateway.batching import Batcher, Outputs
+from services.gateway.cache import AnswerCache
 from services.gateway.drift import DriftMetrics, DriftMonitor, make_monitor
 from services.gateway.errors import (
     CANCELLED,
@@ -39,8 +40,10 @@ from services.gateway.keys import Verb
 from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
+from services.gateway.provenance import describe_provenance, settle_seed
 from services.gateway.readiness import PROTOCOL, Readiness
 from services.gateway.recent_errors import RecentErrors
+from services.gateway.recorder import Recorder
 from services.gateway.refusal_log import RefusalLog
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
@@ -103,6 +106,8 @@ class Gateway:
         self.recent_errors = RecentErrors()
         self.is_draining = False
         self.guard = settings.make_guard()
+        self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics.registry) if settings.cache_mib else None
+        self._recorder = Recorder(settings.open_records(), settings.record) if settings.record else None
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._refusals = RefusalLog()
         self._log = log_request if settings.access_log else _log_nothing
@@ -147,9 +152,23 @@ class Gateway:
             num_rows = model.validator.check(request)
             if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
                 model.drift.take_later(request, num_rows)
-            model = self._admit(model, request, num_rows, arrived_s)
-            outputs = await self._submit(model, request, num_rows, arrived_s)
+            recorder = None if self._recorder is None else self._recorder.choose(request)
+            if recorder is not None or request.wants_provenance:
+                settle_seed(request, model.variant)
+            lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
+            if lookup is not None and lookup.outputs is not None:
+                outputs = lookup.outputs
+            else:
+                asked = model
+                model = self._admit(model, request, num_rows, arrived_s)
+                outputs = await self._submit(model, request, num_rows, arrived_s)
+                if lookup is not None and model is asked:
+                    lookup.keep(outputs)
             answer = _make_answer(request, model.variant, outputs)
+            if request.wants_provenance:
+                answer.parameters = describe_provenance(request, model.variant)
+            if recorder is not None:
+                recorder.keep(request, model.variant, answer)
         except GatewayError as error:
             status = status_of(error)
             self.recent_errors.add(request, model.variant.version, status, str(error))
@@ -195,7 +214,9 @@ class Gateway:
         )
 
     async def close(self) -> None:
-        """Send the spans that are left."""
+        """Send the spans and write the records that are left."""
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close)
 

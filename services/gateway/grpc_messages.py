@@ -19,6 +19,7 @@ from model_store.protobuf import encode_varint
 from model_store.tensors import DTYPES, encode_raw
 from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.errors import InvalidRequestError
+from services.gateway.packing import set_parameter
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, count_elements
 
 _ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
@@ -73,6 +74,11 @@ def encode_answer(answer: InferAnswer) -> bytes:
         encode_varint(len(identity)),
         identity,
     ]
+    if answer.parameters:
+        response = messages().ModelInferResponse()
+        for name, value in answer.parameters.items():
+            set_parameter(response.parameters, name, value)
+        parts.append(response.SerializeToString())
     for tensor in answer.outputs:
         parts += (_RAW_OUTPUT_TAG, encode_varint(len(tensor.data)), tensor.data)
     return b"".join(parts)

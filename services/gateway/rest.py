@@ -30,6 +30,7 @@ from services.gateway.errors import GatewayError, UnknownModelError, UnknownPath
 from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
 from services.gateway.plain_requests import build_plain_request, read_plain_body
+from services.gateway.provenance import HEADER, make_headers
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_errors import make_error_response
@@ -225,12 +226,20 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
         with _recording_refusals(gateway, request, model, version):
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
-        decoded.protocol, decoded.caller = "http", describe_caller(request)
+        _describe_call(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         content, header_length = encode_answer_body(answer, encoding)
+        headers = make_headers(answer.parameters)
         if header_length is None:
-            return Response(content, media_type="application/json")
-        return Response(content, headers={HEADER_LENGTH: str(header_length)}, media_type="application/octet-stream")
+            return Response(content, headers=headers, media_type="application/json")
+        headers[HEADER_LENGTH] = str(header_length)
+        return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+def _describe_call(decoded: InferRequest, request: Request) -> None:
+    """Add to a request what its headers and its connection say."""
+    decoded.protocol, decoded.caller = "http", describe_caller(request)
+    decoded.wants_provenance = decoded.wants_provenance or HEADER in request.headers
 
 
 def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
@@ -250,11 +259,12 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
         with _recording_refusals(gateway, request, model, version):
             variant = gateway.find_variant(model, version)
             decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
-        decoded.protocol, decoded.caller = "http", describe_caller(request)
+        _describe_call(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)
         # A shell's prompt belongs on a line of its own.
-        return Response(json.dumps(described, ensure_ascii=False) + "\n", media_type="application/json")
+        content = json.dumps(described, ensure_ascii=False) + "\n"
+        return Response(content, headers=make_headers(answer.parameters), media_type="application/json")
 
     @app.get("/v1/{model}/example", summary="A row of the model's own to send")
     async def example(model: str) -> Response:

@@ -78,7 +78,10 @@ def encode_answer_body(answer: InferAnswer, encoding: OutputEncoding) -> tuple[b
         else:
             output["data"] = list_values(tensor)
         outputs.append(output)
-    message = {"model_name": answer.model, "model_version": answer.version, "id": answer.id, "outputs": outputs}
+    message: dict[str, Any] = {"model_name": answer.model, "model_version": answer.version, "id": answer.id}
+    message["outputs"] = outputs
+    if answer.parameters:
+        message["parameters"] = answer.parameters
     head = json.dumps(message, separators=(",", ":")).encode()
     return (b"".join((head, *binary)), len(head)) if binary else (head, None)
 

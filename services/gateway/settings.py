@@ -10,9 +10,13 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model_store.settings import keys_folder
 from services.gateway.access import Guard
 from services.gateway.keys import KeyFile, KeyRing
+from services.gateway.records import RecordFolder, read_key
 from services.gateway.tls import TlsError, TlsFiles
+
+DEFAULT_RECORDS = Path.home() / ".local" / "state" / "millrace" / "records"
 
 
 class GatewaySettings(BaseSettings):
@@ -51,8 +55,22 @@ class GatewaySettings(BaseSettings):
     load_reports: bool = Field(False, description="the load, as ORCA has it, in every answer's headers or trailers")
     drift_rows_per_s: float = Field(10, ge=0, description="rows of a version compared with its training rows; 0 = none")
     grafana_url: str = Field("", description="where the console links to for more than its last 15 minutes")
+    cache_mib: int = Field(0, ge=0, description="answers held for equal requests of models that always answer the same")
+    record: float = Field(0, ge=0, le=1, description="share of requests that is kept, encrypted, for `serve replay`")
+    record_folder: Path = Field(DEFAULT_RECORDS, description="where they are kept")
+    record_mib: int = Field(256, ge=1, description="how much of them; the oldest go first")
+    record_key: Path | None = Field(None, description="file of their key; default: records.key beside the signing key")
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
+
+    def open_records(self) -> RecordFolder:
+        """Open the folder of records with its key.
+
+        Raises:
+            RecordError: the key cannot be used.
+        """
+        key = read_key(self.record_key or keys_folder() / "records.key")
+        return RecordFolder(self.record_folder, key, self.record_mib * 2**20)
 
     @property
     def tls_files(self) -> TlsFiles | None:

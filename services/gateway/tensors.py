@@ -46,6 +46,8 @@ class InferRequest:
     any_variant: bool = False
     packed: bytes | None = None
     protocol: str = ""
+    wants_provenance: bool = False
+    may_cache: bool = True
     caller: Caller = NOBODY
     promised_s: float = 0.0
     queue_s: float = 0.0
@@ -59,6 +61,7 @@ class InferAnswer:
     version: str
     id: str
     outputs: list[NamedTensor]
+    parameters: dict[str, ParameterValue] = field(default_factory=dict)
 
 
 def count_elements(shape: Sequence[int]) -> int:

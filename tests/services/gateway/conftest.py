@@ -50,12 +50,19 @@ def variant(manifest: Manifest, tmp_path: Path) -> ServedVariant:
     return make_variant(manifest, tmp_path)
 
 
-def make_variant(manifest: Manifest, folder: Path, *golden: GoldenAnswer) -> ServedVariant:
+def make_variant(manifest: Manifest, folder: Path, *golden: GoldenAnswer, release_digest: str = "") -> ServedVariant:
     """A variant with examples, but without an archive."""
     examples = folder / "examples.npz"
     np.savez(examples, x=np.ones((3, 2), np.float32), weight=np.ones(3, np.float32))
     archive = folder / "none.mar"
-    return ServedVariant(manifest=manifest, archive=archive, examples=examples, is_default=True, golden=golden)
+    return ServedVariant(
+        manifest=manifest,
+        archive=archive,
+        examples=examples,
+        is_default=True,
+        golden=golden,
+        release_digest=release_digest,
+    )
 
 
 class DoublingBackend:

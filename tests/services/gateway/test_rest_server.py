@@ -57,6 +57,15 @@ async def test_headers_address_and_protocol_reach_the_core(client, gateway, monk
     assert (requests[0].protocol, caller.peer.split(":")[0], caller.metadata["tenant"]) == ("http", "127.0.0.1", "blue")
 
 
+@pytest.mark.parametrize("path", [INFER, "/v1/double"])
+async def test_an_answer_names_what_it_is_from_where_a_header_asks(client, path):
+    body = BODY if path == INFER else {"inputs": {"x": [[1, 2]]}}
+    plain = await client.post(path, json=body)
+    asked = await client.post(path, json=body, headers={"millrace-provenance": "yes"})
+    assert [answer.headers.get("millrace-variant") for answer in (plain, asked)] == [None, "eager"]
+    assert asked.headers["millrace-release-digest"] == ""
+
+
 @pytest.mark.parametrize(
     ("method", "path", "options", "status"),
     [

@@ -1,0 +1,99 @@
+"""Answers that are given again to equal requests of models that always answer the same; off unless asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from model_store.open_inference import ROW_ERRORS
+from services.catalogue import ServedVariant
+from services.gateway.caller import name_caller
+from services.gateway.readiness import PROTOCOL
+from services.gateway.tensors import InferRequest, NamedTensor
+
+Outputs = list[NamedTensor]
+
+# Of Python's objects around an answer and around each of its tensors.
+_ENTRY_BYTES, _TENSOR_BYTES = 400, 300
+
+
+class Lookup(NamedTuple):
+    """What is held for a request: its answer's outputs, or None and a place to keep them."""
+
+    cache: AnswerCache
+    key: bytes
+    outputs: Outputs | None
+
+    def keep(self, outputs: Outputs) -> None:
+        """Keep the outputs that were computed."""
+        self.cache.keep(self.key, outputs)
+
+
+class AnswerCache:
+    """The newest answers, at most so many bytes of them, by content, release and variant.
+
+    Callers who show who they are never share answers: how soon one comes would tell what others have sent.
+    """
+
+    def __init__(self, max_bytes: int, registry: CollectorRegistry) -> None:
+        self._max_bytes = max_bytes
+        self._answers: OrderedDict[bytes, tuple[Outputs, int]] = OrderedDict()
+        self._num_bytes = 0
+        self._lookups = Counter(
+            "millrace_cache_lookups",
+            "Requests that the cache may answer",
+            ("model", "version", "outcome"),
+            registry=registry,
+        )
+        size = Gauge("millrace_cache_bytes", "Answers that are held", registry=registry)
+        size.set_function(lambda: self._num_bytes)
+
+    def look_up(self, request: InferRequest, variant: ServedVariant) -> Lookup | None:
+        """Look for the answer to a valid request; None where it may not be answered from here."""
+        if not (request.may_cache and variant.release_digest) or request.protocol == PROTOCOL:
+            return None
+        if "no-" in request.caller.metadata.get("cache-control", ""):  # no-cache, no-store
+            return None
+        manifest = variant.manifest
+        outputs = request.outputs or manifest.default_outputs or tuple(tensor.name for tensor in manifest.outputs)
+        if ROW_ERRORS in outputs or not variant.proven_outputs.issuperset(outputs):
+            return None
+        if manifest.leaves_to_chance(request.parameters):
+            return None
+        key = _digest(request, variant)
+        found = self._answers.get(key)
+        self._lookups.labels(variant.model, variant.version, "miss" if found is None else "hit").inc()
+        if found is None:
+            return Lookup(self, key, None)
+        self._answers.move_to_end(key)
+        return Lookup(self, key, list(found[0]))
+
+    def keep(self, key: bytes, outputs: Outputs) -> None:
+        """Keep an answer; rows that failed are asked for again. What has been wanted least recently makes room."""
+        num_bytes = _ENTRY_BYTES + sum(_TENSOR_BYTES + len(tensor.data) for tensor in outputs)
+        if num_bytes > self._max_bytes or any(tensor.name == ROW_ERRORS for tensor in outputs) or key in self._answers:
+            return
+        while self._num_bytes + num_bytes > self._max_bytes:
+            _, (_, size) = self._answers.popitem(last=False)
+            self._num_bytes -= size
+        # Copies: the contents are views of a whole batch's answer.
+        kept = [NamedTensor(one.name, one.datatype, one.shape, bytes(one.data)) for one in outputs]
+        self._answers[key] = kept, num_bytes
+        self._num_bytes += num_bytes
+
+
+def _digest(request: InferRequest, variant: ServedVariant) -> bytes:
+    """Hash all that an answer depends on. Lengths stand before contents: nothing can be cut in another way."""
+    caller = request.caller
+    scope = name_caller(caller) if caller.credential is not None or caller.certificate else ""
+    # True == 1 == 1.0 in Python, but not for a model: hence the types.
+    parameters = sorted((name, type(value).__name__, value) for name, value in request.parameters.items())
+    head = repr((scope, variant.release_digest, variant.version, request.outputs, parameters))
+    content = hashlib.blake2b(head.encode("utf-8", "replace"), digest_size=16)
+    for tensor in request.inputs:
+        content.update(repr((tensor.name, tensor.datatype, tensor.shape, len(tensor.data))).encode())
+        content.update(tensor.data)
+    return content.digest()
