@@ -47,15 +47,16 @@ def describe_model(model: ModelResults) -> dict[str, Any]:
     """What the template shows of one model."""
     reference = find_peak_rows_per_s(model.runs, model.served[0].version)
     colours = charts.assign_colours(model)
+    variants = [describe_variant(model, manifest, reference) for manifest in model.served]
     return {
         "results": model,
-        "variants": [describe_variant(model, manifest, reference) for manifest in model.served],
+        "variants": variants,
         "runs": [describe_run(model, run) for run in model.runs],
         "valid": count_valid(model.runs),
         "invalid": count_reasons(model.runs).most_common(),
         "charts": charts.draw_charts(model),
         "legend": [(manifest.variant, colours[manifest.version]) for manifest in model.served],
-        "best": next(m for m in model.served if m.version == model.recommendation.version),
+        "best": next(row for row in variants if row["manifest"].version == model.recommendation.version),
     }
 
 
@@ -77,7 +78,15 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "meaning": MEANINGS[run.load.state] if run and run.load else "",
         "latencies": _list_percentiles(run) if run else [None] * len(SHOWN_PERCENTILES),
         "search": next((search.found for search in model.searches if search.version == manifest.version), None),
+        "confirmations": [(run.rate, explain_run(run)) for run in model.select(manifest.version, "Server")],
     }
+
+
+def explain_run(run: Run) -> str:
+    """Say what LoadGen's run at a rate that a search had found showed."""
+    if not run.verdict.valid:
+        return f"is INVALID: {run.verdict.reasons[0].kind}"
+    return "held it too" if run.holds_bound or run.load is None else f"did not hold it: it {MEANINGS[run.load.state]}"
 
 
 def describe_run(model: ModelResults, run: Run) -> dict[str, Any]:

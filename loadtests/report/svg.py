@@ -171,8 +171,7 @@ def _draw_rows(
     for value, label in _thin(x.ticks, width_px):
         px = x_px(value)
         parts.append(f'<line class="grid" x1="{px:.1f}" x2="{px:.1f}" y1="0" y2="{bottom}"/>')
-        anchor = "start" if px < left + 15 else "end" if px > right - 15 else "middle"
-        parts.append(_text(label, px, bottom + 15, "tick", anchor=anchor))
+        parts.append(_text(label, px, bottom + 15, "tick", anchor=_keep_inside(px, left, right)))
     parts.append(_text(x.title, (left + right) / 2, bottom + 34, "title", anchor="middle"))
     for index, (label, figure, row) in enumerate(rows):
         top = index * ROW_PX
@@ -202,7 +201,7 @@ class _Frame:
         for value, label in _thin(self.x.ticks, self.width_px):
             px = self.x_px(value)
             parts.append(f'<line class="grid" x1="{px:.1f}" x2="{px:.1f}" y1="{_TOP}" y2="{bottom}"/>')
-            parts.append(_text(label, px, bottom + 17, "tick", anchor="middle"))
+            parts.append(_text(label, px, bottom + 17, "tick", anchor=_keep_inside(px, 0, right)))
         parts.append(_text(self.x.title, (_LEFT + right) / 2, HEIGHT_PX - 6, "title", anchor="middle"))
         middle = (_TOP + bottom) / 2
         parts.append(
@@ -217,6 +216,11 @@ def _thin(ticks: Sequence[tuple[float, str]], width_px: int) -> Sequence[tuple[f
     longest = max((len(label) for _, label in ticks), default=1)
     fitting = max(2, int((width_px - _LEFT) / (8 * longest + 14)))
     return ticks[:: ceil(len(ticks) / fitting)] if ticks else ticks
+
+
+def _keep_inside(px: float, left: float, right: float) -> str:
+    """Choose the side of a label that is put at a tick, so that none is cut at a chart's edge."""
+    return "start" if px < left + 15 else "end" if px > right - 15 else "middle"
 
 
 def _text(text: str, x: float, y: float, kind: str, *, anchor: str = "start") -> str:

@@ -1,4 +1,4 @@
-"""A real TorchServe behind a real gateway, with two small released models, once for all tests here."""
+"""A real TorchServe behind a real gateway, with three small released models, once for all tests here."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -57,9 +57,15 @@ def describe_scale() -> ReleaseSpec:
     )
 
 
+def describe_shades() -> ReleaseSpec:
+    """A second classifier, under a name of its own: other words for how bright an image is."""
+    spec = describe_brightness()
+    return replace(spec, name="shades", handler_options=spec.handler_options | {"labels": ["black", "grey", "white"]})
+
+
 @dataclass(frozen=True)
 class Released:
-    """A store with the models `scale` and `brightness`, and the keys that signed them."""
+    """A store with the models `scale`, `brightness` and `shades`, and the keys that signed them."""
 
     store: Path
     keys: Path
@@ -84,7 +90,7 @@ def released(tmp_path_factory) -> Released:
     folder = tmp_path_factory.mktemp("released")
     released = Released(folder / "store", folder / "keys")
     store = Store(released.store, Keyring(released.keys))
-    for spec in (describe_scale(), describe_brightness()):
+    for spec in (describe_scale(), describe_brightness(), describe_shades()):
         release_model(spec, store, "cpu", ["eager"])
     return released
 

@@ -1,12 +1,14 @@
 """Our own client against the whole server."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from services.client import AsyncClient, BadRequestError, Client, UnknownModelError
+from services.client.cli import main
 
 
 @pytest.fixture
@@ -29,6 +31,21 @@ def test_classifies_files_arrays_and_pil_images_alike(served, pictures):
             assert found[0].version == "1-eager"
         (best,) = client.classify(pictures[2], model="brightness")
         assert best.probability > 0.9
+
+
+def test_two_classifiers_answer_under_their_own_names(served, pictures):
+    with Client(served.grpc) as client:
+        for model, label in (("brightness", "dark"), ("shades", "black")):
+            assert client.metadata(model).kind == "classifier"
+            assert client.classify(pictures[0], model=model)[0].label == label
+
+
+def test_infer_finds_the_verb_of_a_second_name_by_its_kind(served, pictures, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["infer", "shades", str(pictures[2]), "--url", served.grpc, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out)[0]["top"][0]["label"] == "white"
 
 
 def test_a_corrupt_image_fails_alone(served, pictures):

@@ -70,7 +70,7 @@ def test_the_models_own_example_can_be_sent_back(served):
 
 def test_the_first_page_and_the_documentation_show_the_models(served):
     index = httpx.get(f"http://{served.http}/").json()
-    assert [model["name"] for model in index["models"]] == ["brightness", "scale"]
+    assert [model["name"] for model in index["models"]] == ["brightness", "scale", "shades"]
     assert index["models"][0]["try"] == [
         f"curl -s {served.http}/v1/brightness/example -o example.png",
         f"curl -T example.png {served.http}/v1/brightness",

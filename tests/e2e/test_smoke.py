@@ -24,6 +24,7 @@ def test_every_deployed_model_answers_a_signed_example(smoke):
     assert [line.split(" answered in ")[0] for line in result.output.splitlines()] == [
         "brightness 1-eager",
         "scale 1-eager",
+        "shades 1-eager",
     ]
 
 

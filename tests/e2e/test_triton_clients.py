@@ -70,6 +70,7 @@ def test_lists_the_repository(client):
     assert {(model["name"], model["version"], model["state"]) for model in models} == {
         ("scale", "1-eager", "READY"),
         ("brightness", "1-eager", "READY"),
+        ("shades", "1-eager", "READY"),
     }
 
 
@@ -147,7 +148,7 @@ def test_gives_each_of_many_callers_its_own_rows(triton, client):
             "scales",
             "NOT_FOUND",
             "404",
-            "there is no model 'scales'; this server has brightness, scale",
+            "there is no model 'scales'; this server has brightness, scale, shades",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from loadtests.measure.time_split import TimeSplit
 from loadtests.report import write_report
 from loadtests.report.picture import make_png_url
 from loadtests.report.summary import print_summary
+from loadtests.report.svg import draw_lines, make_linear_axis, make_log_axis
 from loadtests.report.table import make_markdown
 from loadtests.results import Agreement, Bound, ModelResults, Results, Run, Search, read_results, write_results
 from model_store.manifest import ReleaseIndex
@@ -179,7 +180,49 @@ def test_the_report_is_one_small_file_without_references_to_elsewhere(page, resu
     assert markup.count("VALID</span>") >= len(results.models[0].runs)
     assert "difference -0.001 is within 0.003" in markup
     assert "no GPU &lt;/script&gt; here" in markup
-    assert re.search(r"500 ✓</span>, <span[^>]*>700 ✗</span> a second: 500 held, 700 was not shown to", markup)
+    assert re.search(r"500 ✓</span>, <span[^>]*>700 ✗</span> a second: 500 held in the search, 700 was not", markup)
+
+
+def test_a_searched_rate_that_loadgen_refuses_is_not_shown_as_held(results, tmp_path):
+    model = results.models[0]
+    refused = [make_run("3-int8", "Server", 500, 0.08), make_invalid(make_run("3-int8", "Server", 450, 0.02))]
+    runs = [run for run in model.runs if run.rate is None] + refused
+    advice = recommend(model.index, model.manifests, runs, BOUND_MS)
+    model = model.model_copy(update={"runs": tuple(runs), "recommendation": advice})
+    page = write_report(results.model_copy(update={"models": (model,)}), tmp_path).read_text()
+    assert (
+        "500 held in the search, 700 was not shown to. LoadGen's run at 500 did not hold it: it kept up with the "
+        "arrivals, but took longer than the bound. LoadGen's run at 450 is INVALID: too noisy.</p>"
+    ) in page
+    assert "<small>not&nbsp;450</small>" in page
+
+
+def test_two_models_share_a_report_that_begins_with_both(results, tmp_path):
+    first = results.models[0]
+    assert "<h2>Models</h2>" not in write_report(results, tmp_path).read_text()
+    index = first.index.model_copy(update={"model": "fashion"})
+    manifests = tuple(manifest.model_copy(update={"model": "fashion"}) for manifest in first.manifests)
+    runs = tuple(run for run in first.runs if run.rate != 500)
+    second = first.model_copy(
+        update={
+            "index": index,
+            "manifests": manifests,
+            "runs": runs,
+            "recommendation": recommend(index, manifests, runs, BOUND_MS),
+        }
+    )
+    page = write_report(results.model_copy(update={"models": (first, second)}), tmp_path).read_text()
+    overview = page[page.index("<h2>Models</h2>") : page.index('<h2 class="model"')]
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in overview.split("<tr>")[2:]]
+    cells = [[cell for cell in row.split("|") if cell.strip()] for row in rows]
+    assert [row[:6] for row in cells] == [
+        ["classifier, release 3", "tensor", "Deploy classifier 3-int8", "500", "600", "20"],
+        ["fashion, release 3", "tensor", "Deploy fashion 3-int8", "360", "600", "8"],
+    ]
+    for name in ("classifier", "fashion"):
+        assert page.count(f'href="#{name}"') == page.count(f'id="{name}"') == 1
+    assert page.index('id="classifier"') < page.index("Deploy classifier", page.index('id="classifier"'))
+    assert page.index("Deploy classifier", page.index('id="classifier"')) < page.index('id="fashion"')
 
 
 def test_the_answer_and_its_picture_come_first(page):
@@ -225,6 +268,18 @@ def test_charts_are_drawn_for_wide_pages_and_for_narrow_ones(page):
         "int8, 4 callers",
     ]
     assert "600 rows/s, p50 6.6" in circles[3][0].text
+
+
+def test_no_label_is_cut_at_the_edge():
+    x, y = make_linear_axis("rows/s", [2000.0]), make_log_axis("ms", [10_000.0])
+    drawn = ElementTree.fromstring(draw_lines(x, y, [], width_px=340, rule=None))
+    texts = [text for text in drawn.iter("text") if text.get("x")]
+    assert "2,000" in [text.text for text in texts]
+    for text in texts:
+        # A figure of the page's type is at most 7 px wide.
+        before = {"start": 0.0, "middle": 0.5, "end": 1.0}[text.get("text-anchor")] * 7 * len(text.text)
+        assert float(text.get("x")) - before >= 0
+        assert float(text.get("x")) - before + 7 * len(text.text) <= 340
 
 
 def test_labels_of_rows_do_not_overprint(page):
