@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
+from loadtests.addresses import Addresses
 from loadtests.generate.agreement import compare_doors
 from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Traffic, aim
 from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search
@@ -40,15 +42,6 @@ Advance = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Addresses:
-    """Where the server answers."""
-
-    grpc: str = "localhost:8001"
-    http: str = "http://localhost:8000"
-    metrics: str = "http://localhost:8002/metrics"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Campaign:
     """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take.
 
@@ -67,7 +60,7 @@ class Campaign:
         searches: list[Search] = []
         with scrape(self.addresses.metrics) as collect:
             default = next(subject for subject in subjects if subject.is_default)
-            agreement = compare_doors(default, grpc_url=self.addresses.grpc, http_url=self.addresses.http)
+            agreement = compare_doors(default, self.addresses)
             runs = list(self._sweep_all(subjects, default))
             bound = self._choose_bound(runs, subjects[0])
             for subject in subjects:
@@ -96,11 +89,12 @@ class Campaign:
                 yield from self._sweep(subject, round_, self.preset.callers, "grpc")
         yield from self._sweep(default, 0, self.preset.rest_callers, "rest")
 
-    def _sweep(self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: str) -> Iterator[Run]:
+    def _sweep(
+        self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: Literal["grpc", "rest"]
+    ) -> Iterator[Run]:
         preset = self.preset
-        url = self.addresses.grpc if protocol == "grpc" else self.addresses.http
         plan = ClosedLoop(
-            traffic=aim(subject, url=url, protocol="grpc" if protocol == "grpc" else "rest"),
+            traffic=aim(subject, self.addresses, protocol=protocol),
             callers=callers,
             warm_up_s=preset.warm_up_s,
             least_s=preset.least_s,
@@ -143,7 +137,7 @@ class Campaign:
     def _search_rate(self, subject: Subject, first_rate: float, bound_ms: float) -> RateSearch:
         preset = self.preset
         plan = Probing(
-            traffic=aim(subject, url=self.addresses.grpc),
+            traffic=aim(subject, self.addresses),
             bound_ms=bound_ms,
             first_rate=first_rate,
             warm_up_s=preset.warm_up_s,
@@ -174,7 +168,7 @@ class Campaign:
         rows: int = 1,
         round_: int = 0,
     ) -> Run:
-        traffic = aim(subject, url=self.addresses.grpc, rows_per_request=rows)
+        traffic = aim(subject, self.addresses, rows_per_request=rows)
         plan = OpenLoop(
             traffic=traffic,
             scenario=kind,

@@ -17,8 +17,9 @@ import typer
 from rich.console import Console
 
 from host.progress import ProgressBar
+from loadtests.addresses import Addresses
 from loadtests.bench.cli import app as bench
-from loadtests.campaign import Addresses, Campaign, estimate_campaign_s
+from loadtests.campaign import Campaign, estimate_campaign_s
 from loadtests.capacity.command import certify_model
 from loadtests.generate.plan import Scheduled, aim
 from loadtests.generate.processes import run_scheduled
@@ -46,7 +47,8 @@ from loadtests.watch import watch
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
-from services.client import ClientError
+from services.client import ClientError, Tls
+from services.client.options import TlsCaOption, TlsCertOption, TlsKeyOption
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,6 +76,9 @@ def run(
     grpc_url: GrpcUrlOption = "localhost:8001",
     http_url: HttpUrlOption = "http://localhost:8000",
     metrics_url: MetricsUrlOption = "http://localhost:8002/metrics",
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Load-test every variant of MODELS and write a report. Example: loadtest run classifier --serve --preset full"""
     if preset not in PRESETS:
@@ -82,7 +87,8 @@ def run(
     folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     host = describe_host()
-    given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url)
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url, tls=tls)
     num_variants = [len(release.variants) for release in releases]
     total_s = sum(estimate_campaign_s(PRESETS[preset], number) for number in num_variants)
     found: list[ModelResults] = []
@@ -123,6 +129,9 @@ def scenario(
     serve: ServeOption = False,
     out: Annotated[Path | None, typer.Option(help="folder of the results [default: reports/<date>-<time>]")] = None,
     grpc_url: GrpcUrlOption = "localhost:8001",
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Run a scenario; exit status 1 where a target does not hold the bound. Example: loadtest scenario lunch.yaml"""
     plan = read_scenario(file)
@@ -130,18 +139,20 @@ def scenario(
     folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     models = list(dict.fromkeys(target.model for target in plan.targets))
-    with _open_server(serve, store, models, folder, Addresses(grpc=plan.url or grpc_url)) as addresses:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    given = Addresses(grpc=plan.url or grpc_url, tls=tls)
+    with _open_server(serve, store, models, folder, given) as addresses:
         subjects = [find_variant(release, variant) for release, variant in resolved]
         traffics = tuple(
-            aim(subject, url=addresses.grpc, rows_per_request=target.rows)
+            aim(subject, addresses, rows_per_request=target.rows)
             for subject, target in zip(subjects, plan.targets, strict=True)
         )
         times_s, picks = schedule_arrivals(plan)
         timeout_s = max(10.0, plan.bound_ms / 50)
-        given = {"times_s": tuple(times_s.tolist()), "picks": tuple(picks.tolist())}
+        arrivals = {"times_s": tuple(times_s.tolist()), "picks": tuple(picks.tolist())}
         with console.status(f"{plan.name}: {len(times_s)} requests in {times_s[-1]:.0f} s"):
             recordings = run_scheduled(
-                Scheduled(traffics=traffics, warm_up_s=plan.warm_up_s, timeout_s=timeout_s, **given)
+                Scheduled(traffics=traffics, warm_up_s=plan.warm_up_s, timeout_s=timeout_s, **arrivals)
             )
     outcomes = [judge_target(s.name, r, plan.bound_ms) for s, r in zip(subjects, recordings, strict=True)]
     (folder / "scenario.jsonl").write_text("".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes))
@@ -188,6 +199,9 @@ def ui(
     web_port: Annotated[int, typer.Option(help="port of the web page, on 127.0.0.1")] = 8089,
     grpc_url: GrpcUrlOption = "localhost:8001",
     http_url: HttpUrlOption = "http://localhost:8000",
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Open Locust's web page with users for a model: ramps, spikes, soaks. Example: loadtest ui classifier"""
     open_release(store, model)
@@ -196,6 +210,8 @@ def ui(
     command += ["--web-host", "127.0.0.1", "--web-port", str(web_port), "--processes", str(processes)]
     command += ["--model", model, "--model-version", version, "--store", str(store), "--rows", str(rows)]
     command += ["--grpc-url", grpc_url, "--http-url", http_url]
+    for option, path in (("--tls-ca", tls_ca), ("--tls-cert", tls_cert), ("--tls-key", tls_key)):
+        command += [] if path is None else [f"--caller-{option.removeprefix('--')}", str(path)]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

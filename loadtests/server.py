@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from host.child import end_with_parent
-from loadtests.campaign import Addresses
+from loadtests.addresses import Addresses
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 45.0

@@ -49,22 +49,25 @@ def describe_call(
     *,
     rest: str = "localhost:8000",
     grpc: str = _DEFAULT_GRPC,
+    curl_options: str = "",
+    infer_options: str = "",
 ) -> ExampleCall:
     """Describe how to call a model that answers at these addresses, with an example row of its release."""
     name = manifest.model
-    url = "" if grpc == _DEFAULT_GRPC else f" --url {grpc}"
+    curl = f"curl {curl_options}".rstrip()
+    url = ("" if grpc == _DEFAULT_GRPC else f" --url {grpc}") + f" {infer_options}".rstrip()
     usage = f"infer {name} {manifest.usage}{url}" if manifest.usage else ""
     body = example_body(manifest, examples)
     if body is None:
-        return ExampleCall("", f"curl {rest}/v2/models/{name}", usage or f"infer {name}{url}")
+        return ExampleCall("", f"{curl} {rest}/v2/models/{name}", usage or f"infer {name}{url}")
     if _fits_into_a_command(body):
         text = body.content.decode()
         argument = _inline_inputs(text) if body.media_type == "application/json" else shlex.quote(text)
-        curl = f"curl {rest}/v1/{name} -d {shlex.quote(text)}"
-        return ExampleCall("", curl, usage or f"infer {name} {argument}{url}")
+        call = f"{curl} {rest}/v1/{name} -d {shlex.quote(text)}"
+        return ExampleCall("", call, usage or f"infer {name} {argument}{url}")
     return ExampleCall(
-        f"curl -s {rest}/v1/{name}/example -o {body.file_name}",
-        f"curl -T {body.file_name} {rest}/v1/{name}",
+        f"{curl} -s {rest}/v1/{name}/example -o {body.file_name}",
+        f"{curl} -T {body.file_name} {rest}/v1/{name}",
         usage or f"infer {name} {body.file_name}{url}",
     )
 

@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from model_store.store import Store
     from services.catalogue import Catalogue
     from services.gateway.settings import GatewaySettings
+    from services.gateway.tls import TlsFiles
     from services.serving import Serving
     from services.torchserve.settings import TorchServeSettings
 
@@ -200,12 +202,16 @@ def _announce(
     from model_store.store import read_examples
 
     host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
+    options = {"curl_options": "", "infer_options": ""}
+    if gateway.tls_files is not None:
+        host, options = _describe_trust(gateway.tls_files, host)
     ports = serving.ports
     typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
     for served in catalogue.variants:
         state, why = serving.gateway.state_of(served)
         if state != "READY":
             typer.echo(f"  NOT READY {served}: {why}")
+    before = "" if gateway.tls_cert is None else "https://"
     scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
     typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")
@@ -220,15 +226,31 @@ def _announce(
         variant = catalogue.find(model)
         if variant is not None:
             examples = read_examples(variant.examples)
-            rest, grpc = f"{host}:{ports['http']}", f"{host}:{ports['grpc']}"
-            rest = rest if gateway.tls_cert is None else f"https://{rest}"
-            for line in describe_call(variant.manifest, examples, rest=rest, grpc=grpc).lines:
+            rest, grpc = (f"{before}{host}:{ports[door]}" for door in ("http", "grpc"))
+            for line in describe_call(variant.manifest, examples, rest=rest, grpc=grpc, **options).lines:
                 typer.echo(f"  try      {line}")
     typer.echo("Ctrl-C stops it")
     if ready_file is not None:
         draft = ready_file.with_name(f".{ready_file.name}.draft")
         draft.write_text(json.dumps({"host": host, "ports": ports, "pid": os.getpid(), "ready_s": round(seconds, 2)}))
         draft.replace(ready_file)
+
+
+def _describe_trust(files: TlsFiles, host: str) -> tuple[str, dict[str, str]]:
+    """Choose a host that the certificate has, and the options by which callers here trust it and show their own."""
+    from services.gateway.tls import read_certificate
+
+    certificate = read_certificate(files.certificate)
+    if host not in certificate.names:
+        host = next((name for name in certificate.names if "*" not in name), host)
+    curl, infer = [], []
+    if certificate.is_self_signed:
+        curl.append(f"--cacert {shlex.quote(str(files.certificate))}")
+        infer.append(f"--tls-ca {shlex.quote(str(files.certificate))}")
+    if files.client_authorities is not None:
+        curl.append("--cert YOURS.crt --key YOURS.key")
+        infer.append("--tls-cert YOURS.crt --tls-key YOURS.key")
+    return host, {"curl_options": " ".join(curl), "infer_options": " ".join(infer)}
 
 
 def _fail(error: Exception) -> None:

@@ -94,7 +94,7 @@ class Serving:
             grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()
         self._grpc = GrpcServer(self.gateway, grpc, grpc_tls)
-        self._http = HttpServer(make_app(self.gateway, self._console), http, http_tls)
+        self._http = HttpServer(make_app(self.gateway, self._console, grpc_port=self._grpc.port), http, http_tls)
         self._metrics = HttpServer(make_metrics_app(self.gateway), metrics)
 
     @property

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests.addresses import Addresses
 from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
@@ -19,7 +20,6 @@ from loadtests.bench.overload import measure_overload
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.valve import compare_valve
-from loadtests.campaign import Addresses
 from loadtests.measure.scraper import read_now
 from loadtests.options import (
     GrpcUrlOption,

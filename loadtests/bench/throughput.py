@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtests.addresses import Addresses
 from loadtests.generate.plan import OpenLoop, aim
 from loadtests.generate.processes import run_open_loop
 from loadtests.subject import Subject
@@ -22,7 +23,7 @@ def measure_rows_per_s(subject: Subject, grpc_url: str, measure_s: float) -> flo
     rows = subject.manifest.max_rows
     recording = run_open_loop(
         OpenLoop(
-            traffic=aim(subject, url=grpc_url, rows_per_request=rows),
+            traffic=aim(subject, Addresses(grpc=grpc_url), rows_per_request=rows),
             scenario="Offline",
             measure_s=measure_s,
             bound_ms=NO_BOUND_MS,

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from host.cpu import cpu_model
-from loadtests.campaign import Addresses, choose_bound_ms
+from loadtests.addresses import Addresses
+from loadtests.campaign import choose_bound_ms
 from loadtests.generate.plan import OpenLoop, Probing, aim
 from loadtests.generate.processes import run_open_loop, run_rate_search
 from loadtests.measure.metrics import Metrics
@@ -107,7 +108,7 @@ def certify(
         bound_ms = bound_ms or choose_bound_ms(service_ms)
         found = run_rate_search(
             Probing(
-                traffic=aim(subject, url=addresses.grpc),
+                traffic=aim(subject, addresses),
                 bound_ms=bound_ms,
                 first_rate=FIRST_PROBE * capacity,
                 warm_up_s=plan.warm_up_s,
@@ -147,7 +148,7 @@ class Levels:
     def __init__(
         self, subject: Subject, url: str, plan: Plan, setup: Setup, advance: Callable[[str, float], None]
     ) -> None:
-        self._traffic = aim(subject, url=url)
+        self._traffic = aim(subject, Addresses(grpc=url))
         self._plan = plan
         self._in_flight = SATURATING * subject.manifest.max_rows * setup.workers
         self._advance = advance

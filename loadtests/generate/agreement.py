@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loadtests.addresses import Addresses
 from loadtests.generate.payload import cut_batches, make_rest_bodies, read_rows
 from loadtests.generate.rest import infer_rest
 from loadtests.measure.answer import show_answer
@@ -14,7 +15,7 @@ from services.client import Client
 TIMEOUT_S = 60.0
 
 
-def compare_doors(subject: Subject, *, grpc_url: str, http_url: str) -> Agreement:
+def compare_doors(subject: Subject, addresses: Addresses) -> Agreement:
     """Send the example rows of a variant one by one through gRPC and REST.
 
     Raises:
@@ -24,10 +25,10 @@ def compare_doors(subject: Subject, *, grpc_url: str, http_url: str) -> Agreemen
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), 1)
     largest = 0.0
     answers = []
-    with Client(grpc_url, timeout_s=TIMEOUT_S) as client:
+    with Client(addresses.grpc, timeout_s=TIMEOUT_S, tls=addresses.tls) as client:
         for batch, body in zip(batches, make_rest_bodies(batches), strict=True):
             over_grpc = client.infer(manifest.model, batch, version=manifest.version)
-            over_rest = infer_rest(http_url, manifest.model, manifest.version, body, timeout_s=TIMEOUT_S)
+            over_rest = infer_rest(addresses, manifest.model, manifest.version, body, timeout_s=TIMEOUT_S)
             answers.append(over_grpc)
             largest = max(largest, _compare(subject.name, over_grpc, over_rest))
     first = show_answer(manifest.version, batches[0], answers[0])

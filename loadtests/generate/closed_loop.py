@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from loadtests.generate.users import GrpcUser, RestUser, name_failure  # first: makes the process cooperative
@@ -15,6 +12,7 @@ from locust.env import Environment  # isort: skip
 
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
 from loadtests.generate.plan import ClosedLoop, Traffic
+from loadtests.generate.processes import follow_plan
 from loadtests.judge.significance import find_relative_error
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
@@ -49,9 +47,11 @@ def make_user_class(traffic: Traffic) -> type[GrpcUser] | type[RestUser]:
     shared = {"host": traffic.url, "label": f"{traffic.model} {traffic.version}"}
     if traffic.protocol == "grpc":
         bodies = make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
-        return type("Caller", (GrpcUser,), {**shared, "bodies": bodies})
+        return type("Caller", (GrpcUser,), {**shared, "bodies": bodies, "tls": traffic.tls})
     path = f"/v2/models/{traffic.model}/versions/{traffic.version}/infer"
-    return type("Caller", (RestUser,), {**shared, "path": path, "bodies": make_rest_bodies(batches, traffic.outputs)})
+    bodies_of_rest = make_rest_bodies(batches, traffic.outputs)
+    members = {"path": path, "bodies": bodies_of_rest, "ssl_context_factory": traffic.tls.make_context}
+    return type("Caller", (RestUser,), {**shared, **members})
 
 
 def run_levels(plan: ClosedLoop) -> list[Recording]:
@@ -72,7 +72,7 @@ def _run_level(plan: ClosedLoop, callers: int, runner: Any, listener: Listener) 
         gevent.sleep(0.01)
     gevent.sleep(plan.warm_up_s)
     recorder = Recorder(started=time.time(), rows_per_request=plan.traffic.rows_per_request)
-    cpu_before_s = _cpu_s()
+    cpu_before_s = time.process_time()
     listener.start(recorder)
     gevent.sleep(plan.least_s)
     while (elapsed_s := time.perf_counter() - listener.start_s) < plan.most_s:
@@ -81,14 +81,8 @@ def _run_level(plan: ClosedLoop, callers: int, runner: Any, listener: Listener) 
         gevent.sleep(min(LOOK_S, plan.most_s - elapsed_s))
     listener.recorder = None
     duration_s = time.perf_counter() - listener.start_s
-    return recorder.finish(duration_s=duration_s, cpu_s=_cpu_s() - cpu_before_s)
-
-
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return recorder.finish(duration_s=duration_s, cpu_s=time.process_time() - cpu_before_s)
 
 
 if __name__ == "__main__":
-    recordings = run_levels(ClosedLoop.model_validate_json(Path(sys.argv[1]).read_text()))
-    Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json(recordings))
+    follow_plan(ClosedLoop, lambda plan: RECORDINGS.dump_json(run_levels(plan)))

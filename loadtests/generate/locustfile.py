@@ -16,6 +16,7 @@ from loadtests.subject import find_variant
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
 from model_store.store import Store
+from services.client.tls import Tls
 
 __all__ = ["GrpcCaller", "RestCaller"]
 
@@ -36,6 +37,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--store", default="model_store/archives", help="folder of the store")
     parser.add_argument("--grpc-url", default="localhost:8001", help="host:port of the gRPC door")
     parser.add_argument("--http-url", default="http://localhost:8000", help="URL of the REST door")
+    # Locust's own --tls-cert and --tls-key are its web page's.
+    for name, what in (("ca", "authorities to trust"), ("cert", "certificate of the callers"), ("key", "its key")):
+        parser.add_argument(f"--caller-tls-{name}", type=Path, help=f"PEM {what}")
     parser.add_argument("--rows", type=int, default=1, help="rows in one request")
 
 
@@ -49,6 +53,8 @@ def prepare_users(environment: Any, **_: Any) -> None:
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), options.rows)
     GrpcCaller.host, RestCaller.host = options.grpc_url, options.http_url
     GrpcCaller.label = RestCaller.label = subject.name
+    tls = Tls(tls_ca=options.caller_tls_ca, tls_cert=options.caller_tls_cert, tls_key=options.caller_tls_key)
+    GrpcCaller.tls, RestCaller.ssl_context_factory = tls, tls.make_context
     GrpcCaller.bodies = make_grpc_bodies(options.model, version, batches)
     RestCaller.bodies = make_rest_bodies(batches)
     RestCaller.path = f"/v2/models/{options.model}/versions/{version}/infer"

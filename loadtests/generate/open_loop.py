@@ -7,19 +7,16 @@ could be sent. Its trace says how late it called for each query; this module add
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
 import mlperf_loadgen as loadgen
 
-from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import OpenLoop
+from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
@@ -52,13 +49,13 @@ def run_scenario(plan: OpenLoop) -> Recording:
     """Run one LoadGen scenario in this process."""
     is_server = plan.scenario == "Server"
     in_flight = plan.max_in_flight if plan.scenario == "Offline" else None
-    sender = Sender(plan.traffic.url, make_bodies(plan.traffic), on_finish=complete, max_in_flight=in_flight)
+    sender = Sender(plan.traffic, on_finish=complete, max_in_flight=in_flight)
     # LoadGen generates the queries of a closed scenario beforehand and has to know how many will be needed.
     requests_per_s = sender.measure_requests_per_s(in_flight or 1, CALIBRATION_S)
     issuer = Issuer(plan, sender)
     warm_up_s = plan.warm_up_s if is_server else 0.0
     with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
-        cpu_before_s, started, start_s = _cpu_s(), time.time(), time.perf_counter()
+        cpu_before_s, started, start_s = time.process_time(), time.time(), time.perf_counter()
         _run_loadgen(plan, requests_per_s, issuer.issue, Path(folder))
         duration_s = time.perf_counter() - start_s - warm_up_s
         sender.close()
@@ -68,7 +65,7 @@ def run_scenario(plan: OpenLoop) -> Recording:
         return recorder.finish(
             duration_s=duration_s,
             arrivals_s=plan.measure_s if is_server else None,
-            cpu_s=_cpu_s() - cpu_before_s,
+            cpu_s=time.process_time() - cpu_before_s,
             loadgen_result=_read_result(Path(folder)),
         )
 
@@ -134,14 +131,5 @@ def _read_result(folder: Path) -> str:
     return ""
 
 
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 if __name__ == "__main__":
-    try:
-        recording = run_scenario(OpenLoop.model_validate_json(Path(sys.argv[1]).read_text()))
-    except grpc.aio.AioRpcError as error:
-        sys.exit(f"the first requests failed: {error.code().name}: {error.details()}")
-    Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json([recording]))
+    follow_plan(OpenLoop, lambda plan: RECORDINGS.dump_json([run_scenario(plan)]))

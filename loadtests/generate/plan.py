@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from loadtests.addresses import Addresses
 from loadtests.measure.recording import Part
 from loadtests.subject import Subject
+from services.client.tls import NO_TLS, Tls
 
 
 class Traffic(Part):
@@ -14,6 +16,7 @@ class Traffic(Part):
 
     protocol: Literal["grpc", "rest"] = "grpc"
     url: str
+    tls: Tls = NO_TLS
     model: str
     version: str
     examples_path: Path
@@ -80,12 +83,13 @@ class Scheduled(Part):
 
 
 def aim(
-    subject: Subject, *, url: str, protocol: Literal["grpc", "rest"] = "grpc", rows_per_request: int = 1
+    subject: Subject, addresses: Addresses, *, protocol: Literal["grpc", "rest"] = "grpc", rows_per_request: int = 1
 ) -> Traffic:
     """Aim traffic at one variant."""
     return Traffic(
         protocol=protocol,
-        url=url,
+        url=addresses.grpc if protocol == "grpc" else addresses.http,
+        tls=addresses.tls,
         model=subject.manifest.model,
         version=subject.manifest.version,
         examples_path=subject.examples_path.resolve(),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import grpc
 import numpy as np
 
-from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Probing
+from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
 from loadtests.judge.rate_search import Outcome, Probe, RateSearch, choose_proof, decide, search_rate
 
@@ -24,7 +21,7 @@ TIMEOUT_BOUNDS, LEAST_TIMEOUT_S = 20, 2.0
 def run_search(plan: Probing) -> RateSearch:
     """Search in this process."""
     timeout_s = max(LEAST_TIMEOUT_S, TIMEOUT_BOUNDS * plan.bound_ms / 1e3)
-    sender = Sender(plan.traffic.url, make_bodies(plan.traffic), timeout_s=timeout_s)
+    sender = Sender(plan.traffic, timeout_s=timeout_s)
     random = np.random.default_rng(plan.seed)
     found = search_rate(
         lambda rate: probe_rate(sender, plan, rate, random),
@@ -93,8 +90,4 @@ def _draw_arrivals(start_s: float, rate: float, random: np.random.Generator) -> 
 
 
 if __name__ == "__main__":
-    try:
-        found = run_search(Probing.model_validate_json(Path(sys.argv[1]).read_text()))
-    except grpc.aio.AioRpcError as error:
-        sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
-    Path(sys.argv[2]).write_text(found.model_dump_json())
+    follow_plan(Probing, lambda plan: run_search(plan).model_dump_json().encode())

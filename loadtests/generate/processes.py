@@ -6,13 +6,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import grpc
 
 from host.child import end_with_parent
 from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Scheduled
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
+
+Plan = TypeVar("Plan", bound=Part)
 
 
 class GeneratorError(RuntimeError):
@@ -58,6 +63,16 @@ def run_scheduled(plan: Scheduled) -> list[Recording]:
         GeneratorError: the generator broke.
     """
     return RECORDINGS.validate_json(_run("scheduled", [plan])[0])
+
+
+def follow_plan(kind: type[Plan], follow: Callable[[Plan], bytes]) -> None:
+    """Be such a process: read the plan, follow it, write what came of it; the command line names both files."""
+    plan = kind.model_validate_json(Path(sys.argv[1]).read_text())
+    try:
+        came = follow(plan)
+    except grpc.aio.AioRpcError as error:
+        sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
+    Path(sys.argv[2]).write_bytes(came)
 
 
 def _run(module: str, plans: Sequence[Part]) -> list[bytes]:

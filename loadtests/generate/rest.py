@@ -7,6 +7,7 @@ import urllib.request
 
 import numpy as np
 
+from loadtests.addresses import Addresses
 from loadtests.generate.payload import RestBody
 from model_store.tensors import decode_raw
 from services.client.credentials import make_headers
@@ -15,7 +16,7 @@ HEADER_SIZE = "Inference-Header-Content-Length"
 
 
 def infer_rest(
-    http_url: str, model: str, version: str, request: RestBody, *, timeout_s: float
+    addresses: Addresses, model: str, version: str, request: RestBody, *, timeout_s: float
 ) -> dict[str, np.ndarray]:
     """Make one call and decode its binary outputs.
 
@@ -23,10 +24,11 @@ def infer_rest(
         OSError: no server, or an HTTP error status (urllib.error.HTTPError).
         ValueError: the answer is not what the protocol says.
     """
-    url = f"{http_url}/v2/models/{model}/versions/{version}/infer"
+    url = f"{addresses.http}/v2/models/{model}/versions/{version}/infer"
     headers = {"Content-Type": "application/octet-stream", HEADER_SIZE: str(request.json_size), **make_headers()}
     call = urllib.request.Request(url, data=request.body, headers=headers)
-    with urllib.request.urlopen(call, timeout=timeout_s) as response:
+    context = addresses.tls.make_context() if url.startswith("https:") else None
+    with urllib.request.urlopen(call, timeout=timeout_s, context=context) as response:
         body = memoryview(response.read())
         json_size = int(response.headers[HEADER_SIZE])
     arrays, offset = {}, json_size

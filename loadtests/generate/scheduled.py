@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from pathlib import Path
 
-import grpc
-
-from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Scheduled
+from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
@@ -19,9 +14,9 @@ LEAD_S = 0.1
 
 def run_schedule(plan: Scheduled) -> list[Recording]:
     """Send everything on time, whatever comes back; one recording for each traffic."""
-    senders = [Sender(traffic.url, make_bodies(traffic), timeout_s=plan.timeout_s) for traffic in plan.traffics]
+    senders = [Sender(traffic, timeout_s=plan.timeout_s) for traffic in plan.traffics]
     queries: list[list[Query]] = [[] for _ in senders]
-    cpu_before_s, started, start_s = _cpu_s(), time.time() + LEAD_S, time.perf_counter() + LEAD_S
+    cpu_before_s, started, start_s = time.process_time(), time.time() + LEAD_S, time.perf_counter() + LEAD_S
     for time_s, pick in zip(plan.times_s, plan.picks, strict=True):
         due_s = start_s + time_s
         wait_s = due_s - time.perf_counter()
@@ -32,7 +27,7 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
         senders[pick].submit([query])
     for sender in senders:
         sender.wait_idle()
-    cpu_s = (_cpu_s() - cpu_before_s) / len(senders)
+    cpu_s = (time.process_time() - cpu_before_s) / len(senders)
     recordings = []
     for traffic, sender, sent in zip(plan.traffics, senders, queries, strict=True):
         sender.close()
@@ -50,14 +45,5 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
     return recordings
 
 
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 if __name__ == "__main__":
-    try:
-        recordings = run_schedule(Scheduled.model_validate_json(Path(sys.argv[1]).read_text()))
-    except grpc.aio.AioRpcError as error:
-        sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
-    Path(sys.argv[2]).write_bytes(RECORDINGS.dump_json(recordings))
+    follow_plan(Scheduled, lambda plan: RECORDINGS.dump_json(run_schedule(plan)))

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 import grpc
 import uvloop
 
+from loadtests.generate.payload import make_bodies
+from loadtests.generate.plan import Traffic
 from model_store.open_inference import SERVICE
 from services.client.credentials import make_headers
 
@@ -38,8 +40,7 @@ class Sender:
 
     def __init__(
         self,
-        url: str,
-        bodies: Sequence[bytes],
+        traffic: Traffic,
         *,
         on_finish: Callable[[Query], None] = lambda query: None,
         max_in_flight: int | None = None,
@@ -49,9 +50,10 @@ class Sender:
 
         Raises:
             grpc.aio.AioRpcError: the call failed.
+            ValueError: the examples lack an input.
         """
         sys.setswitchinterval(SWITCH_S)
-        self._url, self._bodies, self._on_finish = url, itertools.cycle(bodies), on_finish
+        self._traffic, self._bodies, self._on_finish = traffic, itertools.cycle(make_bodies(traffic)), on_finish
         self._max_in_flight, self._timeout_s = max_in_flight, timeout_s
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -81,7 +83,7 @@ class Sender:
 
     async def _connect(self) -> None:
         options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-        self._channel = grpc.aio.insecure_channel(self._url, options=options)
+        self._channel = self._traffic.tls.open_channel(grpc.aio, self._traffic.url, options)
         infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
         self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
         self._slots = asyncio.Semaphore(self._max_in_flight or 1)

@@ -18,6 +18,7 @@ import grpc.experimental.gevent  # isort: skip
 from loadtests.generate.payload import RestBody
 from model_store.open_inference import SERVICE
 from services.client.credentials import make_headers
+from services.client.tls import NO_TLS
 
 grpc.experimental.gevent.init_gevent()
 
@@ -34,11 +35,13 @@ class GrpcUser(User):
     abstract = True
     wait_time = constant(0)
     label = "infer"
+    tls = NO_TLS
     bodies: Sequence[bytes] = ()
 
     def on_start(self) -> None:
         self._bodies: Iterator[bytes] = itertools.cycle(self.bodies)
-        self._channel = grpc.insecure_channel(str(self.host), options=(("grpc.max_receive_message_length", -1),))
+        options = (("grpc.max_receive_message_length", -1),)
+        self._channel = self.tls.open_channel(grpc, str(self.host), options)
         infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
         self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
 
@@ -72,6 +75,7 @@ class RestUser(FastHttpUser):
     abstract = True
     wait_time = constant(0)
     network_timeout = TIMEOUT_S
+    insecure = False
     label = "infer"
     path = ""
     bodies: Sequence[RestBody] = ()

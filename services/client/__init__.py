@@ -13,6 +13,7 @@ from services.client.errors import (
     UnknownModelError,
 )
 from services.client.inference import ModelMetadata, TensorMetadata
+from services.client.tls import Tls
 from services.client.translation import Alignment, Hypothesis, Translation
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Score",
     "ServerError",
     "TensorMetadata",
+    "Tls",
     "Translation",
     "UnknownModelError",
 ]

@@ -12,6 +12,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -19,7 +20,8 @@ from model_store.exit_status import exit_status_of
 from services.client import commands, generic
 from services.client.client import Client
 from services.client.errors import ClientError
-from services.client.options import DEFAULT_URL
+from services.client.options import DEFAULT_URL, TLS_CA, TLS_CERT, TLS_KEY, URL
+from services.client.tls import Tls
 
 
 def make_app(arguments: Sequence[str]) -> typer.Typer:
@@ -46,12 +48,15 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
 def ask_kind(model: str, arguments: Sequence[str]) -> str:
     """Ask the server that the arguments name what a model is; '' if it does not say, or does not answer."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--url", default=os.environ.get("MILLRACE_URL", DEFAULT_URL))
+    parser.add_argument("--url", default=os.environ.get(URL, DEFAULT_URL))
     parser.add_argument("--version", default="")
     parser.add_argument("--api-key", default=None)
+    for option, name in (("--tls-ca", TLS_CA), ("--tls-cert", TLS_CERT), ("--tls-key", TLS_KEY)):
+        parser.add_argument(option, type=Path, default=os.environ.get(name))
     options, _ = parser.parse_known_args(arguments)
     try:
-        with Client(options.url, api_key=options.api_key) as client:
+        tls = Tls(tls_ca=options.tls_ca, tls_cert=options.tls_cert, tls_key=options.tls_key)
+        with Client(options.url, api_key=options.api_key, tls=tls) as client:
             return client.metadata(model, version=options.version).kind
     except ClientError:  # the command itself will say it better
         return ""

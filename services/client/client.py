@@ -20,12 +20,23 @@ from services.client.errors import ClientError, make_error
 from services.client.generation import generate, interpolate
 from services.client.inference import infer, is_ready, metadata, wait_ready
 from services.client.steps import Call, Pause, Steps
+from services.client.tls import NO_TLS, Tls
 from services.client.translation import translate
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+
+# What gRPC says of a connection that failed, and what it means to a caller.
+_FAILED_CONNECTIONS = {
+    "CERTIFICATE_VERIFY_FAILED": "shows a certificate of no authority that is trusted; give the authority's PEM file "
+    "as --tls-ca (MILLRACE_TLS_CA)",
+    "Hostname Verification": "shows a certificate for another host; call it by a name that the certificate has",
+    "WRONG_VERSION_NUMBER": "speaks no TLS; leave out https:// and the options of TLS",
+    "Socket closed": "closed the connection: where it speaks TLS, write https:// before the address or give --tls-ca; "
+    "where it asks for certificates, give --tls-cert and --tls-key",
+}
 
 
 class Operation(Generic[P, T]):
@@ -64,16 +75,26 @@ class Operations:
     generate = Operation(generate)
     interpolate = Operation(interpolate)
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str = "localhost:8001",
+        *,
+        timeout_s: float = 30.0,
+        api_key: str | None = None,
+        tls: Tls = NO_TLS,
+    ) -> None:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own.
 
         `api_key` is what a server that asks who calls takes; by default that of MILLRACE_API_KEY, '' = none.
+        `https://` before host:port, or files in `tls`, make the connection one by TLS.
         """
-        if "://" in url:
+        if "://" in url.removeprefix("https://"):
             raise ValueError(
-                f"{url!r} is no host:port; leave the scheme out and give the gRPC port, {DEFAULT_GRPC_PORT} by default"
+                f"{url!r} is no host:port; leave the scheme out (but https:// for TLS) and give the gRPC port, "
+                f"{DEFAULT_GRPC_PORT} by default"
             )
         self.url = url
+        self.tls = tls
         self.timeout_s = timeout_s
         self._metadata = tuple(make_headers(api_key).items())
 
@@ -90,7 +111,9 @@ class Operations:
                 f"{DEFAULT_GRPC_PORT} unless `serve` says otherwise"
             )
         elif message.startswith("failed to connect"):
-            message = f"nothing answers at {self.url}; start a server (`serve`) or give another address"
+            known = [text for words, text in _FAILED_CONNECTIONS.items() if words in message]
+            nothing = f"nothing answers at {self.url}; start a server (`serve`) or give another address"
+            message = f"{self.url} {known[0]}" if known else nothing
         elif message.startswith("errors resolving"):
             message = f"there is no host of that name: {self.url!r}; give host:port"
         return make_error(error.code().name, message, str(trailing.get("x-request-id") or call.request_id))
@@ -99,9 +122,16 @@ class Operations:
 class Client(Operations):
     """Call a server and wait for the answer; threads may share one client."""
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
-        super().__init__(url, timeout_s=timeout_s, api_key=api_key)
-        self._channel = grpc.insecure_channel(url, options=CHANNEL_OPTIONS)
+    def __init__(
+        self,
+        url: str = "localhost:8001",
+        *,
+        timeout_s: float = 30.0,
+        api_key: str | None = None,
+        tls: Tls = NO_TLS,
+    ) -> None:
+        super().__init__(url, timeout_s=timeout_s, api_key=api_key, tls=tls)
+        self._channel = tls.open_channel(grpc, url, CHANNEL_OPTIONS)
 
     def close(self) -> None:
         self._channel.close()
@@ -156,9 +186,16 @@ class Client(Operations):
 class AsyncClient(Operations):
     """Call a server from asyncio; use it in one event loop."""
 
-    def __init__(self, url: str = "localhost:8001", *, timeout_s: float = 30.0, api_key: str | None = None) -> None:
-        super().__init__(url, timeout_s=timeout_s, api_key=api_key)
-        self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)
+    def __init__(
+        self,
+        url: str = "localhost:8001",
+        *,
+        timeout_s: float = 30.0,
+        api_key: str | None = None,
+        tls: Tls = NO_TLS,
+    ) -> None:
+        super().__init__(url, timeout_s=timeout_s, api_key=api_key, tls=tls)
+        self._channel = tls.open_channel(grpc.aio, url, CHANNEL_OPTIONS)
 
     async def close(self) -> None:
         await self._channel.close(None)

@@ -17,7 +17,18 @@ from rich.table import Table
 from services.client.arguments import INPUT_FORMS, read_inputs, read_parameter
 from services.client.client import Client
 from services.client.inference import ModelMetadata
-from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    JsonOption,
+    TimeoutOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    UrlOption,
+    VersionOption,
+)
+from services.client.tls import Tls
 
 
 def run(
@@ -38,11 +49,15 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     api_key: ApiKeyOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Call any model; without inputs, show what it takes. Example: infer net --input "x=[[1, 2]]" --out y.npz"""
     model = context.info_name or ""
-    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         if not inputs and not values:
             _print_metadata(client.metadata(model, version=version))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,20 @@ import typer
 from model_store.settings import DEFAULT_GRPC_PORT
 
 DEFAULT_URL = f"localhost:{DEFAULT_GRPC_PORT}"
-UrlOption = Annotated[str, typer.Option(help="host:port of the gRPC server", envvar="MILLRACE_URL")]
+# The environment's names; MILLRACE_TLS_CERT and MILLRACE_TLS_KEY are the server's.
+URL = "MILLRACE_URL"
+TLS_CA, TLS_CERT, TLS_KEY = "MILLRACE_TLS_CA", "MILLRACE_TLS_CLIENT_CERT", "MILLRACE_TLS_CLIENT_KEY"
+UrlOption = Annotated[str, typer.Option(help="host:port of the gRPC server, https:// before it for TLS", envvar=URL)]
+TlsCaOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM authorities to trust: speak TLS; none: the system's, where the address begins https://", envvar=TLS_CA
+    ),
+]
+TlsCertOption = Annotated[
+    Path | None, typer.Option(help="PEM certificate that shows who calls; needs --tls-key", envvar=TLS_CERT)
+]
+TlsKeyOption = Annotated[Path | None, typer.Option(help="PEM key of --tls-cert, without a password", envvar=TLS_KEY)]
 VersionOption = Annotated[
     str, typer.Option(help="'' newest release's default, '3' release 3's default, '3-int8' exactly")
 ]

@@ -52,8 +52,8 @@ def make_metrics_app(gateway: Gateway) -> ASGIApp:
     return app
 
 
-def make_app(gateway: Gateway, console: Console | None = None) -> ASGIApp:
-    """Make the REST application, with the page for browsers if there is a console."""
+def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int = DEFAULT_GRPC_PORT) -> ASGIApp:
+    """Make the REST application, with the page for browsers if there is a console; `/` names gRPC's port."""
     app = FastAPI(
         title="Millrace",
         version=metadata.version(NAME),
@@ -63,7 +63,7 @@ def make_app(gateway: Gateway, console: Console | None = None) -> ASGIApp:
     )
     _add_errors(app)
     _add_documentation(app)
-    _add_server_routes(app, gateway)
+    _add_server_routes(app, gateway, grpc_port)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
     _add_short_way(app, gateway)
@@ -104,14 +104,14 @@ def _add_documentation(app: FastAPI) -> None:
         )
 
 
-def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
+def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
     @app.get("/", summary="What this server offers; browsers, which ask for HTML, get a page")
     async def index(request: Request) -> Response:
         offer = {
             "name": NAME,
             "version": metadata.version(NAME),
             "models": [
-                _describe_model(gateway, name, request)
+                _describe_model(gateway, name, request, grpc_port)
                 for name in gateway.catalogue.models
                 if may_see(describe_caller(request), name)
             ],
@@ -143,8 +143,9 @@ def _add_server_routes(app: FastAPI, gateway: Gateway) -> None:
         return rows
 
 
-def _describe_model(gateway: Gateway, name: str, request: Request) -> dict[str, Any]:
+def _describe_model(gateway: Gateway, name: str, request: Request, grpc_port: int) -> dict[str, Any]:
     variant = gateway.find_variant(name)
+    by_tls = "https://" if request.url.scheme == "https" else ""
     return {
         "name": name,
         "description": variant.manifest.description,
@@ -154,8 +155,8 @@ def _describe_model(gateway: Gateway, name: str, request: Request) -> dict[str, 
         "try": describe_call(
             variant.manifest,
             read_examples(variant.examples),
-            rest=request.url.netloc,
-            grpc=f"{request.url.hostname}:{gateway.settings.grpc_port or DEFAULT_GRPC_PORT}",
+            rest=f"{by_tls}{request.url.netloc}",
+            grpc=f"{by_tls}{request.url.hostname}:{grpc_port}",
         ).lines,
     }
 

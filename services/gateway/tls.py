@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
+from cryptography import x509
 
 logger = structlog.get_logger("gateway")
 
@@ -67,6 +69,28 @@ class TlsFiles:
     def look(self) -> list[tuple[int, int] | None]:
         """What shows that a file has been replaced."""
         return [_look(path) for path in (self.certificate, self.key, self.client_authorities) if path is not None]
+
+
+class NamedCertificate(NamedTuple):
+    """The host names of a certificate, and whether nobody but itself vouches for it."""
+
+    names: tuple[str, ...]
+    is_self_signed: bool
+
+
+def read_certificate(path: Path) -> NamedCertificate:
+    """Read the first certificate of a PEM file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it has no certificate.
+    """
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return NamedCertificate((), certificate.issuer == certificate.subject)
+    return NamedCertificate(tuple(found.get_values_for_type(x509.DNSName)), certificate.issuer == certificate.subject)
 
 
 class Renewal:

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -8,6 +10,7 @@ import pytest
 from model_store.signing import Keyring
 from model_store.store import Store
 from tests import builders
+from tests.certificates import write_certificate
 
 
 def make_manifest(variant, *, speed=100.0, passed=True, **changes):
@@ -45,31 +48,50 @@ def store(tmp_path, keys):
 @pytest.fixture
 def rest_url():
     """An OIP REST door with binary tensors: model `double` doubles its FP32 input."""
+    with run_rest_door() as door:
+        yield f"http://127.0.0.1:{door.server_port}"
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
 
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            json_size = int(self.headers["Inference-Header-Content-Length"])
-            (tensor,) = json.loads(body[:json_size])["inputs"]
-            data = (np.frombuffer(body[json_size:], np.float32) * 2).tobytes()
-            output = {"name": "y", "datatype": "FP32", "shape": tensor["shape"]}
-            head = json.dumps({"outputs": [output | {"parameters": {"binary_data_size": len(data)}}]}).encode()
-            self.send_response(200 if self.path.startswith("/v2/models/double/versions/") else 404)
-            self.send_header("Inference-Header-Content-Length", str(len(head)))
-            self.send_header("Content-Length", str(len(head) + len(data)))
-            self.end_headers()
-            self.wfile.write(head + data)
+@pytest.fixture
+def rest_tls(tmp_path):
+    """The same by TLS: its URL, and the certificate to trust."""
+    certificate, key = write_certificate(tmp_path)
+    with run_rest_door(certificate, key) as door:
+        yield f"https://localhost:{door.server_port}", certificate
 
-        def log_message(self, *arguments):
-            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+class RestDoor(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        json_size = int(self.headers["Inference-Header-Content-Length"])
+        (tensor,) = json.loads(body[:json_size])["inputs"]
+        data = (np.frombuffer(body[json_size:], np.float32) * 2).tobytes()
+        output = {"name": "y", "datatype": "FP32", "shape": tensor["shape"]}
+        head = json.dumps({"outputs": [output | {"parameters": {"binary_data_size": len(data)}}]}).encode()
+        self.send_response(200 if self.path.startswith("/v2/models/double/versions/") else 404)
+        self.send_header("Inference-Header-Content-Length", str(len(head)))
+        self.send_header("Content-Length", str(len(head) + len(data)))
+        self.end_headers()
+        self.wfile.write(head + data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def run_rest_door(*certificate):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RestDoor)
     server.daemon_threads = True
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        # Shaking hands in the thread of each connection, where a caller who does not trust this one ends no other.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()

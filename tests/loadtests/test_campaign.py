@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.campaign import Addresses, Campaign, estimate_campaign_s, round_up
+from loadtests.addresses import Addresses
+from loadtests.campaign import Campaign, estimate_campaign_s, round_up
 from loadtests.presets import PRESETS, Preset
 from loadtests.subject import find_variant, list_subjects
 from model_store.store import UnknownReleaseError

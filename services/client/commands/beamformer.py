@@ -12,7 +12,17 @@ import typer
 from model_store.matlab import order_axes, read_arrays
 from services.client.beamforming import Beams, measure_spectral_efficiency
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, ApiKeyOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    TimeoutOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    UrlOption,
+    VersionOption,
+)
+from services.client.tls import Tls
 
 
 def run(
@@ -30,10 +40,14 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     api_key: ApiKeyOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Make precoders and combiners. Example: infer beamformer H.npy --rf-chains 4 --out F.npz"""
     model = str(context.info_name)
-    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         channel = read_channels(channels, client, model, version)
         beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, model=model, version=version)
     _print_rates(model, channel, beams, data_snr_db)

@@ -13,7 +13,18 @@ from rich.table import Table
 
 from services.client.classification import Classification
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    JsonOption,
+    TimeoutOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    UrlOption,
+    VersionOption,
+)
+from services.client.tls import Tls
 
 
 def run(
@@ -24,10 +35,14 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     api_key: ApiKeyOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify images. Example: infer classifier a.png b.jpg --top 3"""
-    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:
         print(

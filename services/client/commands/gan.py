@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, ApiKeyOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    TimeoutOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    UrlOption,
+    VersionOption,
+)
+from services.client.tls import Tls
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,6 +42,9 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     api_key: ApiKeyOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Generate images. Example: infer gan --n 64 --label 7 --grid out.png; or --from 1 --to 2 --grid way.png"""
     if grid is None and out is None:
@@ -40,7 +53,8 @@ def run(
         raise typer.BadParameter("an interpolation needs both --from and --to")
     model = str(context.info_name)
     wanted = int(label) if label is not None and label.lstrip("-").isdigit() else label
-    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         if from_seed is not None and to_seed is not None:
             images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)
             columns = steps

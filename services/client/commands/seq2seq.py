@@ -14,7 +14,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.client import Client
-from services.client.options import DEFAULT_URL, ApiKeyOption, JsonOption, TimeoutOption, UrlOption, VersionOption
+from services.client.options import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    JsonOption,
+    TimeoutOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    UrlOption,
+    VersionOption,
+)
+from services.client.tls import Tls
 from services.client.translation import Translation
 
 
@@ -29,6 +40,9 @@ def run(
     version: VersionOption = "",
     timeout_s: TimeoutOption = 30.0,
     api_key: ApiKeyOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
@@ -36,7 +50,8 @@ def run(
     rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
         raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
-    with Client(url, timeout_s=timeout_s, api_key=api_key) as client:
+    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         results = client.translate(
             rows,
             beam_size=beam_size,

@@ -1,11 +1,20 @@
+import grpc
 import numpy as np
 import pytest
 
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Traffic
-from loadtests.generate.processes import GeneratorError, run_closed_loop, run_open_loop, run_rate_search
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Scheduled, Traffic
+from loadtests.generate.processes import (
+    GeneratorError,
+    run_closed_loop,
+    run_open_loop,
+    run_rate_search,
+    run_scheduled,
+)
 from model_store.open_inference import messages
 from model_store.store import write_examples
+from services.client import Tls
+from tests.certificates import write_certificate
 from tests.services.client.open_inference_server import run_server
 
 
@@ -35,6 +44,19 @@ def test_closed_loop_measures_each_level(traffic, server):
         assert sum(window.requests for window in recording.windows) == pytest.approx(recording.requests, abs=5)
     assert len(server.requests) >= one.requests + four.requests
     assert {request.model_version for request in server.requests} == {"1-int8"}
+
+
+def test_callers_and_schedules_speak_tls(traffic, tmp_path):
+    certificate, key = write_certificate(tmp_path)
+    with run_server(grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])) as fake:
+        traffic = traffic.model_copy(update={"url": f"localhost:{fake.port}", "tls": Tls(tls_ca=certificate)})
+        (closed,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.3, most_s=0.3))
+        times_s, picks = (0.0, 0.1, 0.2), (0, 0, 0)
+        (scheduled,) = run_scheduled(
+            Scheduled(traffics=(traffic,), times_s=times_s, picks=picks, warm_up_s=0.0, timeout_s=10.0)
+        )
+    assert (closed.requests > 5, closed.errors) == (True, {})
+    assert (scheduled.requests, scheduled.errors) == (3, {})
 
 
 def test_closed_loop_shares_callers_among_processes(traffic):

@@ -137,8 +137,8 @@ class FakeServer:
 
 
 @contextmanager
-def run_server() -> Iterator[FakeServer]:
-    """Serve on a free loopback port."""
+def run_server(credentials: grpc.ServerCredentials | None = None) -> Iterator[FakeServer]:
+    """Serve on a free loopback port, with credentials by TLS."""
     fake = FakeServer()
     pool = messages()
     methods = {
@@ -158,7 +158,8 @@ def run_server() -> Iterator[FakeServer]:
     options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
     server = grpc.server(ThreadPoolExecutor(8), options=options)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    fake.port = server.add_insecure_port("127.0.0.1:0")
+    address = "127.0.0.1:0"
+    fake.port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
     try:
         yield fake

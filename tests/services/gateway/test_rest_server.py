@@ -66,6 +66,15 @@ async def test_an_answer_names_what_it_is_from_where_a_header_asks(client, path)
     assert asked.headers["millrace-release-digest"] == ""
 
 
+async def test_the_first_page_names_the_port_that_grpc_has(gateway):
+    transport = httpx.ASGITransport(make_app(gateway, grpc_port=9123))
+    async with httpx.AsyncClient(transport=transport, base_url="https://h:9122") as client:
+        (model,) = (await client.get("/")).json()["models"]
+    curl, infer = model["try"]
+    assert curl.startswith("curl https://h:9122/")
+    assert infer.endswith("--url https://h:9123")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "options", "status"),
     [

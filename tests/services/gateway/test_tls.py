@@ -2,59 +2,35 @@
 
 import asyncio
 import contextlib
-import datetime
+import os
 import socket
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 
 import gevent.ssl
 import httpx
 import numpy as np
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
 
+from model_store.example_call import describe_call
+from model_store.store import read_examples
 from services.catalogue import Catalogue
+from services.cli import _describe_trust
 from services.gateway.caller import name_caller
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
-from services.gateway.tls import Renewal, TlsError
+from services.gateway.tls import Renewal, TlsError, TlsFiles
+from tests.certificates import write_certificate
 
 ROWS = np.array([[1, 2], [3, 4]], np.float32)
-
-
-def write_certificate(folder, name="server", common_name="localhost", issuer=None):
-    """Write a certificate for localhost, signed by its own key or by an issuer's (certificate and key files)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = signer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    signing_key = key
-    if issuer is not None:
-        signer = x509.load_pem_x509_certificate(issuer[0].read_bytes()).subject
-        signing_key = serialization.load_pem_private_key(issuer[1].read_bytes(), None)
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .sign(signing_key, hashes.SHA256())
-    )
-    paths = folder / f"{name}.crt", folder / f"{name}.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    no_password = serialization.NoEncryption()
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password))
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +99,32 @@ async def test_each_port_names_its_protocol(ports, certificate, port, protocol):
     _, writer = await asyncio.open_connection("localhost", ports[port], ssl=context)
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == protocol
     writer.close()
+
+
+async def test_the_lines_that_a_server_by_tls_prints_can_be_typed(ports, certificate, variant):
+    files = TlsFiles(certificate=certificate[0], key=certificate[1])
+    host, options = _describe_trust(files, "127.0.0.1")
+    rest, grpc = (f"https://{host}:{port}" for port in ports)
+    lines = describe_call(variant.manifest, read_examples(variant.examples), rest=rest, grpc=grpc, **options).lines
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for line in lines:
+        done = await asyncio.to_thread(
+            subprocess.run, line, shell=True, env=os.environ | {"PATH": path}, capture_output=True, text=True
+        )
+        assert (done.returncode, "2" in done.stdout) == (0, True), f"{line}\n{done.stdout}{done.stderr}"
+    assert [line.split()[0] for line in lines] == ["curl", "infer"]
+
+
+def test_callers_are_told_to_show_a_certificate_where_they_are_asked_for_one(certificate, tmp_path):
+    signed = write_certificate(tmp_path, "signed", "gateway", certificate)
+    files = TlsFiles(certificate=signed[0], key=signed[1], client_authorities=certificate[0])
+    assert _describe_trust(files, "localhost") == (
+        "localhost",
+        {
+            "curl_options": "--cert YOURS.crt --key YOURS.key",
+            "infer_options": "--tls-cert YOURS.crt --tls-key YOURS.key",
+        },
+    )
 
 
 async def test_a_caller_without_tls_gets_no_answer(ports):
