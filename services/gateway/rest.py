@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from importlib import metadata
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import make_asgi_app
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from model_store.example_call import describe_call, example_body
@@ -26,9 +28,16 @@ from services.gateway.body_limit import BodyLimit
 from services.gateway.caller import may_see
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.departure import answer_while_present
-from services.gateway.errors import GatewayError, UnknownModelError, UnknownPathError, UnsupportedEncodingError
+from services.gateway.errors import (
+    GatewayError,
+    InternalError,
+    UnknownModelError,
+    UnknownPathError,
+    UnsupportedEncodingError,
+)
 from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
+from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, ROWS_EXAMPLE
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import HEADER, make_headers
 from services.gateway.readable import describe_answer, describe_rows
@@ -37,13 +46,6 @@ from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
 from services.gateway.rest_screen import RestScreen, describe_caller
 from services.gateway.tensors import InferRequest
-
-_OIP_EXAMPLE = {
-    "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
-    "outputs": [{"name": "y"}],
-}
-_ROWS_EXAMPLE = {"inputs": {"x": [[0.5, 1.5]]}}
-_FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
 
 
 def make_metrics_app(gateway: Gateway) -> ASGIApp:
@@ -60,6 +62,7 @@ def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int
         summary="Open Inference Protocol and the short way",
         docs_url=None,
         redoc_url=None,
+        responses=ERRORS,
     )
     _add_errors(app)
     _add_documentation(app)
@@ -82,11 +85,26 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def answer_http_error(request: Request, error: HTTPException) -> Response:
         text = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
-        return make_error_response(UnknownPathError(text), request.state.id, error.status_code)
+        response = make_error_response(UnknownPathError(text), request.state.id, error.status_code)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["allow"] = ", ".join(_list_methods(app, request))
+        return response
+
+    @app.exception_handler(Exception)
+    async def answer_broken(request: Request, error: Exception) -> Response:
+        """Answer in the form of all failures; the exception goes on to the log."""
+        return make_error_response(InternalError("the server failed; its log has the cause"), request.state.id)
 
     @app.exception_handler(GatewayError)
     async def answer_error(request: Request, error: GatewayError) -> Response:
         return make_error_response(error, request.state.id)
+
+
+def _list_methods(app: FastAPI, request: Request) -> list[str]:
+    """List the methods of the path that a request names; each may be a route of its own."""
+    routes = [route for route in app.router.routes if isinstance(route, Route)]
+    path = next((route.path for route in routes if route.matches(request.scope)[0] != Match.NONE), "")
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 def _add_documentation(app: FastAPI) -> None:
@@ -214,7 +232,12 @@ def _recording_refusals(gateway: Gateway, request: Request, model: str, version:
 
 
 def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
-    json_body = {"requestBody": {"required": True, "content": {"application/json": {"example": _OIP_EXAMPLE}}}}
+    json_body = {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": INFER_BODY, "example": OIP_EXAMPLE}},
+        }
+    }
 
     @app.post(
         "/v2/models/{model}/infer", summary="Infer, as the Open Inference Protocol has it", openapi_extra=json_body
@@ -225,6 +248,7 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
             raise UnsupportedEncodingError("compressed bodies are not taken; send it without Content-Encoding")
         body = await request.body()
         with _recording_refusals(gateway, request, model, version):
+            gateway.find_variant(model, version)  # before the body is read for nothing
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
         _describe_call(decoded, request)
@@ -246,10 +270,21 @@ def _describe_call(decoded: InferRequest, request: Request) -> None:
 def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     contents = {
         "application/octet-stream": {},
-        "multipart/form-data": {"schema": _FORM},
-        "application/json": {"example": _ROWS_EXAMPLE},
+        "multipart/form-data": {"schema": FORM},
+        "application/json": {"example": ROWS_EXAMPLE},
     }
     body = {"requestBody": {"required": True, "content": contents}}
+
+    # Before the route with a version in its place.
+    @app.get("/v1/{model}/example", summary="A row of the model's own to send")
+    async def example(model: str) -> Response:
+        variant = gateway.find_variant(model)
+        body = example_body(variant.manifest, read_examples(variant.examples))
+        if body is None:
+            raise UnknownModelError(
+                f"model {model} has no example that can be sent; GET /v2/models/{model} has its inputs"
+            )
+        return Response(body.content, media_type=body.media_type)
 
     # One decorator for each method: of several FastAPI would make one operation id.
     @app.put("/v1/{model}", summary="Send a file or rows, get an answer (curl -T)", openapi_extra=body)
@@ -266,13 +301,3 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
         # A shell's prompt belongs on a line of its own.
         content = json.dumps(described, ensure_ascii=False) + "\n"
         return Response(content, headers=make_headers(answer.parameters), media_type="application/json")
-
-    @app.get("/v1/{model}/example", summary="A row of the model's own to send")
-    async def example(model: str) -> Response:
-        variant = gateway.find_variant(model)
-        body = example_body(variant.manifest, read_examples(variant.examples))
-        if body is None:
-            raise UnknownModelError(
-                f"model {model} has no example that can be sent; GET /v2/models/{model} has its inputs"
-            )
-        return Response(body.content, media_type=body.media_type)

@@ -206,7 +206,7 @@ def _decode_texts(data: Any, name: str) -> np.ndarray:
         if isinstance(item, list):
             pending.extend(reversed(item))
         elif isinstance(item, str):
-            texts.append(item.encode())
+            texts.append(_encode_text(item, f"the data of input {name}"))
         else:
             raise InvalidRequestError(f"input {name} is BYTES and has {item!r} among its data; all must be strings")
     array = np.empty(len(texts), np.object_)
@@ -215,7 +215,7 @@ def _decode_texts(data: Any, name: str) -> np.ndarray:
 
 
 def _decode_shape(shape: Any, name: str) -> tuple[int, ...]:
-    if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidRequestError(f"input {name} has shape {shape!r}; it must be a list of sizes")
     return tuple(shape)
 
@@ -228,6 +228,8 @@ def _decode_parameters(parameters: Any, where: str) -> dict[str, ParameterValue]
     for name, value in parameters.items():
         if not isinstance(value, bool | int | float | str):
             raise InvalidRequestError(f"parameter {name!r} of {where} must be a number, a string, true or false")
+        if isinstance(value, str):
+            _encode_text(value, f"parameter {name!r} of {where}")
     return dict(parameters)
 
 
@@ -248,4 +250,13 @@ def _objects(value: Any, where: str) -> list[dict[str, Any]]:
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequestError(f"{where} is {value!r}; it must be a string")
+    _encode_text(value, where)
     return value
+
+
+def _encode_text(text: str, where: str) -> bytes:
+    """Encode a JSON string, which may hold half of a surrogate pair: no character, and nothing that can be sent on."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"{where} is no text: {text!r} holds half of a surrogate pair") from None

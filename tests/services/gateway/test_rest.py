@@ -131,3 +131,31 @@ async def test_a_body_over_the_limit_and_an_unknown_path_carry_the_requests_id(h
     ):
         assert response.status_code == status
         assert response.json()["request"] == response.headers["x-request-id"]
+
+
+async def test_a_wrong_method_is_told_the_right_ones(http):
+    for path, methods in (
+        ("/v2/models/double/ready", "GET"),
+        ("/v1/double", "POST, PUT"),
+        ("/v1/double/example", "GET"),
+    ):
+        refused = await http.request("TRACE", path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, methods)
+
+
+async def test_an_unknown_model_is_refused_before_its_body_is_looked_at(http):
+    refused = await http.post("/v2/models/none/infer", content=b"no JSON")
+    assert (refused.status_code, refused.json()["error"][:27]) == (404, "there is no model 'none'; t")
+
+
+async def test_what_breaks_the_gateway_is_answered_in_the_form_of_all_failures(backend, variant, monkeypatch):
+    gateway = Gateway(Catalogue([variant]), backend, GatewaySettings())
+    logged = []
+    monkeypatch.setattr("services.gateway.request_ids.logger.exception", lambda event, **how: logged.append(how))
+    monkeypatch.setattr(gateway, "infer", lambda request: 1 / 0)
+    transport = httpx.ASGITransport(make_app(gateway), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        refused = await client.post("/v1/double", content=b"ab", headers={"x-request-id": "me"})
+    assert (refused.status_code, refused.headers["x-request-id"]) == (500, "me")
+    assert refused.json() == {"error": "the server failed; its log has the cause", "request": "me"}
+    assert logged == [{"request": "me"}]

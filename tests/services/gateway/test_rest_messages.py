@@ -89,3 +89,24 @@ def test_refuses_to_give_bytes_that_are_no_text_as_json():
     answer = InferAnswer("m", "1", "id", [NamedTensor("image", "BYTES", (1,), b"\x01\0\0\0\xff")])
     with pytest.raises(InvalidRequestError, match="request it with binary_data"):
         encode_answer_body(answer, OutputEncoding({}, others=False))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["\ud800"]}]},
+        {"id": "\ud800"},
+        {"parameters": {"mode": "\ud800"}},
+        {"outputs": [{"name": "\ud800"}]},
+    ],
+)
+def test_half_a_surrogate_pair_is_no_text(changes):
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}]} | changes
+    with pytest.raises(InvalidRequestError, match=r"no text: '\\ud800' holds half of a surrogate pair"):
+        decode_body(json.dumps(body).encode(), None, "m", "")
+
+
+def test_a_size_is_no_truth_value():
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, True], "data": [1]}]}
+    with pytest.raises(InvalidRequestError, match=r"shape \[1, True\]; it must be a list of sizes"):
+        decode_body(json.dumps(body).encode(), None, "m", "")

@@ -1,0 +1,49 @@
+"""What /docs and openapi.json say of bodies and failures, beyond what FastAPI finds out by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model_store.tensors import DTYPES
+
+OIP_EXAMPLE = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]}],
+    "outputs": [{"name": "y"}],
+}
+ROWS_EXAMPLE = {"inputs": {"x": [[0.5, 1.5]]}}
+INFER_BODY = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "inputs": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["name", "datatype", "shape"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "datatype": {"type": "string", "enum": list(DTYPES)},
+                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                },
+            },
+        },
+        "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "parameters": {"type": ["object", "null"]},
+        "id": {"type": "string"},
+    },
+}
+_ERROR = {
+    "description": "What was wrong, what came, what to do; the request's id is in the log",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error", "request"],
+                "properties": {"error": {"type": "string"}, "request": {"type": "string"}},
+            }
+        }
+    },
+}
+ERRORS: dict[int | str, dict[str, Any]] = {"4XX": _ERROR, "5XX": _ERROR}
+FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
