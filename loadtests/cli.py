@@ -48,6 +48,7 @@ from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
 from services.client import ClientError, Tls
+from services.client.credentials import KEY_VARIABLE
 from services.client.options import TlsCaOption, TlsCertOption, TlsKeyOption
 
 app = typer.Typer(
@@ -59,6 +60,17 @@ app.add_typer(bench, name="bench")
 app.command("certify")(certify_model)
 app.command()(watch)
 console = Console()
+
+
+@app.callback()
+def take_key(
+    api_key: Annotated[
+        str | None, typer.Option(help="key for a server that asks who calls; better as MILLRACE_API_KEY")
+    ] = None,
+) -> None:
+    """Give the key to all that sends requests, processes of their own among it."""
+    if api_key is not None:
+        os.environ[KEY_VARIABLE] = api_key
 
 
 @app.command()

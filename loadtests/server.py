@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,7 +29,8 @@ class ServerError(RuntimeError):
 class Server:
     """A running `serve`; `addresses` are known once it is ready."""
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` are added to the environment."""
         self.log = folder / "serve.log"
         self.addresses = Addresses()
         self._ready_file = folder / "ready.json"
@@ -40,6 +41,7 @@ class Server:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=os.environ | (settings or {}),
                 preexec_fn=end_with_parent,
             )
 

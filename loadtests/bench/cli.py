@@ -17,6 +17,7 @@ from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.overload import measure_overload
+from loadtests.bench.protection import compare_protection
 from loadtests.bench.served import compare_served
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.valve import compare_valve
@@ -164,6 +165,12 @@ def front_door(
 ) -> None:
     """Our front door against Triton's, a tiny network behind both. Example: loadtest bench front-door"""
     _exit(compare_front_door(triton_python, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def protection(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
+    """What keys, TLS and tracing cost, a tiny network behind them. Example: loadtest bench protection"""
+    _exit(compare_protection(repeats=repeats, measure_s=seconds, console=console))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,11 +49,11 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
         )
     with TemporaryDirectory(prefix="door-") as name, contextlib.ExitStack() as servers:
         folder = Path(name)
-        _release_tiny(folder, console)
-        ours = servers.enter_context(_serve_ours(folder))
+        release_tiny(folder, console)
+        ours = servers.enter_context(serve_ours(folder))
         triton = servers.enter_context(_serve_triton(triton_python, folder))
         body = folder / "call.bin"
-        write_grpc_frame(_make_call(), body)
+        write_grpc_frame(make_call(), body)
         check_answer("millrace", ours)
         check_answer("triton", triton)
 
@@ -82,7 +82,12 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
     return fast and quick
 
 
-def _release_tiny(folder: Path, console: Console) -> None:
+def release_tiny(folder: Path, console: Console) -> None:
+    """Release the tiny program into `folder`/store.
+
+    Raises:
+        FrontDoorError: it was not released.
+    """
     console.print("releasing the tiny program (exported and compiled)")
     subprocess.run([sys.executable, tiny_program.__file__, str(folder)], check=True)
     command = [str(Path(sys.executable).with_name("release")), "--program", str(folder / "tiny.pt2"), "--name", "tiny"]
@@ -94,11 +99,16 @@ def _release_tiny(folder: Path, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _serve_ours(folder: Path) -> Iterator[str]:
+def serve_ours(
+    folder: Path, options: Sequence[str] = (), settings: Mapping[str, str] | None = None, name: str = "plain"
+) -> Iterator[str]:
+    """Serve what `release_tiny` made and give the address of its gRPC door; `name` tells servers at once apart."""
     command = [str(Path(sys.executable).with_name("serve")), "tiny", "--store", str(folder / "store")]
     command += ["--variants", "default", "--threads", "1", "--device", "cpu"]
     command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
-    server = Server(command, folder)
+    own = folder / name
+    own.mkdir()
+    server = Server([*command, *options], own, settings)
     try:
         yield server.wait_ready().grpc
     finally:
@@ -147,7 +157,8 @@ def _wait_for_triton(address: str, process: subprocess.Popen[bytes], log: Path) 
     raise FrontDoorError(f"Triton was not ready after {TRITON_START_S:g} s:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _make_call() -> bytes:
+def make_call() -> bytes:
+    """Make a serialized request of one row."""
     request = messages().ModelInferRequest(model_name="tiny")
     request.inputs.add(name="input", datatype="FP32", shape=[1, tiny_program.NUM_INPUTS])
     request.raw_input_contents.append(np.linspace(-1, 1, tiny_program.NUM_INPUTS, dtype=np.float32).tobytes())

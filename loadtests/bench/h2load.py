@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.client.credentials import KEY_HEADER
+
 _UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _FINISHED = re.compile(r"finished in [\d.]+\w+, ([\d.]+) req/s")
 _REQUESTS = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout")
@@ -29,7 +31,9 @@ def write_grpc_frame(message: bytes, path: Path) -> None:
     path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
 
 
-def run_h2load(address: str, method: str, body: Path, *, callers: int, duration_s: float) -> H2loadResult:
+def run_h2load(
+    address: str, method: str, body: Path, *, callers: int, duration_s: float, scheme: str = "http", key: str = ""
+) -> H2loadResult:
     """Call a unary gRPC method from `callers` connections, each with one call at a time.
 
     h2load counts HTTP 200 as success whatever the gRPC status is: check one answer before.
@@ -54,7 +58,8 @@ def run_h2load(address: str, method: str, body: Path, *, callers: int, duration_
         "500ms",
     ]
     command += ["-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers"]
-    done = subprocess.run([*command, f"http://{address}{method}"], capture_output=True, text=True, check=False)
+    command += ["-H", f"{KEY_HEADER}: {key}"] if key else []
+    done = subprocess.run([*command, f"{scheme}://{address}{method}"], capture_output=True, text=True, check=False)
     output = done.stdout
     finished, requests, times = _FINISHED.search(output), _REQUESTS.search(output), _TIMES.search(output)
     if done.returncode != 0 or not (finished and requests and times):
