@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from model_store.certificate import Certificate
 from model_store.golden import GoldenAnswer
@@ -23,7 +24,7 @@ class ServedVariant:
     manifest: Manifest
     archive: Path
     examples: Path
-    is_default: bool
+    is_default: bool = field(compare=False)
     release_digest: str = ""
     golden: tuple[GoldenAnswer, ...] = field(default=(), compare=False)
     certificate: Certificate | None = field(default=None, compare=False)
@@ -46,10 +47,20 @@ class ServedVariant:
 
 
 class Catalogue:
-    """All variants that are served, by model and version string."""
+    """All variants that are served, by model and version string.
 
-    def __init__(self, variants: Iterable[ServedVariant]) -> None:
+    `defaults` name the version that answers where none is named, of models whose newest release does not; `standby`
+    the variants that serve on demand only, without which the server is ready: candidates, and what was replaced.
+    """
+
+    def __init__(
+        self,
+        variants: Iterable[ServedVariant],
+        defaults: Mapping[str, str] = MappingProxyType({}),
+        standby: Container[str] = (),
+    ) -> None:
         self.variants = tuple(variants)
+        self.required = tuple(variant for variant in self.variants if str(variant) not in standby)
         self._by_version: dict[str, dict[str, ServedVariant]] = {}
         for variant in sorted(self.variants, key=lambda variant: variant.manifest.release):
             versions = self._by_version.setdefault(variant.model, {})
@@ -57,6 +68,8 @@ class Catalogue:
             if variant.is_default:
                 versions[str(variant.manifest.release)] = variant
                 versions[""] = variant
+        for model, version in defaults.items():
+            self._by_version[model][""] = self._by_version[model][version]
 
     @property
     def models(self) -> list[str]:
@@ -69,7 +82,7 @@ class Catalogue:
         return sorted(names, key=lambda name: (default is None or name != default.version, name))
 
     def find(self, model: str, version: str = "") -> ServedVariant | None:
-        """Find what a request means: '' newest release's default, '3' release 3's default, '3-int8' exactly that."""
+        """Find what a request means: '' the model's default, '3' release 3's default, '3-int8' exactly that."""
         return self._by_version.get(model, {}).get(version)
 
     def __contains__(self, model: str) -> bool:

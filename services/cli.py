@@ -11,6 +11,8 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from services.catalogue import Catalogue
     from services.gateway.settings import GatewaySettings
     from services.gateway.tls import TlsFiles
+    from services.selection import Wish
     from services.serving import Serving
     from services.torchserve.settings import TorchServeSettings
 
@@ -60,6 +63,9 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
+    routing: Annotated[
+        Path | None, typer.Option(help="YAML file of pins, canaries and shadow copies; changes are followed.")
+    ] = None,
     max_wait_ms: Annotated[
         float | None, typer.Option(min=1, help="Longest expected wait of a request without deadline. [10000]")
     ] = None,
@@ -84,11 +90,8 @@ def serve(
     """Serve releases of the store over Open Inference Protocol; every setting is also read from MILLRACE_…."""
     from pydantic import ValidationError
 
-    from model_store.signing import Keyring
-    from model_store.store import Store
     from services.gateway.settings import GatewaySettings
     from services.logs import configure_logs
-    from services.selection import choose_device, select_variants
     from services.serving import check_settings
     from services.torchserve.settings import TorchServeSettings
 
@@ -99,6 +102,7 @@ def serve(
         "tls_client_ca": tls_client_ca,
         "api_keys": api_keys,
         "insecure": insecure,
+        "routing": routing,
         "max_wait_ms": max_wait_ms,
         "any_variant": any_variant,
         "workers": workers,
@@ -118,20 +122,39 @@ def serve(
         check_settings(engine, gateway)
         configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
-        opened = Store(store, Keyring(keys_folder()))
-        device_kind = choose_device(opened, models or [], engine.device)
-        catalogue = select_variants(opened, models or [], wanted, device_kind, engine.setup)
+        opened, wish, catalogue = _select(store, models or [], wanted, engine, gateway)
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         _fail(ValueError(problems))
     except (ValueError, LookupError) as error:
         _fail(error)
-    status = _run(opened, catalogue, engine, gateway, ready_file)
+    from services.serving import Serving
+
+    make_serving = partial(Serving, catalogue, engine, gateway, opened, wish)
+    status = _run(make_serving, catalogue, engine, gateway, ready_file)
     raise typer.Exit(status)
 
 
+def _select(
+    folder: Path, models: list[str], variants: list[str], engine: TorchServeSettings, gateway: GatewaySettings
+) -> tuple[Store, Wish, Catalogue]:
+    from model_store.signing import Keyring
+    from model_store.store import Store
+    from services.gateway.routing import Routing, read_routing
+    from services.selection import Planner, Wish, choose_device, plan_catalogue
+
+    store = Store(folder, Keyring(keys_folder()))
+    wish = Wish(tuple(models), tuple(variants), choose_device(store, models, engine.device), engine.setup)
+    routing = Routing() if gateway.routing is None else read_routing(gateway.routing)
+    return store, wish, plan_catalogue(Planner(store, wish), routing)
+
+
 def _run(
-    store: Store, catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
+    make_serving: Callable[..., Serving],
+    catalogue: Catalogue,
+    engine: TorchServeSettings,
+    gateway: GatewaySettings,
+    ready_file: Path | None,
 ) -> int:
     import uvloop
 
@@ -140,17 +163,20 @@ def _run(
     from services.torchserve.java import NoUsableJavaError
 
     try:
-        uvloop.run(_serve_until_signal(store, catalogue, engine, gateway, ready_file))
+        uvloop.run(_serve_until_signal(make_serving, catalogue, engine, gateway, ready_file))
     except (PortTakenError, StartError, NoUsableJavaError) as error:
         _fail(error)
     return 0
 
 
 async def _serve_until_signal(
-    store: Store, catalogue: Catalogue, engine: TorchServeSettings, gateway: GatewaySettings, ready_file: Path | None
+    make_serving: Callable[..., Serving],
+    catalogue: Catalogue,
+    engine: TorchServeSettings,
+    gateway: GatewaySettings,
+    ready_file: Path | None,
 ) -> None:
     from host.progress import ProgressBar
-    from services.serving import Serving
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -159,7 +185,7 @@ async def _serve_until_signal(
     started_s = time.monotonic()
     typer.echo(f"starting TorchServe with {', '.join(map(str, catalogue.variants))}", err=True)
     with ProgressBar("workers ready", total=engine.workers * len(catalogue.variants)) as bar:
-        serving = Serving(catalogue, engine, gateway, lambda ready, total: bar.advance(ready - bar.done), store)
+        serving = make_serving(lambda ready, total: bar.advance(ready - bar.done))
         starting = asyncio.create_task(serving.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

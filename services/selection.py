@@ -1,83 +1,227 @@
-"""Choose what to serve: verified releases of the store, filtered by what was asked and by this machine's devices."""
+"""Choose what to serve: verified releases of the store, by what was asked, the routing file and devices here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from model_store.acts import Course
 from model_store.certificate import Setup, describe_host_class, find_certificate
-from model_store.store import EXAMPLES_NAME, Release, Store
+from model_store.signing import VerificationError
+from model_store.store import EXAMPLES_NAME, Release, Store, UnknownReleaseError
 from services.catalogue import Catalogue, ServedVariant
+from services.gateway.routing import ModelRouting, Routing
 
 
 class NothingToServeError(ValueError):
     """The store has nothing that fits; says what it has."""
 
 
-def select_variants(
-    store: Store, models: Sequence[str], variants: Sequence[str], device: str, setup: Setup | None = None
-) -> Catalogue:
-    """Verify releases and choose their variants.
+@dataclass(frozen=True)
+class Wish:
+    """What a process was asked to serve.
 
-    `models` are names, or `name:release` for an older release; none = the newest release of every model. `variants` are
-    names, the first of which is the default, or `all` or `default`. With `setup`, each gets the certificate for being
-    served so on this machine, if there is one.
-
-    Raises:
-        NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
+    `models` are names, whose current releases are followed, or `name:release` for one release whatever comes; none =
+    all models that the store has. `variants` are names, the first of which is the default, or `all` or
+    `default`. With `setup`, each gets the certificate for being served so on this machine, if there is one.
     """
-    chosen: list[ServedVariant] = []
-    for name in models or store.models():
-        model, _, release = name.partition(":")
-        opened, default = store.resolve(model, release)
-        chosen += _choose(opened, default, variants, device, setup)
-    if not chosen:
-        raise NothingToServeError(
-            f"there is no release in {store.root}; make one with `train` and `release`, or `make demo`"
-        )
-    return Catalogue(chosen)
+
+    models: tuple[str, ...]
+    variants: tuple[str, ...]
+    device: str
+    setup: Setup | None = None
+
+    def names(self, store: Store) -> list[str]:
+        """List the models' names, each once."""
+        return list(dict.fromkeys(name.partition(":")[0] for name in self.models or store.models()))
+
+    def fixed_releases(self, model: str) -> list[int]:
+        """List the releases of a model that are served whatever comes."""
+        given = (name.partition(":") for name in self.models)
+        return [_to_number(model, release) for name, _, release in given if name == model and release]
+
+    def follows(self, model: str) -> bool:
+        """Say whether a model's current release is served, whichever that is."""
+        return not self.models or model in self.models
 
 
-def _choose(
-    release: Release, default: str, variants: Sequence[str], device: str, setup: Setup | None
-) -> list[ServedVariant]:
-    usable = [name for name in release.variants if release.manifests[name].target.device == device]
-    if not usable:
-        built_for = sorted({release.manifests[name].target.device for name in release.variants})
-        raise NothingToServeError(
-            f"{release.model} release {release.number} has variants for {', '.join(built_for)} only, and --device is "
-            f"{device}; release it on a machine with {device}"
-        )
-    if default not in usable:
-        default = usable[0]
-    names = _named_variants(release, default, usable, variants)
-    host = describe_host_class(device)
-    digest = release.digest
-    return [
-        ServedVariant(
+@dataclass(frozen=True)
+class ModelPlan:
+    """What should be served of one model; candidates are what its routing tries out."""
+
+    default: ServedVariant
+    others: tuple[ServedVariant, ...] = ()
+    candidates: tuple[ServedVariant, ...] = ()
+
+    @property
+    def variants(self) -> list[ServedVariant]:
+        """All of them, the default first."""
+        return [self.default, *self.others, *self.candidates]
+
+
+class Planner:
+    """Decide what should be served."""
+
+    def __init__(
+        self,
+        store: Store,
+        wish: Wish,
+        open_release: Callable[[str, int], Release] | None = None,
+        refuse: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        """`open_release` verifies a release, or knows it already; by default the store does.
+
+        `refuse` is told of a release that does not verify and that an older one stands in for; without it that is an
+        error.
+        """
+        self.store = store
+        self.wish = wish
+        self._open_release = open_release or store.open
+        self._refuse = refuse
+
+    def plan_model(self, model: str, routing: ModelRouting) -> ModelPlan:
+        """Decide what should be served of a model.
+
+        Raises:
+            NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
+        """
+        known = self.store.releases(model)
+        course = self.store.course(model)
+        chosen: dict[str, ServedVariant] = {}
+        default = ""
+        for number in self.wish.fixed_releases(model):
+            variants = self._choose(self._open(model, number, known), course)
+            chosen |= {variant.version: variant for variant in variants}
+            default = next(variant.version for variant in variants if variant.is_default)
+        if self.wish.follows(model):
+            variants = self._choose(self._open_current(model, known, course, routing), course)
+            chosen |= {variant.version: variant for variant in variants}
+            default = next(variant.version for variant in variants if variant.is_default)
+        shadow = routing.shadow
+        if shadow is not None and shadow.promote and _is_promoted(shadow.to, course):
+            default = shadow.to  # instead of the pin that held its place
+        elif routing.pin is not None:
+            default = routing.pin
+        named = {version: self._choose_one(model, version, known, course) for version in {default, *routing.versions}}
+        chosen |= {default: chosen.get(default) or named[default]}
+        candidates = [
+            named[version]
+            for version in sorted(routing.candidates - {default})
+            if version not in course.withdrawn and version not in chosen
+        ]
+        others = [variant for version, variant in chosen.items() if version != default]
+        return ModelPlan(chosen[default], tuple(others), tuple(candidates))
+
+    def check_routing(self, routing: Routing) -> None:
+        """Make sure that all versions which a routing names are there and may serve.
+
+        Raises:
+            NothingToServeError, UnknownReleaseError, VerificationError: says which is not.
+        """
+        for model, rules in routing.models.items():
+            known, course = self.store.releases(model), self.store.course(model)
+            if not known:
+                self.store.resolve(model)  # says what there is
+            for version in sorted(rules.versions):
+                self._choose_one(model, version, known, course)
+
+    def _open(self, model: str, number: int, known: Sequence[int]) -> Release:
+        if number not in known:
+            self.store.resolve(model, str(number))  # says what there is
+        return self._open_release(model, number)
+
+    def _open_current(self, model: str, known: Sequence[int], course: Course, routing: ModelRouting) -> Release:
+        """Open the release that answers by default: one whose default is still being tried out does not."""
+        left, held_back = list(known), None
+        while (number := course.current(left)) is not None:
+            left.remove(number)
+            try:
+                release = self._open_release(model, number)
+            except VerificationError as error:
+                if self._refuse is None:
+                    raise
+                self._refuse(model, str(number), str(error))
+                continue
+            version = f"{number}-{_default_of(release, course)}"
+            if version not in routing.candidates or _is_promoted(version, course):
+                return release
+            held_back = held_back or release
+        if held_back is not None:  # there is nothing but candidates
+            return held_back
+        self.store.resolve(model)  # says what there is
+        raise UnknownReleaseError(f"no release of {model} may answer by default")
+
+    def _choose(self, release: Release, course: Course) -> list[ServedVariant]:
+        """Choose a release's variants by what was asked and by the device."""
+        usable = self._usable(release)
+        default = _default_of(release, course)
+        if default not in usable:
+            default = usable[0]
+        names = _named_variants(release, default, usable, self.wish.variants)
+        serve = partial(self._serve, release, default if "all" in self.wish.variants else names[0])
+        return [serve(name) for name in names]
+
+    def _choose_one(self, model: str, version: str, known: Sequence[int], course: Course) -> ServedVariant:
+        """Choose exactly one version."""
+        number, _, variant = version.partition("-")
+        release = self._open(model, int(number), known)
+        release.archive_path(variant)  # says why a variant may not be served
+        if variant not in self._usable(release):
+            raise _not_built(release, variant, self._usable(release))
+        return self._serve(release, _default_of(release, course), variant)
+
+    def _serve(self, release: Release, default: str, name: str) -> ServedVariant:
+        setup, host = self.wish.setup, describe_host_class(self.wish.device)
+        return ServedVariant(
             manifest=release.manifests[name],
             archive=release.archive_path(name),
             examples=release.folder / EXAMPLES_NAME,
             golden=release.golden(name),
             certificate=find_certificate(release.certificates, name, host=host, setup=setup) if setup else None,
-            release_digest=digest,
-            is_default=name == (default if "all" in variants else names[0]),
+            release_digest=release.digest,
+            is_default=name == default,
         )
-        for name in names
-    ]
 
-
-def _named_variants(release: Release, default: str, usable: Sequence[str], variants: Sequence[str]) -> list[str]:
-    if "all" in variants:
-        return list(usable)
-    names = dict.fromkeys(default if name == "default" else name for name in variants)
-    for name in names:
-        release.archive_path(name)  # says why a variant may not be served
-        if name not in usable:
+    def _usable(self, release: Release) -> list[str]:
+        device = self.wish.device
+        usable = [name for name in release.variants if release.manifests[name].target.device == device]
+        if not usable:
+            built_for = sorted({release.manifests[name].target.device for name in release.variants})
             raise NothingToServeError(
-                f"{release.model} {release.number}-{name} was not built for this device; it has {usable}"
+                f"{release.model} release {release.number} has variants for {', '.join(built_for)} only, and --device "
+                f"is {device}; release it on a machine with {device}"
             )
-    return list(names)
+        return usable
+
+
+def plan_catalogue(planner: Planner, routing: Routing) -> Catalogue:
+    """Decide what a starting process serves.
+
+    Raises:
+        NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
+    """
+    planner.check_routing(routing)
+    plans = {name: planner.plan_model(name, routing.of(name)) for name in planner.wish.names(planner.store)}
+    if not plans:
+        raise NothingToServeError(
+            f"there is no release in {planner.store.root}; make one with `train` and `release`, or `make demo`"
+        )
+    return make_catalogue(plans.items())
+
+
+def make_catalogue(plans: Iterable[tuple[str, ModelPlan]], spares: Iterable[ServedVariant] = ()) -> Catalogue:
+    """Make the catalogue of several models' plans; `spares` are loaded and in no plan."""
+    plans, spares = list(plans), list(spares)
+    variants = [variant for _, plan in plans for variant in plan.variants]
+    standby = {str(variant) for _, plan in plans for variant in plan.candidates} | set(map(str, spares))
+    return Catalogue([*variants, *spares], {model: plan.default.version for model, plan in plans}, standby)
+
+
+def select_variants(store: Store, models: Sequence[str], variants: Sequence[str], device: str) -> Catalogue:
+    """Verify releases and choose their variants, without routing; see `Wish` and `plan_catalogue`."""
+    return plan_catalogue(Planner(store, Wish(tuple(models), tuple(variants), device)), Routing())
 
 
 def choose_device(store: Store, models: Sequence[str], wanted: str) -> str:
@@ -92,3 +236,35 @@ def choose_device(store: Store, models: Sequence[str], wanted: str) -> str:
         if not any(opened.manifests[variant].target.device == "cuda" for variant in opened.variants):
             return "cpu"
     return "cuda"
+
+
+def _named_variants(release: Release, default: str, usable: Sequence[str], variants: Sequence[str]) -> list[str]:
+    if "all" in variants:
+        return list(usable)
+    names = dict.fromkeys(default if name == "default" else name for name in variants)
+    for name in names:
+        release.archive_path(name)  # says why a variant may not be served
+        if name not in usable:
+            raise _not_built(release, name, usable)
+    return list(names)
+
+
+def _default_of(release: Release, course: Course) -> str:
+    return course.promoted.get(release.number, release.index.default)
+
+
+def _is_promoted(version: str, course: Course) -> bool:
+    number, _, variant = version.partition("-")
+    return course.promoted.get(int(number)) == variant and number not in course.withdrawn
+
+
+def _not_built(release: Release, variant: str, usable: Sequence[str]) -> NothingToServeError:
+    return NothingToServeError(
+        f"{release.model} {release.number}-{variant} was not built for this device; it has {list(usable)}"
+    )
+
+
+def _to_number(model: str, release: str) -> int:
+    if not release.isdecimal():
+        raise UnknownReleaseError(f"{model}:{release} names no release; say which, as in {model}:3")
+    return int(release)

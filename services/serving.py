@@ -23,6 +23,8 @@ from services.gateway.rest import make_app, make_metrics_app
 from services.gateway.settings import GatewaySettings
 from services.gateway.tls import Renewal
 from services.grpc_server.connection import ALPN
+from services.lifecycle import Lifecycle
+from services.selection import Wish
 from services.torchserve.command import StartError
 from services.torchserve.memory import list_descendants, read_share_bytes
 from services.torchserve.metrics import EngineMetrics
@@ -45,6 +47,9 @@ def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> 
     gateway.make_tls_context(ALPN)
     gateway.make_guard()
     gateway.check_openness()
+    for name, is_set in (("ROUTING", gateway.routing is not None), ("MODEL_CONTROL", gateway.model_control)):
+        if is_set and not gateway.follow:
+            raise ValueError(f"MILLRACE_{name} needs MILLRACE_FOLLOW, which is off; set that or leave it out")
     if gateway.max_body_mib > torchserve.max_message_mib:
         raise ValueError(
             f"MILLRACE_MAX_BODY_MIB is {gateway.max_body_mib}, but a worker takes at most MILLRACE_MAX_MESSAGE_MIB = "
@@ -67,18 +72,32 @@ class Serving:
         catalogue: Catalogue,
         torchserve: TorchServeSettings,
         gateway: GatewaySettings,
+        store: Store,
+        wish: Wish,
         report_progress: Callable[[int, int], None] = lambda ready, total: None,
-        store: Store | None = None,
     ) -> None:
+        """`catalogue` is what `wish` came to in `store`, which is followed from then on unless `gateway` says no."""
         self._report_progress = report_progress
         self._settings = gateway
         self._startup_timeout_s = torchserve.startup_timeout_s
         self._workers_changed = asyncio.Event()
         self._torchserve = TorchServe(catalogue.variants, torchserve, self._handle_change)
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
-        self.gateway.metrics.registry.register(EngineMetrics(self._torchserve, catalogue.variants))
+        self.gateway.metrics.registry.register(EngineMetrics(self._torchserve))
         self._console = Console(self.gateway, store)
         self._keepers: list[asyncio.Task[None]] = []
+        self._lifecycle = None
+        if gateway.follow:
+            self._lifecycle = Lifecycle(
+                store,
+                wish,
+                self.gateway,
+                self._torchserve,
+                startup_timeout_s=torchserve.startup_timeout_s,
+                on_change=lambda: self._grpc.update_health(),
+            )
+            if gateway.model_control:
+                self.gateway.control = self._lifecycle
         http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
         self._renewal: Renewal | None = None
         if gateway.tls_files is not None and http_tls is not None and grpc_tls is not None:
@@ -121,11 +140,14 @@ class Serving:
             self._metrics.start()
             await self._grpc.start()
             await self._torchserve.start(self._report_progress)
+            if self._lifecycle is not None:
+                await self._lifecycle.look()  # before anything is ready: from the first request on it is routed
             await self._prove_all()
         except BaseException:
             await self.stop()
             raise
-        keepers = (self._keep_ready, self._check_when_idle, self._renew_certificates, self._console.remember)
+        follow = [] if self._lifecycle is None else [self._lifecycle.run]
+        keepers = (self._keep_ready, self._check_when_idle, self._renew_certificates, self._console.remember, *follow)
         self._keepers = [asyncio.create_task(work()) for work in keepers]
 
     async def stop(self) -> None:
@@ -136,6 +158,7 @@ class Serving:
         if was_serving:
             for keeper in self._keepers:
                 keeper.cancel()
+            await asyncio.gather(*self._keepers, return_exceptions=True)
             self._keepers = []
             self._grpc.update_health()
             await asyncio.sleep(settings.drain_delay_s)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -40,11 +40,13 @@ from services.gateway.keys import Verb
 from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.model_config import describe_config
+from services.gateway.model_control import ModelControl, NoModelControl
 from services.gateway.provenance import describe_provenance, settle_seed
 from services.gateway.readiness import PROTOCOL, Readiness
 from services.gateway.recent_errors import RecentErrors
 from services.gateway.recorder import Recorder
 from services.gateway.refusal_log import RefusalLog
+from services.gateway.routing import Router
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
@@ -59,6 +61,8 @@ NAME = "millrace"
 # Named as Triton names them; the binary tensor extension is REST's.
 EXTENSIONS = ("model_repository", "model_configuration", "statistics", "binary_tensor_data", "parameters")
 MAX_ERRORS_NAMED = 5
+# A version without work for so long has answered what came before callers ceased to find it.
+QUIET_S = 0.1
 
 
 class ServedModel:
@@ -114,17 +118,40 @@ class Gateway:
         self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
         self._ids = itertools.count(1)
         self._id_prefix = os.urandom(3).hex()
-        self._models = {
-            (variant.model, variant.version): ServedModel(variant, backend, self.metrics, settings)
-            for variant in catalogue.variants
-        }
+        self.router: Router | None = None  # none: there are no canaries
+        self.control: ModelControl = NoModelControl()
+        self.refused: Mapping[tuple[str, str], str] = {}  # model and version of releases that may not serve, and why
+        self._models: dict[tuple[str, str], ServedModel] = {}
         self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
         self.drift = DriftMetrics(self._drift_monitors)
         self.metrics.registry.register(self.drift)
-        self.readiness = Readiness(catalogue.variants, backend, self.infer, self._measure_idle_s)
-        for model in self._models.values():
-            model.metrics.ready.set_function(partial(self.is_model_ready, model.variant))
-            model.metrics.golden_mismatch.set_function(partial(self._has_mismatch, model.variant))
+        self.readiness = Readiness(backend, self.infer, self._measure_idle_s)
+        for variant in catalogue.variants:
+            self.add(variant)
+
+    def add(self, variant: ServedVariant) -> None:
+        """Take a version in; callers find it once it is in the catalogue."""
+        model = ServedModel(variant, self._backend, self.metrics, self.settings)
+        model.metrics.ready.set_function(partial(self.is_model_ready, variant))
+        model.metrics.golden_mismatch.set_function(partial(self._has_mismatch, variant))
+        self._models[variant.model, variant.version] = model
+        self.readiness.add(variant)
+
+    async def drain(self, variant: ServedVariant, timeout_s: float) -> None:
+        """Wait until a version that callers do not find any more has answered all, at most for so long."""
+        batcher = self._models[variant.model, variant.version].batcher
+        end_s = monotonic() + timeout_s
+        quiet_s = monotonic()
+        while monotonic() < end_s and monotonic() - quiet_s < QUIET_S:
+            await asyncio.sleep(QUIET_S / 5)
+            if batcher.num_calls or batcher.waiting_rows:
+                quiet_s = monotonic()
+
+    def remove(self, variant: ServedVariant) -> None:
+        """Forget a version and its metrics."""
+        del self._models[variant.model, variant.version]
+        self.readiness.remove(variant)
+        self.metrics.forget(variant.model, variant.version)
 
     def new_request_id(self) -> str:
         """Make an id for a request that came without one; unique in this process and, by its prefix, among others."""
@@ -140,7 +167,7 @@ class Gateway:
         try:
             if self.guard is not None:
                 self.guard.check_model(request.caller, Operation(Verb.INFER, request.model, ""), request.id)
-            model = self._find_model(request.model, request.version)
+            model = self._find_model(request)
         except (UnknownModelError, PermissionDeniedError) as error:
             self.record_refusal(request, error)
             raise
@@ -265,7 +292,7 @@ class Gateway:
         return allows_any_variant(request, version, is_allowed_for_all=for_all) and bool(self._list_relief(model))
 
     def _list_relief(self, model: ServedModel) -> list[ServedModel]:
-        served = [other.variant for other in self._models.values() if self.is_model_ready(other.variant)]
+        served = filter(self.is_model_ready, self.catalogue.required)
         return [self._models[faster.model, faster.version] for faster in list_faster(model.variant, served)]
 
     def _relieve(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel:
@@ -309,9 +336,25 @@ class Gateway:
             outputs.append(result)
         return _join_outputs(outputs, row_counts)
 
-    def _find_model(self, name: str, version: str) -> ServedModel:
-        variant = self.find_variant(name, version)
+    def _find_model(self, request: InferRequest) -> ServedModel:
+        if request.protocol == PROTOCOL:  # the server's own questions come before callers may find a version
+            model = self._models.get((request.model, request.version))
+            if model is not None:
+                return model
+        variant = self.route(request)
         return self._models[variant.model, variant.version]
+
+    def route(self, request: InferRequest) -> ServedVariant:
+        """Choose the variant that answers a request.
+
+        Raises:
+            UnknownModelError: names what there is.
+        """
+        if self.router is not None and not request.version:
+            canary = self.router.choose(request, self.is_model_ready)
+            if canary is not None:
+                return canary
+        return self.find_variant(request.model, request.version)
 
     def find_variant(self, name: str, version: str = "") -> ServedVariant:
         """Find the variant that a model name and version mean.
@@ -356,11 +399,16 @@ class Gateway:
 
     def is_ready(self) -> bool:
         """Say whether every model can answer and the server takes requests."""
-        return not self.is_draining and all(self.is_model_ready(variant) for variant in self.catalogue.variants)
+        return not self.is_draining and all(self.is_model_ready(variant) for variant in self.catalogue.required)
 
     def is_model_ready(self, variant: ServedVariant) -> bool:
         """Say whether a variant can answer now; see readiness.py."""
         return not self.is_draining and self.readiness.is_ready(variant)
+
+    def list_states(self) -> list[tuple[str, str, str, str]]:
+        """Model, version, state and reason of each version that is here or was refused, as a repository index."""
+        found = [(variant.model, variant.version, *self.state_of(variant)) for variant in self.catalogue.variants]
+        return found + [(*name, "UNAVAILABLE", why) for name, why in self.refused.items()]
 
     def state_of(self, variant: ServedVariant) -> tuple[str, str]:
         """State and reason as a repository index has them."""

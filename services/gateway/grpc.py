@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from services.gateway.grpc_reflection import ReflectionService
 from services.gateway.grpc_screen import GrpcScreen, check_named_model, hide_models
 from services.gateway.load_reports import LoadTrailers
 from services.gateway.model_config import PLATFORM
+from services.gateway.model_control import check_parameters
 from services.grpc_server import CallContext, Interceptor, Limits, Server, Streaming, Unary
 
 # Requests that are being received may hold this many times the largest one.
@@ -87,11 +89,20 @@ class OpenInferenceService:
 
     def repository_index(self, message: Any) -> Any:
         response = messages().RepositoryIndexResponse()
-        for variant in self._gateway.catalogue.variants:
-            state, reason = self._gateway.state_of(variant)
+        for name, version, state, reason in self._gateway.list_states():
             if state == "READY" or not message.ready:
-                response.models.add(name=variant.model, version=variant.version, state=state, reason=reason)
+                response.models.add(name=name, version=version, state=state, reason=reason)
         return response
+
+    async def repository_model_load(self, message: Any) -> Any:
+        check_parameters(message.parameters)
+        await self._gateway.control.load(message.model_name)
+        return messages().RepositoryModelLoadResponse()
+
+    async def repository_model_unload(self, message: Any) -> Any:
+        check_parameters(message.parameters)
+        await self._gateway.control.unload(message.model_name)
+        return messages().RepositoryModelUnloadResponse()
 
     def methods(self) -> dict[str, Unary]:
         """List the methods by path."""
@@ -104,6 +115,8 @@ class OpenInferenceService:
             "ModelConfig": self.model_config,
             "ModelStatistics": self.model_statistics,
             "RepositoryIndex": self.repository_index,
+            "RepositoryModelLoad": self.repository_model_load,
+            "RepositoryModelUnload": self.repository_model_unload,
         }
         methods = {f"/{SERVICE}/{name}": Unary(self._wrap(name, answer)) for name, answer in simple.items()}
         return methods | {INFER_PATH: Unary(self.infer)}
@@ -117,6 +130,8 @@ class OpenInferenceService:
             if self._gateway.guard is not None:
                 check_named_model(self._gateway.guard, message, context)
             response = answer(message)
+            if inspect.isawaitable(response):
+                response = await response
             if self._gateway.guard is not None:
                 hide_models(response, context)
             serialized: bytes = response.SerializeToString()

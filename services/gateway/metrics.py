@@ -6,6 +6,7 @@ from importlib import metadata
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 from services.gateway.statistics import Statistics
@@ -59,6 +60,15 @@ class Metrics:
             "millrace_slots", "Workers; a full batch may wait at each besides", _LABELS, registry=self.registry
         )
         self.ready = Gauge("millrace_model_ready", "1 while the model version answers", _LABELS, registry=self.registry)
+        self.release_refused = Gauge(
+            "millrace_release_refused",
+            "1 while a release of the store may not serve; the repository index says why",
+            _LABELS,
+            registry=self.registry,
+        )
+        self.routing_refused = Gauge(
+            "millrace_routing_refused", "1 while an older routing is in force than the file's", registry=self.registry
+        )
         self.golden_mismatch = Gauge(
             "millrace_golden_mismatch",
             "1 while the model version computes something else than was released",
@@ -68,6 +78,13 @@ class Metrics:
 
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
+
+    def forget(self, model: str, version: str) -> None:
+        """Drop all series of a version that is gone."""
+        labels = {"model": model, "version": version}
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase) and labels.keys() <= set(metric._labelnames):
+                metric.remove_by_labels(labels)
 
     def count_refusal(self, protocol: str, outcome: str) -> None:
         """Count a request that reached no model: its words are a stranger's and no labels."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -33,13 +33,12 @@ class Readiness:
 
     def __init__(
         self,
-        variants: Sequence[ServedVariant],
         backend: Backend,
         infer: Callable[[InferRequest], Awaitable[InferAnswer]],
         measure_idle_s: Callable[[ServedVariant], float],
     ) -> None:
         """`measure_idle_s` tells how long nobody has been answered by a version, 0 while somebody waits for it."""
-        self._variants = tuple(variants)
+        self._variants: dict[str, ServedVariant] = {}
         self._backend = backend
         self._infer = infer
         self._measure_idle_s = measure_idle_s
@@ -47,6 +46,15 @@ class Readiness:
         self._proven: dict[str, frozenset[int]] = {}
         self._mismatches: dict[str, str] = {}
         self._was_complete = False
+
+    def add(self, variant: ServedVariant) -> None:
+        """Watch over one more version."""
+        self._variants[str(variant)] = variant
+
+    def remove(self, variant: ServedVariant) -> None:
+        """Forget a version."""
+        for known in (self._variants, self._requests, self._proven, self._mismatches):
+            known.pop(str(variant), None)
 
     @property
     def was_complete(self) -> bool:
@@ -63,20 +71,22 @@ class Readiness:
 
     async def prove(self) -> list[tuple[ServedVariant, GatewayError]]:
         """Ask each version whose workers have not answered yet for an inference; return those that failed, and why."""
-        results = await asyncio.gather(*map(self._prove, self._variants))
-        self._was_complete = self._was_complete or all(map(self._has_proven_worker, self._variants))
-        return [(variant, error) for variant, error in zip(self._variants, results, strict=True) if error is not None]
+        variants = list(self._variants.values())
+        results = await asyncio.gather(*map(self.prove_one, variants))
+        self._was_complete = self._was_complete or all(map(self._has_proven_worker, variants))
+        return [(variant, error) for variant, error in zip(variants, results, strict=True) if error is not None]
 
     async def check_idle(self) -> None:
         """Ask each version that has answered nobody for a minute, one after another, whether its answers are right."""
-        for variant in self._variants:
+        for variant in list(self._variants.values()):
             if self._has_proven_worker(variant) and self._measure_idle_s(variant) >= IDLE_S:
                 try:
                     await self._check(variant)
                 except GatewayError as error:
                     logger.warning("golden rows got no answer", variant=str(variant), why=f"{error} {error.cause}")
 
-    async def _prove(self, variant: ServedVariant) -> GatewayError | None:
+    async def prove_one(self, variant: ServedVariant) -> GatewayError | None:
+        """Ask a version for an inference unless its workers have answered; return why it did not."""
         workers = self._backend.ready_workers(variant)
         if workers <= self._proven.get(str(variant), frozenset()):
             return None

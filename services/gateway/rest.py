@@ -31,21 +31,25 @@ from services.gateway.departure import answer_while_present
 from services.gateway.errors import (
     GatewayError,
     InternalError,
+    InvalidRequestError,
     UnknownModelError,
     UnknownPathError,
     UnsupportedEncodingError,
 )
 from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
+from services.gateway.model_control import check_parameters
 from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, ROWS_EXAMPLE
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import HEADER, make_headers
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_errors import make_error_response
-from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
+from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json, encode_answer_body
 from services.gateway.rest_screen import RestScreen, describe_caller
 from services.gateway.tensors import InferRequest
+
+_INDEX = ("name", "version", "state", "reason")
 
 
 def make_metrics_app(gateway: Gateway) -> ASGIApp:
@@ -152,13 +156,29 @@ def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
 
     @app.post("/v2/repository/index", summary="All models and versions with their states")
     async def repository_index(request: Request) -> list[dict[str, str]]:
-        caller, rows = describe_caller(request), []
-        for variant in gateway.catalogue.variants:
-            if not may_see(caller, variant.model):
-                continue
-            state, reason = gateway.state_of(variant)
-            rows.append({"name": variant.model, "version": variant.version, "state": state, "reason": reason})
-        return rows
+        caller = describe_caller(request)
+        states = gateway.list_states()
+        return [dict(zip(_INDEX, row, strict=True)) for row in states if may_see(caller, row[0])]
+
+    @app.post("/v2/repository/models/{model}/load", summary="Serve a model's current release, where that is allowed")
+    async def load_model(request: Request, model: str) -> Response:
+        check_parameters(_read_parameter_names(await request.body()))
+        await gateway.control.load(model)
+        return Response()
+
+    @app.post("/v2/repository/models/{model}/unload", summary="Serve a model no more, where that is allowed")
+    async def unload_model(request: Request, model: str) -> Response:
+        check_parameters(_read_parameter_names(await request.body()))
+        await gateway.control.unload(model)
+        return Response()
+
+
+def _read_parameter_names(body: bytes) -> list[str]:
+    content = decode_json(body) if body else {}
+    parameters = content.get("parameters", {}) if isinstance(content, dict) else None
+    if not isinstance(parameters, dict):
+        raise InvalidRequestError('the body must be empty, or a JSON object as {"parameters": {…}}')
+    return list(parameters)
 
 
 def _describe_model(gateway: Gateway, name: str, request: Request, grpc_port: int) -> dict[str, Any]:
@@ -293,8 +313,10 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/{model}/{version}", summary="The same with a version", openapi_extra=body)
     async def infer_plain(request: Request, model: str, version: str = "") -> Response:
         with _recording_refusals(gateway, request, model, version):
-            variant = gateway.find_variant(model, version)
-            decoded, is_file = build_plain_request(variant, await read_plain_body(request), request.state.id)
+            body = await read_plain_body(request)
+            caller = describe_caller(request)
+            variant = gateway.route(InferRequest(model, version, request.state.id, [], caller=caller))
+            decoded, is_file = build_plain_request(variant, body, request.state.id)
         _describe_call(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)

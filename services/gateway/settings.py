@@ -49,6 +49,12 @@ class GatewaySettings(BaseSettings):
         0, ge=0, description="from not ready to closing the doors, for load balancers to notice"
     )
     drain_timeout_s: float = Field(30, ge=0, description="longest wait for requests in flight at shutdown")
+    routing: Path | None = Field(None, description="YAML file of pins, canaries and shadow copies; followed")
+    follow: bool = Field(True, description="serve what comes into the store, and no more what goes")
+    keep_replaced: bool = Field(
+        True, description="what a release replaced stays loaded until the next, for a rollback at once"
+    )
+    model_control: bool = Field(False, description="callers may load and unload models")
 
     trace_endpoint: str | None = Field(None, description="OTLP/HTTP collector, e.g. http://localhost:4318; none = off")
     trace_share: float = Field(0.01, ge=0, le=1, description="of the requests without a trace of their own")

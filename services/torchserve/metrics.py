@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.catalogue import ServedVariant
 from services.torchserve.memory import read_resident_bytes
 from services.torchserve.server import TorchServe
 
@@ -17,9 +16,8 @@ _LABELS = ("model", "version")
 class EngineMetrics(Collector):
     """Collects from one supervised TorchServe."""
 
-    def __init__(self, torchserve: TorchServe, variants: Sequence[ServedVariant]) -> None:
+    def __init__(self, torchserve: TorchServe) -> None:
         self._torchserve = torchserve
-        self._variants = tuple(variants)
 
     def collect(self) -> Iterator[Metric]:
         """Make the metrics of this moment."""
@@ -29,12 +27,12 @@ class EngineMetrics(Collector):
             labels=_LABELS,
         )
         load = GaugeMetricFamily(
-            "millrace_worker_load_seconds", "From the engine's launch to a version's loaded workers", labels=_LABELS
+            "millrace_worker_load_seconds", "From a version's launch to its loaded workers", labels=_LABELS
         )
         restarts = CounterMetricFamily(
             "millrace_worker_restarts", "Worker processes started beyond the first ones", labels=_LABELS
         )
-        for variant in self._variants:
+        for variant in self._torchserve.variants:
             labels = (variant.model, variant.version)
             workers = self._torchserve.ready_workers(variant)
             memory.add_metric(labels, sum(map(read_resident_bytes, workers)))

@@ -81,6 +81,10 @@ class RunFolder:
         except (FileNotFoundError, ValueError):
             return None
 
+    def unpacked(self, variant: ServedVariant) -> Path:
+        """Folder of an unpacked archive; its name is what TorchServe registers."""
+        return self.models / f"{variant.model}-{variant.version}"
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -91,8 +95,7 @@ def unpack_archive(variant: ServedVariant, settings: TorchServeSettings, folder:
     Workers and devices are a matter of this machine, not of the release, and TorchServe takes them only from the
     configuration inside a model: hence folders with a configuration of ours instead of the archives themselves.
     """
-    name = f"{variant.model}-{variant.version}"
-    target = folder.models / name
+    target = folder.unpacked(variant)
     with zipfile.ZipFile(variant.archive) as archive:
         archive.extractall(target)
     manifest_path = target / "MAR-INF" / "MANIFEST.json"
@@ -105,7 +108,7 @@ def unpack_archive(variant: ServedVariant, settings: TorchServeSettings, folder:
     manifest["model"]["configFile"] = "served-config.yaml"
     manifest["runtime"] = "python"  # the interpreter that we name; `python3` would be whatever PATH has
     manifest_path.write_text(json.dumps(manifest))
-    return name
+    return target.name
 
 
 def model_configuration(variant: ServedVariant, settings: TorchServeSettings) -> dict[str, object]:
@@ -139,6 +142,7 @@ def write_configuration(
         "grpc_inference_port": grpc_ports[0],
         "grpc_management_address": "127.0.0.1",
         "grpc_management_port": grpc_ports[1],
+        "enable_model_api": "true",  # for releases that come while others serve; only we reach its socket
         "enable_metrics_api": "false",
         "disable_system_metrics": "true",  # else a Python process every 60 s
         # Its gRPC servers cannot be turned off, and everybody on this machine reaches loopback: they ask for a token.

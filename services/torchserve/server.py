@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
 from services.torchserve.output import read_lines
 from services.torchserve.predictions import Predictions, worker_lost
+from services.torchserve.registration import register, unregister
 from services.torchserve.run_folder import RunFolder, Tokens, unpack_archive, write_configuration
 from services.torchserve.settings import TorchServeSettings
 from services.torchserve.warm_up import warm_up
@@ -29,13 +31,14 @@ from services.torchserve.workers import Workers
 logger = structlog.get_logger("torchserve")
 
 POLL_S = 0.1
+LAST_WORDS_S = 0.3  # the rest of a traceback is on its way
 WATCH_S = 1.0
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AFTER_S = 60.0
 
 
 class TorchServe:
-    """A supervised TorchServe process that serves a fixed set of variants."""
+    """A supervised TorchServe process; variants may come and go while it serves others."""
 
     def __init__(
         self,
@@ -57,6 +60,13 @@ class TorchServe:
         self._num_starts: Counter[str] = Counter()  # of workers, by the launches before this one
         self.num_engine_restarts = 0
         self._predictions: Predictions | None = None
+        self._folder: RunFolder | None = None
+        self._loading = asyncio.Lock()
+
+    @property
+    def variants(self) -> tuple[ServedVariant, ...]:
+        """The variants that were loaded; a restart brings them all back."""
+        return self._variants
 
     async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
         """Answer a packed call; see gateway/backends.py."""
@@ -110,6 +120,65 @@ class TorchServe:
             self._supervisor = None
         await self._end()
 
+    async def load(self, variant: ServedVariant) -> None:
+        """Load one more variant and return when its workers are ready and warmed.
+
+        Raises:
+            StartError: it did not start; nothing of it is left.
+            NotReadyError: TorchServe itself is starting or being restarted.
+        """
+        async with self._loading:
+            folder, management, predictions = self._folder, self._management, self._predictions
+            if folder is None or management is None or predictions is None:
+                raise worker_lost("TorchServe is starting or being restarted")
+            self._log.add(variant)
+            self._workers.add(variant)
+            try:
+                name = await asyncio.to_thread(unpack_archive, variant, self._settings, folder)
+                await register(management, name, self._settings)
+                async with asyncio.timeout(self._settings.startup_timeout_s):
+                    await self._wait_for_workers_of(variant, predictions, management)
+                    await warm_up(variant, predictions, self._settings.workers)
+            except BaseException as error:
+                await self._discard(variant)
+                if isinstance(error, TimeoutError):
+                    raise StartError(
+                        f"{variant} was not ready after {self._settings.startup_timeout_s:g} s "
+                        "(MILLRACE_STARTUP_TIMEOUT_S)"
+                    ) from None
+                if isinstance(error, GatewayError) and not isinstance(error, NotReadyError):
+                    raise StartError(error.cause) from error
+                raise
+            self._variants += (variant,)
+
+    async def unload(self, variant: ServedVariant) -> None:
+        """End a variant's workers and remove its files; calls in flight are lost, so let them finish first."""
+        self._variants = tuple(other for other in self._variants if str(other) != str(variant))
+        await self._discard(variant)
+
+    async def _discard(self, variant: ServedVariant) -> None:
+        self._workers.remove(variant)
+        self._log.remove(variant)
+        self._num_starts.pop(str(variant), None)
+        if self._management is not None and self._folder is not None:
+            await unregister(self._management, variant)
+            await asyncio.to_thread(shutil.rmtree, self._folder.unpacked(variant), ignore_errors=True)
+
+    async def _wait_for_workers_of(
+        self, variant: ServedVariant, predictions: Predictions, management: HttpClient
+    ) -> None:
+        while True:
+            if self._predictions is not predictions:
+                raise worker_lost("TorchServe ended meanwhile")
+            failure = self._log.find_failure(variant)
+            if failure:
+                await asyncio.sleep(LAST_WORDS_S)
+                raise StartError(self._log.find_failure(variant))
+            await self._workers.look(management)
+            if len(self._workers.ready(variant)) >= self._settings.workers:
+                return
+            await asyncio.sleep(POLL_S)
+
     async def _launch(self, report_progress: Callable[[int, int], None]) -> None:
         settings = self._settings
         folder = RunFolder.create()
@@ -134,6 +203,7 @@ class TorchServe:
             folder.remove()
             raise
         self._reader = asyncio.create_task(self._read_output(self._process))
+        self._folder = folder
         self._workers.expect()
         try:
             async with asyncio.timeout(settings.startup_timeout_s):
@@ -172,7 +242,7 @@ class TorchServe:
     async def _fail_if_broken(self) -> None:
         assert self._process is not None
         if self._log.find_failure():
-            await asyncio.sleep(0.3)  # the rest of the traceback is on its way
+            await asyncio.sleep(LAST_WORDS_S)
             raise StartError(self._log.find_failure())
         if self._process.returncode is not None:
             assert self._reader is not None
@@ -237,6 +307,7 @@ class TorchServe:
 
     async def _end(self) -> None:
         self._predictions = None
+        self._folder = None
         self._workers.forget()
         for client in (self._inference, self._management):
             if client is not None:

@@ -24,13 +24,26 @@ class WorkerLog:
 
     def __init__(self, variants: Iterable[ServedVariant], num_workers: int) -> None:
         self._num_workers = num_workers
-        self._lines: dict[str, deque[str]] = {
-            f"{variant.model}_{variant.version}": deque(maxlen=60) for variant in variants
-        }
-        self._starts = dict.fromkeys(self._lines, 0)
+        self._lines: dict[str, deque[str]] = {}
+        self._starts: dict[str, int] = {}
         self._died: set[str] = set()
         self._recent: deque[str] = deque(maxlen=40)
         self._registration_failure = ""
+        for variant in variants:
+            self.add(variant)
+
+    def add(self, variant: ServedVariant) -> None:
+        """Remember what one more variant's workers say, from now on."""
+        name = _name_in_log(variant)
+        self._lines[name] = deque(maxlen=60)
+        self._starts[name] = 0
+        self._died.discard(name)
+
+    def remove(self, variant: ServedVariant) -> None:
+        """Forget a variant."""
+        name = _name_in_log(variant)
+        self._lines.pop(name, None)
+        self._starts.pop(name, None)
 
     def read_line(self, line: str) -> None:
         """Take one line of `LEVEL|thread|message`, or the continuation of one."""
@@ -54,13 +67,15 @@ class WorkerLog:
 
     def num_starts(self, variant: ServedVariant) -> int:
         """How many worker processes of a variant have been started."""
-        return self._starts[f"{variant.model}_{variant.version}"]
+        return self._starts[_name_in_log(variant)]
 
-    def find_failure(self) -> str | None:
-        """Explain the first worker that could not start; None while there is none."""
-        if self._registration_failure:
+    def find_failure(self, only: ServedVariant | None = None) -> str | None:
+        """Explain the first worker (of one variant only) that could not start; None while there is none."""
+        if self._registration_failure and only is None:
             return f"TorchServe refused a model: {self._registration_failure}\n{self.tail()}"
         for version, lines in self._lines.items():
+            if only is not None and version != _name_in_log(only):
+                continue
             name = version.replace("_", " ")
             traceback = [line.removeprefix(FAILURE_PREFIX) for line in lines if line.startswith(FAILURE_PREFIX)]
             if version in self._died:
@@ -77,3 +92,7 @@ class WorkerLog:
     def tail(self) -> str:
         """The last lines of everything."""
         return "\n".join(f"    {line}" for line in self._recent if not line.startswith(_NOISE))
+
+
+def _name_in_log(variant: ServedVariant) -> str:
+    return f"{variant.model}_{variant.version}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from services.catalogue import ServedVariant
@@ -13,11 +13,11 @@ from services.torchserve.http_client import HttpClient
 class Workers:
     """Which worker processes have loaded each variant; `on_change` is called when that changes."""
 
-    def __init__(self, variants: Sequence[ServedVariant], on_change: Callable[[], None]) -> None:
-        self._variants = tuple(variants)
+    def __init__(self, variants: Iterable[ServedVariant], on_change: Callable[[], None]) -> None:
+        self._variants = {str(variant): variant for variant in variants}
         self._on_change = on_change
         self._ready: dict[str, frozenset[int]] = {}
-        self._launched_s = monotonic()
+        self._launched_s: dict[str, float] = {}
         self._load_s: dict[str, float] = {}
 
     def ready(self, variant: ServedVariant) -> frozenset[int]:
@@ -26,16 +26,28 @@ class Workers:
 
     def expect(self) -> None:
         """Count the time of loading from now."""
-        self._launched_s = monotonic()
+        self._launched_s = dict.fromkeys(self._variants, monotonic())
         self._load_s.clear()
 
+    def add(self, variant: ServedVariant) -> None:
+        """Look for one more variant's workers, and count the time of its loading from now."""
+        self._variants[str(variant)] = variant
+        self._launched_s[str(variant)] = monotonic()
+
+    def remove(self, variant: ServedVariant) -> None:
+        """Look for a variant's workers no more."""
+        for known in (self._variants, self._launched_s, self._load_s):
+            known.pop(str(variant), None)
+        self._set({name: workers for name, workers in self._ready.items() if name != str(variant)})
+
     def load_s(self, variant: ServedVariant) -> float | None:
-        """How long a variant's first worker took from the launch, in seconds; None while there is none."""
+        """How long a variant's first worker took from its launch, in seconds; None while there is none."""
         return self._load_s.get(str(variant))
 
     async def look(self, management: HttpClient) -> int:
         """Ask TorchServe for all variants and return how many workers are ready; one that does not answer has none."""
-        found = {str(variant): await _list_ready_workers(management, variant) for variant in self._variants}
+        found = {name: await _list_ready_workers(management, variant) for name, variant in [*self._variants.items()]}
+        found = {name: workers for name, workers in found.items() if name in self._variants}  # removed meanwhile
         self._set(found)
         return sum(map(len, found.values()))
 
@@ -46,7 +58,7 @@ class Workers:
     def _set(self, found: dict[str, frozenset[int]]) -> None:
         for name, workers in found.items():
             if workers:
-                self._load_s.setdefault(name, monotonic() - self._launched_s)
+                self._load_s.setdefault(name, monotonic() - self._launched_s[name])
         if found != self._ready:
             self._ready = found
             self._on_change()

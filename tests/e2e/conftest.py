@@ -27,13 +27,17 @@ from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 
 
 class Scale(torch.nn.Module):
-    """Double x [N, 4]."""
+    """Multiply x [N, 4]."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
 
     def forward(self, x):
-        return 2 * x
+        return self.factor * x
 
 
-def describe_scale() -> ReleaseSpec:
+def describe_scale(factor: float = 2) -> ReleaseSpec:
     rows = np.random.default_rng(0).uniform(-1, 1, (8, 4)).astype(np.float32)
     return ReleaseSpec(
         name="scale",
@@ -41,7 +45,7 @@ def describe_scale() -> ReleaseSpec:
         kind="tensor",
         programs={
             "main": ProgramSpec(
-                module=Scale(),
+                module=Scale(factor),
                 example_inputs=(torch.from_numpy(rows),),
                 dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=32)},),
             )

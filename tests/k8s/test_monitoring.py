@@ -30,6 +30,9 @@ class Engine:
 
     num_engine_restarts = 0
 
+    def __init__(self, variant):
+        self.variants = (variant,)
+
     def ready_workers(self, variant):
         return frozenset({os.getpid()})
 
@@ -57,8 +60,9 @@ def exported() -> set[str]:
     model = metrics.of("net", "1-int8")
     model.count("grpc", "ok")
     model.observe_batch(3, 0.01)
+    metrics.release_refused.labels("net", "2").set(1)
     variant = ServedVariant(manifest=make_manifest(), archive=Path("none"), examples=Path("none"), is_default=True)
-    metrics.registry.register(EngineMetrics(Engine(), [variant]))
+    metrics.registry.register(EngineMetrics(Engine(variant)))
     metrics.registry.register(DriftMetrics(lambda: [("net", "1-int8", make_busy_monitor())]))
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 

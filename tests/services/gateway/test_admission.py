@@ -132,7 +132,7 @@ def test_refuses_sooner_where_answers_have_come_later_than_expected(admission, c
 
 async def test_what_expires_in_the_queue_counts_as_late(variant, backend):
     gateway = Gateway(Catalogue([variant]), backend, GatewaySettings())
-    admission = gateway._find_model("double", "").admission
+    admission = gateway._models["double", "3-eager"].admission
     backend.gate.clear()
     first = asyncio.ensure_future(gateway.infer(make_request(1)))
     while not backend.batches:
@@ -176,7 +176,7 @@ def test_a_caller_has_a_share_whatever_its_connections():
 
 async def test_the_gateway_refuses_at_once_what_would_be_late(variant, backend):
     gateway = Gateway(Catalogue([variant]), backend, GatewaySettings(max_wait_ms=2000))
-    gateway._find_model("double", "").admission.observe(4, monotonic() - 1)  # a full batch takes a second
+    gateway._models["double", "3-eager"].admission.observe(4, monotonic() - 1)  # a full batch takes a second
     backend.gate.clear()
     waiting = []
     for _ in range(2):

@@ -51,7 +51,7 @@ async def overloaded(variants, backend):
         served = [variants["3-eager"], variants["3-int8"]]
         gateway = Gateway(Catalogue(served), backend, GatewaySettings(max_wait_ms=2000, **settings))
         for version in slow:
-            gateway._find_model("double", version).admission.observe(4, monotonic() - 9)  # a batch takes seconds
+            gateway._models["double", version].admission.observe(4, monotonic() - 9)  # a batch takes seconds
         await gateway.readiness.prove()
         backend.gate.clear()
         waiting.extend(asyncio.ensure_future(gateway.infer(make_request(1, version=version))) for version in slow)
@@ -79,7 +79,7 @@ async def test_a_faster_variant_answers_before_anyone_is_refused(overloaded, set
 
 async def test_the_faster_variant_has_all_who_take_it_for_a_while(overloaded, backend):
     gateway = await overloaded(any_variant=True)
-    slower = gateway._find_model("double", "")
+    slower = gateway._models["double", gateway.find_variant("double").version]
     assert (await gateway.infer(make_request(1, version=""))).version == "3-int8"
     while slower.batcher.num_calls:
         await asyncio.sleep(0)
