@@ -84,13 +84,17 @@ class Campaign:
         return results, metrics.source
 
     def _sweep_all(self, subjects: Sequence[Subject], default: Subject) -> Iterator[Run]:
+        spare_s = 0.0  # what a quiet minute leaves of its time, a noisy one may use
         for round_ in range(self.preset.rounds):
             for subject in subjects:
-                yield from self._sweep(subject, round_, self.preset.callers, "grpc")
-        yield from self._sweep(default, 0, self.preset.rest_callers, "rest")
+                runs = list(self._sweep(subject, round_, self.preset.callers, "grpc", spare_s))
+                used_s = sum(run.recording.duration_s for run in runs)
+                spare_s = max(0.0, spare_s + len(runs) * self.preset.most_s - used_s)
+                yield from runs
+        yield from self._sweep(default, 0, self.preset.rest_callers, "rest", spare_s)
 
     def _sweep(
-        self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: Literal["grpc", "rest"]
+        self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: Literal["grpc", "rest"], spare_s: float
     ) -> Iterator[Run]:
         preset = self.preset
         plan = ClosedLoop(
@@ -99,6 +103,7 @@ class Campaign:
             warm_up_s=preset.warm_up_s,
             least_s=preset.least_s,
             most_s=preset.most_s,
+            spare_s=spare_s,
         )
         with self._step(f"{subject.name}: {protocol} sweep", estimate_sweep_s(preset, callers)) as neighbours:
             recordings = run_closed_loop(plan, processes=self.processes)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Preset:
     """The plan for each variant.
 
-    `rounds` repeats the closed-loop sweep, variants taking turns; a level lasts `least_s`, and up to `most_s` where the
-    machine is noisy. The search for the rate that holds the bound spends `search_s` at most and ends within
-    `resolution`; a run of `confirm_s` confirms it. `streams` adds SingleStream and MultiStream.
+    `rounds` repeats the closed-loop sweep, variants taking turns; a level lasts `least_s`, and where the machine is
+    noisy up to `most_s` and what other levels left of that. The search for the rate that holds the bound spends
+    `search_s` at most and ends within `resolution`; a run of `confirm_s` confirms it. `streams` adds SingleStream and
+    MultiStream.
     """
 
     callers: tuple[int, ...]
@@ -32,18 +33,18 @@ class Preset:
 PRESETS = {
     # At most 50 s a variant, so that four fit into three and a half minutes; on a quiet machine about 35 s.
     "demo": Preset(
-        callers=(1, 4, 16, 64),
+        callers=(1, 8, 64),
         rounds=1,
         warm_up_s=0.4,
         least_s=1.5,
-        most_s=4.0,
+        most_s=6.0,
         rest_callers=(4,),
         search_s=14.0,
         least_probe_s=1.0,
         most_probe_s=4.0,
         resolution=1.12,
         confirm_s=5.0,
-        offline_s=3.0,
+        offline_s=4.0,
         streams=False,
     ),
     "full": Preset(

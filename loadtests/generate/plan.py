@@ -28,7 +28,8 @@ class Traffic(Part):
 class ClosedLoop(Part):
     """Each caller sends its next request when its last one is answered; one level after the other (Locust).
 
-    A level lasts `least_s`, and up to `most_s` until its mean latency is known well enough.
+    A level lasts `least_s`, and up to `most_s` until its mean latency is known well. What levels leave of their time,
+    and `spare_s` from before, those may use that `most_s` did not tell enough of for a verdict.
     """
 
     traffic: Traffic
@@ -36,6 +37,7 @@ class ClosedLoop(Part):
     warm_up_s: float
     least_s: float
     most_s: float
+    spare_s: float = 0.0
 
 
 class OpenLoop(Part):

@@ -32,7 +32,7 @@ def run_closed_loop(plan: ClosedLoop, *, processes: int = 1) -> list[Recording]:
     """
     if processes > 1:
         callers = tuple(max(1, callers // processes) for callers in plan.callers)
-        plan = plan.model_copy(update={"callers": callers, "most_s": plan.least_s})
+        plan = plan.model_copy(update={"callers": callers, "most_s": plan.least_s, "spare_s": 0.0})
     outputs = _run("closed_loop", [plan] * processes)
     levels = zip(*(RECORDINGS.validate_json(output) for output in outputs), strict=True)
     return [merge_recordings(list(level)) for level in levels]

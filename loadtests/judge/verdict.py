@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from loadtests.judge.significance import (
@@ -96,6 +97,15 @@ def misses_bound(recording: Recording, bound_ms: float) -> bool:
     return is_refuted(recording.num_offered, count_over(recording, bound_ms), bound_percentile(recording))
 
 
+def is_settled(means: Sequence[float], error: float) -> bool:
+    """Decide from its windows' means whether a run's mean latency is known within a share and does not wander."""
+    return find_relative_error(means) <= error and not _is_drifting(*find_drift(means))
+
+
+def _is_drifting(drift: float, error: float) -> bool:
+    return abs(drift) > max(ALLOWED_ERROR, error)
+
+
 def _find_errors(recording: Recording) -> list[Reason]:
     if not recording.errors:
         return []
@@ -121,7 +131,7 @@ def _find_noise(recording: Recording) -> list[Reason]:
     if min(means) <= 0:
         return [Reason(kind="too noisy", text="nothing was answered in one of its windows")]
     drift, drift_error = find_drift(means)
-    if abs(drift) > max(ALLOWED_ERROR, drift_error):
+    if _is_drifting(drift, drift_error):
         word = "grew" if drift > 0 else "fell"
         return [Reason(kind="drifting", text=f"latency {word} by {abs(drift):.0%} from the first half to the second")]
     error = find_relative_error(means)

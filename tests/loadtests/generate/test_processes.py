@@ -59,6 +59,13 @@ def test_callers_and_schedules_speak_tls(traffic, tmp_path):
     assert (scheduled.requests, scheduled.errors) == (3, {})
 
 
+def test_a_level_that_is_not_known_well_enough_uses_the_time_that_was_left_over(traffic):
+    tiring = traffic.model_copy(update={"model": "tiring"})
+    plan = ClosedLoop(traffic=tiring, callers=(1,), warm_up_s=0.0, least_s=0.3, most_s=0.5, spare_s=0.7)
+    (recording,) = run_closed_loop(plan)
+    assert 1.1 <= recording.duration_s < 1.6
+
+
 def test_closed_loop_shares_callers_among_processes(traffic):
     (recording,) = run_closed_loop(
         ClosedLoop(traffic=traffic, callers=(4,), warm_up_s=0.1, least_s=0.4, most_s=0.4), processes=2

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from loadtests.judge.verdict import bound_percentile, estimate_percentile_ms, holds_bound, judge, misses_bound
+from loadtests.judge.verdict import (
+    bound_percentile,
+    estimate_percentile_ms,
+    holds_bound,
+    is_settled,
+    judge,
+    misses_bound,
+)
 from loadtests.measure.recording import merge_recordings
 from tests.loadtests import synthetic
 
@@ -119,3 +126,16 @@ def test_short_runs_are_held_to_p90():
     recording = record_closed_loop(length_s=2.0)
     assert bound_percentile(recording) == 90.0
     assert holds_bound(recording, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("means", "settled"),
+    [
+        ([10.0, 10.2, 9.9, 10.1] * 3, True),
+        ([10.0, 14.0, 8.0, 12.0] * 3, False),  # known within ±14 % only
+        ([10.0, 10.1] * 3 + [11.6, 11.7] * 3, False),  # known well, but wanders
+        ([10.0, 0.0], False),
+    ],
+)
+def test_a_run_is_settled_when_its_mean_is_known_and_does_not_wander(means, settled):
+    assert is_settled(means, 0.1) is settled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ class FakeServer:
             return self._translate(request, inputs)
         if request.model_name == "beamformer":
             return self._beamform(request, inputs["channel"])
+        if request.model_name == "tiring":  # each answer takes longer than the one before
+            time.sleep(0.0002 * len(self.requests))
+            return self._answer(request, {"y": inputs["x"] * 2})
         if request.model_name == "slow":
             self.release.wait(10)
         status = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "broken": grpc.StatusCode.INTERNAL}.get(
