@@ -1,6 +1,7 @@
 """Starting, failing to start, losing workers, and ending without a trace."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import time
 import zipfile
 
 import grpc
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -84,19 +86,51 @@ def test_answers_or_refuses_properly_while_a_worker_is_killed_and_recovers_by_it
     assert set(refusals) <= {grpc.StatusCode.UNAVAILABLE}
 
 
-def test_ctrl_c_leaves_nothing_behind_and_death_of_torchserve_is_survived(released, tmp_path):
-    served = Served(released, tmp_path, "scale")
-    (java,) = [process for process in served.processes() if process.name() == "java"]
+@pytest.fixture(scope="module")
+def alone(released, tmp_path_factory):
+    """A server of `scale` alone, which loses a worker, then TorchServe, and then ends, test by test."""
+    served = Served(released, tmp_path_factory.mktemp("alone"), "scale")
+    yield served
+    served.stop()
+
+
+def test_a_worker_that_was_killed_is_ready_again_only_when_it_answers(alone):
+    (worker,) = alone.workers("scale")
+    worker.kill()
+    seen = []
+    end_s = time.monotonic() + 60
+    with httpx.Client(base_url=f"http://{alone.http}", timeout=30) as client:
+        while seen[-2:] != [503, 200] and time.monotonic() < end_s:
+            status = client.get("/v2/health/ready").status_code
+            if seen[-1:] != [status]:
+                seen.append(status)
+            time.sleep(0.01)
+        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}
+        answer = client.post("/v2/models/scale/infer", json=body)
+    metrics = httpx.get(alone.metrics).text
+    assert seen[-2:] == [503, 200]
+    assert (answer.status_code, answer.json()["outputs"][0]["data"]) == (200, [2, 4, 6, 8])
+    assert 'millrace_worker_restarts_total{model="scale",version="1-eager"} 1.0' in metrics
+    memory = re.search(r'millrace_worker_resident_bytes\{model="scale",version="1-eager"\} (\S+)', metrics)
+    assert 50e6 < float(memory[1]) < 2e9
+    load = re.search(r'millrace_worker_load_seconds\{model="scale",version="1-eager"\} (\S+)', metrics)
+    assert 0 < float(load[1]) < 150
+    assert re.search(r'millrace_build_info\{torch="2\.\S+",torchserve="0\.12\.0",version="\S+"\} 1\.0', metrics)
+    assert re.search(r"memory   scale 1-eager: \d+ MiB\n  memory   \d+ MiB in all", alone.log.read_text())
+
+
+def test_ctrl_c_leaves_nothing_behind_and_death_of_torchserve_is_survived(alone):
+    (java,) = [process for process in alone.processes() if process.name() == "java"]
     java.kill()
-    assert infer_with_patience(served, 3, patience_s=90) == 6
-    processes = served.processes()
+    assert infer_with_patience(alone, 3, patience_s=90) == 6
+    processes = alone.processes()
     folders = {process.cwd() for process in processes if process.name() == "java"}
     started_s = time.monotonic()
-    served.stop(signal.SIGINT)
+    alone.stop(signal.SIGINT)
     assert leftovers(processes) == []
     assert time.monotonic() - started_s < 15
     assert not any(os.path.exists(folder) for folder in folders)
-    assert served.process.returncode == 0
+    assert alone.process.returncode == 0
 
 
 def test_a_killed_server_leaves_nothing_behind(released, tmp_path):

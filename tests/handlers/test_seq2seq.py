@@ -31,14 +31,6 @@ RECIPE = Recipe(
 TEXTS = ("the big dog sees a small cat", "red", "one two three", "a house under the blue house runs")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def network():
     """Random weights, sharpened: every sentence then ends sooner or later, and not all the same way."""
