@@ -1,7 +1,7 @@
 """Calls that people make by hand to TorchServe itself: image bytes, UTF-8 text, JSON or .npy in, readable JSON out.
 
 curl -T a.png 'localhost:8080/predictions/classifier?top_k=3'
-curl localhost:8080/predictions/net --json '{"x": [[0.1, 0.2]]}'
+curl localhost:8080/predictions/net --json '{"inputs": {"x": [[0.1, 0.2]]}, "parameters": {"gain": 2}}'
 """
 
 from __future__ import annotations
@@ -100,20 +100,29 @@ def _check_parameters(manifest: Mapping[str, Any], parameters: Mapping[str, Any]
 def _from_json_object(
     manifest: Mapping[str, Any], body: dict[str, Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read {"inputs": …, "parameters": …} as `/v1` takes it; inputs may also stand beside the parameters."""
     parameters = body.pop("parameters", {})
+    inputs = body.pop("inputs") if set(body) == {"inputs"} else body
+    if isinstance(inputs, list):
+        inputs = _as_array(manifest, inputs)
     known = {tensor["name"]: tensor for tensor in manifest["inputs"]}
-    unknown = sorted(set(body) - set(known))
-    if unknown or not body or not isinstance(parameters, dict):
-        raise DirectCallError(f"a JSON object brings inputs by name, some of {sorted(known)}; got {sorted(body)}")
+    if not isinstance(inputs, dict) or set(inputs) - set(known) or not inputs or not isinstance(parameters, dict):
+        found = sorted(inputs) if isinstance(inputs, dict) else inputs
+        raise DirectCallError(
+            f'a JSON object is {{"inputs": {{name: rows}}, "parameters": {{…}}}} with some of {sorted(known)}; '
+            f"got {found}"
+        )
     _check_parameters(manifest, parameters)
-    return {name: _to_tensor(known[name], value) for name, value in body.items()}, parameters
+    return {name: _to_tensor(known[name], value) for name, value in inputs.items()}, parameters
 
 
 def _as_array(manifest: Mapping[str, Any], value: Any) -> dict[str, np.ndarray]:
     numeric = [tensor for tensor in manifest["inputs"] if tensor["datatype"] != "BYTES"]
     if len(numeric) != 1:
         names = [tensor["name"] for tensor in manifest["inputs"]]
-        raise DirectCallError(f'say which input the array is: send JSON like {{"<input>": …}} with some of {names}')
+        raise DirectCallError(
+            f'say which input the array is: send JSON like {{"inputs": {{"<input>": …}}}} with some of {names}'
+        )
     return {numeric[0]["name"]: _to_tensor(numeric[0], value)}
 
 

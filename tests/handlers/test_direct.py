@@ -55,6 +55,13 @@ def test_json_brings_inputs_by_name_and_parameters(ask):
     assert ask(body=json.dumps(image).encode())["label"] == ["dark"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_json_is_taken_in_the_form_that_the_front_door_takes(ask, named):
+    image = np.zeros((1, 8, 6, 3), int).tolist()
+    body = {"inputs": {"image": image} if named else image, "parameters": {"top_k": 1}}
+    assert ask(body=json.dumps(body).encode())["label"] == [["dark"]]
+
+
 @pytest.mark.parametrize("value", [0, 4, "7"])
 def test_bounds_of_parameters_are_kept(ask, value):
     with pytest.raises(DirectCallError, match="the range is 1 to 3"):
@@ -79,6 +86,9 @@ def test_corrupt_images_answer_why(ask):
         (b"\xfe\xfd", "neither PNG, JPEG, .npy, JSON nor UTF-8"),
         (b"{", "no valid JSON"),
         (b'{"picture": 1}', r"some of \['encoded', 'image'\]; got \['picture'\]"),
+        (b'{"inputs": {"picture": 1}}', r"some of \['encoded', 'image'\]; got \['picture'\]"),
+        (b'{"inputs": {"image": 1}, "image": 1}', r"got \['image', 'inputs'\]"),
+        (b'{"inputs": 5}', r"is \{\"inputs\": \{name: rows\}"),
         (b'{"image": "x"}', "takes numbers"),
         (b'{"image": [[1, 2], [3]]}', "takes numbers"),
         (b'{"image": [1, 2]}', r"UINT8 of shape \[-1, 8, 6, 3\], got shape \[2\]"),

@@ -12,7 +12,10 @@ from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest, Parameter, Tensor
 from model_store.open_inference import messages
 from model_store.tensors import decode_raw, encode_raw
-from services.catalogue import ServedVariant
+from services.catalogue import Catalogue, ServedVariant
+from services.gateway.core import Gateway
+from services.gateway.settings import GatewaySettings
+from services.gateway.tensors import InferAnswer, InferRequest
 from tests import builders
 
 
@@ -106,6 +109,25 @@ class DoublingBackend:
 @pytest.fixture
 async def backend() -> DoublingBackend:
     return DoublingBackend()
+
+
+@pytest.fixture
+async def gateway(variant: ServedVariant, backend: DoublingBackend) -> Gateway:
+    return Gateway(Catalogue([variant]), backend, GatewaySettings(max_body_mib=1))
+
+
+@pytest.fixture
+def seen(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[InferRequest]:
+    """Requests as the core gets them."""
+    requests: list[InferRequest] = []
+    infer = gateway.infer
+
+    async def spy(request: InferRequest) -> InferAnswer:
+        requests.append(request)
+        return await infer(request)
+
+    monkeypatch.setattr(gateway, "infer", spy)
+    return requests
 
 
 class Clock:

@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 
 from model_store.open_inference import messages
-from services.catalogue import Catalogue
 from services.client import AsyncClient, BadRequestError
-from services.gateway.core import Gateway
 from services.gateway.errors import GatewayError
 from services.gateway.grpc import GrpcServer
 from services.gateway.grpc_errors import _REFUSALS
-from services.gateway.settings import GatewaySettings
 from services.grpc_server.errors import MethodBrokeError, RefusedError, ScreenedError
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
-
-
-@pytest.fixture
-async def gateway(variant, backend):
-    return Gateway(Catalogue([variant]), backend, GatewaySettings(max_body_mib=1))
 
 
 @pytest.fixture
@@ -39,20 +31,6 @@ async def address(gateway):
 async def channel(address):
     async with grpc.aio.insecure_channel(address, (("grpc.max_send_message_length", -1),)) as channel:
         yield channel
-
-
-@pytest.fixture
-def seen(gateway, monkeypatch):
-    """Requests as the core gets them."""
-    requests = []
-    infer = gateway.infer
-
-    async def spy(request):
-        requests.append(request)
-        return await infer(request)
-
-    monkeypatch.setattr(gateway, "infer", spy)
-    return requests
 
 
 def make_request(request_id="", num_rows=1, model="double"):
