@@ -120,9 +120,7 @@ def _as_array(manifest: Mapping[str, Any], value: Any) -> dict[str, np.ndarray]:
     numeric = [tensor for tensor in manifest["inputs"] if tensor["datatype"] != "BYTES"]
     if len(numeric) != 1:
         names = [tensor["name"] for tensor in manifest["inputs"]]
-        raise DirectCallError(
-            f'say which input the array is: send JSON like {{"inputs": {{"<input>": …}}}} with some of {names}'
-        )
+        raise DirectCallError(f'say which input the array is: send {{"inputs": {{"<input>": …}}}} with some of {names}')
     return {numeric[0]["name"]: _to_tensor(numeric[0], value)}
 
 
