@@ -171,6 +171,16 @@ ROWS: Final = (
             "Population stability index, where the difference is none by chance: 0.1 is some change, 0.25 much.",
         ),
         Panel(
+            "Descriptors and tasks of the gateway",
+            "short",
+            {
+                "{{pod}} descriptors": 'process_open_fds{namespace=~"$namespace"} '
+                "and on (namespace, pod) millrace_slots{@}",
+                "{{pod}} tasks": 'millrace_tasks{namespace=~"$namespace"}',
+            },
+            "Both follow the calls and connections that are open.",
+        ),
+        Panel(
             "Pods by build",
             "short",
             {"{{version}}, torch {{torch}}": f"count by (version, torch) (millrace_build_info{{{OF_NAMESPACE}}})"},

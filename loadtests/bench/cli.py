@@ -19,6 +19,7 @@ from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.overload import measure_overload
 from loadtests.bench.protection import compare_protection
 from loadtests.bench.served import compare_served
+from loadtests.bench.soak import Sample, measure_soak, read_processes
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.valve import compare_valve
 from loadtests.measure.scraper import read_now
@@ -171,6 +172,28 @@ def front_door(
 def protection(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
     """What keys, TLS and tracing cost, a tiny network behind them. Example: loadtest bench protection"""
     _exit(compare_protection(repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def soak(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to ask")] = "int8",
+    minutes: Annotated[float, typer.Option(help="how long", min=1)] = 60.0,
+    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 4,
+    store: StoreOption = DEFAULT_ROOT,
+) -> None:
+    """An hour at half the capacity, on a server started for it. Example: loadtest bench soak classifier --minutes 60"""
+    subject = find_variant(open_release(store, model), variant)
+    with (
+        TemporaryDirectory(prefix="bench-") as folder,
+        run_server(store, [model], Path(folder), variants=(variant,)) as server,
+    ):
+        to = server.wait_ready()
+
+        def read_sample() -> Sample:
+            return read_processes(server.list_processes(), read_now(to.metrics, "millrace_tasks"))
+
+        _exit(measure_soak(subject, to.grpc, read_sample, rows=rows, minutes=minutes, console=console))
 
 
 @contextmanager

@@ -107,6 +107,7 @@ class Gateway:
         self.settings = settings
         self._backend = backend
         self.metrics = Metrics()
+        self.metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
         self.recent_errors = RecentErrors()
         self.is_draining = False
         self.guard = settings.make_guard()
@@ -427,6 +428,10 @@ def _make_tracing(settings: GatewaySettings) -> Tracing:
 
     assert settings.trace_endpoint is not None
     return make_tracing(settings.trace_endpoint, settings.trace_share)
+
+
+def _count_tasks(loop: asyncio.AbstractEventLoop) -> float:
+    return len(asyncio.all_tasks(loop))
 
 
 def _log_nothing(request: InferRequest, version: str, num_rows: int, status: Status, arrived_s: float) -> None:

@@ -69,6 +69,7 @@ class Metrics:
         self.routing_refused = Gauge(
             "millrace_routing_refused", "1 while an older routing is in force than the file's", registry=self.registry
         )
+        self.tasks = Gauge("millrace_tasks", "Tasks of the event loop", registry=self.registry)
         self.golden_mismatch = Gauge(
             "millrace_golden_mismatch",
             "1 while the model version computes something else than was released",
