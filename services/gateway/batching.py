@@ -18,6 +18,7 @@ import structlog
 
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
+from services.gateway.deadlines import Deadlines
 from services.gateway.errors import (
     MODEL_DIES,
     MODEL_FAILED,
@@ -67,6 +68,7 @@ class Batcher:
         self._num_workers = num_workers
         self._num_calls = 0
         self._dispatch_is_due = False
+        self._deadlines = Deadlines(self._expire)
         self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
@@ -114,14 +116,14 @@ class Batcher:
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
             self._loop.call_soon(self._dispatch)
-        timer = self._loop.call_later(request.deadline_s - monotonic(), self._expire, job)
+        self._deadlines.watch(job)
         try:
             return await result
         except BaseException:
             self._waiting.leave(job)
             raise
         finally:
-            timer.cancel()
+            self._deadlines.forget(job)
 
     def _expire(self, job: Job) -> None:
         if not job.result.done() and job.request.promised_s:

@@ -19,9 +19,11 @@ from model_store.protobuf import encode_varint
 from model_store.tensors import DTYPES, encode_raw
 from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.errors import InvalidRequestError
+from services.gateway.known_heads import KnownHeads
 from services.gateway.packing import set_parameter
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, ParameterValue, count_elements
 
+_known_heads = KnownHeads()
 _ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
 _RAW_OUTPUT_TAG = b"\x32"  # field 6
 _TYPED_FIELDS = {
@@ -46,6 +48,9 @@ def decode_request(data: bytes) -> InferRequest:
     Raises:
         InvalidRequestError: not such a message, contents missing or given twice, or an extension that is not offered.
     """
+    known = _known_heads.read(data)
+    if known is not None:
+        return known
     try:
         message = messages().ModelInferRequest.FromString(data)
     except DecodeError:
@@ -61,6 +66,7 @@ def decode_request(data: bytes) -> InferRequest:
         apply_call_parameters(request)
     elif contents and ROW_ERRORS not in request.outputs:
         request.packed = data
+        _known_heads.learn(data, request)
     return request
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from importlib import metadata
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -19,6 +20,20 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _LABELS = ("model", "version")
 # Label → distribution.
 BUILT_OF = {"version": "millrace", "torch": "torch", "torchserve": "torchserve"}
+
+
+class OneThreadHistogram(Histogram):
+    """A histogram that one thread fills and reads: without prometheus_client's locks, and its walk along the buckets.
+
+    Two observations a call took a tenth of the core's time.
+    """
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        if exemplar:
+            super().observe(amount, exemplar)
+            return
+        self._sum._value += amount
+        self._buckets[bisect_left(self._upper_bounds, amount)]._value += 1
 
 
 class Metrics:
@@ -42,7 +57,7 @@ class Metrics:
         self.latency = self._seconds("millrace_request_seconds", "From a request's arrival to its answer")
         self.queue_time = self._seconds("millrace_queue_seconds", "From a request's arrival to the batch that took it")
         self.backend_time = self._seconds("millrace_backend_seconds", "One packed call to a worker and back")
-        self.batch_rows = Histogram(
+        self.batch_rows = OneThreadHistogram(
             "millrace_batch_rows", "Rows in one packed call", _LABELS, buckets=ROWS, registry=self.registry
         )
         sized = (*_LABELS, "rows")
@@ -92,7 +107,7 @@ class Metrics:
         self.requests.labels("", "", protocol, outcome).inc()
 
     def _seconds(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
+        return OneThreadHistogram(name, text, _LABELS, buckets=SECONDS, registry=self.registry)
 
 
 def _version_of(distribution: str) -> str:
