@@ -59,7 +59,7 @@ def test_the_rule_refuses_what_it_should():
     assert not is_allowed("handlers/base.py", "training.engine")
     assert not is_allowed("loadtests/report.py", "services.gateway.core")
     assert not is_allowed("training/classifier/recipe.py", "handlers.classifier")
-    assert is_allowed("training/release/gate.py", "handlers.base")
+    assert is_allowed("training/release/measurement.py", "handlers.base")
     assert not is_allowed("k8s/planning.py", "services.client.client")
     assert is_allowed("loadtests/generate/users.py", "services.client.client")
     assert is_allowed("services/gateway/core.py", "model_store.manifest")

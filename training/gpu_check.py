@@ -22,7 +22,7 @@ from training.engine.options import TrainOptions
 from training.models import load_model
 from training.release.build import FAILED, build_variants
 from training.release.evaluation import Evaluation, evaluate_variants
-from training.release.gate import host_name
+from training.release.measurement import host_name
 from training.release.spec import ReleaseSpec
 from training.release.table import print_evaluation
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.beamformer.gate import CellGate, Evidence, SeparableGate
+from training.beamformer.gating import CellGate, Evidence, SeparableGate
 from training.beamformer.paired import full_precision
 from training.beamformer.wiener import MultilinearWiener, SideFilters
 

@@ -27,9 +27,9 @@ from model_store.store import (
 )
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, Evaluation
-from training.release.gate import rows_digest
 from training.release.golden import choose_examples
 from training.release.input_statistics import describe_inputs
+from training.release.measurement import rows_digest
 from training.release.spec import ReleaseSpec
 
 

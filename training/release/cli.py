@@ -23,7 +23,7 @@ os.environ.update(share_cores())  # before the modules below load torch, and Ope
 from training.engine.device import choose_device
 from training.engine.runs import read_run
 from training.models import load_model
-from training.release.objective import Objective
+from training.release.default_variant import Objective
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec
 

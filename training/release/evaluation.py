@@ -10,7 +10,10 @@ import torch
 from handlers.archive import open_handler
 from host.progress import ProgressBar
 from training.release.build import Built
-from training.release.gate import (
+from training.release.default_variant import Objective, choose_default
+from training.release.gate import Verdict, explain_rows, judge
+from training.release.golden import Recorded, choose_examples, record_golden
+from training.release.measurement import (
     Comparison,
     Measurement,
     Timing,
@@ -18,11 +21,8 @@ from training.release.gate import (
     measure_quality,
     measure_speed,
 )
-from training.release.golden import Recorded, choose_examples, record_golden
-from training.release.objective import Objective, choose_default
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
-from training.release.verdict import Verdict, explain_rows, judge
 
 
 @dataclass(frozen=True, kw_only=True)

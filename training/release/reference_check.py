@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from training.release.agreement import score_agreement
-from training.release.gate import answer_rows, find_fault
+from training.release.measurement import answer_rows, find_fault
 from training.release.reference import open_reference
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import HeldOut, ReleaseSpec

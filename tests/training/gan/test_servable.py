@@ -10,8 +10,8 @@ from handlers.archive import open_handler
 from training.gan.servable import describe_release, load_generator
 from training.release.capture import capture
 from training.release.content import lay_out
-from training.release.gate import compare, measure_quality
-from training.release.verdict import judge
+from training.release.gate import judge
+from training.release.measurement import compare, measure_quality
 
 CPU = torch.device("cpu")
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from handlers.base import Outputs
-from training.release.gate import Measurement, compare, measure_quality, rows_digest
+from training.release.gate import judge
+from training.release.measurement import Measurement, compare, measure_quality, rows_digest
 from training.release.spec import HeldOut
-from training.release.verdict import judge
 
 
 def held_out(binary=True, **changes):

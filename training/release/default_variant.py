@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from training.release.gate import Timing
+from training.release.measurement import Timing
 
 
 class Objective(StrEnum):

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from training.release.objective import Objective, choose_default
+from training.release.default_variant import Objective, choose_default
 
 
 def make_candidate(rows_per_s, single_row_ms, size_bytes):
