@@ -35,6 +35,7 @@ from loadtests.options import (
     open_release,
     open_store,
 )
+from loadtests.peers.command import peers
 from loadtests.presets import PRESETS
 from loadtests.report import write_report
 from loadtests.report.scenario_table import judge_target, make_table
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.command("certify")(certify_model)
 app.command()(watch)
+app.command()(peers)
 console = Console()
 
 

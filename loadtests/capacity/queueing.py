@@ -16,7 +16,7 @@ from loadtests.measure.recording import Part
 from model_store.certificate import BatchTime, Certificate, interpolate
 
 NUM_REQUESTS = 100_000
-WARM_UP_REQUESTS = 5_000
+WARM_UP_SHARE = 0.05
 
 
 class Waits(Part):
@@ -33,10 +33,19 @@ def predict_waits(certificate: Certificate, max_rows: int, rate: float, *, seed:
     return simulate(certificate.batch_times, max_rows, certificate.setup.workers, rate, seed=seed)
 
 
-def simulate(times: tuple[BatchTime, ...], max_rows: int, workers: int, rate: float, *, seed: int = 1) -> Waits:
-    """Simulate the queue of one model version."""
+def simulate(
+    times: tuple[BatchTime, ...],
+    max_rows: int,
+    workers: int,
+    rate: float,
+    *,
+    seed: int = 1,
+    num_requests: int = NUM_REQUESTS,
+) -> Waits:
+    """Simulate the queue of one model version; the first requests, which find it empty, are left out."""
     random = np.random.default_rng(seed)
-    arrivals = np.cumsum(random.exponential(1 / rate, NUM_REQUESTS)).tolist()
+    arrivals = np.cumsum(random.exponential(1 / rate, num_requests)).tolist()
+    first = round(WARM_UP_SHARE * num_requests)
     draw = _BatchTimes(times, max_rows, random)
     waiting: deque[float] = deque()
     sent_ahead: deque[list[float]] = deque()
@@ -73,9 +82,9 @@ def simulate(times: tuple[BatchTime, ...], max_rows: int, workers: int, rate: fl
             dispatch(end_s)
         waiting.append(arrived_s)
         dispatch(arrived_s)
-    answers_ms = 1e3 * np.array(answer_s[WARM_UP_REQUESTS:])
+    answers_ms = 1e3 * np.array(answer_s[first:])
     return Waits(
-        queue_ms=1e3 * float(np.mean(queue_s[WARM_UP_REQUESTS:])),
+        queue_ms=1e3 * float(np.mean(queue_s[first:])),
         answer_ms=float(answers_ms.mean()),
         answer_p99_ms=float(np.percentile(answers_ms, 99)),
         rows_per_batch=len(queue_s) / len(sizes),

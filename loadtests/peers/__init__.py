@@ -1,0 +1,1 @@
+"""The same program behind other servers, each in an environment of its own, measured beside ours."""
