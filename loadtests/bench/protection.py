@@ -13,17 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import grpc
+import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from rich.console import Console
 
+from loadtests.bench import tiny_program
 from loadtests.bench.front_door import CALLERS, METHOD, FrontDoorError, make_call, release_tiny, serve_ours
 from loadtests.bench.h2load import run_h2load, write_grpc_frame
 from loadtests.bench.ratio import measure_ratio, print_bar
-from services.client.credentials import make_headers
+from services.client import Client, ClientError, Tls
 
 # Of the throughput without any of it.
 BAR_ALL = 0.75
@@ -95,14 +96,13 @@ def check_answer(side: Side, address: str, certificate: Path) -> None:
         FrontDoorError: it refuses or does not answer.
     """
     target = f"localhost:{address.rpartition(':')[2]}"
-    secured = grpc.ssl_channel_credentials(certificate.read_bytes()) if side.scheme == "https" else None
-    channel = grpc.insecure_channel(target) if secured is None else grpc.secure_channel(target, secured)
-    with channel:
-        try:
-            headers = tuple(make_headers(side.key).items())
-            channel.unary_unary(METHOD, None, None)(make_call(), timeout=CHECK_S, metadata=headers)
-        except grpc.RpcError as error:
-            raise FrontDoorError(f"the server with {side.name} does not answer: {error.details()}") from error
+    tls = Tls(tls_ca=certificate if side.scheme == "https" else None)
+    inputs = {"input": np.zeros((1, tiny_program.NUM_INPUTS), np.float32)}
+    try:
+        with Client(target, timeout_s=CHECK_S, api_key=side.key, tls=tls) as client:
+            client.infer("tiny", inputs)
+    except ClientError as error:
+        raise FrontDoorError(f"the server with {side.name} does not answer: {error}") from error
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.gateway.audit import Audit
-from services.gateway.caller import Caller, KnownCaller, name_caller
+from services.gateway.caller import Caller, name_caller
 from services.gateway.errors import GatewayError, PermissionDeniedError, UnauthenticatedError
 from services.gateway.keys import ApiKey, KeyRing, Verb
 
 # What a certificate opens without a key: its issuer was chosen for this server, but nobody said what else it may do.
-CERTIFICATE_VERBS = frozenset((Verb.INFER, Verb.READ))
+CERTIFICATE_VERBS = (Verb.INFER, Verb.READ)
 _BEARER = "bearer "
 
 
@@ -19,7 +19,7 @@ class Operation(NamedTuple):
 
     verb: Verb
     model: str
-    name: str
+    path: str
 
 
 class Guard:
@@ -30,9 +30,7 @@ class Guard:
         self._keys = keys
         self._audit = audit or Audit()
 
-    def admit(
-        self, operation: Operation, authorization: str, api_key: str, *, peer: str, certificate: str, request_id: str
-    ) -> ApiKey | None:
+    def admit(self, operation: Operation, authorization: str, api_key: str, caller: Caller) -> ApiKey | None:
         """Find out who calls by the headers `authorization` and `x-api-key`, and whether it may.
 
         Returns the key, or None for one who has a certificate only.
@@ -44,40 +42,37 @@ class Guard:
         token = api_key
         if authorization[: len(_BEARER)].lower() == _BEARER:
             token = authorization[len(_BEARER) :].strip()
-        key = None
-        if token and self._keys is not None:
-            key = self._keys.find(token)
-        caller = KnownCaller(peer, {}, key, certificate)
+        key = self._keys.find(token) if token and self._keys is not None else None
         if key is None:
-            if token or not certificate:
-                raise self._refuse(caller, operation, UnauthenticatedError(self._explain(token)), request_id)
-            verbs = CERTIFICATE_VERBS
+            if token or not caller.certificate:
+                raise self._refuse(caller, None, operation, UnauthenticatedError(self._explain(token)))
         elif key.has_expired:
             text = f"the key {key.name} ({key.id}) expired on {key.expires:%Y-%m-%d %H:%M} UTC; have a new one made"
-            raise self._refuse(caller, operation, UnauthenticatedError(text), request_id)
-        else:
-            verbs = frozenset(key.verbs)
+            raise self._refuse(caller, key, operation, UnauthenticatedError(text))
+        verbs = CERTIFICATE_VERBS if key is None else key.verbs
         if operation.verb not in verbs:
-            text = (
-                f"{name_caller(caller)} may {' and '.join(sorted(verbs))} here; this takes a key for {operation.verb}"
-            )
-            raise self._refuse(caller, operation, PermissionDeniedError(text), request_id)
-        if operation.model:
-            self.check_model(caller, operation, request_id)
+            who = caller.certificate if key is None else f"the key {key.name} ({key.id})"
+            text = f"{who} may {' and '.join(sorted(verbs))} here; this takes a key for {operation.verb}"
+            raise self._refuse(caller, key, operation, PermissionDeniedError(text))
+        if operation.model and key is not None:
+            self._check_model(caller, key, operation)
         return key
 
-    def check_model(self, caller: Caller, operation: Operation, request_id: str) -> None:
-        """Refuse a model that the caller's key is not for, before it shows whether there is such a model.
+    def check_model(self, caller: Caller, verb: Verb, model: str) -> None:
+        """Refuse a model that a caller's key is not for, before it shows whether there is such a model.
 
         Raises:
             PermissionDeniedError: names those that it is for.
         """
-        key = caller.credential
-        if key is None or key.opens(operation.model):
+        if caller.credential is not None:
+            self._check_model(caller, caller.credential, Operation(verb, model, ""))
+
+    def _check_model(self, caller: Caller, key: ApiKey, operation: Operation) -> None:
+        if key.opens(operation.model):
             return
         wanted = f"not for {operation.model!r}" if operation.model else "not for all at once"
         text = f"the key {key.name} ({key.id}) is for {', '.join(key.models)}, {wanted}"
-        raise self._refuse(caller, operation, PermissionDeniedError(text), request_id)
+        raise self._refuse(caller, key, operation, PermissionDeniedError(text))
 
     def _explain(self, token: str) -> str:
         if token and self._keys is not None:
@@ -89,15 +84,13 @@ class Guard:
             "makes keys by `serve keys add`"
         )
 
-    def _refuse(self, caller: Caller, operation: Operation, error: GatewayError, request_id: str) -> GatewayError:
-        key = caller.credential
-        what = f"{operation.verb} {operation.name} {operation.model}".rstrip()
+    def _refuse(self, caller: Caller, key: ApiKey | None, operation: Operation, error: GatewayError) -> GatewayError:
         self._audit.record(
-            name_caller(caller),
-            what,
+            name_caller(caller) if key is None else key.name,
+            " ".join(filter(None, operation)),
             str(error),
             key="" if key is None else key.id,
             peer=caller.peer,
-            request_id=request_id,
+            request_id=caller.request_id,
         )
         return error

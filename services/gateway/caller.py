@@ -13,7 +13,7 @@ class Caller(Protocol):
     """`peer` is an address and port; `metadata` are the headers, by lower-case names.
 
     `credential` is the API key that the caller has shown, `certificate` the subject of the TLS certificate it has
-    proven to own; None and '' without one.
+    proven to own; None and '' without one. `request_id` is the request's, for the log.
     """
 
     @property
@@ -24,6 +24,8 @@ class Caller(Protocol):
     def credential(self) -> ApiKey | None: ...
     @property
     def certificate(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class KnownCaller:
     metadata: Mapping[str, str] = field(default_factory=dict)
     credential: ApiKey | None = None
     certificate: str = ""
+    request_id: str = ""
 
 
 NOBODY = KnownCaller()

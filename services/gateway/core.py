@@ -17,7 +17,6 @@ import structlog
 from model_store.open_inference import ROW_ERRORS
 from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
-from services.gateway.access import Operation
 from services.gateway.access_log import log_request
 from services.gateway.admission import Admission, CallerLimit
 from services.gateway.backends import Backend
@@ -167,7 +166,7 @@ class Gateway:
         arrived_s = monotonic()
         try:
             if self.guard is not None:
-                self.guard.check_model(request.caller, Operation(Verb.INFER, request.model, ""), request.id)
+                self.guard.check_model(request.caller, Verb.INFER, request.model)
             model = self._find_model(request)
         except (UnknownModelError, PermissionDeniedError) as error:
             self.record_refusal(request, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.access import Guard, Operation
+from services.gateway.access import Guard
 from services.gateway.caller import Caller, may_see
 from services.gateway.errors import GatewayError
 from services.gateway.operations import operation_of_grpc
@@ -27,9 +27,7 @@ class GrpcScreen:
                 operation,
                 context.header(b"authorization"),
                 context.header(b"x-api-key"),
-                peer=context.peer,
-                certificate=context.certificate,
-                request_id=context.request_id,
+                context,
             )
         except GatewayError as error:
             return ScreenedError(error)
@@ -45,8 +43,7 @@ def check_named_model(guard: Guard, message: Any, context: CallContext) -> None:
     operation = operation_of_grpc(context.path)
     for field in ("name", "model_name"):
         if operation is not None and field in message.DESCRIPTOR.fields_by_name:
-            named = Operation(operation.verb, getattr(message, field), operation.name)
-            guard.check_model(context, named, context.request_id)
+            guard.check_model(context, operation.verb, getattr(message, field))
 
 
 def hide_models(response: Any, caller: Caller) -> None:

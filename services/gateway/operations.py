@@ -26,6 +26,7 @@ _VERBS_GRPC: Final[dict[str, Verb]] = {
     **{f"/{name}/ServerReflectionInfo": Verb.READ for name in REFLECTION},
     **{f"/{SERVICE}/{name}": Verb.INFER for name in ("ModelInfer", "ModelStreamInfer")},
 }
+_OPERATIONS_GRPC: Final = {path: Operation(verb, "", path) for path, verb in _VERBS_GRPC.items()}
 _INFER_ENDS: Final = ("infer", "generate", "generate_stream")
 
 
@@ -33,7 +34,7 @@ def operation_of_grpc(path: str) -> Operation | None:
     """What a call of a method is, its model still unknown; None where everybody may."""
     if path in _OPEN_GRPC:
         return None
-    return Operation(_VERBS_GRPC.get(path, Verb.ADMIN), "", path)
+    return _OPERATIONS_GRPC.get(path) or Operation(Verb.ADMIN, "", path)
 
 
 def operation_of_http(method: str, path: str) -> Operation | None:

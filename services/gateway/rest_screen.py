@@ -36,9 +36,7 @@ class RestScreen:
                 operation,
                 headers.get("authorization", ""),
                 headers.get("x-api-key", ""),
-                peer=caller.peer,
-                certificate=caller.certificate,
-                request_id=request.state.id,
+                caller,
             )
         except GatewayError as error:
             if operation.verb is Verb.INFER:
@@ -53,4 +51,5 @@ def describe_caller(request: Request) -> KnownCaller:
     """Say who sent a request, with what the screen and the connection have found out."""
     peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
     state = request.scope["state"]
-    return KnownCaller(peer, dict(request.headers), state.get("credential"), state.get("certificate", ""))
+    credential, certificate = state.get("credential"), state.get("certificate", "")
+    return KnownCaller(peer, dict(request.headers), credential, certificate, state["id"])

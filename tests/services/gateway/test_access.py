@@ -110,7 +110,7 @@ def infer_request(model="double"):
         ("", 401, "UNAUTHENTICATED", "send the header 'authorization: Bearer KEY' or 'x-api-key: KEY'"),
         ("wrong", 401, "UNAUTHENTICATED", "the key is not known here: it was mistyped or revoked"),
         ("expired", 401, "UNAUTHENTICATED", "expired on"),
-        ("reader", 403, "PERMISSION_DENIED", "reader may read here; this takes a key for infer"),
+        ("reader", 403, "PERMISSION_DENIED", ") may read here; this takes a key for infer"),
         ("other", 403, "PERMISSION_DENIED", "is for other, not for 'double'"),
     ],
 )
@@ -186,7 +186,7 @@ async def test_refusals_are_counted_and_audited_without_the_key(http, channel, g
     await call(channel, "ModelInfer", infer_request(), ("x-api-key", keys["other"]), ("x-request-id", "r2"))
     assert [line["request"] for line in refusals] == ["r1", "r2"]
     assert [line["who"] for line in refusals] == ["127.0.0.1", "other-only"]
-    assert [line["what"] for line in refusals] == [f"infer {INFER} double", "infer  double"]
+    assert [line["what"] for line in refusals] == [f"infer double {INFER}", "infer double"]
     assert refusals[1]["key"] == keys["other"].split("_")[1]
     assert not any(key in str(refusals) for key in keys.values())
     for protocol, outcome in (("http", "unauthenticated"), ("grpc", "denied")):
