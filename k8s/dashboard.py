@@ -83,6 +83,35 @@ ROWS: Final = (
     ),
     (
         Panel(
+            "Live gate: answers changed",
+            "percentunit",
+            {
+                "{{model}} {{version}}": "max by (model, version) (millrace_live_gate_change{@})",
+                "{{model}} {{version}} at least": "max by (model, version) (millrace_live_gate_lower{@})",
+                "{{model}} {{version}} at most": "min by (model, version) (millrace_live_gate_upper{@})",
+                "{{model}} {{version}} allowed": "max by (model, version) (millrace_live_gate_margin{@})",
+            },
+            "What candidates change of the answers that are sent, with bounds that hold at all times together.",
+        ),
+        Panel(
+            "Live gate: requests",
+            "reqps",
+            {
+                "{{model}} {{version}} compared": "sum by (model, version) "
+                "(rate(millrace_live_gate_requests_total{@}[$__rate_interval]))",
+                "{{model}} {{version}} skipped": "sum by (model, version) "
+                "(rate(millrace_live_gate_skipped_total{@}[$__rate_interval]))",
+            },
+        ),
+        Panel(
+            "Live gate: outcome",
+            "short",
+            {"{{pod}} {{model}} {{version}}": "millrace_live_gate_outcome{@}"},
+            "1 passed, -1 failed, 0 undecided so far.",
+        ),
+    ),
+    (
+        Panel(
             "Busy time of a batch, by its rows",
             "s",
             {

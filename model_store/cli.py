@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from model_store.exit_status import exit_status_of
+from model_store.live_gate import read_progress
 from model_store.manifest import Manifest
 from model_store.rollback import restore as restore_release
 from model_store.rollback import roll_back
@@ -63,6 +64,8 @@ def show(name: Name, root: Root = DEFAULT_ROOT) -> None:
     lines = _describe(release, release.manifests[variant])
     versions = (str(release.number), f"{release.number}-{variant}")
     lines += [f"  {act.kind:<9} {act.version} at {act.created}: {act.why}" for act in acts if act.version in versions]
+    gates = read_progress(root, model, f"{release.number}-{variant}")
+    lines += [f"  live gate {gate.in_words}; {gate.host} at {gate.updated}" for gate in gates]
     typer.echo("\n".join(lines))
 
 

@@ -129,6 +129,13 @@ class Gate(Part):
         None, description="why it failed: worse, not proven by so few rows, or its answers are no answers of their rows"
     )
     rows_needed: int | None = Field(None, description="held-out rows that would be enough, where there were too few")
+    live_margin: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of answers that may change, or mean relative change, with the metric still within the "
+        "margin whatever the right answers are; none: the metric is not bounded so",
+    )
 
 
 class InputFeature(Part):

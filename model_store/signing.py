@@ -30,6 +30,11 @@ class Keyring:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a private key; `sign` would make one, which only this machine trusts."""
+        return (self.folder / "signing.pem").exists()
+
     def sign(self, data: bytes) -> bytes:
         """Sign data; the key is made on first use. Returns the contents of a signature file."""
         key = self._signing_key()

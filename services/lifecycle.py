@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
+from model_store.acts import Kind
+from model_store.live_gate import GateProgress, write_progress
 from model_store.signing import VerificationError
 from model_store.store import Release, Store, UnknownReleaseError
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.core import Gateway
 from services.gateway.errors import GatewayError, NotReadyError, UnknownModelError
+from services.gateway.live_gate import GateMetrics, choose_margin
 from services.gateway.routing import Canary, Router, Routing, RoutingError, read_routing
+from services.gateway.shadow import Copying, Shadows
 from services.selection import ModelPlan, NothingToServeError, Planner, Wish, make_catalogue
 from services.torchserve.command import StartError
 from services.watching import LOOK_S, watch_file, watch_store
@@ -109,17 +113,23 @@ class Lifecycle:
         self._refused: dict[tuple[str, str], str] = {}
         self._unloaded: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._shadows = Shadows(gateway.infer, gateway.has_room, engine, self._decide)
+        self._yielding: set[str] = set()  # candidates whose workers leave the processor to everybody else
+        self._noted: dict[str, GateProgress] = {}
+        gateway.metrics.registry.register(GateMetrics(self._shadows.report))
 
     async def run(self) -> None:
         """Follow the store and the routing file until cancelled."""
         watchers = [asyncio.create_task(watch_store(self._store.root, self._changed))]
         if self._gateway.settings.routing is not None:
             watchers.append(asyncio.create_task(watch_file(self._gateway.settings.routing, self._changed)))
+            watchers.append(asyncio.create_task(self._shadows.run()))
         try:
             while True:
                 self._changed.clear()
                 try:
                     await self.look()
+                    await self._note_gates()
                 except Exception:
                     logger.exception("what should be served could not be found out; trying again")
                 with contextlib.suppress(TimeoutError):
@@ -168,6 +178,7 @@ class Lifecycle:
         for name, variant in wanted.items():
             if name not in self._loaded and name not in self._busy and _key(variant) not in self._refused:
                 self._begin(name, self._load(variant))
+        self._renew(plans)
         self._serve({model: self._settle(model, plan) for model, plan in plans.items()})
         kept = {str(variant) for variant in self._gateway.catalogue.variants}
         for name, variant in list(self._loaded.items()):
@@ -254,6 +265,56 @@ class Lifecycle:
             if canary is not None:
                 canaries[model] = canary, {variant.version: variant for variant in plan.variants}
         self._gateway.router = Router(canaries) if canaries else None
+        copyings = [copying for model, plan in plans.items() for copying in self._copy(model, plan)]
+        self._yielding |= {str(copying.candidate) for copying in copyings if copying.yields}
+        self._shadows.change(copyings)
+        self._gateway.shadows = self._shadows if copyings else None
+
+    def _copy(self, model: str, plan: ModelPlan) -> Iterator[Copying]:
+        """Say who gets copies of a model's requests."""
+        rules = self._routing.of(model)
+        for candidate in (*plan.others, *plan.candidates):
+            if rules.shadow is not None and candidate.version == rules.shadow.to:
+                yield Copying(
+                    candidate=candidate,
+                    incumbent=plan.default,
+                    share=rules.shadow.share,
+                    margin=choose_margin(candidate, rules.shadow.margin),
+                    promote=rules.shadow.promote,
+                    yields=candidate in plan.candidates
+                    and (rules.canary is None or candidate.version not in rules.canary.weights),
+                )
+
+    def _renew(self, plans: dict[str, ModelPlan]) -> None:
+        """Load again what has left the processor to others and now answers callers: a worker cannot take that back."""
+        for model, plan in plans.items():
+            canary = self._routing.of(model).canary
+            answering = [plan.default, *plan.others]
+            answering += [other for other in plan.candidates if canary is not None and other.version in canary.weights]
+            for variant in answering:
+                name = str(variant)
+                if name in self._yielding and name in self._loaded and name not in self._busy:
+                    self._yielding.discard(name)
+                    self._begin(name, self._retire(variant))
+
+    async def _decide(self, copying: Copying, progress: GateProgress) -> None:
+        """Sign what a live gate has found, where the routing says that it counts."""
+        if copying.promote:
+            kind: Kind = "promote" if progress.outcome == "pass" else "drop"
+            acts = self._store.acts(progress.model)
+            await asyncio.to_thread(acts.add, kind, progress.version, progress.in_words, progress.against)
+        self._changed.set()
+
+    async def _note_gates(self) -> None:
+        """Leave in the store what is known of candidates, for `store show`."""
+        for progress in self._shadows.report():
+            before = self._noted.get(progress.model)
+            if before is None or before.model_copy(update={"updated": progress.updated}) != progress:
+                self._noted[progress.model] = progress
+                try:
+                    await asyncio.to_thread(write_progress, self._store.root, progress)
+                except OSError as error:
+                    logger.warning("the store cannot be written; `store show` knows of no live gate", why=str(error))
 
     async def _load(self, variant: ServedVariant) -> None:
         try:

@@ -12,7 +12,8 @@ from model_store.certificate import Setup, describe_host_class, find_certificate
 from model_store.signing import VerificationError
 from model_store.store import EXAMPLES_NAME, Release, Store, UnknownReleaseError
 from services.catalogue import Catalogue, ServedVariant
-from services.gateway.routing import ModelRouting, Routing
+from services.gateway.live_gate import choose_margin
+from services.gateway.routing import ModelRouting, Routing, RoutingError
 
 
 class NothingToServeError(ValueError):
@@ -119,6 +120,7 @@ class Planner:
 
         Raises:
             NothingToServeError, UnknownReleaseError, VerificationError: says which is not.
+            RoutingError: a shadow cannot be judged, or what is decided not be signed.
         """
         for model, rules in routing.models.items():
             known, course = self.store.releases(model), self.store.course(model)
@@ -126,6 +128,13 @@ class Planner:
                 self.store.resolve(model)  # says what there is
             for version in sorted(rules.versions):
                 self._choose_one(model, version, known, course)
+            if rules.shadow is not None:
+                choose_margin(self._choose_one(model, rules.shadow.to, known, course), rules.shadow.margin)
+                if rules.shadow.promote and not self.store.keyring.can_sign:
+                    raise RoutingError(
+                        f"the shadow of {model} says `promote`, which this machine cannot sign: there is no "
+                        f"{self.store.keyring.folder}/signing.pem"
+                    )
 
     def _open(self, model: str, number: int, known: Sequence[int]) -> Release:
         if number not in known:

@@ -47,6 +47,7 @@ from services.gateway.recorder import Recorder
 from services.gateway.refusal_log import RefusalLog
 from services.gateway.routing import Router
 from services.gateway.settings import GatewaySettings
+from services.gateway.shadow import Shadows
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
 from services.gateway.valve import RELIEF_S, allows_any_variant, list_faster
@@ -120,6 +121,7 @@ class Gateway:
         self._id_prefix = os.urandom(3).hex()
         self.router: Router | None = None  # none: there are no canaries
         self.control: ModelControl = NoModelControl()
+        self.shadows: Shadows | None = None  # none: nobody gets copies
         self.refused: Mapping[tuple[str, str], str] = {}  # model and version of releases that may not serve, and why
         self._models: dict[tuple[str, str], ServedModel] = {}
         self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
@@ -206,6 +208,8 @@ class Gateway:
             self._end(model, request, num_rows, CANCELLED, arrived_s)
             raise
         self._end(model, request, num_rows, OK, arrived_s)
+        if self.shadows is not None and request.protocol != PROTOCOL:
+            self.shadows.offer(request, model.variant, answer)
         return answer
 
     def _end(self, model: ServedModel, request: InferRequest, num_rows: int, status: Status, arrived_s: float) -> None:
@@ -396,6 +400,14 @@ class Gateway:
                 if found in (None, model.variant) or (not version and name == model.variant.model)
             ]
         }
+
+    def has_room(self) -> bool:
+        """Say whether each version that answers callers has an idle worker, and nothing waits."""
+        for variant in self.catalogue.required:
+            batcher = self._models[variant.model, variant.version].batcher
+            if batcher.waiting_rows or batcher.num_calls >= self._backend.num_workers(variant):
+                return False
+        return True
 
     def is_ready(self) -> bool:
         """Say whether every model can answer and the server takes requests."""

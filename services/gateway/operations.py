@@ -57,7 +57,7 @@ def operation_of_http(method: str, path: str) -> Operation | None:
             return Operation(Verb.READ, model, path)
         case ["api", *_] if is_reading:
             return Operation(Verb.READ, "", path)
-        case [""] | ["v2"] | ["v2", "repository", "index"]:
+        case [""] | ["v2"] | ["v2", "repository", "index" | "gates"]:
             return Operation(Verb.READ, "", path)
         case _:
             return Operation(Verb.ADMIN, "", path)

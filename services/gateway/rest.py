@@ -160,6 +160,12 @@ def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
         states = gateway.list_states()
         return [dict(zip(_INDEX, row, strict=True)) for row in states if may_see(caller, row[0])]
 
+    @app.get("/v2/repository/gates", summary="What is known of candidates that get copies of answered requests")
+    async def live_gates(request: Request) -> list[dict[str, Any]]:
+        caller, shadows = describe_caller(request), gateway.shadows
+        found = [] if shadows is None else list(shadows.report())
+        return [progress.model_dump() for progress in found if may_see(caller, progress.model)]
+
     @app.post("/v2/repository/models/{model}/load", summary="Serve a model's current release, where that is allowed")
     async def load_model(request: Request, model: str) -> Response:
         check_parameters(_read_parameter_names(await request.body()))

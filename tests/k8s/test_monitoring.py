@@ -17,6 +17,7 @@ from loadtests.judge.live import FAILED
 from services.catalogue import ServedVariant
 from services.gateway.drift import LEAST_ROWS, DriftMetrics, DriftMonitor
 from services.gateway.errors import STATUSES
+from services.gateway.live_gate import GateMetrics, LiveGate
 from services.gateway.metrics import Metrics
 from services.torchserve.metrics import EngineMetrics
 from tests.builders import make_manifest
@@ -63,6 +64,7 @@ def exported() -> set[str]:
     metrics.release_refused.labels("net", "2").set(1)
     variant = ServedVariant(manifest=make_manifest(), archive=Path("none"), examples=Path("none"), is_default=True)
     metrics.registry.register(EngineMetrics(Engine(variant)))
+    metrics.registry.register(GateMetrics(lambda: [LiveGate(variant, variant, 0.1).report()]))
     metrics.registry.register(DriftMetrics(lambda: [("net", "1-int8", make_busy_monitor())]))
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 

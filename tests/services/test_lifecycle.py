@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model_store.golden import GoldenAnswer
+from model_store.live_gate import read_progress
 from model_store.rollback import roll_back
 from model_store.signing import Keyring
 from model_store.store import Store
@@ -23,6 +24,7 @@ from tests.builders import publish_release
 from tests.services.gateway.conftest import DoublingBackend
 
 WAIT_S = 20
+NO_PROCESS = 2**22 + 1  # above the most that a process id can be
 X = np.ones((1, 4), np.float32)
 
 
@@ -33,6 +35,7 @@ class ChangingBackend(DoublingBackend):
         super().__init__()
         self.loaded = set()
         self.broken = {}
+        self.factors = {}
         self.strays = []
 
     async def load(self, variant):
@@ -47,7 +50,11 @@ class ChangingBackend(DoublingBackend):
     async def predict(self, variant, request):
         if str(variant) not in self.loaded:
             self.strays.append(str(variant))
+        self.factor = self.factors.get(variant.version, 2)
         return await super().predict(variant, request)
+
+    def ready_workers(self, variant):
+        return frozenset({NO_PROCESS})
 
 
 class Live:
@@ -358,3 +365,62 @@ async def test_acts_that_do_not_verify_change_nothing(live):
 
 def test_routing_without_a_file_routes_nothing():
     assert Routing().of("net").versions == set()
+
+
+SHADOW = "models: {net: {shadow: {to: 2-int8, share: 1, margin: 0.05, promote: true}}}"
+
+
+async def ask_until(live, condition):
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await live.ask()
+
+
+async def test_a_candidate_that_agrees_takes_over_with_a_signed_record(live):
+    publish_release(live.store)
+    live.routing.write_text(SHADOW)
+    async with live.follow():
+        assert live.default() == "1-int8"
+        await ask_until(live, lambda: live.default() == "2-int8")
+        (act,) = live.store.acts("net").read()
+        assert (act.kind, act.version, act.against) == ("promote", "2-int8", "1-int8")
+        assert act.why.startswith("pass after ")
+        await live.until_loaded("net 1-int8", "net 2-int8")
+        await asyncio.to_thread(roll_back, live.store, "net", "after all")
+        await live.until_default("1-int8")
+    assert live.backend.strays == []
+
+
+async def test_a_candidate_that_changes_answers_is_dropped_with_a_signed_record(live):
+    publish_release(live.store)
+    live.routing.write_text(SHADOW)
+    live.backend.factors = {"2-int8": 3}
+    async with live.follow():
+        await ask_until(live, lambda: live.store.acts("net").read())
+        (act,) = live.store.acts("net").read()
+        assert (act.kind, act.version, act.against) == ("drop", "2-int8", "1-int8")
+        assert "changed 50.00 % of answers" in act.why
+        await live.until_loaded("net 1-int8")
+        live.routing.write_text("")
+        await live.lifecycle.look()
+        assert live.default() == "1-int8"  # what was dropped does not become the newest
+
+
+async def test_what_a_live_gate_knows_is_left_in_the_store(live):
+    publish_release(live.store)
+    live.routing.write_text(SHADOW.replace("promote: true", "promote: false"))
+    async with live.follow() as gateway:
+        await ask_until(live, lambda: next(gateway.shadows.report()).outcome == "pass")
+        await live.until(lambda: read_progress(live.store.root, "net", "2-int8"))
+        await live.until(lambda: read_progress(live.store.root, "net", "2-int8")[0].outcome == "pass")
+        assert live.sample("millrace_live_gate_outcome", model="net", version="2-int8", against="1-int8") == 1
+        assert live.store.acts("net").read() == []
+        assert live.default() == "1-int8"
+
+
+async def test_a_shadow_without_a_margin_is_refused_as_routing(live):
+    publish_release(live.store)
+    async with live.follow():
+        live.routing.write_text(SHADOW.replace("margin: 0.05, ", ""))
+        await live.until(lambda: "accuracy of net 2-int8 says nothing" in live.lifecycle._routing_problem)
+        await live.until_default("2-int8")

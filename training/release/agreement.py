@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from model_store.agreement import are_probabilities, measure_closeness
 from training.release.spec import HeldOut
 
+CLOSENESS = "agreement (1 − relative error)"
 Score = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
@@ -19,7 +21,7 @@ def score_agreement(held_out: HeldOut, reference: Mapping[str, np.ndarray]) -> H
     Else: 1 − ‖y − r‖ / ‖r‖ per row for floats, the share of equal elements for others; the least of all outputs.
     """
     arrays = list(reference.values())
-    if len(arrays) == 1 and _are_probabilities(arrays[0]):
+    if len(arrays) == 1 and are_probabilities(arrays[0]):
         ((name, array),) = reference.items()
         best = array.argmax(1)
         return dataclasses.replace(
@@ -31,30 +33,9 @@ def score_agreement(held_out: HeldOut, reference: Mapping[str, np.ndarray]) -> H
         )
 
     def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.min([closeness(outputs[name], array) for name, array in reference.items()], axis=0)
+        return np.min([measure_closeness(outputs[name], array) for name, array in reference.items()], axis=0)
 
-    return dataclasses.replace(held_out, score=score, metric="agreement (1 − relative error)")
-
-
-def closeness(array: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Per row, 1 for equal contents down to 0."""
-    flat, wanted = array.reshape(len(array), -1), reference.reshape(len(reference), -1)
-    if wanted.dtype.kind != "f":
-        return (flat == wanted).mean(1)
-    flat, wanted = flat.astype(np.float64), wanted.astype(np.float64)
-    error, size = np.linalg.norm(flat - wanted, axis=1), np.linalg.norm(wanted, axis=1)
-    relative = np.divide(error, size, out=(error > 0).astype(np.float64), where=size > 0)
-    return 1 - np.clip(np.nan_to_num(relative, nan=1.0), 0, 1)
-
-
-def _are_probabilities(array: np.ndarray) -> bool:
-    return (
-        array.dtype.kind == "f"
-        and array.ndim == 2
-        and array.shape[1] > 1
-        and bool((array >= 0).all())
-        and bool(np.allclose(array.sum(1), 1, atol=1e-3))
-    )
+    return dataclasses.replace(held_out, score=score, metric=CLOSENESS)
 
 
 def _way_to_another_class(array: np.ndarray, reference: np.ndarray) -> np.ndarray:

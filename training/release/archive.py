@@ -25,6 +25,7 @@ from model_store.store import (
     manifest_name,
     write_examples,
 )
+from training.release.agreement import CLOSENESS
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, Evaluation
 from training.release.golden import choose_examples
@@ -88,7 +89,7 @@ def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str,
                 "dataset_digest": rows_digest(spec.held_out.inputs),
                 "paired": _fields_of(PairedTest, evaluated.comparison),
             },
-            "gate": dataclasses.asdict(evaluated.verdict),
+            "gate": dataclasses.asdict(evaluated.verdict) | {"live_margin": _live_margin(spec)},
             "row_check": _fields_of(RowCheck, evaluated.finding),
             "speed": dataclasses.asdict(evaluated.timing),
             "size_bytes": evaluated.size_bytes,
@@ -96,6 +97,12 @@ def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str,
             "source": source,
         }
     )
+
+
+def _live_margin(spec: ReleaseSpec) -> float | None:
+    """A metric that counts right answers, or is agreement itself, falls by no more than answers change."""
+    is_bounded = spec.held_out.binary or spec.held_out.metric == CLOSENESS
+    return spec.margin if is_bounded and 0 < spec.margin < 1 else None
 
 
 def pack(content: Path, manifest: Manifest, archive: Path) -> None:
