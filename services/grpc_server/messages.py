@@ -66,6 +66,12 @@ class MessageReader:
         if not self.check():
             return None
         start, end = self._offset, self._offset + self._wanted
+        if end > len(self._head) and self.size == self._wanted:
+            # Joined without its prefix: to cut that off afterwards would copy all of it once more.
+            is_compressed = self._head[start] != 0
+            message = b"".join((memoryview(self._head)[start + PREFIX_BYTES :], *self._parts))
+            self.clear()
+            return is_compressed, message
         if end > len(self._head):
             self._join()
             start, end = 0, self._wanted
