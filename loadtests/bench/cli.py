@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from loadtests.addresses import Addresses
 from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
+from loadtests.bench.hot_path import measure_hot_path
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.overload import measure_overload
@@ -22,7 +22,7 @@ from loadtests.bench.served import compare_served
 from loadtests.bench.soak import Sample, measure_soak, read_processes
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.valve import compare_valve
-from loadtests.measure.scraper import read_now
+from loadtests.measure.scraper import read_samples
 from loadtests.options import (
     GrpcUrlOption,
     MeasureOption,
@@ -147,7 +147,7 @@ def overload(
             reached = measure_overload(
                 subject,
                 to.grpc,
-                read_memory_bytes=partial(read_now, to.metrics, "process_resident_memory_bytes"),
+                read_memory_bytes=lambda: read_samples(to.metrics)["process_resident_memory_bytes"],
                 bound_ms=bound_ms,
                 rows=rows,
                 measure_s=seconds,
@@ -166,6 +166,12 @@ def front_door(
 ) -> None:
     """Our front door against Triton's, a tiny network behind both. Example: loadtest bench front-door"""
     _exit(compare_front_door(triton_python, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def hot_path(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
+    """Where the microseconds of a call go, a tiny network behind the door. Example: loadtest bench hot-path"""
+    measure_hot_path(repeats=repeats, measure_s=seconds, console=console)
 
 
 @app.command()
@@ -191,7 +197,7 @@ def soak(
         to = server.wait_ready()
 
         def read_sample() -> Sample:
-            return read_processes(server.list_processes(), read_now(to.metrics, "millrace_tasks"))
+            return read_processes(server.list_processes(), read_samples(to.metrics)["millrace_tasks"])
 
         _exit(measure_soak(subject, to.grpc, read_sample, rows=rows, minutes=minutes, console=console))
 

@@ -99,10 +99,10 @@ def release_tiny(folder: Path, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def serve_ours(
+def start_ours(
     folder: Path, options: Sequence[str] = (), settings: Mapping[str, str] | None = None, name: str = "plain"
-) -> Iterator[str]:
-    """Serve what `release_tiny` made and give the address of its gRPC door; `name` tells servers at once apart."""
+) -> Iterator[Server]:
+    """Serve what `release_tiny` made; `name` tells servers at once apart. It is not ready yet."""
     command = [str(Path(sys.executable).with_name("serve")), "tiny", "--store", str(folder / "store")]
     command += ["--variants", "default", "--threads", "1", "--device", "cpu"]
     command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
@@ -110,9 +110,18 @@ def serve_ours(
     own.mkdir()
     server = Server([*command, *options], own, settings)
     try:
-        yield server.wait_ready().grpc
+        yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def serve_ours(
+    folder: Path, options: Sequence[str] = (), settings: Mapping[str, str] | None = None, name: str = "plain"
+) -> Iterator[str]:
+    """Serve what `release_tiny` made and give the address of its gRPC door; `name` tells servers at once apart."""
+    with start_ours(folder, options, settings, name) as server:
+        yield server.wait_ready().grpc
 
 
 @contextlib.contextmanager

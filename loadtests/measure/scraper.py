@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,10 +42,13 @@ def scrape(url: str) -> Iterator[Collect]:
         yield lambda: _read_prometheus(base)
 
 
-def read_now(url: str, name: str) -> float:
-    """Read the sum of all samples of one name as they are now."""
-    families = text_string_to_metric_families(_get(url, timeout_s=10).decode())
-    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+def read_samples(url: str) -> dict[str, float]:
+    """Read the metrics as they are now: by name, summed over labels."""
+    sums: dict[str, float] = defaultdict(float)
+    for family in text_string_to_metric_families(_get(url, timeout_s=10).decode()):
+        for sample in family.samples:
+            sums[sample.name] += sample.value
+    return sums
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""The generator of the overload benchmark against our own gRPC server."""
+
+import asyncio
+import socket
+
+import numpy as np
+import pytest
+
+from loadtests.bench.arrivals import METHOD, measure_capacity, send_poisson
+from loadtests.generate.lean_grpc import CONNECTION_LOST, open_lean_channel
+from services.grpc_server import CallError, GrpcStatus, Limits, Server, Unary
+
+BUSY = b"too busy"
+
+
+async def answer(data, context):
+    if data == BUSY:
+        raise CallError(GrpcStatus.RESOURCE_EXHAUSTED, "no")
+    await asyncio.sleep(0.01)
+    return data * 20_000
+
+
+@pytest.fixture
+async def server():
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server({METHOD: Unary(answer)}, Limits())
+    await server.start(listener)
+    yield server, f"127.0.0.1:{listener.getsockname()[1]}"
+    await server.stop(1)
+
+
+async def call(channel, message):
+    ended = asyncio.get_running_loop().create_future()
+    channel.call(METHOD, message, 5.0, lambda *result: ended.set_result(result[:2]))
+    return await ended
+
+
+async def test_a_call_ends_with_its_status_and_its_answer(server):
+    async with open_lean_channel(server[1]) as channel:
+        assert await call(channel, b"a") == ("OK", b"a" * 20_000)
+        assert await call(channel, BUSY) == ("RESOURCE_EXHAUSTED", b"")
+        answers = await asyncio.gather(*(call(channel, bytes([number])) for number in range(50)))
+    assert answers == [("OK", bytes([number]) * 20_000) for number in range(50)]
+
+
+async def test_calls_of_a_lost_connection_have_ended(server):
+    async with open_lean_channel(server[1]) as channel:
+        pending = asyncio.ensure_future(call(channel, b"a"))
+        await asyncio.sleep(0.005)
+        for connection in list(server[0].connections):
+            connection.abort()
+        assert await pending == (CONNECTION_LOST, b"")
+
+
+async def test_arrivals_are_random_at_the_rate_that_was_asked_for(server):
+    async with open_lean_channel(server[1]) as channel:
+        calls = await send_poisson(channel, [b"a", BUSY], 400.0, 1.0, 5.0)
+        await asyncio.sleep(0.2)
+    assert len(calls) == pytest.approx(400, abs=100)  # five standard deviations
+    assert [call.status for call in calls[:4]] == ["OK", "RESOURCE_EXHAUSTED"] * 2
+    gaps = np.diff([call.scheduled_s for call in calls])
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.4)  # exponential
+    good = next(call for call in calls if call.status == "OK")
+    assert good.is_good(5.0)
+    assert not good.is_good(0.009)
+    assert good.left_s >= good.scheduled_s
+
+
+async def test_capacity_counts_answers_while_callers_wait_for_theirs(server, monkeypatch):
+    monkeypatch.setattr("loadtests.bench.arrivals.WARM_UP_S", 0.1)
+    monkeypatch.setattr("loadtests.bench.arrivals.CAPACITY_S", 0.5)
+    assert 0 < await measure_capacity(server[1], [b"a"], 4) <= 400
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        await measure_capacity(server[1], [BUSY], 4)
