@@ -6,11 +6,10 @@ import hashlib
 from collections import OrderedDict
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
 from model_store.open_inference import ROW_ERRORS
 from services.catalogue import ServedVariant
 from services.gateway.caller import name_caller
+from services.gateway.metrics import Metrics
 from services.gateway.readiness import PROTOCOL
 from services.gateway.tensors import InferRequest, NamedTensor
 
@@ -38,18 +37,12 @@ class AnswerCache:
     Callers who show who they are never share answers: how soon one comes would tell what others have sent.
     """
 
-    def __init__(self, max_bytes: int, registry: CollectorRegistry) -> None:
+    def __init__(self, max_bytes: int, metrics: Metrics) -> None:
         self._max_bytes = max_bytes
         self._answers: OrderedDict[bytes, tuple[Outputs, int]] = OrderedDict()
         self._num_bytes = 0
-        self._lookups = Counter(
-            "millrace_cache_lookups",
-            "Requests that the cache may answer",
-            ("model", "version", "outcome"),
-            registry=registry,
-        )
-        size = Gauge("millrace_cache_bytes", "Answers that are held", registry=registry)
-        size.set_function(lambda: self._num_bytes)
+        self._lookups = metrics.cache_lookups
+        metrics.cache_bytes.set_function(lambda: self._num_bytes)
 
     def look_up(self, request: InferRequest, variant: ServedVariant) -> Lookup | None:
         """Look for the answer to a valid request; None where it may not be answered from here."""

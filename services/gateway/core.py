@@ -111,8 +111,8 @@ class Gateway:
         self.recent_errors = RecentErrors()
         self.is_draining = False
         self.guard = settings.make_guard()
-        self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics.registry) if settings.cache_mib else None
-        self._recorder = Recorder(settings.open_records(), settings.record) if settings.record else None
+        self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics) if settings.cache_mib else None
+        self._recorder = Recorder(settings.open_records(), settings.record, self.metrics) if settings.record else None
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._refusals = RefusalLog()
         self._log = log_request if settings.access_log else _log_nothing
@@ -181,10 +181,10 @@ class Gateway:
             num_rows = model.validator.check(request)
             if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
                 model.drift.take_later(request, num_rows)
+            lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
             recorder = None if self._recorder is None else self._recorder.choose(request)
             if recorder is not None or request.wants_provenance:
                 settle_seed(request, model.variant)
-            lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
             if lookup is not None and lookup.outputs is not None:
                 outputs = lookup.outputs
             else:

@@ -54,6 +54,19 @@ class Metrics:
             (*_LABELS, "to"),
             registry=self.registry,
         )
+        self.cache_lookups = Counter(
+            "millrace_cache_lookups",
+            "Requests that the cache may answer, by whether it could",
+            (*_LABELS, "outcome"),
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge("millrace_cache_bytes", "Answers held in the cache", registry=self.registry)
+        self.records = Counter(
+            "millrace_records",
+            "Requests chosen to be kept, by what became of them",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.latency = self._seconds("millrace_request_seconds", "From a request's arrival to its answer")
         self.queue_time = self._seconds("millrace_queue_seconds", "From a request's arrival to the batch that took it")
         self.backend_time = self._seconds("millrace_backend_seconds", "One packed call to a worker and back")

@@ -33,5 +33,10 @@ def describe_provenance(request: InferRequest, variant: ServedVariant) -> dict[s
 
 
 def make_headers(provenance: dict[str, ParameterValue]) -> dict[str, str]:
-    """Describe the same as headers of HTTP."""
-    return {f"{HEADER_PREFIX}{name.replace('_', '-')}": str(value) for name, value in provenance.items()}
+    """Describe the same as headers of HTTP; what would be none (a seed may be any text) stays with the parameters."""
+    texts = {name: str(value) for name, value in provenance.items()}
+    return {
+        f"{HEADER_PREFIX}{name.replace('_', '-')}": text
+        for name, text in texts.items()
+        if text.isascii() and text.isprintable()
+    }

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from model_store.open_inference import messages
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway
 from services.gateway.grpc_messages import decode_request, encode_answer
+from services.gateway.provenance import make_headers
 from services.gateway.records import Record, RecordError, RecordFolder, read_key
 from services.gateway.rest_messages import OutputEncoding, encode_answer_body
 from services.gateway.settings import GatewaySettings
@@ -89,6 +91,28 @@ async def test_only_a_share_is_kept_and_nothing_of_the_servers_own(variant, back
     await gateway.infer(own)
     await gateway.close()
     assert len(settings.open_records().names()) == 1
+    assert gateway.metrics.registry.get_sample_value("millrace_records_total", {"outcome": "kept"}) == 1
+
+
+async def test_no_request_waits_for_a_record(variant, backend, tmp_path, monkeypatch):
+    monkeypatch.setattr("services.gateway.recorder.MOST_PENDING", 1)
+    written = threading.Event()
+    monkeypatch.setattr(RecordFolder, "write", lambda folder, record: written.wait(10))
+    gateway = Gateway(Catalogue([variant]), backend, make_settings(tmp_path, record=1.0))
+    for _ in range(3):
+        await gateway.infer(make_request())
+    written.set()
+    await gateway.close()
+    found = {
+        outcome: gateway.metrics.registry.get_sample_value("millrace_records_total", {"outcome": outcome})
+        for outcome in ("kept", "left_out")
+    }
+    assert found == {"kept": 1, "left_out": 2}
+
+
+def test_a_seed_that_is_no_header_is_left_out_of_them():
+    headers = make_headers({"variant": "int8", "seed": "7\r\nset-cookie: a=b"})
+    assert headers == {"millrace-variant": "int8"}
 
 
 def make_record(request_id="r-1", num_bytes=100):
