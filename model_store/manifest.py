@@ -119,6 +119,9 @@ class Quality(Part):
     dataset: str
     dataset_digest: str = Field(description="sha256 over the held-out rows")
     paired: PairedTest | None = Field(None, description="absent for the reference itself")
+    against_parent: PairedTest | None = Field(
+        None, description="with the run that this one was made from: its teacher, or what it was pruned from"
+    )
 
 
 class Gate(Part):

@@ -1,8 +1,9 @@
-"""What the classifier is trained on: smoothed cross-entropy, step by step."""
+"""What the classifier is trained on: smoothed cross-entropy, and a teacher's answers where it has one, step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,19 +11,34 @@ from torch.nn import functional as F
 
 from training.classifier.compact import CompactNetwork
 from training.classifier.normalization import Normalization
+from training.classifier.program import Program
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
+from training.engine.distillation import soften_and_compare
 from training.engine.optimization import Updater
+from training.engine.quantize_aware import RoundedNetwork
 from training.images.augmentation import TrainingBatches
 from training.images.splits import Split
 
 
-class ClassifierTask(Resumable):
-    """A network, its data and its optimizers, as the fit loop sees them."""
+@dataclass(frozen=True)
+class Teacher:
+    """Whose answers are learned, which share of the loss they have, and how softened they are."""
 
-    parts = ("network", "updater", "average")
+    program: Program
+    weight: float
+    temperature: float
+
+
+class ClassifierTask(Resumable):
+    """A network, its data and its optimizers, as the fit loop sees them.
+
+    Steps go through `rounded`, the network as int8 will round it, where there is one.
+    """
+
+    parts = ("network", "updater", "average", "rounded")
 
     def __init__(
         self,
@@ -36,12 +52,15 @@ class ClassifierTask(Resumable):
         precision: str = "auto",
         label_smoothing: float = 0.0,
         average_decay: float = 0.0,
+        teacher: Teacher | None = None,
+        rounded: RoundedNetwork | None = None,
     ) -> None:
         self.device, self.precision = device, precision
         self.network, self.normalization = network, normalization
         self.batches, self.validation = batches, validation
         self.updater, self.label_smoothing = updater, label_smoothing
         self.average = WeightAverage(network, average_decay) if average_decay else None
+        self.teacher, self.rounded = teacher, rounded
         self._epoch = -1
 
     @property
@@ -55,8 +74,10 @@ class ClassifierTask(Resumable):
         images, labels = self.batches.at(step)
         self.network.train()
         with autocast(self.device, self.precision):
-            logits = self.network(self.normalization(images)).float()
+            logits = (self.rounded or self.network)(self.normalization(images)).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        if self.teacher:
+            loss = torch.lerp(loss, self._compare_with(self.teacher, images, logits), self.teacher.weight)
         self.updater.update(loss, step)
         if self.average:
             self.average.update(self.network)
@@ -75,6 +96,11 @@ class ClassifierTask(Resumable):
             right += float((logits.argmax(1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         return {"accuracy": right / len(self.validation), "loss": loss / len(self.validation)}
+
+    def _compare_with(self, teacher: Teacher, images: Tensor, logits: Tensor) -> Tensor:
+        with torch.no_grad(), autocast(self.device, self.precision):
+            expected = teacher.program.logits(images).float()
+        return soften_and_compare(logits, expected, teacher.temperature)
 
     def _prepare_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:

@@ -24,7 +24,16 @@ Network = Literal[
     "resnet50_pretrained",
 ]
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
-_POSITIVE = ("epochs", "batch_size", "lr", "num_calibration", "num_examples", "max_rows", "margin")
+_POSITIVE = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "num_calibration",
+    "num_examples",
+    "max_rows",
+    "margin",
+    "teacher_temperature",
+)
 _NOT_NEGATIVE = (
     "shift_px",
     "cutout_px",
@@ -34,6 +43,14 @@ _NOT_NEGATIVE = (
     "frozen_epochs",
     "resolution",
     "max_threads",
+)
+_FRACTIONS = (
+    "validation_fraction",
+    "dropout",
+    "label_smoothing",
+    "average_decay",
+    "pruned_fraction",
+    "teacher_weight",
 )
 
 
@@ -50,6 +67,12 @@ class Recipe:
     dropout: Annotated[float, "share of features left out in front of the last layer of vgg11 and vgg16"] = 0.0
     weights_file: Annotated[str | None, "torchvision state dict (.pth) to start from"] = None
     frozen_epochs: Annotated[int, "epochs in which only the new last layer of such a network is trained"] = 0
+    start_from: Annotated[str | None, "finished run of the same network whose weights training starts from"] = None
+    pruned_fraction: Annotated[float, "share of the channels of start_from that are removed first"] = 0.0
+    teacher: Annotated[str | None, "finished run on the same data whose answers are learned beside the labels"] = None
+    teacher_weight: Annotated[float, "share of the loss that the teacher's answers have"] = 0.9
+    teacher_temperature: Annotated[float, "temperature at which teacher and student are compared"] = 4.0
+    quantize_aware: Annotated[bool, "train with the rounding of int8 in place"] = False
     layer_decay: Annotated[float, "learning rate of a layer relative to that above it"] = 1.0
 
     data: Annotated[str, "data set where --data is not given"] = "fashion-mnist"
@@ -80,10 +103,13 @@ class Recipe:
     max_rows: Annotated[int, "most images in a served batch"] = 64
 
     def __post_init__(self) -> None:
-        fractions = ("validation_fraction", "dropout", "label_smoothing", "average_decay")
-        check_bounds(self, positive=_POSITIVE, not_negative=_NOT_NEGATIVE, fractions=fractions)
+        check_bounds(self, positive=_POSITIVE, not_negative=_NOT_NEGATIVE, fractions=_FRACTIONS)
         if self.weights_file and self.network not in PRETRAINED:
             raise ValueError(f"weights_file goes with network {', '.join(PRETRAINED)}; got {self.network}")
+        if self.pruned_fraction and not self.start_from:
+            raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
+        if self.quantize_aware and self.precision == "bf16":
+            raise ValueError("quantize_aware rounds float32 values; set precision to fp32 or auto")
 
 
 # The demo's 540 test rows: two variants that disagree on 3 of them already leave an interval of ±0.6 points, so a

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from training.classifier.data import load_data
-from training.classifier.network import build_network
-from training.classifier.normalization import Normalization
 from training.classifier.program import Program
-from training.classifier.recipe import RETIRED, Recipe
+from training.classifier.recipe import Recipe
+from training.classifier.restore import restore_network
 from training.engine.device import place
-from training.engine.overrides import from_record
-from training.engine.runs import read_network, read_run
+from training.engine.runs import find_finished, read_run
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_tensor
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
@@ -32,13 +30,7 @@ def load_program(run: Path) -> tuple[Program, Recipe, dict]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    recipe = from_record(Recipe, read_run(run)["recipe"], retired=RETIRED)
-    stored = read_network(run)
-    network = build_network(recipe, tuple(stored["shape"]), len(stored["labels"]))
-    network.load_state_dict(stored["network"])
-    channels = stored["shape"][2]
-    normalization = Normalization(torch.zeros(channels), torch.ones(channels))
-    normalization.load_state_dict(stored["normalization"])
+    network, normalization, recipe, stored = restore_network(run)
     program = Program(normalization, network, test_flip=recipe.test_flip, temperature=stored["temperature"])
     return program.requires_grad_(False), recipe, stored
 
@@ -86,6 +78,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         max_rows=recipe.max_rows,
         seed=record["seed"],
         run=run,
+        parent=find_finished(recipe.teacher or recipe.start_from),
     )
 
 

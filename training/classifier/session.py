@@ -21,21 +21,26 @@ from training.classifier.evaluate import (
 )
 from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
-from training.classifier.objective import ClassifierTask
+from training.classifier.objective import ClassifierTask, Teacher
 from training.classifier.pictures import draw_confusion_matrix, draw_reliability
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
+from training.classifier.restore import check_same_task, restore_network
 from training.classifier.transfer import PretrainedNetwork
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads, place
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
+from training.engine.pruning import prune_channels
+from training.engine.quantize_aware import RoundedNetwork
 from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.augmentation import TrainingBatches
 from training.images.splits import ImageData
+
+_PRUNING_IMAGES = 500  # that say which channels are worth least
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:
@@ -73,22 +78,60 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         cutout_px=recipe.cutout_px,
     )
     num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch))
-    network = build_network(recipe, data.shape, len(data.labels))
-    normalization = _initialize(network, recipe, data)
+    if recipe.start_from:
+        network, normalization = _start_from(Path(recipe.start_from), recipe, data)
+    else:
+        network = build_network(recipe, data.shape, len(data.labels))
+        normalization = _initialize(network, recipe, data)
     network = place(network, device)
+    normalization = normalization.to(device)
+    rounded = None
+    if recipe.quantize_aware:
+        rounded = RoundedNetwork(network, normalization(batches.at(0)[0]))
     schedule = make_schedule(recipe.schedule, num_steps=num_steps, warmup_fraction=recipe.warmup_fraction)
     task = ClassifierTask(
         network=network,
-        normalization=normalization.to(device),
+        normalization=normalization,
         batches=batches,
         validation=data.validation,
         updater=Updater(_make_optimizers(network, recipe), schedule, clip_norm=recipe.clip_norm),
         device=device,
-        precision=recipe.precision,
+        precision="fp32" if recipe.quantize_aware else recipe.precision,
         label_smoothing=recipe.label_smoothing,
         average_decay=recipe.average_decay,
+        teacher=_find_teacher(recipe, data, device),
+        rounded=rounded,
     )
     return task, num_steps
+
+
+def _start_from(run: Path, recipe: Recipe, data: ImageData) -> tuple[nn.Module, Normalization]:
+    """Take a finished run's network, without the channels that the recipe has pruned.
+
+    Raises:
+        FileNotFoundError: there is no such run, or it did not finish.
+        ValueError: it has another network, other images or other classes.
+    """
+    network, normalization, earlier, stored = restore_network(run)
+    check_same_task(run, stored, data)
+    if earlier.network != recipe.network:
+        raise ValueError(f"start_from={run} has network {earlier.network}; set network={earlier.network}")
+    if recipe.pruned_fraction:
+        images, labels = data.train.images[:_PRUNING_IMAGES], data.train.labels[:_PRUNING_IMAGES]
+        pixels = normalization(images)
+        loss = nn.functional.cross_entropy(network.eval()(pixels), labels)
+        last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+        prune_channels(network, recipe.pruned_fraction, pixels[:2], loss, keep=[last])
+    return network, normalization
+
+
+def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device) -> Teacher | None:
+    if recipe.teacher is None:
+        return None
+    network, normalization, _, stored = restore_network(Path(recipe.teacher))
+    check_same_task(Path(recipe.teacher), stored, data)
+    program = place(Program(normalization, network, test_flip=False).requires_grad_(False), device)
+    return Teacher(program, recipe.teacher_weight, recipe.teacher_temperature)
 
 
 def _initialize(network: nn.Module, recipe: Recipe, data: ImageData) -> Normalization:

@@ -141,6 +141,11 @@ def read_network(run: Path) -> dict[str, Any]:
     return stored
 
 
+def find_finished(run: str | None) -> Path | None:
+    """The folder of a run if it is there and finished, else None."""
+    return Path(run) if run is not None and (Path(run) / NETWORK).is_file() else None
+
+
 def current_commit() -> str:
     """Name the commit of the checkout this code runs from; empty where it runs from no checkout."""
     git = shutil.which("git")

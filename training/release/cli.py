@@ -98,15 +98,17 @@ def release_model(
     from training.release.archive import publish
     from training.release.build import build_variants
     from training.release.evaluation import evaluate_variants
+    from training.release.parent import measure_parent
     from training.release.reference_check import check_reference
     from training.release.table import print_evaluation
 
     device = choose_device(device_name)
     reference = check_reference(spec, device)
     spec = reference.spec
+    parent = measure_parent(spec, device)
     with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
-        evaluation = evaluate_variants(built, spec, device, reference.finding, objective)
+        evaluation = evaluate_variants(built, spec, device, reference.finding, objective, parent)
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))
 

@@ -21,6 +21,7 @@ from training.release.measurement import (
     measure_quality,
     measure_speed,
 )
+from training.release.parent import Parent
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
 
@@ -33,6 +34,7 @@ class Evaluated:
     finding: RowFinding
     measurement: Measurement
     comparison: Comparison | None
+    against_parent: Comparison | None
     verdict: Verdict
     timing: Timing
     size_bytes: int
@@ -55,8 +57,11 @@ def evaluate_variants(
     device: torch.device,
     found: RowFinding | None = None,
     objective: Objective = Objective.THROUGHPUT,
+    parent: Parent | None = None,
 ) -> Evaluation:
     """Gate the built variants and time them against each other; `found` is what the networks' own row check found.
+
+    Where the run was made from another, its `parent`, all variants are compared with that too; this decides nothing.
 
     Raises:
         ValueError: the reference itself may not be served; says why.
@@ -82,6 +87,9 @@ def evaluate_variants(
         comparison = None
         if variant != reference:
             comparison = compare(measured[variant], measured[reference], spec.held_out, reference)
+        against_parent = None
+        if parent is not None:
+            against_parent = compare(measured[variant], parent.measurement, spec.held_out, str(parent.run))
         faults = [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
         if faults and variant == reference:
             raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {faults[0]}")
@@ -102,6 +110,7 @@ def evaluate_variants(
             finding=found if found is not None and not found.independent else findings[variant],
             measurement=measured[variant],
             comparison=comparison,
+            against_parent=against_parent,
             verdict=verdict,
             timing=timings[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),

@@ -105,7 +105,8 @@ class ReleaseSpec:
     `margin` is in the metric's unit: a variant passes when, at 95 % confidence, it is worse than the reference by no
     more than this. `left_out` maps variants that make no sense for this model to the reason. `usage` is what a person
     types after `infer NAME`; where it is empty the hint is made from the examples. `kind` says which handler serves it;
-    `name`, under which it is released, is the kind if not given.
+    `name`, under which it is released, is the kind if not given. `parent` is the finished run that this one was made
+    from (its teacher, the network it was pruned from): the release says how they compare.
     """
 
     kind: str
@@ -126,6 +127,7 @@ class ReleaseSpec:
     left_out: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     run: Path | None = None
+    parent: Path | None = None
     name: str = ""
 
     @property

@@ -30,6 +30,10 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
         print(title)
         _print_plain([COLUMNS, *rows])
     for variant, result in evaluation.variants.items():
+        if result.against_parent is not None:
+            low, high = result.against_parent.interval
+            change = f"{result.against_parent.difference:+.4f} ({low:+.4f} … {high:+.4f})"
+            print(f"{variant} against {result.against_parent.reference}, which it was made from: {change}")
         if not result.verdict.passed:
             print(f"{variant} rejected: {result.verdict.why}")
     for variant, why in evaluation.left_out.items():

@@ -25,6 +25,8 @@ class Recipe:
     attention: Annotated[Literal["additive", "multiplicative"], "attention of the recurrent networks"] = "additive"
     dropout: Annotated[float, "share of features left out in training"] = 0.25
 
+    teacher: Annotated[str | None, "finished run whose translations of the training sentences are learned"] = None
+
     data: Annotated[str, "data set where --data is not given"] = "multi30k:multi30k"
     num_validation: Annotated[int, "sentence pairs for validation, at most a tenth of text:SRC,TGT"] = 1000
     vocabulary_size: Annotated[int, "subword pieces of both languages together"] = 8000

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from training.engine.overrides import from_record
-from training.engine.runs import read_network, read_run
+from training.engine.runs import find_finished, read_network, read_run
 from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.seq2seq.data import ParallelData, load_data
 from training.seq2seq.evaluate import Bleu, make_score
@@ -97,6 +97,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
         max_rows=recipe.max_rows,
         seed=record["seed"],
         run=run,
+        parent=find_finished(recipe.teacher),
     )
 
 

@@ -21,12 +21,13 @@ from training.engine.seeds import seed_everything
 from training.release.reference import open_reference
 from training.seq2seq.batches import TokenBatches
 from training.seq2seq.data import ParallelData, load_data
+from training.seq2seq.distillation import keep_lesson, learn_from, read_lesson, translate
 from training.seq2seq.evaluate import EVALUATION, TRANSLATIONS, score_translations
 from training.seq2seq.network import build_network
 from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
 from training.seq2seq.recipe import Recipe
-from training.seq2seq.servable import VOCABULARY, describe_translator, encode_texts
+from training.seq2seq.servable import VOCABULARY, describe_translator
 from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
 
 
@@ -37,8 +38,12 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     seed_everything(options.seed)
     texts = (text for pair in data.train for text in pair)
     vocabulary = learn_vocabulary(texts, recipe.vocabulary_size, lowercase=recipe.lowercase)
+    if recipe.teacher:
+        data = read_lesson(data, options.out) if options.resume else learn_from(Path(recipe.teacher), data, device)
     task, num_steps = make_task(recipe, data, vocabulary, device, options.seed)
     run = start_run(options, recipe)
+    if recipe.teacher:
+        keep_lesson(data, run)
     vocabulary.save(run / VOCABULARY)
     print(
         f"{data.name}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test pairs, "
@@ -65,13 +70,8 @@ def record_evaluation(run: Path, data: ParallelData, recipe: Recipe, device: tor
         handler = open_reference(spec, device, Path(work))
         with ProgressBar("translating", total=sum(map(len, tests.values()))) as bar:
             for name, pairs in tests.items():
-                translations: list[str] = []
                 started = time.monotonic()
-                for start in range(0, len(pairs), recipe.max_rows):
-                    sources, _ = zip(*pairs[start : start + recipe.max_rows], strict=True)
-                    outputs = handler.infer({"text": encode_texts(sources)}, {})
-                    translations += [translation.decode() for translation in outputs.arrays["translation"]]
-                    bar.advance(len(sources))
+                translations = translate(handler.infer, [source for source, _ in pairs], recipe.max_rows, bar)
                 references = [reference for _, reference in pairs]
                 elapsed = {"translate_s": round(time.monotonic() - started, 4)}
                 figures[name] = score_translations(translations, references, lowercase=recipe.lowercase) | elapsed

@@ -12,12 +12,12 @@ from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.release.reference import open_reference
-from training.seq2seq import comparison
+from training.seq2seq import comparison, session
 from training.seq2seq.comparison import describe_row, format_table
 from training.seq2seq.difference import compare_runs
 from training.seq2seq.objective import TranslationTask, inverse_sqrt_factor
 from training.seq2seq.recipe import PRESETS, Recipe
-from training.seq2seq.servable import describe_release
+from training.seq2seq.servable import describe_release, encode_texts
 from training.seq2seq.session import train
 
 
@@ -103,3 +103,21 @@ def test_presets_are_recipes():
     assert set(PRESETS) == {"demo", "full"}
     with pytest.raises(ValueError, match="beam_size=9 is above max_beam_size=8"):
         Recipe(beam_size=9)
+
+
+def test_a_student_learns_its_teachers_translations_and_a_resumed_one_does_not_ask_again(
+    run, tiny_recipe, make_options, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(tiny_recipe, width=16, epochs=0.2, teacher=str(run))
+    student = train(recipe, make_options(tmp_path / "student"))
+    taught = json.loads((student / "taught.json").read_text())
+    spec = describe_release(run, "cpu")
+    handler = open_reference(spec, torch.device("cpu"), tmp_path / "work")
+    sources = encode_texts([source for source, _ in taught[:20]])
+    answers = handler.infer({"text": sources}, {}).arrays["translation"]
+    assert [target for _, target in taught[:20]] == [answer.decode() for answer in answers]
+    assert describe_release(student, "cpu").parent == run
+
+    monkeypatch.setattr(session, "learn_from", None)
+    train(dataclasses.replace(recipe, epochs=0.4), make_options(student, resume=True))
+    assert read_run(student)["finished"]
