@@ -101,7 +101,7 @@ def run(
     folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     host = describe_host()
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url, tls=tls)
     num_variants = [len(release.variants) for release in releases]
     total_s = sum(estimate_campaign_s(PRESETS[preset], number) for number in num_variants)
@@ -153,7 +153,7 @@ def scenario(
     folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     models = list(dict.fromkeys(target.model for target in plan.targets))
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=plan.url or grpc_url, tls=tls)
     with _open_server(serve, store, models, folder, given) as addresses:
         subjects = [find_variant(release, variant) for release, variant in resolved]

@@ -96,7 +96,7 @@ def check_answer(side: Side, address: str, certificate: Path) -> None:
         FrontDoorError: it refuses or does not answer.
     """
     target = f"localhost:{address.rpartition(':')[2]}"
-    tls = Tls(tls_ca=certificate if side.scheme == "https" else None)
+    tls = Tls(ca=certificate if side.scheme == "https" else None)
     inputs = {"input": np.zeros((1, tiny_program.NUM_INPUTS), np.float32)}
     try:
         with Client(target, timeout_s=CHECK_S, api_key=side.key, tls=tls) as client:

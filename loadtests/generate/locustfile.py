@@ -53,7 +53,7 @@ def prepare_users(environment: Any, **_: Any) -> None:
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), options.rows)
     GrpcCaller.host, RestCaller.host = options.grpc_url, options.http_url
     GrpcCaller.label = RestCaller.label = subject.name
-    tls = Tls(tls_ca=options.caller_tls_ca, tls_cert=options.caller_tls_cert, tls_key=options.caller_tls_key)
+    tls = Tls(ca=options.caller_tls_ca, certificate=options.caller_tls_cert, key=options.caller_tls_key)
     GrpcCaller.tls, RestCaller.ssl_context_factory = tls, tls.make_context
     GrpcCaller.bodies = make_grpc_bodies(options.model, version, batches)
     RestCaller.bodies = make_rest_bodies(batches)

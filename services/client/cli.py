@@ -55,7 +55,7 @@ def ask_kind(model: str, arguments: Sequence[str]) -> str:
         parser.add_argument(option, type=Path, default=os.environ.get(name))
     options, _ = parser.parse_known_args(arguments)
     try:
-        tls = Tls(tls_ca=options.tls_ca, tls_cert=options.tls_cert, tls_key=options.tls_key)
+        tls = Tls(ca=options.tls_ca, certificate=options.tls_cert, key=options.tls_key)
         with Client(options.url, api_key=options.api_key, tls=tls) as client:
             return client.metadata(model, version=options.version).kind
     except ClientError:  # the command itself will say it better

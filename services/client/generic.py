@@ -56,7 +56,7 @@ def run(
 ) -> None:
     """Call any model; without inputs, show what it takes. Example: infer net --input "x=[[1, 2]]" --out y.npz"""
     model = context.info_name or ""
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         if not inputs and not values:
             _print_metadata(client.metadata(model, version=version))

@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Make precoders and combiners. Example: infer beamformer H.npy --rf-chains 4 --out F.npz"""
     model = str(context.info_name)
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         channel = read_channels(channels, client, model, version)
         beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, model=model, version=version)

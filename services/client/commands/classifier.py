@@ -41,7 +41,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Classify images. Example: infer classifier a.png b.jpg --top 3"""
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:

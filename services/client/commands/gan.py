@@ -53,7 +53,7 @@ def run(
         raise typer.BadParameter("an interpolation needs both --from and --to")
     model = str(context.info_name)
     wanted = int(label) if label is not None and label.lstrip("-").isdigit() else label
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         if from_seed is not None and to_seed is not None:
             images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)

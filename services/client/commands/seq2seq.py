@@ -50,7 +50,7 @@ def run(
     rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
         raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
-    tls = Tls(tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
         results = client.translate(
             rows,

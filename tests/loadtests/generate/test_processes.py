@@ -49,7 +49,7 @@ def test_closed_loop_measures_each_level(traffic, server):
 def test_callers_and_schedules_speak_tls(traffic, tmp_path):
     certificate, key = write_certificate(tmp_path)
     with run_server(grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])) as fake:
-        traffic = traffic.model_copy(update={"url": f"localhost:{fake.port}", "tls": Tls(tls_ca=certificate)})
+        traffic = traffic.model_copy(update={"url": f"localhost:{fake.port}", "tls": Tls(ca=certificate)})
         (closed,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.3, most_s=0.3))
         times_s, picks = (0.0, 0.1, 0.2), (0, 0, 0)
         (scheduled,) = run_scheduled(

@@ -41,7 +41,7 @@ def test_rest_users_speak_tls_and_trust_only_whom_they_are_told_to(rest_tls, tmp
     traffic = Traffic(
         protocol="rest",
         url=url,
-        tls=Tls(tls_ca=ca),
+        tls=Tls(ca=ca),
         model="double",
         version="1-a",
         examples_path=tmp_path / "examples.npz",

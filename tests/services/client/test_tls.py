@@ -43,26 +43,26 @@ def double(url, **options):
 
 @pytest.mark.parametrize("scheme", ["", "https://"])
 def test_trusts_the_authorities_that_it_is_given(port, certificate, scheme):
-    assert double(f"{scheme}localhost:{port}", tls=Tls(tls_ca=certificate[0])) == [[2] * 4]
+    assert double(f"{scheme}localhost:{port}", tls=Tls(ca=certificate[0])) == [[2] * 4]
 
 
 async def test_the_asynchronous_client_does_so_too(port, certificate):
-    async with AsyncClient(f"localhost:{port}", tls=Tls(tls_ca=certificate[0])) as client:
+    async with AsyncClient(f"localhost:{port}", tls=Tls(ca=certificate[0])) as client:
         assert (await client.infer("double", {"x": ROWS}))["y"].tolist() == [[2] * 4]
 
 
 def test_shows_a_certificate_of_its_own(certificate, phone):
     with serve(certificate, asks_for_certificates=True) as fake:
         url = f"localhost:{fake.port}"
-        assert double(url, tls=Tls(tls_ca=certificate[0], tls_cert=phone[0], tls_key=phone[1])) == [[2] * 4]
+        assert double(url, tls=Tls(ca=certificate[0], certificate=phone[0], key=phone[1])) == [[2] * 4]
         with pytest.raises(NotReadyError, match="where it asks for certificates, give --tls-cert and --tls-key"):
-            double(url, tls=Tls(tls_ca=certificate[0]))
+            double(url, tls=Tls(ca=certificate[0]))
 
 
 def test_says_why_a_connection_failed(port, certificate, phone):
-    trusting = Tls(tls_ca=certificate[0])
+    trusting = Tls(ca=certificate[0])
     for url, tls, words in (
-        (f"localhost:{port}", Tls(tls_ca=phone[0]), "of no authority that is trusted; give the authority's PEM file"),
+        (f"localhost:{port}", Tls(ca=phone[0]), "of no authority that is trusted; give the authority's PEM file"),
         (f"https://localhost:{port}", Tls(), "of no authority that is trusted; give the authority's PEM file"),
         (f"127.0.0.1:{port}", trusting, "shows a certificate for another host; call it by a name that the certificate"),
         (f"localhost:{port}", Tls(), "where it speaks TLS, write https:// before the address or give --tls-ca"),
@@ -76,7 +76,7 @@ def test_says_why_a_connection_failed(port, certificate, phone):
 
 def test_a_certificate_needs_its_key(certificate):
     with pytest.raises(ValueError, match="--tls-cert and --tls-key show who calls together"):
-        Tls(tls_cert=certificate[0])
+        Tls(certificate=certificate[0])
 
 
 @pytest.mark.parametrize("by_environment", [True, False])
