@@ -83,6 +83,9 @@ def serve(
         bool | None, typer.Option("--access-log/--no-access-log", help="Log one line for each inference. [no]")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="In an empty store make a first model, shown in the page, and serve it.")
+    ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written when everything is ready: JSON with url, ports and pid.")
     ] = None,
@@ -122,6 +125,8 @@ def serve(
         check_settings(engine, gateway)
         configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
+        if demo:
+            gateway = _make_first_model(store, gateway)
         opened, wish, catalogue = _select(store, models or [], wanted, engine, gateway)
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
@@ -133,6 +138,32 @@ def serve(
     make_serving = partial(Serving, catalogue, engine, gateway, opened, wish)
     status = _run(make_serving, catalogue, engine, gateway, ready_file)
     raise typer.Exit(status)
+
+
+def _make_first_model(folder: Path, gateway: GatewaySettings) -> GatewaySettings:
+    """Train and release a first model into an empty store, behind the page; its port stays the gateway's."""
+    import uvloop
+
+    from model_store.signing import Keyring
+    from model_store.store import Store
+    from services.demonstration import Demonstration, DemonstrationError, demonstrate, list_steps
+    from services.gateway.http_server import PortTakenError
+
+    if Store(folder, Keyring(keys_folder())).models():
+        return gateway
+
+    def announce(port: int) -> None:
+        scheme = "http" if gateway.tls_files is None else "https"
+        url = f"{scheme}://{_host_to_type(gateway)}:{port}"
+        typer.echo(f"the store is empty: making a first model; watch it at {url}", err=True)
+
+    try:
+        port = uvloop.run(demonstrate(Demonstration(list_steps(folder)), gateway, announce))
+    except (DemonstrationError, PortTakenError) as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    return gateway.model_copy(update={"http_port": port})
 
 
 def _select(
@@ -227,7 +258,7 @@ def _announce(
     from model_store.example_call import describe_call
     from model_store.store import read_examples
 
-    host = "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
+    host = _host_to_type(gateway)
     options = {"curl_options": "", "infer_options": ""}
     if gateway.tls_files is not None:
         host, options = _describe_trust(gateway.tls_files, host)
@@ -277,6 +308,10 @@ def _describe_trust(files: TlsFiles, host: str) -> tuple[str, dict[str, str]]:
         curl.append("--cert YOURS.crt --key YOURS.key")
         infer.append("--tls-cert YOURS.crt --tls-key YOURS.key")
     return host, {"curl_options": " ".join(curl), "infer_options": " ".join(infer)}
+
+
+def _host_to_type(gateway: GatewaySettings) -> str:
+    return "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
 
 
 def _fail(error: Exception) -> None:

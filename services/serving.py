@@ -165,6 +165,7 @@ class Serving:
         grace_s = settings.drain_timeout_s if was_serving else 0
         await asyncio.gather(self._grpc.stop(grace_s), self._http.stop(grace_s), self._metrics.stop(0))
         await self.gateway.close()
+        await self._console.close()
         await self._torchserve.stop()
 
     def _handle_change(self) -> None:

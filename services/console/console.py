@@ -10,11 +10,13 @@ from fastapi import FastAPI
 
 from model_store.store import Store
 from services.console.evidence import add_evidence_routes
+from services.console.explain import add_explain_routes
 from services.console.history import INTERVAL_S, History
 from services.console.live import add_live_routes
 from services.console.models import add_model_routes
 from services.console.releases import Shelf, add_release_routes
 from services.console.reports import add_report_routes
+from services.explaining import Explanations
 from services.gateway.core import Gateway
 
 logger = structlog.get_logger("console")
@@ -27,12 +29,14 @@ class Console:
         self._gateway = gateway
         self._shelf = Shelf(store, gateway)
         self._reports = reports
+        self._explanations = Explanations()
         self.history = History(gateway.metrics, gateway.drift)
 
     def add_routes(self, app: FastAPI) -> None:
         add_model_routes(app, self._gateway)
         add_live_routes(app, self._gateway, self.history)
         add_release_routes(app, self._shelf)
+        add_explain_routes(app, self._gateway, self._shelf, self._explanations)
         add_evidence_routes(app, self._shelf)
         add_report_routes(app, self._reports)
 
@@ -44,3 +48,7 @@ class Console:
             except Exception:
                 logger.exception("the metrics could not be sampled; trying again")
             await asyncio.sleep(INTERVAL_S)
+
+    async def close(self) -> None:
+        """End what was started for the page."""
+        await self._explanations.close()

@@ -27,7 +27,7 @@ _VERBS_GRPC: Final[dict[str, Verb]] = {
     **{f"/{SERVICE}/{name}": Verb.INFER for name in ("ModelInfer", "ModelStreamInfer")},
 }
 _OPERATIONS_GRPC: Final = {path: Operation(verb, "", path) for path, verb in _VERBS_GRPC.items()}
-_INFER_ENDS: Final = ("infer", "generate", "generate_stream")
+_INFER_ENDS: Final = ("infer", "explain", "generate", "generate_stream")
 
 
 def operation_of_grpc(path: str) -> Operation | None:

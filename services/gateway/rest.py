@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from importlib import metadata
 from typing import Any
@@ -46,6 +44,7 @@ from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
 from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json, encode_answer_body
+from services.gateway.rest_refusals import recording_refusals
 from services.gateway.rest_screen import RestScreen, describe_caller
 from services.gateway.tensors import InferRequest
 
@@ -248,15 +247,6 @@ def _describe_tensor(tensor: Tensor) -> dict[str, Any]:
     return tensor.model_dump(exclude_defaults=True, exclude={"size_sets_time", "singular"})
 
 
-@contextmanager
-def _recording_refusals(gateway: Gateway, request: Request, model: str, version: str) -> Iterator[None]:
-    try:
-        yield
-    except GatewayError as error:
-        gateway.record_refusal(InferRequest(model, version, request.state.id, [], protocol="http"), error)
-        raise
-
-
 def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
     json_body = {
         "requestBody": {
@@ -273,7 +263,7 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise UnsupportedEncodingError("compressed bodies are not taken; send it without Content-Encoding")
         body = await request.body()
-        with _recording_refusals(gateway, request, model, version):
+        with recording_refusals(gateway, request, model, version):
             gateway.find_variant(model, version)  # before the body is read for nothing
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
@@ -318,7 +308,7 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     @app.put("/v1/{model}/{version}", summary="The same with a version (curl -T)", openapi_extra=body)
     @app.post("/v1/{model}/{version}", summary="The same with a version", openapi_extra=body)
     async def infer_plain(request: Request, model: str, version: str = "") -> Response:
-        with _recording_refusals(gateway, request, model, version):
+        with recording_refusals(gateway, request, model, version):
             body = await read_plain_body(request)
             caller = describe_caller(request)
             variant = gateway.route(InferRequest(model, version, request.state.id, [], caller=caller))

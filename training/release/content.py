@@ -96,7 +96,7 @@ def _copy_modules(folder: Path, kind: str) -> None:
     from model_store.open_inference import PROTO_PATH
     from model_store.protobuf import COMPILED_SUFFIX, compile_proto
 
-    for module in needed_modules(("handlers.entry", f"handlers.{kind}")):
+    for module in needed_modules(("handlers.entry", "handlers.explain", f"handlers.{kind}")):
         source = _module_path(module)
         place = folder / source.relative_to(_ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)

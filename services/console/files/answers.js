@@ -50,7 +50,7 @@ function eachRow(count, show) {
 export function findRanking(manifest, tensors) {
   const scores = tensors.find(({ name, datatype, shape }) => {
     const output = manifest.outputs.find((each) => each.name === name);
-    return datatype.startsWith("FP") && shape.length === 2 && output?.minimum === 0 && output?.maximum === 1;
+    return datatype.startsWith("FP") && shape.length === 2 && output && (output.singular !== "" || (output.minimum === 0 && output.maximum === 1));
   });
   if (!scores) return null;
   const beside = tensors.find(({ datatype, shape }) => datatype === "BYTES" && String(shape) === String(scores.shape));

@@ -73,7 +73,7 @@ function options(width, names) {
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
     series: [{ label: "time", value: (_, time) => (time ? new Date(1000 * time).toLocaleTimeString("en-GB") : "–") },
       ...names.map((label, place) => ({
-        label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { show: false },
+        label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { size: 4 },
         value: (_, value) => (value === null || value === undefined ? "–" : formatNumber(value, 3)),
       }))],
   };

@@ -34,7 +34,10 @@ async function show() {
     root.replaceChildren(page);
     leave = (await module.show(page, words)) ?? leave;
   } catch (error) {
-    if (mine === turn) root.replaceChildren(h("h1", {}, title), problem(error));
+    if (mine !== turn) return;
+    const making = error.status === 503 ? await (await import("./demo.js")).show(page) : null;
+    root.replaceChildren(...(making ? [page] : [h("h1", {}, title), problem(error)]));
+    leave = making ?? leave;
   }
 }
 

@@ -1,0 +1,97 @@
+"""The verb `explain`: where in an image a classifier found what it answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from model_store.manifest import Manifest
+from model_store.open_inference import ROW_ERRORS
+from model_store.parameters import ParameterError, ParameterValue, check_parameter
+from model_store.tensors import decode_raw
+from services.console.releases import Shelf
+from services.explaining import VARIANT, Explanations
+from services.gateway.core import Gateway
+from services.gateway.errors import InvalidRequestError
+from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
+from services.gateway.rest_refusals import recording_refusals
+from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
+from services.gateway.validation import Validator
+
+MAX_ROWS = 8
+METHODS = ("integrated-gradients", "grad-cam")
+_RULES: Final[dict[str, dict[str, Any]]] = {
+    "method": {"kind": "string", "meaning": "how; integrated gradients if absent", "choices": METHODS},
+    "num_steps": {"kind": "int64", "meaning": "points between black and the image", "minimum": 8, "maximum": 256},
+    "class": {"kind": "int64", "meaning": "what to explain; the most probable class if absent", "minimum": 0},
+}
+_DEFAULTS: Final[dict[str, ParameterValue]] = {"method": METHODS[0], "num_steps": 32}
+_TEXT: Final = f"""Takes what `infer` takes, of an image classifier, and the parameters
+{", ".join(f"`{name}` ({rule['meaning']})" for name, rule in _RULES.items())}.
+
+Answers `image` as the model sees it, `attribution` FP32 [rows, height, width], positive where it speaks for the class,
+and `probabilities`, by the release's variant {VARIANT}, whose gradients are known. The first answer takes some seconds.
+"""
+
+
+def add_explain_routes(app: FastAPI, gateway: Gateway, shelf: Shelf, explanations: Explanations) -> None:
+    @app.post("/v2/models/{model}/explain", summary="Explain an answer to an image", description=_TEXT)
+    @app.post("/v2/models/{model}/versions/{version}/explain", summary="Explain a version's answer", description=_TEXT)
+    async def explain(request: Request, model: str, version: str = "") -> Response:
+        body = await request.body()
+        with recording_refusals(gateway, request, model, version):
+            variant = gateway.find_variant(model, version)
+            decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
+            request.state.id = decoded.id = decoded.id or request.state.id
+            release = await asyncio.to_thread(shelf.find, model, variant.manifest.release)
+            num_rows = _prepare(decoded, variant.manifest)
+            answer = await explanations.explain(release, pack_requests([decoded]))
+            (outputs,) = unpack_answer(answer, [num_rows])
+            _refuse_failed_rows(outputs)
+        found = InferAnswer(model, f"{release.number}-{VARIANT}", decoded.id, outputs)
+        content, length = encode_answer_body(found, encoding)
+        if length is None:
+            return Response(content, media_type="application/json")
+        return Response(content, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
+
+
+def _prepare(request: InferRequest, manifest: Manifest) -> int:
+    """Check a request and complete its parameters; returns its number of rows.
+
+    Raises:
+        InvalidRequestError: it is none of the model's, or of a model that does not tell images apart.
+    """
+    _check_kind(manifest)
+    given = {name: request.parameters.pop(name) for name in list(request.parameters)}
+    for name, value in given.items():
+        if name not in _RULES:
+            raise InvalidRequestError(f"there is no parameter {name!r}; explain takes {', '.join(_RULES)}")
+        try:
+            check_parameter(value, {"name": name, **_RULES[name]})
+        except ParameterError as error:
+            raise InvalidRequestError(str(error)) from None
+    request.outputs = ()
+    num_rows = Validator(manifest, MAX_ROWS).check(request)
+    request.parameters = {**_DEFAULTS, **given}
+    return num_rows
+
+
+def _check_kind(manifest: Manifest) -> None:
+    takes_images = any(tensor.datatype == "UINT8" and len(tensor.shape) == 4 for tensor in manifest.inputs)
+    ranks = any(tensor.datatype.startswith("FP") and len(tensor.shape) == 2 for tensor in manifest.outputs)
+    if not (takes_images and ranks):
+        raise InvalidRequestError(
+            f"{manifest.model} gives no probabilities of classes for an image; only such answers are explained here. "
+            "A translator tells itself what it looked at: ask for its output 'alignment'"
+        )
+
+
+def _refuse_failed_rows(outputs: list[NamedTensor]) -> None:
+    for tensor in outputs:
+        if tensor.name == ROW_ERRORS:
+            errors: Any = decode_raw(tensor.data, "BYTES", tensor.shape)
+            raise InvalidRequestError("; ".join(error.decode() for error in errors if error))

@@ -1,0 +1,22 @@
+"""REST requests that reach no model are counted and logged too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.requests import Request
+
+from services.gateway.core import Gateway
+from services.gateway.errors import GatewayError
+from services.gateway.tensors import InferRequest
+
+
+@contextmanager
+def recording_refusals(gateway: Gateway, request: Request, model: str, version: str) -> Iterator[None]:
+    """Record an error of the block as the refusal of a request."""
+    try:
+        yield
+    except GatewayError as error:
+        gateway.record_refusal(InferRequest(model, version, request.state.id, [], protocol="http"), error)
+        raise

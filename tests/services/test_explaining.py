@@ -1,0 +1,128 @@
+"""Explanations by a process of an archive's own, from the release to the verb."""
+
+import asyncio
+import os
+
+import httpx
+import numpy as np
+import pytest
+
+from model_store.signing import Keyring
+from model_store.store import Store
+from services.console import Console
+from services.explaining import Explanations
+from services.gateway.core import Gateway
+from services.gateway.errors import InternalError, InvalidRequestError
+from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.rest import make_app
+from services.gateway.settings import GatewaySettings
+from services.gateway.tensors import InferRequest, NamedTensor
+from services.selection import select_variants
+from tests.builders import publish_release
+from tests.handlers.conftest import describe_brightness
+from tests.services.console.world import SmallModels
+from training.release.cli import release_model
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explained")
+    store = Store(folder / "store", Keyring(folder / "keys"))
+    release_model(describe_brightness(1), store, "cpu", ["eager"])
+    publish_release(store, "net", {"eager": {}})
+    return store
+
+
+def make_request(level, **parameters):
+    image = NamedTensor("image", "UINT8", (1, 8, 6, 1), np.full(48, level, np.uint8).tobytes())
+    given = {"method": "integrated-gradients", "num_steps": 64} | parameters
+    return pack_requests([InferRequest("brightness", "", "", [image], parameters=given)])
+
+
+async def test_a_process_explains_is_ended_when_idle_and_started_again(store):
+    explanations = Explanations(idle_s=0.05)
+    release = store.open("brightness", 1)
+    try:
+        for _ in range(2):
+            answer = await explanations.explain(release, make_request(255))
+            ((image, attribution, probabilities),) = unpack_answer(answer, [1])
+            places = np.frombuffer(attribution.data, np.float32)
+            values = np.frombuffer(probabilities.data, np.float32)
+            assert np.frombuffer(image.data, np.uint8).tolist() == [255] * 48
+            assert values.argmax() == 2
+            assert places.sum() == pytest.approx(values[2], abs=0.02)  # black is never bright
+            (process,) = explanations._processes.values()
+            pid, folder = process._process.pid, process._folder.name
+            while os.path.exists(folder):
+                await asyncio.sleep(0.01)
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+    finally:
+        await explanations.close()
+
+
+async def test_a_process_that_breaks_is_our_fault_and_the_next_question_gets_another(store):
+    explanations = Explanations()
+    release = store.open("brightness", 1)
+    try:
+        question = asyncio.create_task(explanations.explain(release, make_request(255)))
+        while not explanations._processes or (process := explanations._processes["brightness", 1])._process is None:
+            await asyncio.sleep(0.01)
+        process._process.kill()
+        with pytest.raises(InternalError):
+            await question
+        assert await explanations.explain(release, make_request(0))
+    finally:
+        await explanations.close()
+
+
+async def test_an_archive_from_before_cannot_explain(store):
+    import zipfile
+
+    release = store.open("net", 1)
+    with zipfile.ZipFile(release.archive_path("eager"), "w") as archive:
+        archive.writestr("manifest.json", "{}")
+    with pytest.raises(InvalidRequestError, match="net release 1 is from before answers could be explained"):
+        await Explanations().explain(release, b"")
+
+
+@pytest.fixture
+async def http(store):
+    gateway = Gateway(select_variants(store, ["brightness"], ["default"], "cpu"), SmallModels(), GatewaySettings())
+    console = Console(gateway, store)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(make_app(gateway, console)), base_url="http://here"
+    ) as client:
+        yield client
+    await console.close()
+
+
+def body(**changes):
+    image = {"name": "image", "datatype": "UINT8", "shape": [1, 8, 6, 1], "data": [128] * 48}
+    return {"inputs": [image]} | changes
+
+
+async def test_the_verb_answers_in_the_protocols_own_form(http):
+    answer = await http.post("/v2/models/brightness/explain", json=body())
+    assert answer.status_code == 200, answer.text
+    outputs = {output["name"]: output for output in answer.json()["outputs"]}
+    assert answer.json()["model_version"] == "1-eager"
+    assert outputs["attribution"]["shape"] == [1, 8, 6]
+    assert np.argmax(outputs["probabilities"]["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"parameters": {"method": "guess"}}, "must be one of integrated-gradients, grad-cam"),
+        ({"parameters": {"num_steps": 1}}, "the range is 8 to 256"),
+        ({"parameters": {"gain": 1}}, "there is no parameter 'gain'"),
+        ({"parameters": {"class": 7}}, "there is no class 7; the program tells 3 apart"),
+        ({"parameters": {"method": "grad-cam"}}, "no convolution over places"),
+        ({"inputs": []}, "input"),
+    ],
+)
+async def test_what_cannot_be_explained_is_refused_with_the_reason(http, changes, why):
+    answer = await http.post("/v2/models/brightness/explain", json=body(**changes))
+    assert answer.status_code == 400
+    assert why in answer.json()["error"]
