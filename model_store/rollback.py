@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from model_store.acts import Act
+from model_store.signing import VerificationError
 from model_store.store import Store, UnknownReleaseError
 
 
 def roll_back(store: Store, model: str, why: str) -> Act:
     """Withdraw what answers by default, so that what answered before it does again.
 
-    That is the promoted variant of a release, else the release; a release made later answers by default again.
+    That is the promoted variant of a release, else the release, sound or not; one made later answers by default again.
 
     Raises:
         UnknownReleaseError: there is no such model, or nothing to go back to.
@@ -19,15 +20,21 @@ def roll_back(store: Store, model: str, why: str) -> Act:
     current = course.current(releases)
     if current is None:
         raise UnknownReleaseError(f"no release of {model!r} in {store.root} can be withdrawn: there is none")
-    own = store.open(model, current).index.default
-    promoted = course.promoted.get(current, own)
-    if promoted != own:
+    promoted = course.promoted.get(current)
+    if promoted is not None and promoted != _find_default(store, model, current):
         return store.acts(model).add("withdraw", f"{current}-{promoted}", why)
     older = course.current(release for release in releases if release < current)
     if older is None:
         raise UnknownReleaseError(f"{model} has nothing to go back to from release {current}: no older one may answer")
     store.open(model, older)
     return store.acts(model).add("withdraw", str(current), why)
+
+
+def _find_default(store: Store, model: str, release: int) -> str | None:
+    try:
+        return store.open(model, release).index.default
+    except VerificationError:
+        return None
 
 
 def restore(store: Store, model: str, release: int, why: str) -> Act:

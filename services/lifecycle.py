@@ -294,7 +294,6 @@ class Lifecycle:
             for variant in answering:
                 name = str(variant)
                 if name in self._yielding and name in self._loaded and name not in self._busy:
-                    self._yielding.discard(name)
                     self._begin(name, self._retire(variant))
 
     async def _decide(self, copying: Copying, progress: GateProgress) -> None:
@@ -351,6 +350,7 @@ class Lifecycle:
         self._gateway.remove(variant)
         await self._engine.unload(variant)
         del self._loaded[str(variant)]
+        self._yielding.discard(str(variant))
         logger.info("unloaded", variant=str(variant))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:

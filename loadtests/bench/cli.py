@@ -19,6 +19,7 @@ from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.overload import measure_overload
 from loadtests.bench.protection import compare_protection
 from loadtests.bench.served import compare_served
+from loadtests.bench.shadow import compare_shadow, write_routing
 from loadtests.bench.soak import Sample, measure_soak, read_processes
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.valve import compare_valve
@@ -200,6 +201,43 @@ def soak(
             return read_processes(server.list_processes(), read_samples(to.metrics)["millrace_tasks"])
 
         _exit(measure_soak(subject, to.grpc, read_sample, rows=rows, minutes=minutes, console=console))
+
+
+@app.command()
+def shadow(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant that answers")] = "int8",
+    candidate: Annotated[str, typer.Option(help="variant that gets copies")] = "eager",
+    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 1,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 10.0,
+    store: StoreOption = DEFAULT_ROOT,
+) -> None:
+    """Whether copies to a candidate make live answers later. Example: loadtest bench shadow classifier"""
+    release = open_release(store, model)
+    subject, other = (find_variant(release, name) for name in (variant, candidate))
+    with TemporaryDirectory(prefix="bench-") as folder:
+        routing = Path(folder) / "routing.yaml"
+        write_routing(routing, subject, other, 1.0)
+        options = ("--routing", str(routing))
+        with run_server(store, [model], Path(folder), variants=(variant,), options=options) as server:
+            to = server.wait_ready()
+
+            def count_copies() -> float:
+                return read_samples(to.metrics)["millrace_live_gate_requests_total"]
+
+            reached = compare_shadow(
+                subject,
+                other,
+                to.grpc,
+                routing,
+                count_copies,
+                rows=rows,
+                repeats=repeats,
+                measure_s=seconds,
+                console=console,
+            )
+            _exit(reached)
 
 
 @contextmanager

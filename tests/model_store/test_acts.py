@@ -61,6 +61,12 @@ def test_goes_back_to_nothing_that_does_not_verify(store, acts):
     assert acts.read() == []
 
 
+def test_a_release_that_does_not_verify_can_be_withdrawn(store, acts):
+    (store.root / "net" / "3" / "net-3-int8.mar").write_bytes(b"other")
+    assert roll_back(store, "net", "bad").version == "3"
+    assert resolved(store) == "2-int8"
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
