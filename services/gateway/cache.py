@@ -48,7 +48,7 @@ class AnswerCache:
         """Look for the answer to a valid request; None where it may not be answered from here."""
         if not (request.may_cache and variant.release_digest) or request.protocol == PROTOCOL:
             return None
-        if "no-" in request.caller.metadata.get("cache-control", ""):  # no-cache, no-store
+        if "no-" in request.caller.header("cache-control"):  # no-cache, no-store
             return None
         manifest = variant.manifest
         outputs = request.outputs or manifest.default_outputs or tuple(tensor.name for tensor in manifest.outputs)

@@ -25,8 +25,8 @@ class GrpcScreen:
         try:
             context.credential = self._guard.admit(
                 operation,
-                context.header(b"authorization"),
-                context.header(b"x-api-key"),
+                context.header("authorization"),
+                context.header("x-api-key"),
                 context,
             )
         except GatewayError as error:

@@ -41,7 +41,7 @@ class Tracing:
         )
 
     def begin(self, request: InferRequest) -> Trace | None:
-        return begin_trace(request.caller.metadata.get("traceparent"), self._share)
+        return begin_trace(request.caller.header("traceparent"), self._share)
 
     def end(
         self, request: InferRequest, version: str, num_rows: int, status: Outcome, arrived_s: float, ended_s: float

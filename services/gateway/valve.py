@@ -22,7 +22,7 @@ def allows_any_variant(request: InferRequest, version: str, *, is_allowed_for_al
     """Say whether another variant than that of `version` may answer a request which means that one."""
     if request.version == version:
         return False
-    return request.any_variant or is_allowed_for_all or request.caller.metadata.get(HEADER) == ANY
+    return request.any_variant or is_allowed_for_all or request.caller.header(HEADER) == ANY
 
 
 def list_faster(variant: ServedVariant, served: Iterable[ServedVariant]) -> list[ServedVariant]:

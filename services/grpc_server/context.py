@@ -56,9 +56,9 @@ class CallContext:
         self._metadata: dict[str, str] | None = None
         self._trailing_metadata: list[tuple[bytes, bytes]] | None = None
 
-    def header(self, name: bytes) -> str:
+    def header(self, name: str) -> str:
         """One of the caller's headers by its lower-case name, '' without it; the last of repeated ones."""
-        return self._fields.get(name, b"").decode("latin-1")
+        return self._fields.get(name.encode(), b"").decode("latin-1")
 
     @property
     def metadata(self) -> Mapping[str, str]:
