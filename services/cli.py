@@ -189,10 +189,12 @@ def _run(
 ) -> int:
     import uvloop
 
+    from host.descriptors import allow_many_descriptors
     from services.gateway.http_server import PortTakenError
     from services.torchserve.command import StartError
     from services.torchserve.java import NoUsableJavaError
 
+    allow_many_descriptors()  # each connection is one
     try:
         uvloop.run(_serve_until_signal(make_serving, catalogue, engine, gateway, ready_file))
     except (PortTakenError, StartError, NoUsableJavaError) as error:
@@ -225,7 +227,7 @@ async def _serve_until_signal(
         await asyncio.gather(starting, return_exceptions=True)
         return
     starting.result()
-    _collect_garbage_rarely()
+    collect_garbage_rarely()
     try:
         _announce(serving, catalogue, gateway, time.monotonic() - started_s, ready_file)
         await stopping
@@ -236,7 +238,7 @@ async def _serve_until_signal(
             ready_file.unlink(missing_ok=True)
 
 
-def _collect_garbage_rarely() -> None:
+def collect_garbage_rarely() -> None:
     """Set aside what starting made, and look for cycles a hundred times as rarely: calls make none.
 
     With Python's own thresholds an eighth of the front door's processor time went into looking.

@@ -222,7 +222,8 @@ class Output(asyncio.Protocol):
         for stream_id, size in held:
             self.acknowledge(stream_id, size)
         self._waiting = wake(self._waiting)
-        self.flush_soon()
+        if held:  # and not for what the peer does not take: that would be a loop without a pause
+            self.flush_soon()
 
     def _is_backed_up(self, stream_id: int) -> bool:
         limit = 0 if self.is_choked else _BACKLOG_BYTES

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.grpc_server.connection import Connection
 from tests.services.grpc_server import wire
 from tests.services.grpc_server.wire import Peer, frame
 
@@ -173,3 +174,18 @@ async def test_no_bytes_break_the_server(server, noise, kind, flags, number):
     writer.close()
     async with grpc.aio.insecure_channel(server.address) as channel:
         assert await channel.unary_unary("/t/Echo")(b"alive") == b"alive"
+
+
+async def test_a_peer_that_takes_nothing_costs_nothing(server, monkeypatch):
+    flushes = []
+    flush = Connection.flush
+    monkeypatch.setattr(Connection, "flush", lambda connection: (flushes.append(connection), flush(connection)))
+    peer = await Peer.connect(server.address, initial_window_size=0)
+    peer.send(wire.call(1, b"/t/Echo", b"unread"))
+    await peer.read_until(wire.HEADERS)
+    flushes.clear()
+    await asyncio.sleep(0.1)
+    assert len(flushes) <= 1
+    peer.send(wire.window_update(1, 100))
+    assert (await peer.read_until(wire.DATA))[3] == wire.message(b"unread")
+    peer.close()
