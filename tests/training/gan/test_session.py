@@ -99,7 +99,7 @@ def test_a_run_leaves_network_figures_and_pictures(finished_run):
     ],
 )
 def test_an_interrupted_run_resumes_bit_exactly(preset, task, changes, start, judge, monkeypatch):
-    recipe = shrink(PRESETS[preset], epochs=0.4, average_decay=0.9, **judge, **changes)
+    recipe = shrink(PRESETS[preset], epochs=0.6, average_decay=0.9, **judge, **changes)
     monkeypatch.setattr("training.gan.session.evaluate_generator", lambda *given, **named: {})
     whole = torch.load(train(recipe, start("whole")) / "checkpoint.pt", weights_only=True)
     step_once = task.train_step
