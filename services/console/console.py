@@ -16,6 +16,7 @@ from services.console.live import add_live_routes
 from services.console.models import add_model_routes
 from services.console.releases import Shelf, add_release_routes
 from services.console.reports import add_report_routes
+from services.console.steering import add_steering_routes
 from services.explaining import Explanations
 from services.gateway.core import Gateway
 
@@ -38,6 +39,7 @@ class Console:
         add_release_routes(app, self._shelf)
         add_explain_routes(app, self._gateway, self._shelf, self._explanations)
         add_evidence_routes(app, self._shelf)
+        add_steering_routes(app, self._gateway, self._shelf)
         add_report_routes(app, self._reports)
 
     async def remember(self) -> None:

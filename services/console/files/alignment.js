@@ -6,9 +6,9 @@ import { h } from "./dom.js";
 export function alignmentMap({ source, target, weights }) {
   return h("section", { class: "alignment" },
     h("h3", {}, "Alignment"),
+    h("p", { class: "hint" }, "Each row is a piece that was written, each column one that was read."),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Alignment" },
       h("table", { class: "heat" },
-        h("caption", { class: "muted small" }, "Each row is a written piece, each column a piece that was read."),
         h("thead", {}, h("tr", {}, h("td", {}), source.map((piece) => h("th", { scope: "col" }, h("span", {}, show(piece)))))),
         h("tbody", {}, target.map((piece, row) =>
           h("tr", {}, h("th", { scope: "row" }, show(piece)), source.map((_, column) => cell(weights[row]?.[column] ?? 0))))))));

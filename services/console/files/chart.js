@@ -3,6 +3,7 @@
 import { formatNumber, h } from "./dom.js";
 
 const HEIGHT_PX = 190;
+const LENGTH_S = 900;
 const STYLES = [["--series-1", []], ["--series-2", [6, 4]], ["--series-3", [2, 3]]];
 const isDark = matchMedia("(prefers-color-scheme: dark)");
 let library = null;
@@ -68,7 +69,7 @@ function options(width, names) {
     width, height: HEIGHT_PX,
     cursor: { sync: { key: "live" }, drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+    scales: { x: { range: (_, low, high) => (high ? [high - LENGTH_S, high] : [0, LENGTH_S]) }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [{ ...axis, values: (_, times) => times.map((time) => new Date(1000 * time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
     series: [{ label: "time", value: (_, time) => (time ? new Date(1000 * time).toLocaleTimeString("en-GB") : "–") },

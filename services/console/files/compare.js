@@ -85,8 +85,8 @@ async function compareOne(manifest, versions, request, size) {
     h("tbody", {}, versions.map((version, place) => h("tr", {},
       h("th", { scope: "row" }, version),
       h("td", {}, summarize(manifest, answers.get(version))),
-      h("td", {}, place === 0 ? h("span", { class: "muted" }, "compared with") : describeDifference(first, answers.get(version))),
-      h("td", { class: "number" }, formatMs(medians[place]), medians[place] === fastest ? h("span", { class: "badge good" }, "fastest") : null),
+      h("td", {}, place === 0 ? h("span", { class: "muted" }, "the reference") : describeDifference(first, answers.get(version))),
+      h("td", { class: "number" }, formatMs(medians[place]), medians[place] === fastest ? [" ", h("span", { class: "badge good" }, "fastest")] : null),
       h("td", { class: "number" }, formatMs(quantile(times.get(version), 0.9))),
       h("td", { class: "number" }, formatBytes(size(version))))))));
 }
@@ -132,7 +132,7 @@ function summarize(manifest, { tensors }) {
   const ranked = findRanking(manifest, tensors);
   if (ranked) {
     const [best] = readRanking(ranked, 0);
-    return h("span", {}, h("strong", {}, best.label), h("span", { class: "muted" }, ` ${formatShare(best.score)}`));
+    return h("span", {}, h("strong", {}, best.label), " ", h("span", { class: "muted nowrap" }, formatShare(best.score)));
   }
   const image = tensors.find(isImage);
   if (image) {

@@ -1,11 +1,16 @@
 // Store: releases, their variants, and the evidence on which the gate decided.
 
 import { getJson } from "./api.js";
+import { steeringControls } from "./steering.js";
 import { formatBytes, formatNumber, h, problem, put } from "./dom.js";
 
 export async function show(root) {
+  const [releases, routing] = await Promise.all([getJson("api/releases"), getJson("api/routing")]);
+  const changed = async () => {
+    root.replaceChildren();
+    await show(root);
+  };
   root.append(h("h1", {}, "Store"));
-  const releases = await getJson("api/releases");
   if (!releases.length) {
     root.append(h("p", { class: "muted" }, "The store of this server holds no releases."));
     return;
@@ -14,11 +19,11 @@ export async function show(root) {
   for (const release of releases) {
     const isNewest = !newest.has(release.model);
     newest.add(release.model);
-    root.append(showRelease(release, isNewest));
+    root.append(showRelease(release, isNewest, routing, changed));
   }
 }
 
-function showRelease(release, isOpen) {
+function showRelease(release, isOpen, routing, changed) {
   const serves = release.variants.filter(({ state }) => state);
   const body = h("div", {});
   const details = h("details", { class: "card release", open: isOpen },
@@ -36,6 +41,7 @@ function showRelease(release, isOpen) {
     h("p", { class: "small" }, "Signed by key ", h("code", {}, release.signed_by), ` · default ${release.default}, best at ${release.objective}`,
       release.golden_outputs ? ` · ${release.golden_outputs} golden outputs` : "",
       ` · made ${new Date(release.variants[0].created).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })}`),
+    steeringControls(release, routing, changed) ?? "",
     variantTable(release),
     judgements(release));
   const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release) }, h("summary", {}, "What the training run left"));
@@ -51,7 +57,7 @@ function variantTable({ variants, default: standard }) {
     h("thead", {}, h("tr", {}, [["Variant"], ["Gate"], [`${quality.metric} with 95 % interval`], ["Against the reference"], ["Rows/s", true], ["One row", true], ["Size", true]]
       .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : "wide" }, title)))),
     h("tbody", {}, variants.map((each) => h("tr", {},
-      h("th", { scope: "row" }, each.variant, each.variant === standard ? h("span", { class: "badge" }, "default") : null,
+      h("th", { scope: "row" }, each.variant, " ", each.variant === standard ? h("span", { class: "badge" }, "default") : null,
         each.state === "READY" ? h("span", { class: "badge now" }, "serves") : each.state ? h("span", { class: "badge warn" }, "not ready") : null),
       h("td", {}, each.gate.passed ? h("span", { class: "badge good" }, "passed") : h("span", { class: "badge bad" }, "failed")),
       h("td", {}, interval(each.quality, scale)),

@@ -1,36 +1,49 @@
-// Answers that come piece by piece: Triton's generate extension, as server-sent events.
+// Answers that come bit by bit: Triton's generate extension, as server-sent events.
 
 import { send } from "./api.js";
 import { h } from "./dom.js";
+import { readText } from "./wire.js";
 
-// What the server says of a model that it can stream; see the property of its metadata.
 export function canStream(manifest) {
-  return manifest.streams === true;
+  return manifest.streams === true && manifest.inputs.every(({ datatype }) => datatype === "BYTES");
 }
 
-export async function streamText(manifest, version, request) {
-  const text = h("p", { class: "text stream" });
-  const body = Object.fromEntries(request.inputs.map(({ name, data }) => [name, new TextDecoder().decode(data[0])]));
+// Send a request of texts and show each text of its answer as it grows, by what each event adds; resolves when it is whole.
+export async function streamText(place, manifest, version, { inputs, parameters }) {
+  const texts = new Map();
+  const shown = h("div", { class: "texts" });
+  place.replaceChildren(shown);
+  const body = Object.fromEntries(inputs.map(({ name, data }) => [name, data.map(readText)[0]]));
   const path = `v2/models/${encodeURIComponent(manifest.model)}/versions/${encodeURIComponent(version)}/generate_stream`;
   const response = await send(path, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters: request.parameters }),
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters }),
   });
-  readEvents(response, (event) => (text.textContent = event.text_output ?? event.translation ?? text.textContent));
-  return text;
+  for await (const event of readEvents(response)) {
+    if (event.error) throw new Error(event.error);
+    for (const { name, datatype } of manifest.outputs) {
+      if (datatype !== "BYTES" || typeof event[name] !== "string") continue;
+      if (!texts.has(name)) {
+        texts.set(name, h("p", { class: "text" }));
+        shown.append(h("h3", {}, name), texts.get(name));
+      }
+      texts.get(name).append(event[name]);
+    }
+  }
 }
 
-async function readEvents(response, take) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+async function* readEvents(response) {
   let pending = "";
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    pending += value;
+    pending += decoder.decode(value, { stream: true });
     const events = pending.split("\n\n");
     pending = events.pop();
     for (const event of events) {
-      const line = event.split("\n").find((each) => each.startsWith("data:"));
-      if (line) take(JSON.parse(line.slice(5)));
+      const data = event.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart()).join("\n");
+      if (data) yield JSON.parse(data);
     }
   }
 }

@@ -31,12 +31,11 @@ async function openBench(bench, manifest, examples, { state, reason }) {
   const code = h("section", { class: "card code" });
   const run = h("button", { type: "submit", class: "primary" }, "Run");
   const stream = canStream(manifest)
-    ? h("button", { type: "button", onclick: () => form.read().then(runStream).catch(fail) }, "Stream") : null;
+    ? h("button", { type: "button", onclick: () => form.read().then((request) => streamText(answer, manifest, version, request)).catch(fail) }, "Stream") : null;
   const timing = h("span", { class: "muted small timing" });
   const form = makeForm(manifest, examples, { onready: () => ask() });
   let next = null;
   let isBusy = false;
-  let previous = null;
 
   // One call at a time, and of those that came meanwhile only the last: a drawn line asks often.
   async function ask() {
@@ -52,9 +51,7 @@ async function openBench(bench, manifest, examples, { state, reason }) {
         const request = await form.read();
         const result = await infer(manifest.model, version, request);
         timing.textContent = `${formatMs(result.ms)} here and back`;
-        const shown = await showAnswer(manifest, result, request, { previous });
-        previous = shown;
-        answer.replaceChildren(shown);
+        answer.replaceChildren(await showAnswer(manifest, result, request));
         showCode(code, manifest, version, request);
       } catch (error) {
         fail(error);
@@ -67,10 +64,6 @@ async function openBench(bench, manifest, examples, { state, reason }) {
   function fail(error) {
     timing.textContent = "";
     answer.replaceChildren(problem(error));
-  }
-
-  async function runStream(request) {
-    answer.replaceChildren(await streamText(manifest, version, request));
   }
 
   bench.append(

@@ -15,6 +15,7 @@ from services.gateway.core import Gateway
 from services.gateway.keys import KeyFile, Verb
 from services.gateway.metrics import Metrics
 from services.gateway.rest import make_app
+from services.gateway.routing import ModelRouting, read_routing
 from services.gateway.settings import GatewaySettings
 from services.selection import select_variants
 from tests.services.console.world import SmallModels, publish_all
@@ -208,15 +209,18 @@ async def locked(tmp_path):
         "all": file.add("all", (), (Verb.READ,), None),
         "translator": file.add("one", ("translator",), (Verb.READ, Verb.INFER), None),
         "sender": file.add("sender", (), (Verb.INFER,), None),
+        "admin": file.add("admin", ("digits",), (Verb.READ, Verb.ADMIN), None),
     }
     catalogue = select_variants(world_store, [], ["default"], "cpu")
-    gateway = Gateway(catalogue, SmallModels(), GatewaySettings(api_keys=tmp_path / "keys.json"))
+    settings = GatewaySettings(api_keys=tmp_path / "keys.json", routing=tmp_path / "routing.yaml")
+    gateway = Gateway(catalogue, SmallModels(), settings)
+    (tmp_path / "routing.yaml").write_text("models: {translator: {pin: 1-eager}}")
     transport = httpx.ASGITransport(make_app(gateway, Console(gateway, world_store, tmp_path)))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
 
-        async def ask(path, key, accept="application/json"):
+        async def ask(path, key, accept="application/json", **options):
             headers = {"accept": accept} | ({"authorization": f"Bearer {keys[key]}"} if key else {})
-            return await client.get(path, headers=headers)
+            return await client.request("PUT" if options else "GET", path, headers=headers, **options)
 
         yield ask
 
@@ -238,3 +242,38 @@ async def test_a_key_for_one_model_sees_nothing_of_the_others(locked):
     assert (await locked("/api/models/digits/examples/0", "translator")).status_code == 403
     assert (await locked("/api/models/translator/examples", "translator")).status_code == 200
     assert (await locked("/api/releases/digits/1/run", "translator")).status_code == 403
+
+
+async def test_a_key_for_admin_pins_gives_a_part_and_goes_back(locked, tmp_path):
+    for rules in ({"pin": "1-eager"}, {"canary": {"weights": {"1-eager": 0.05}}}, {"pin": "2-int8"}):
+        assert (await locked("/api/routing/digits", "admin", json=rules)).json() == rules
+        assert read_routing(tmp_path / "routing.yaml").of("digits") == ModelRouting.model_validate(rules)
+    assert (await locked("/api/routing", "admin")).json() == {"writable": True, "models": {"digits": {"pin": "2-int8"}}}
+    assert (await locked("/api/routing/digits", "admin", json={})).status_code == 200
+    assert set(read_routing(tmp_path / "routing.yaml").models) == {"translator"}  # others stay as they were
+
+
+@pytest.mark.parametrize(
+    ("key", "model", "rules", "status", "why"),
+    [
+        ("all", "digits", {"pin": "1-eager"}, 403, "admin"),
+        ("", "digits", {"pin": "1-eager"}, 401, "key"),
+        ("admin", "translator", {"pin": "1-eager"}, 403, "not for 'translator'"),
+        ("admin", "digits", {"pin": "1-fp4"}, 400, "no variant 'fp4' that may serve; it has eager, int8"),
+        ("admin", "digits", {"pin": "9-eager"}, 404, "has no release 9"),
+        ("admin", "digits", {"pine": "1-eager"}, 400, "pine"),
+    ],
+)
+async def test_nobody_else_and_nothing_else_is_steered(locked, tmp_path, key, model, rules, status, why):
+    before = (tmp_path / "routing.yaml").read_text()
+    answer = await locked(f"/api/routing/{model}", key, json=rules)
+    assert answer.status_code == status
+    assert why in answer.json()["error"]
+    assert (tmp_path / "routing.yaml").read_text() == before
+
+
+def test_without_keys_nobody_steers(http):
+    answer = http.put("/api/routing/digits", json={"pin": "1-eager"})
+    assert answer.status_code == 403
+    assert "MILLRACE_ROUTING=FILE" in answer.json()["error"]
+    assert http.get("/api/routing").json() == {"writable": False, "models": {}}

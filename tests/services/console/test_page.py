@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -248,6 +249,36 @@ def test_a_wrong_key_is_told_and_a_right_one_is_sent(page: Page):
     expect(best(page)).to_be_visible()
     assert {"", "Bearer wrong", "Bearer right"} == set(sent)
     page.problems.clear()  # the browser names each 401
+
+
+def test_everybody_is_sent_back_to_an_older_release(page: Page):
+    rules: dict = {}
+    page.route("**/api/routing", lambda route: route.fulfill(json={"writable": True, "models": {"digits": rules}}))
+
+    def steer(route):
+        rules.update(route.request.post_data_json)
+        route.fulfill(json=rules)
+
+    page.route("**/api/routing/digits", steer)
+    open_view(page, "store")
+    older = page.locator(".release", has_text="digits 1")
+    older.locator("summary").first.click()
+    older.get_by_label("Send to").select_option("1-eager")
+    older.get_by_role("button", name="everybody").click()
+    expect(page.get_by_text("pinned: 1-eager")).to_be_attached()
+    assert rules == {"pin": "1-eager"}
+
+
+def test_an_answer_grows_as_it_streams(page: Page):
+    events = [{"translation": "bon"}, {"translation": "jour <b>"}, {"translation": "", "score": -0.5}]
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    page.route("**/generate_stream", lambda route: route.fulfill(body=stream, content_type="text/event-stream"))
+    manifest = page.request.get("/api/models/translator").json() | {"streams": True}
+    page.route("**/api/models/translator?*", lambda route: route.fulfill(json=manifest))
+    open_view(page, "try/translator")
+    expect(page.locator(".alignment")).to_be_visible()
+    page.get_by_role("button", name="Stream").click()
+    expect(page.locator(".answer .text")).to_have_text("bonjour <b>")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
