@@ -6,6 +6,7 @@ messages, with the file's name as associated data, so that none can stand in for
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -120,7 +121,11 @@ def read_key(path: Path) -> bytes:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_private(path, secrets.token_bytes(KEY_BYTES))
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        _write_private(draft, secrets.token_bytes(KEY_BYTES))
+        with contextlib.suppress(FileExistsError):  # another process was first: its key is the one
+            os.link(draft, path)
+        draft.unlink()
     if path.stat().st_mode & 0o077:
         raise RecordError(f"others may read the key {path}: chmod 600 {path}")
     key = path.read_bytes()

@@ -158,6 +158,20 @@ def test_records_are_bounded_in_bytes_and_the_oldest_go_first(tmp_path):
     assert [again.read(name).request_id for name in again.names()] == ["r-10"]
 
 
+def test_processes_that_start_together_have_one_key(tmp_path, monkeypatch):
+    path = tmp_path / "records.key"
+    link = os.link
+
+    def be_second(draft, target):
+        target.write_bytes(KEY)
+        target.chmod(0o600)
+        link(draft, target)
+
+    monkeypatch.setattr("services.gateway.records.os.link", be_second)
+    assert read_key(path) == KEY
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_key_of_records_that_others_may_read_is_refused(tmp_path):
     path = tmp_path / "records.key"
     read_key(path)
