@@ -21,6 +21,7 @@ from loadtests.addresses import Addresses
 from loadtests.bench.cli import app as bench
 from loadtests.campaign import Campaign, estimate_campaign_s
 from loadtests.capacity.command import certify_model
+from loadtests.capacity.tune_command import tune_model
 from loadtests.generate.plan import Scheduled, aim
 from loadtests.generate.processes import run_scheduled
 from loadtests.judge.difference import compare_results
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command("certify")(certify_model)
+app.command("tune")(tune_model)
 app.command()(watch)
 app.command()(peers)
 console = Console()

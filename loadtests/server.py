@@ -105,16 +105,22 @@ class Server:
 
 @contextmanager
 def run_server(
-    store: Path, models: Sequence[str], folder: Path, *, variants: Sequence[str] = ("all",), options: Sequence[str] = ()
+    store: Path,
+    models: Sequence[str],
+    folder: Path,
+    *,
+    variants: Sequence[str] = ("all",),
+    settings: Mapping[str, object] | None = None,
 ) -> Iterator[Server]:
     """Start `serve` on free ports and stop it at the end; yields before it is ready. Its log goes into `folder`.
 
-    `options` are more of `serve`'s own.
+    `settings` are those of `serve` by name, as in `workers`; they come before what was tuned.
     """
     command = [str(Path(sys.executable).with_name("serve")), *models, "--store", str(store)]
-    command += ["--variants", ",".join(variants), *options]
+    command += ["--variants", ",".join(variants)]
     command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
-    server = Server(command, folder)
+    environment = {f"MILLRACE_{name.upper()}": str(value) for name, value in (settings or {}).items()}
+    server = Server(command, folder, environment)
     try:
         yield server
     finally:

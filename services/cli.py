@@ -120,6 +120,8 @@ def serve(
     if device_ids:
         values["device_ids"] = tuple(device_ids.split(","))
     try:
+        tuned, said = _find_tuned(store, models or [], values)
+        values |= tuned
         engine = TorchServeSettings(**values)
         gateway = GatewaySettings(**values)
         check_settings(engine, gateway)
@@ -133,6 +135,8 @@ def serve(
         _fail(ValueError(problems))
     except (ValueError, LookupError) as error:
         _fail(error)
+    if said:
+        typer.echo(said, err=True)
     from services.serving import Serving
 
     make_serving = partial(Serving, catalogue, engine, gateway, opened, wish)
@@ -164,6 +168,16 @@ def _make_first_model(folder: Path, gateway: GatewaySettings) -> GatewaySettings
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     return gateway.model_copy(update={"http_port": port})
+
+
+def _find_tuned(folder: Path, models: list[str], values: dict[str, Any]) -> tuple[dict[str, int], str]:
+    from model_store.certificate import describe_host_class
+    from model_store.signing import Keyring
+    from model_store.store import Store
+    from services.tuning import find_tuned
+
+    names = [name.partition(":")[0] for name in models] or Store(folder, Keyring(keys_folder())).models()
+    return find_tuned(folder, names, describe_host_class("cpu"), values)
 
 
 def _select(

@@ -21,6 +21,7 @@ from model_store.store import (
     manifest_name,
     write_examples,
 )
+from model_store.tuning import Tuning
 
 
 def make_manifest(model: str = "net", release: int = 1, variant: str = "eager", **changes: Any) -> Manifest:
@@ -131,6 +132,22 @@ def make_certificate(release: Release, variant: str = "", **changes: Any) -> Cer
         "command": "loadtest certify",
     }
     return Certificate.model_validate(fields | changes)
+
+
+def make_tuning(**changes: Any) -> Tuning:
+    """Two workers with small batches are best on a small machine."""
+    fields = {
+        "model": "net",
+        "version": "1-int8",
+        "host": make_host_class(),
+        "settings": {"workers": 2, "threads": 1, "max_batch_rows": 4, "batches_per_worker": 1},
+        "bound_ms": 50.0,
+        "rows_per_s": 600.0,
+        "default_rows_per_s": 400.0,
+        "tried": 8,
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    return Tuning.model_validate(fields | changes)
 
 
 def _write_golden(path: Path, golden: Mapping[str, GoldenAnswer]) -> GoldenRows:

@@ -219,8 +219,7 @@ def shadow(
     with TemporaryDirectory(prefix="bench-") as folder:
         routing = Path(folder) / "routing.yaml"
         write_routing(routing, subject, other, 1.0)
-        options = ("--routing", str(routing))
-        with run_server(store, [model], Path(folder), variants=(variant,), options=options) as server:
+        with run_server(store, [model], Path(folder), variants=(variant,), settings={"routing": routing}) as server:
             to = server.wait_ready()
 
             def count_copies() -> float:

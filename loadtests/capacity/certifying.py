@@ -64,13 +64,16 @@ def choose_setup(workers: int | None, threads: int | None) -> Setup:
 
 @contextmanager
 def serve_alone(store: Path, subject: Subject, setup: Setup) -> Iterator[tuple[Server, Addresses, float]]:
-    """Serve one variant and nothing else; gives the server, its addresses and the seconds until it was ready."""
+    """Serve one variant and nothing else, in batches as released whatever was tuned.
+
+    Gives the server, its addresses and the seconds until it was ready.
+    """
     manifest = subject.manifest
-    options = ["--workers", str(setup.workers), "--threads", str(setup.threads)]
+    settings = {**setup.model_dump(), "max_batch_rows": 0, "batches_per_worker": 2}
     with TemporaryDirectory(prefix="certify-") as folder:
         start_s = time.monotonic()
         names = [f"{manifest.model}:{manifest.release}"]
-        with run_server(store, names, Path(folder), variants=(manifest.variant,), options=options) as server:
+        with run_server(store, names, Path(folder), variants=(manifest.variant,), settings=settings) as server:
             addresses = server.wait_ready()
             yield server, addresses, time.monotonic() - start_s
 

@@ -49,8 +49,8 @@ def peers(
     with TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
         program = extract_program(release, subject, folder)
-        options = ["--threads", "1", "--workers", "1"]
-        with run_server(store, [f"{model}:{release.number}"], folder, variants=(variant,), options=options) as server:
+        settings = {"threads": 1, "workers": 1}
+        with run_server(store, [f"{model}:{release.number}"], folder, variants=(variant,), settings=settings) as server:
             ours = server.wait_ready()
             found = [
                 compare_peer(

@@ -50,9 +50,13 @@ class Batcher:
         *,
         num_workers: int,
         max_batch_bytes: int,
+        max_rows: int | None = None,
+        max_calls: int | None = None,
         observe: Callable[[int, float, list[tuple[float, float]]], None] = lambda num_rows, started_s, waits: None,
     ) -> None:
-        """`observe` is told of every answered batch: its rows, when it was sent, what was promised and what it took.
+        """`max_rows` is the manifest's unless given; `max_calls` may be under way at once, else two a worker.
+
+        `observe` is told of every answered batch: its rows, when it was sent, what was promised and what it took.
 
         What has expired since the batch before took for ever.
         """
@@ -60,7 +64,8 @@ class Batcher:
         self._variant = variant
         self._backend = backend
         self._metrics = metrics
-        self._max_rows = variant.manifest.max_rows
+        self._max_rows = max_rows or variant.manifest.max_rows
+        self._max_calls = max_calls or 2 * num_workers
         self._max_batch_bytes = max_batch_bytes
         self._sized = frozenset(tensor.name for tensor in variant.manifest.inputs if tensor.size_sets_time)
         self._loop = asyncio.get_running_loop()
@@ -132,7 +137,7 @@ class Batcher:
 
     def _may_call(self, queue: Queue) -> bool:
         return self._num_calls < self._num_workers or (
-            queue.may_send_ahead and queue.rows >= self._max_rows and self._num_calls < 2 * self._num_workers
+            queue.may_send_ahead and queue.rows >= self._max_rows and self._num_calls < self._max_calls
         )
 
     def _dispatch(self) -> None:

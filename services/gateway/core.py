@@ -72,10 +72,10 @@ class ServedModel:
         self.variant = variant
         self.answered_s = monotonic()
         self.relieved_until_s = 0.0
-        self.max_rows = variant.manifest.max_rows
+        self.max_rows = min(variant.manifest.max_rows, settings.max_batch_rows or variant.manifest.max_rows)
         self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
         self.drift = make_monitor(variant.manifest, settings.drift_rows_per_s)
-        self.validator = Validator(variant.manifest, self.max_rows * settings.max_split)
+        self.validator = Validator(variant.manifest, variant.manifest.max_rows * settings.max_split)
         certificate = variant.certificate
         self.admission = Admission(
             str(variant),
@@ -91,6 +91,8 @@ class ServedModel:
             backend,
             self.metrics,
             num_workers=backend.num_workers(variant),
+            max_rows=self.max_rows,
+            max_calls=settings.batches_per_worker * backend.num_workers(variant),
             max_batch_bytes=settings.max_body_bytes,
             observe=self._observe,
         )

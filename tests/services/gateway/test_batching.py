@@ -329,3 +329,20 @@ async def test_a_worker_that_died_once_is_not_blamed_on_the_request(batcher, bac
     with pytest.raises(WorkerDiedError):
         await submit(batcher, 1)
     assert await answer(submit(batcher, 1)) == [2]
+
+
+@pytest.mark.parametrize(("max_calls", "sent"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 2])])
+async def test_batches_may_be_smaller_than_released_and_more_or_fewer_wait_at_a_worker(
+    variant, backend, max_calls, sent
+):
+    metrics = Metrics().of("double", "3-eager")
+    batcher = Batcher(variant, backend, metrics, num_workers=1, max_rows=2, max_calls=max_calls, max_batch_bytes=1000)
+    backend.gate.clear()
+    submitted = [submit(batcher, 0)]
+    await turns()
+    submitted += [submit(batcher, value) for value in (1, 2, 3, 4, 5)]
+    await turns()
+    assert [len(batch) for batch in backend.batches] == sent
+    backend.gate.set()
+    assert [await answer(item) for item in submitted] == [[2 * value] for value in range(6)]
+    assert [len(batch) for batch in backend.batches] == [1, 2, 2, 1]

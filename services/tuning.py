@@ -1,0 +1,45 @@
+"""Start with the settings that `loadtest tune` found, where nobody said otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_store.certificate import HostClass
+from model_store.tuning import read_tunings
+
+
+def find_tuned(
+    root: Path, models: Iterable[str], host: HostClass, given: Mapping[str, Any]
+) -> tuple[dict[str, int], str]:
+    """Find tuned settings that neither an option (`given`) nor the environment sets, and a line that says so.
+
+    Workers and batches are settings of the whole process: several models that were tuned differently get none.
+
+    Raises:
+        TuningError: a file is damaged.
+    """
+    found = {model: [tuning for tuning in read_tunings(root, model) if tuning.host == host] for model in models}
+    tuned = {model: tunings[0] for model, tunings in found.items() if tunings}
+    if not tuned:
+        return {}, ""
+    names = ", ".join(tuned)
+    choices = {tuning.settings for tuning in tuned.values()}
+    if len(choices) > 1 or len(tuned) < len(found):
+        return {}, f"not as tuned: {names} is served with models that were tuned otherwise or not at all"
+    (choice,) = choices
+    values = {
+        name: value
+        for name, value in choice.model_dump().items()
+        if name not in given and f"MILLRACE_{name.upper()}" not in os.environ
+    }
+    if not values:
+        return {}, ""
+    said = ", ".join(f"{name} {value}" for name, value in values.items())
+    first = next(iter(tuned.values()))
+    return values, (
+        f"as tuned for {names} on {first.created[:10]}: {said} ({first.rows_per_s:,.0f} rows/s within "
+        f"{first.bound_ms:g} ms, {first.default_rows_per_s:,.0f} without)"
+    )
