@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,6 @@ from services.gateway.errors import (
     GatewayError,
     InvalidRequestError,
     NotReadyError,
-    OverloadedError,
     PermissionDeniedError,
     Status,
     UnknownModelError,
@@ -50,7 +48,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
-from services.gateway.valve import RELIEF_S, allows_any_variant, list_faster
+from services.gateway.valve import Valve
 
 if TYPE_CHECKING:
     from services.gateway.tracing import Tracing
@@ -59,7 +57,14 @@ logger = structlog.get_logger("gateway")
 
 NAME = "millrace"
 # Named as Triton names them; the binary tensor extension is REST's.
-EXTENSIONS = ("model_repository", "model_configuration", "statistics", "binary_tensor_data", "parameters")
+EXTENSIONS = (
+    "model_repository",
+    "model_configuration",
+    "statistics",
+    "binary_tensor_data",
+    "parameters",
+    "schedule_policy",
+)
 MAX_ERRORS_NAMED = 5
 # A version without work for so long has answered what came before callers ceased to find it.
 QUIET_S = 0.1
@@ -116,6 +121,7 @@ class Gateway:
         self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics) if settings.cache_mib else None
         self._recorder = Recorder(settings.open_records(), settings.record, self.metrics) if settings.record else None
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
+        self._valve = Valve(self._list_ready, is_open_for_all=settings.any_variant)
         self._refusals = RefusalLog()
         self._log = log_request if settings.access_log else _log_nothing
         self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
@@ -191,7 +197,7 @@ class Gateway:
                 outputs = lookup.outputs
             else:
                 asked = model
-                model = self._admit(model, request, num_rows, arrived_s)
+                model = self._valve.admit(model, request, num_rows, arrived_s)
                 outputs = await self._submit(model, request, num_rows, arrived_s)
                 if lookup is not None and model is asked:
                     lookup.keep(outputs)
@@ -276,42 +282,9 @@ class Gateway:
         is_busy = model.batcher.num_calls or model.batcher.waiting_rows
         return 0.0 if is_busy else monotonic() - model.answered_s
 
-    def _admit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> ServedModel:
-        """Find who answers a valid request in time: the version that it means, or a faster one if it may.
-
-        Raises:
-            OverloadedError: nobody.
-        """
-        if arrived_s < model.relieved_until_s and self._may_relieve(model, request):
-            return self._relieve(model, request, num_rows)
-        try:
-            model.admission.check(request, num_rows, model.batcher)
-        except OverloadedError:
-            if not self._may_relieve(model, request):
-                raise
-            model.relieved_until_s = arrived_s + RELIEF_S
-            return self._relieve(model, request, num_rows)
-        return model
-
-    def _may_relieve(self, model: ServedModel, request: InferRequest) -> bool:
-        version, for_all = model.variant.version, self.settings.any_variant
-        return allows_any_variant(request, version, is_allowed_for_all=for_all) and bool(self._list_relief(model))
-
-    def _list_relief(self, model: ServedModel) -> list[ServedModel]:
+    def _list_ready(self) -> list[ServedModel]:
         served = filter(self.is_model_ready, self.catalogue.required)
-        return [self._models[faster.model, faster.version] for faster in list_faster(model.variant, served)]
-
-    def _relieve(self, model: ServedModel, request: InferRequest, num_rows: int) -> ServedModel:
-        *first, last = self._list_relief(model)
-        for faster in first:
-            with contextlib.suppress(OverloadedError):
-                faster.admission.check(request, num_rows, faster.batcher)
-                break
-        else:
-            faster = last
-            faster.admission.check(request, num_rows, faster.batcher)
-        model.metrics.count_redirected(faster.variant.version)
-        return faster
+        return [self._models[variant.model, variant.version] for variant in served]
 
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Answer a request that was admitted, unless its caller has too many."""

@@ -7,9 +7,14 @@ machine, and with both at work half as much was answered in time as by the slowe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
 
 from services.catalogue import ServedVariant
+from services.gateway.admission import Admission, WaitingRows
+from services.gateway.errors import OverloadedError
+from services.gateway.metrics import ModelMetrics
 from services.gateway.tensors import InferRequest
 
 HEADER = "x-variant"
@@ -18,22 +23,79 @@ ANY = "any"
 RELIEF_S = 2.0
 
 
-def allows_any_variant(request: InferRequest, version: str, *, is_allowed_for_all: bool) -> bool:
-    """Say whether another variant than that of `version` may answer a request which means that one."""
-    if request.version == version:
-        return False
-    return request.any_variant or is_allowed_for_all or request.caller.header(HEADER) == ANY
+class Served(Protocol):
+    """A served version, as far as the valve needs it."""
+
+    relieved_until_s: float
+
+    @property
+    def variant(self) -> ServedVariant: ...
+    @property
+    def admission(self) -> Admission: ...
+    @property
+    def batcher(self) -> WaitingRows: ...
+    @property
+    def metrics(self) -> ModelMetrics: ...
 
 
-def list_faster(variant: ServedVariant, served: Iterable[ServedVariant]) -> list[ServedVariant]:
-    """List what may stand in for a variant, by the speeds measured at release, the slowest first."""
-    manifest = variant.manifest
-    faster = [
-        other
-        for other in served
-        if (other.model, other.manifest.release) == (variant.model, manifest.release)
-        and other.manifest.gate.passed
-        and other.manifest.max_rows >= manifest.max_rows
-        and other.manifest.speed.rows_per_s > manifest.speed.rows_per_s
-    ]
-    return sorted(faster, key=lambda other: other.manifest.speed.rows_per_s)
+Model = TypeVar("Model", bound=Served)
+
+
+class Valve(Generic[Model]):
+    """Finds who answers a request in time."""
+
+    def __init__(self, list_ready: Callable[[], Iterable[Model]], *, is_open_for_all: bool) -> None:
+        """`list_ready` lists the versions that can answer."""
+        self._list_ready = list_ready
+        self._is_open_for_all = is_open_for_all
+
+    def admit(self, model: Model, request: InferRequest, num_rows: int, arrived_s: float) -> Model:
+        """Find who answers a valid request in time: the version that it means, or a faster one if it may.
+
+        Raises:
+            OverloadedError: nobody.
+        """
+        if arrived_s < model.relieved_until_s and (faster := self._list_relief(model, request)):
+            return _relieve(model, faster, request, num_rows)
+        try:
+            model.admission.check(request, num_rows, model.batcher)
+        except OverloadedError:
+            faster = self._list_relief(model, request)
+            if not faster:
+                raise
+            model.relieved_until_s = arrived_s + RELIEF_S
+            return _relieve(model, faster, request, num_rows)
+        return model
+
+    def _list_relief(self, model: Model, request: InferRequest) -> list[Model]:
+        """List what may answer a request instead of a version, the slowest first."""
+        if request.version == model.variant.version:
+            return []
+        if request.any_variant or self._is_open_for_all or request.caller.header(HEADER) == ANY:
+            faster = [other for other in self._list_ready() if is_faster(other.variant, model.variant)]
+            return sorted(faster, key=lambda other: other.variant.manifest.speed.rows_per_s)
+        return []
+
+
+def is_faster(variant: ServedVariant, other: ServedVariant) -> bool:
+    """Say whether a variant may stand in for another: of its release, passed, and faster when they were released."""
+    manifest, than = variant.manifest, other.manifest
+    return (
+        (manifest.model, manifest.release) == (than.model, than.release)
+        and manifest.gate.passed
+        and manifest.max_rows >= than.max_rows
+        and manifest.speed.rows_per_s > than.speed.rows_per_s
+    )
+
+
+def _relieve(model: Model, faster: list[Model], request: InferRequest, num_rows: int) -> Model:
+    *first, last = faster
+    for other in first:
+        with contextlib.suppress(OverloadedError):
+            other.admission.check(request, num_rows, other.batcher)
+            break
+    else:
+        other = last
+        other.admission.check(request, num_rows, other.batcher)
+    model.metrics.count_redirected(other.variant.version)
+    return other

@@ -1,7 +1,9 @@
+from time import monotonic
+
 import pytest
 
 from model_store.open_inference import messages
-from services.gateway.grpc_messages import encode_answer
+from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.tensors import InferAnswer, NamedTensor
 
 
@@ -12,3 +14,13 @@ def test_encodes_answers_that_protobuf_reads(size):
     assert (message.model_name, message.model_version, message.id) == ("m", "1-int8", "né")
     assert list(message.outputs[0].shape) == [1, size]
     assert list(message.raw_output_contents) == [bytes(size)]
+
+
+def test_takes_a_priority_and_a_timeout_as_tritons_client_sends_them():
+    message = messages().ModelInferRequest(model_name="m")
+    message.parameters["priority"].uint64_param = 1
+    message.parameters["timeout"].int64_param = 2_000_000
+    message.parameters["variant"].string_param = "any"
+    request = decode_request(message.SerializeToString())
+    assert (request.priority, request.any_variant, request.parameters) == (1, True, {})
+    assert 1.5 < request.deadline_s - monotonic() <= 2

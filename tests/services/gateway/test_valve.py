@@ -9,7 +9,7 @@ from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
 from services.gateway.errors import OverloadedError
 from services.gateway.settings import GatewaySettings
-from services.gateway.valve import list_faster
+from services.gateway.valve import is_faster
 from tests.services.gateway.conftest import make_manifest, make_variant
 from tests.services.gateway.test_core import make_request
 
@@ -38,17 +38,20 @@ def variants(tmp_path):
     }
 
 
-def test_faster_variants_of_the_release_that_passed_the_gate_stand_in_the_slowest_first(variants):
-    assert [other.version for other in list_faster(variants["3-eager"], variants.values())] == ["3-bf16", "3-int8"]
-    assert list_faster(variants["3-int8"], variants.values()) == []
+def test_only_faster_variants_of_the_release_that_passed_the_gate_stand_in(variants):
+    def find_faster(than):
+        return [other.version for other in variants.values() if is_faster(other, variants[than])]
+
+    assert find_faster("3-eager") == ["3-bf16", "3-int8"]
+    assert find_faster("3-int8") == []
 
 
 @pytest.fixture
 async def overloaded(variants, backend):
     """A gateway whose eager variant has more than it can do in time; int8 has nothing to do."""
 
-    async def open_gateway(slow=("3-eager",), **settings):
-        served = [variants["3-eager"], variants["3-int8"]]
+    async def open_gateway(slow=("3-eager",), names=("3-eager", "3-int8"), **settings):
+        served = [variants[name] for name in names]
         gateway = Gateway(Catalogue(served), backend, GatewaySettings(max_wait_ms=2000, **settings))
         for version in slow:
             gateway._models["double", version].admission.observe(4, monotonic() - 9)  # a batch takes seconds
@@ -87,6 +90,11 @@ async def test_the_faster_variant_has_all_who_take_it_for_a_while(overloaded, ba
     assert (await gateway.infer(make_request(1, version="3-eager"))).version == "3-eager"
     slower.relieved_until_s = monotonic()
     assert (await gateway.infer(make_request(1, version=""))).version == "3-eager"
+
+
+async def test_no_faster_variant_than_needed_takes_over(overloaded):
+    gateway = await overloaded(names=("3-eager", "3-int8", "3-bf16"), any_variant=True)
+    assert (await gateway.infer(make_request(1, version=""))).version == "3-bf16"
 
 
 async def test_without_a_faster_variant_that_is_ready_nothing_changes(overloaded, backend):
