@@ -44,8 +44,8 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
     if not triton_python.exists():
         folder = triton_python.parent.parent
         raise FrontDoorError(
-            f"there is no {triton_python}; make it (Debian's own interpreter, which Triton's stub needs):\n"
-            f"  /usr/bin/python3 -m venv {folder} && {folder}/bin/pip install nvidia-pytriton==0.7.0 'numpy<2'"
+            f"there is no {triton_python}; make it, of the Python version that Triton's stub needs:\n"
+            f"  python3.11 -m venv {folder} && {folder}/bin/pip install nvidia-pytriton==0.7.0 'numpy<2'"
         )
     with TemporaryDirectory(prefix="door-") as name, contextlib.ExitStack() as servers:
         folder = Path(name)
@@ -129,7 +129,7 @@ def _serve_triton(python: Path, folder: Path) -> Iterator[str]:
     ports = find_free_ports(3)
     sizes = (tiny_program.NUM_INPUTS, tiny_program.NUM_HIDDEN, tiny_program.NUM_OUTPUTS, tiny_program.MAX_ROWS)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LD_LIBRARY_PATH": find_libraries(python)}
     log = folder / "triton.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -151,6 +151,12 @@ def _serve_triton(python: Path, folder: Path) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def find_libraries(python: Path) -> str:
+    """Find the folder of an interpreter's own libpython: Triton's stub loads the system's otherwise, and breaks."""
+    command = [str(python), "-c", "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _wait_for_triton(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
