@@ -28,8 +28,10 @@ async def watch_store(root: Path, changed: asyncio.Event) -> None:
 
 
 async def watch_file(path: Path, changed: asyncio.Event) -> None:
-    """Set `changed` whenever something in a file's folder changes: a ConfigMap's file changes by a link beside it."""
-    await _watch(path.resolve().parent, changed, lambda change, path: True, recursive=False)
+    """Set `changed` whenever a file changes, or a ConfigMap's `..data`, through which its files change all at once."""
+    folder = path.absolute().parent
+    names = {path.name, "..data"}
+    await _watch(folder, changed, lambda change, found: Path(found).name in names, recursive=False)
 
 
 async def _watch(

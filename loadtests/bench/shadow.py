@@ -23,7 +23,6 @@ from loadtests.generate.payload import cut_batches, read_rows
 from loadtests.subject import Subject
 from services.client.wire import encode_infer_request
 
-LOAD = 0.5
 TIMEOUT_S = 10.0
 # So few answers may change that no measurement is long enough to decide, and the copying goes on.
 UNDECIDED_MARGIN = 1e-5
@@ -48,11 +47,12 @@ def compare_shadow(
     count_copies: Callable[[], float],
     *,
     rows: int,
+    load: float,
     repeats: int,
     measure_s: float,
     console: Console,
 ) -> bool:
-    """Send Poisson traffic at half the capacity, in turn without and with copies; return whether all bars are reached.
+    """Send Poisson traffic at a share of the capacity without and with copies in turn; return whether all bars are met.
 
     Latencies count from when a request was scheduled. Each pair is in the other order; the first one warms up.
     """
@@ -62,7 +62,7 @@ def compare_shadow(
     num_failed = 0
     with without_garbage_collection():
         callers = math.ceil(CAPACITY_BATCHES * subject.manifest.max_rows / rows)
-        rate = LOAD * uvloop.run(measure_capacity(address, bodies, callers))
+        rate = load * uvloop.run(measure_capacity(address, bodies, callers))
         console.print(f"{rate:,.1f} requests/s of {rows} rows to {subject.name}, copied to {candidate.name}")
         for repeat in range(repeats + 1):
             found: dict[float, np.ndarray] = {}

@@ -82,6 +82,9 @@ class Shadows:
             gates[model] = (
                 self._gates[model] if same else LiveGate(copying.candidate, copying.incumbent, copying.margin)
             )
+        if list(self._by_model.values()) != list(copyings):  # what waits was chosen by another rule
+            self._pairs.clear()
+            self._num_bytes = 0
         self._by_model = {copying.candidate.model: copying for copying in copyings}
         self._gates = gates
 
