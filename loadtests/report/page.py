@@ -14,6 +14,7 @@ from loadtests.judge.recommendation import count_reasons, find_held, find_peak_r
 from loadtests.judge.verdict import bound_percentile
 from loadtests.report import charts
 from loadtests.report.picture import make_png_url
+from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
 from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
 from model_store.manifest import Manifest
@@ -22,7 +23,10 @@ SHOWN_PERCENTILES = (50.0, 90.0, 99.0)
 
 
 def write_report(results: Results, folder: Path) -> Path:
-    """Write the report of a campaign into a folder: the page, and beside it `runs.csv` and `report.md`."""
+    """Write the report of a campaign into a folder.
+
+    Beside the page: `report.md`, and the runs as `runs.csv`, `runs.jsonl` and `latencies.hlog`.
+    """
     environment = Environment(
         loader=PackageLoader("loadtests.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -37,6 +41,8 @@ def write_report(results: Results, folder: Path) -> Path:
         raw_url=_make_data_url("application/gzip", raw),
     )
     (folder / "runs.csv").write_text(table, encoding="utf-8")
+    (folder / "runs.jsonl").write_text(make_json_lines(results), encoding="utf-8")
+    (folder / "latencies.hlog").write_text(make_histogram_log(results), encoding="utf-8")
     (folder / "report.md").write_text(make_markdown(results), encoding="utf-8")
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")

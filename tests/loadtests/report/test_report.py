@@ -2,11 +2,14 @@ import base64
 import csv
 import gzip
 import io
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 from PIL import Image
 from rich.console import Console
 
@@ -250,6 +253,21 @@ def test_raw_data_can_be_taken_along(page, results):
     assert [row["scenario"] for row in rows[:4]] == ["closed loop"] * 4
     assert (rows[5]["rate_per_s"], rows[5]["state"], rows[5]["verdict"]) == ("360.0", "held", "VALID")
     assert float(rows[5]["p99_ms"]) == pytest.approx(8, rel=0.01)
+
+
+def test_other_tools_can_read_what_was_measured(results, tmp_path):
+    write_report(results, tmp_path)
+    (model,) = results.models
+    lines = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert {line.pop("model") for line in lines} == {model.index.model}
+    assert [Run.model_validate(line) for line in lines] == list(model.runs)
+    log = HistogramLogReader(str(tmp_path / "latencies.hlog"), HdrHistogram(1, 600_000_000, 3))
+    read = [log.get_next_interval_histogram() for _ in model.runs]
+    log.close()
+    for run, histogram in zip(model.runs, read, strict=True):
+        assert histogram.get_total_count() == run.recording.requests
+        p99_ms = histogram.get_value_at_percentile(99) / 1e3
+        assert p99_ms == pytest.approx(run.recording.latencies().find_percentile_ms(99))
 
 
 def test_charts_are_drawn_for_wide_pages_and_for_narrow_ones(page):
