@@ -41,6 +41,7 @@ from loadtests.presets import PRESETS
 from loadtests.report import write_report
 from loadtests.report.scenario_table import judge_target, make_table
 from loadtests.report.summary import print_summary
+from loadtests.report.table import make_comparison
 from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.scenario import read_scenario, schedule_arrivals
 from loadtests.server import run_server
@@ -186,6 +187,20 @@ def report(folder: Annotated[Path, typer.Argument(help="folder with a results.js
 def summary(folder: Annotated[Path, typer.Argument(help="folder with a results.json", file_okay=False)]) -> None:
     """Print a run's table. Example: loadtest summary reports/2026-01-31-120000"""
     print_summary(read_results(folder), console)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="folders with a results.json", file_okay=False)],
+    out: Annotated[Path | None, typer.Option(help="file of the page; none: print it", dir_okay=False)] = None,
+) -> None:
+    """Put tests of several models or hosts on one page (Markdown). Example: loadtest compare reports/* --out all.md"""
+    page = make_comparison([read_results(folder) for folder in folders])
+    if out is None:
+        print(page, end="")
+    else:
+        out.write_text(page, encoding="utf-8")
+        console.print(f"Page: {out}")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from loadtests.judge.recommendation import find_peak_rows_per_s
 from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
@@ -46,6 +47,31 @@ def make_markdown(results: Results) -> str:
         parts.append("")
     host = results.host
     parts.append(f"{host.cpu}, {host.cores_usable} cores; `{results.command}`; {results.created}")
+    return "\n".join(parts) + "\n"
+
+
+def make_comparison(tests: Sequence[Results]) -> str:
+    """Several tests on one page, in Markdown: a table a model, with a line for each test and variant."""
+    models = dict.fromkeys(model.index.model for test in tests for model in test.models)
+    parts = ["# Load tests compared", ""]
+    for name in models:
+        parts += [
+            f"## {name}",
+            "",
+            "| test | bound ms | runs VALID | variant | quality | peak rows/s | held requests/s | p50 ms | p99 ms | |",
+            "|---|---:|---|---|---:|---:|---:|---:|---:|---|",
+        ]
+        for test in tests:
+            for model in test.models:
+                if model.index.model == name:
+                    valid, total = count_valid(model.runs)
+                    head = f"| {test.name}, release {model.index.release} | {model.bound.ms:g} | {valid} of {total} "
+                    parts += [head + _make_row(model, manifest.version) for manifest in model.served]
+        parts.append("")
+    for test in tests:
+        host = test.host
+        flags = f" with {', '.join(host.flags)}" if host.flags else ""
+        parts.append(f"- {test.name}: {host.cpu}, {host.cores_usable} cores{flags}; `{test.command}`; {test.created}")
     return "\n".join(parts) + "\n"
 
 

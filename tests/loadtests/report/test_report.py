@@ -25,7 +25,7 @@ from loadtests.report import write_report
 from loadtests.report.picture import make_png_url
 from loadtests.report.summary import print_summary
 from loadtests.report.svg import draw_lines, make_linear_axis, make_log_axis
-from loadtests.report.table import make_markdown
+from loadtests.report.table import make_comparison, make_markdown
 from loadtests.results import Agreement, Bound, ModelResults, Results, Run, Search, read_results, write_results
 from model_store.manifest import ReleaseIndex
 from tests.loadtests import synthetic
@@ -253,6 +253,22 @@ def test_raw_data_can_be_taken_along(page, results):
     assert [row["scenario"] for row in rows[:4]] == ["closed loop"] * 4
     assert (rows[5]["rate_per_s"], rows[5]["state"], rows[5]["verdict"]) == ("360.0", "held", "VALID")
     assert float(rows[5]["p99_ms"]) == pytest.approx(8, rel=0.01)
+
+
+def test_several_tests_stand_on_one_page_by_model(results):
+    (model,) = results.models
+    index = model.index.model_copy(update={"model": "gan"})
+    hosts = results.host.model_copy(update={"cpu": "another CPU", "cores_usable": 64})
+    other = results.model_copy(update={"name": "other", "host": hosts, "models": (model,)})
+    gan = results.model_copy(update={"name": "third", "models": (model.model_copy(update={"index": index}),)})
+    page = make_comparison([results, other, gan])
+    assert re.findall(r"^## (.*)$", page, re.M) == ["classifier", "gan"]
+    first, second = page.split("## gan")
+    held = "| 500 | 20.0 | 20.0 | VALID |"
+    for name in ("run", "other"):
+        assert f"| {name}, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in first
+    assert f"| third, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in second
+    assert "- other: another CPU, 64 cores with AVX-512 VNNI; `loadtest run`" in page
 
 
 def test_other_tools_can_read_what_was_measured(results, tmp_path):
