@@ -46,7 +46,8 @@ class Console:
         """Take a sample of the metrics every few seconds, for ever."""
         while True:
             try:
-                self.history.take_sample()
+                for _ in self.history.take_steps():
+                    await asyncio.sleep(0)
             except Exception:
                 logger.exception("the metrics could not be sampled; trying again")
             await asyncio.sleep(INTERVAL_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -37,8 +37,16 @@ class History:
 
     def take_sample(self) -> None:
         """Look at all metrics of model versions; the first look is only what the next is compared with."""
+        for _ in self.take_steps():
+            pass
+
+    def take_steps(self) -> Iterator[None]:
+        """Take a sample in steps of a millisecond, between which callers can be answered."""
         now_s = time.monotonic()
-        seen = {name: _read(metric) for name, metric in self._sources().items()}
+        seen = {}
+        for name, metric in self._sources().items():
+            seen[name] = _read(metric)
+            yield
         if self._last:
             self._num_taken += 1
             sample = _Sample(self._last, seen, now_s - self._last_s)

@@ -43,7 +43,7 @@ function open(root, name) {
 }
 
 async function compare(root, first, second) {
-  const names = [first, second];
+  const names = [first, second].sort(); // they are named by their time: what changed is the later one
   const results = await Promise.all(names.map((name) => getJson(`api/reports/${encodeURIComponent(name)}/results`)));
   root.append(h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports")),
     h("section", { class: "card" }, h("h2", {}, "Two load tests"), facts(names, results)));
