@@ -6,7 +6,7 @@ way: a row that cannot be decoded travels as zeros, and its outputs are zeroed a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ import numpy as np
 
 from handlers.device import Device
 from handlers.program import load_program
+
+
+class RowError(ValueError):
+    """A row that cannot be answered; the message is for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Handler:
         self.input_names = tuple(tensor["name"] for tensor in manifest["inputs"])
         self.output_names = tuple(tensor["name"] for tensor in manifest["outputs"])
         self.default_outputs = tuple(manifest["default_outputs"]) or self.output_names
+        # Rows of the call under way that nobody waits for any longer: handlers that work in steps ask before each.
+        self.departed: Callable[[], Iterable[int]] = tuple
 
     def infer(
         self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str] = ()

@@ -33,6 +33,7 @@ def _start_worker(context: Any) -> Any:
             folder=properties["model_dir"],
             gpu_id=properties.get("gpu_id"),
             num_threads=int(os.environ.get("MILLRACE_THREADS", "1")),
+            control_folder=os.environ.get("MILLRACE_CONTROL"),
         )
     except BaseException:
         # TorchServe forwards a worker's stderr as warnings and its stdout as info, which serving does not log.

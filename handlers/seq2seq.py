@@ -2,7 +2,7 @@
 
 Options: `vocabulary` (file of the sentencepiece model), `lowercase`, `max_pieces` of a source text, the defaults
 `beam_size` and `length_penalty`, and `max_beam_size`, the most beams that a request gets. Programs: `encoder` and
-`decoder`, see beam_search.py.
+`decoder`, see beam_search.py. Bit by bit: translation_session.py.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import sentencepiece
 
-from handlers.base import Decoded, Handler, Outputs
-from handlers.beam_search import END, PAD, SearchOptions, pad_rows, search
+from handlers.base import Decoded, Outputs, RowError
+from handlers.beam_search import END, PAD, Beams, Hypothesis, SearchOptions, pad_rows, search
 from handlers.device import Device
+from handlers.sampling import Sampling
+from handlers.session import StreamingHandler
+from handlers.translation_session import TranslationSession
 
 
-class TextError(ValueError):
-    """A text that cannot be translated; the message is for the caller."""
-
-
-class TranslatorHandler(Handler):
+class TranslatorHandler(StreamingHandler):
     """Input `text` BYTES [N]; outputs `translation` BYTES [N], `score` FP32 [N] and `alignment` BYTES [N] (JSON).
 
     With `num_hypotheses` n, each output has shape [N, n], best first.
@@ -51,7 +50,7 @@ class TranslatorHandler(Handler):
             try:
                 rows.append(self.encode_text(text))
                 row_errors.append(None)
-            except TextError as error:
+            except RowError as error:
                 rows.append([END])
                 row_errors.append(str(error))
         return Decoded([pad_rows(rows)], row_errors)
@@ -60,17 +59,17 @@ class TranslatorHandler(Handler):
         """Turn UTF-8 text into piece numbers with the end sign.
 
         Raises:
-            TextError: it is no UTF-8, empty, or too long.
+            RowError: it is no UTF-8, empty, or too long.
         """
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
-            raise TextError(f"the text is no UTF-8 (byte {error.start}); send UTF-8") from None
+            raise RowError(f"the text is no UTF-8 (byte {error.start}); send UTF-8") from None
         pieces = self.vocabulary.encode(text.lower() if self.options["lowercase"] else text)
         if not pieces:
-            raise TextError("the text is empty; send at least one word")
+            raise RowError("the text is empty; send at least one word")
         if len(pieces) >= self.max_pieces:
-            raise TextError(
+            raise RowError(
                 f"the text has {len(pieces)} subword pieces, the limit is {self.max_pieces - 1}: send shorter ones"
             )
         return [*pieces, END]
@@ -82,13 +81,32 @@ class TranslatorHandler(Handler):
     def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
         """Search; returns pieces int64 [N, n, T], scores [N, n] and source weights [N, n, T, S]."""
         (source,) = values
-        options = self._read_options(parameters)
-        lengths = (source != PAD).sum(1)
+        options = self.read_options(parameters)
+        limits = self.limit_lengths(source, parameters)
+        programs = (self.programs["encoder"], self.programs["decoder"])
+        found = search(*programs, self.device, source, limits, options, self.departed)
+        return self.collect(found, source, options)
+
+    def open_session(self) -> TranslationSession:
+        return TranslationSession(self)
+
+    def make_beams(self, options: SearchOptions) -> Beams:
+        """Make beams that sentences with such options may join."""
+        programs = (self.programs["encoder"], self.programs["decoder"])
+        return Beams(*programs, self.device, options.beam_size, alignments=options.alignments)
+
+    def limit_lengths(self, source: np.ndarray, parameters: Mapping[str, Any]) -> np.ndarray:
+        """How many pieces the translations of rows of source pieces [N, S] may have [N]."""
+        most = 2 * self.max_pieces - 1
         # Twice the source and a few more is longer than any real translation; the positions end there too.
-        limits = np.minimum(2 * lengths + 10, parameters.get("max_length", 2 * self.max_pieces - 1))
-        limits = np.minimum(np.maximum(limits, options.min_length), 2 * self.max_pieces - 1)
-        found = search(self.programs["encoder"], self.programs["decoder"], self.device, source, limits, options)
-        longest = max(len(hypothesis.pieces) for row in found for hypothesis in row)
+        limits = np.minimum(2 * (source != PAD).sum(1) + 10, parameters.get("max_length", most))
+        return np.minimum(np.maximum(limits, parameters.get("min_length", 0)), most)
+
+    def collect(
+        self, found: Sequence[Sequence[Hypothesis]], source: np.ndarray, options: SearchOptions
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Put the hypotheses of rows of source pieces [N, S] into the arrays that `run` returns."""
+        longest = max((len(hypothesis.pieces) for row in found for hypothesis in row), default=0)
         shape = (len(source), options.num_hypotheses)
         pieces = np.full((*shape, longest), PAD, np.int64)
         scores = np.full(shape, -np.inf, np.float32)
@@ -99,7 +117,8 @@ class TranslatorHandler(Handler):
                 pieces[index, rank, :length] = hypothesis.pieces
                 scores[index, rank] = hypothesis.score
                 if hypothesis.weights is not None:
-                    weights[index, rank, :length] = hypothesis.weights
+                    # Of a sentence that was written beside longer ones, they are padded.
+                    weights[index, rank, :length] = hypothesis.weights[:, : source.shape[1]]
         return pieces, scores, weights, source
 
     def unstack(self, results: Sequence[Any]) -> list[np.ndarray]:
@@ -113,7 +132,7 @@ class TranslatorHandler(Handler):
         if "translation" in requested:
             outputs["translation"] = np.empty(scores.shape, np.object_)
             for place in np.ndindex(scores.shape):
-                outputs["translation"][place] = self._decode_pieces(pieces[place]).encode()
+                outputs["translation"][place] = self.decode_pieces(pieces[place]).encode()
         if "score" in requested:
             outputs["score"] = scores
         if "alignment" in requested or _wants_alignments(parameters):
@@ -124,9 +143,15 @@ class TranslatorHandler(Handler):
             return outputs
         return {name: array[:, 0] for name, array in outputs.items()}
 
-    def _read_options(self, parameters: Mapping[str, Any]) -> SearchOptions:
-        num_hypotheses = parameters.get("num_hypotheses", 1)
-        beam_size = max(parameters.get("beam_size", self.options["beam_size"]), num_hypotheses)
+    def read_options(self, parameters: Mapping[str, Any]) -> SearchOptions:
+        """Read what a search has to know of a request's parameters.
+
+        Raises:
+            ValueError: more beams are wanted than the released decoder takes.
+        """
+        sampling = self._read_sampling(parameters)
+        num_hypotheses = 1 if sampling else parameters.get("num_hypotheses", 1)
+        beam_size = 1 if sampling else max(parameters.get("beam_size", self.options["beam_size"]), num_hypotheses)
         if beam_size > self.options["max_beam_size"]:  # more than the decoder was exported for
             raise ValueError(
                 f"{beam_size} beams are wanted, the released decoder takes {self.options['max_beam_size']}"
@@ -137,9 +162,18 @@ class TranslatorHandler(Handler):
             min_length=parameters.get("min_length", 0),
             length_penalty=parameters.get("length_penalty", self.options["length_penalty"]),
             alignments=_wants_alignments(parameters),
+            sampling=sampling,
         )
 
-    def _decode_pieces(self, pieces: np.ndarray) -> str:
+    def _read_sampling(self, parameters: Mapping[str, Any]) -> Sampling | None:
+        temperature = parameters.get("temperature", 0.0)
+        if not temperature:
+            return None
+        top_k = parameters.get("top_k", self.options["max_beam_size"] + 1)
+        return Sampling(temperature=temperature, top_k=top_k, seed=parameters.get("seed"))
+
+    def decode_pieces(self, pieces: np.ndarray) -> str:
+        """Turn piece numbers into text; padding is nothing."""
         text: str = self.vocabulary.decode(pieces[pieces != PAD].tolist())
         return text
 

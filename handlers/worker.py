@@ -6,40 +6,50 @@ import json
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from handlers.archive import open_handler
-from handlers.base import Handler
+from handlers.base import Handler, Outputs
+from handlers.control import Control
+from handlers.conversation import Conversation
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response, encode_times
+from handlers.session import StreamingHandler
 from host.memory import keep_freed_memory
 from model_store.open_inference import WORKER_TIMES
 
 
-def start_worker(*, folder: str, gpu_id: int | None, num_threads: int) -> Worker:
-    """Start a worker on a GPU, or on the CPU with a number of threads."""
+def start_worker(*, folder: str, gpu_id: int | None, num_threads: int, control_folder: str | None = None) -> Worker:
+    """Start a worker on a GPU, or on the CPU with a number of threads; its own socket is in `control_folder`."""
     keep_freed_memory()
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
-    return Worker(open_handler(Path(folder), device, num_threads))
+    handler = open_handler(Path(folder), device, num_threads)
+    return Worker(handler, Control(control_folder if isinstance(handler, StreamingHandler) else None))
 
 
 class Worker:
     """Answer calls with one handler."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, control: Control | None = None) -> None:
         self.handler = handler
+        self.control = control or Control(None)
         self.model: str = handler.manifest["model"]
         self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
 
     def answer(self, request: Mapping[str, Any], index: int, context: Any) -> bytes | str:
         """Answer one TorchServe request: a packed OIP call from the gateway, or what somebody sent by hand."""
         packed = request.get("request")  # TorchServe's gRPC
-        if packed is None and context.get_request_header(index, "url_path") == "packed":  # its REST
+        # Its REST: "packed/17" for call 17, "session".
+        what, _, call = (context.get_request_header(index, "url_path") or "").partition("/")
+        if what == "session":
+            return self.hold_session(bytes(request.get("body") or b""), context)
+        if packed is None and what == "packed":
             packed = request.get("body")
         if packed is not None:
-            return self.answer_packed(packed)
+            return self.answer_packed(packed, int(call or 0))
         context.set_response_content_type(index, "application/json")
         try:
             return answer_direct(self.handler, request)
@@ -47,17 +57,34 @@ class Worker:
             context.set_response_status(400, "Bad Request", index)
             return json.dumps({"error": str(error)}) + "\n"
 
-    def answer_packed(self, body: bytes | bytearray) -> bytes:
+    def answer_packed(self, body: bytes | bytearray, call: int = 0) -> bytes:
         """Answer a serialized ModelInferRequest; a handler that breaks is reported inside the answer.
 
+        `call` is the number under which the gateway tells of rows that are waited for no longer, 0 where it never does.
         TorchServe would turn an exception into UNAVAILABLE without its cause, which clients retry.
         """
         started_ns = time.monotonic_ns()
         try:
+            self.handler.departed = partial(self.control.take_departed, call) if call else tuple
             inputs, parameters, requested = decode_request(body)
             wants_times = parameters.pop(WORKER_TIMES, False)
             outputs = self.handler.infer(inputs, parameters, requested)
-            answer = encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)
+            answer = self._encode(outputs)
             return answer + encode_times(started_ns, time.monotonic_ns()) if wants_times else answer
         except Exception:  # noqa: BLE001
             return encode_failure(self.model, self.version, traceback.format_exc())
+
+    def hold_session(self, body: bytes, context: Any) -> bytes:
+        """Answer streams that share their steps; returns the last piece of an answer of which others were sent."""
+        from ts.handler_utils.utils import send_intermediate_predict_response  # type: ignore[import-untyped]
+
+        if not isinstance(self.handler, StreamingHandler):
+            raise TypeError(f"{self.model} {self.version} does not stream; its manifest says so")
+
+        def send(piece: bytes) -> None:
+            send_intermediate_predict_response([piece], context.request_ids, "a piece", 200, context)
+
+        return Conversation(self.handler.open_session(), self.control, self._encode, send).hold(body)
+
+    def _encode(self, outputs: Outputs) -> bytes:
+        return encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)

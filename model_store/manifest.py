@@ -220,6 +220,7 @@ class Manifest(Part):
         (), description="what live inputs are compared with; absent in releases from before"
     )
     max_rows: int = Field(ge=1, description="most rows in one batch")
+    streams: bool = Field(False, description="a row's answer can be sent bit by bit, as it comes about")
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality

@@ -22,6 +22,7 @@ from loadtests.bench.served import compare_served
 from loadtests.bench.shadow import compare_shadow, write_routing
 from loadtests.bench.soak import Sample, measure_soak, read_processes
 from loadtests.bench.startup import measure_startup
+from loadtests.bench.streaming import measure_streams
 from loadtests.bench.valve import compare_valve
 from loadtests.measure.scraper import read_samples
 from loadtests.options import (
@@ -97,6 +98,28 @@ def lengths(
     subject = find_variant(open_release(store, model), variant)
     with _open_server(serve, store, model, (variant,), grpc_url) as to:
         _exit(compare_lengths(subject, to.grpc, joined=joined, repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def stream(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to measure")] = "int8",
+    streams: Annotated[int, typer.Option(help="streams at once", min=1)] = 16,
+    tokens: Annotated[int, typer.Option(help="tokens that each tells", min=2)] = 32,
+    store: StoreOption = DEFAULT_ROOT,
+    serve: ServeOption = False,
+    repeats: RepeatsOption = 10,
+    grpc_url: GrpcUrlOption = "localhost:8001",
+) -> None:
+    """First tokens and steps of streams that share them. Example: loadtest bench stream seq2seq --serve"""
+    release = open_release(store, model)
+    subject = find_variant(release, variant)
+    with _open_server(serve, store, model, (variant,), grpc_url) as to:
+        _exit(
+            measure_streams(
+                release, subject, to.grpc, num_streams=streams, num_tokens=tokens, repeats=repeats, console=console
+            )
+        )
 
 
 @app.command()

@@ -46,15 +46,20 @@ def compare_served(
 
 
 @contextmanager
-def run_in_process(release: Release, subject: Subject) -> Iterator[subprocess.Popen[str]]:
-    """Unpack an archive and start its own handler on all cores; nothing of the checkout is used."""
+def run_in_process(
+    release: Release, subject: Subject, *, num_rows: int = 0, program: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    """Unpack an archive and start its own handler on all cores; nothing of the checkout is used.
+
+    It is measured on `num_rows`, by default a full batch: the whole of it, or one `program` that its inputs go into.
+    """
     script = Path(__file__).with_name("in_process.py")
     with tempfile.TemporaryDirectory(prefix="archive-") as folder:
         with zipfile.ZipFile(release.archive_path(subject.manifest.variant)) as archive:
             archive.extractall(folder)
         request = Path(folder) / "request.bin"
-        request.write_bytes(_make_request(subject))
-        arguments = {"folder": folder, "request": str(request), "threads": count_cores()}
+        request.write_bytes(_make_request(subject, num_rows or subject.manifest.max_rows))
+        arguments = {"folder": folder, "request": str(request), "threads": count_cores(), "program": program}
         # -P: the script's own folder must not come before the archive's.
         command = [sys.executable, "-P", str(script), json.dumps(arguments)]
         process = subprocess.Popen(
@@ -76,10 +81,10 @@ def run_in_process(release: Release, subject: Subject) -> Iterator[subprocess.Po
             process.wait()
 
 
-def _make_request(subject: Subject) -> bytes:
-    """Serialize one full batch, the first that the served side is sent."""
+def _make_request(subject: Subject, num_rows: int) -> bytes:
+    """Serialize one batch; a full one is the first that the served side is sent."""
     manifest = subject.manifest
-    batches = cut_batches(read_rows(subject.examples_path, subject.input_names), manifest.max_rows)
+    batches = cut_batches(read_rows(subject.examples_path, subject.input_names), num_rows)
     return make_grpc_bodies(manifest.model, manifest.version, batches[:1], subject.outputs)[0]
 
 

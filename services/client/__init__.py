@@ -14,7 +14,7 @@ from services.client.errors import (
 )
 from services.client.inference import ModelMetadata, TensorMetadata
 from services.client.tls import Tls
-from services.client.translation import Alignment, Hypothesis, Translation
+from services.client.translation import Alignment, Hypothesis, Translation, TranslationBit
 
 __all__ = [
     "AccessError",
@@ -34,5 +34,6 @@ __all__ = [
     "TensorMetadata",
     "Tls",
     "Translation",
+    "TranslationBit",
     "UnknownModelError",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -19,13 +19,15 @@ from services.client.credentials import make_headers
 from services.client.errors import ClientError, make_error
 from services.client.generation import generate, interpolate
 from services.client.inference import infer, is_ready, metadata, wait_ready
-from services.client.steps import Call, Pause, Steps
+from services.client.steps import Call, Following, Pause, Steps
 from services.client.tls import NO_TLS, Tls
-from services.client.translation import translate
+from services.client.translation import translate, translate_stream
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
+# Triton's: what fails in a stream ends it with a status, which a message inside it has none of.
+_STATUS_OF_STREAMS = (("triton_grpc_error", "true"),)
 CHANNEL_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 # What gRPC says of a connection that failed, and what it means to a caller.
@@ -62,6 +64,29 @@ class Operation(Generic[P, T]):
         return method
 
 
+class Stream(Generic[P, T]):
+    """Make a stream of answers a method of both clients: an iterator of `Client`, an async one of `AsyncClient`."""
+
+    def __init__(self, start: Callable[P, Following[T]]) -> None:
+        self.start = start
+
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[P, Following[T]]: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Callable[P, Any]:
+        if client is None:
+            return self.start
+
+        @functools.wraps(self.start)
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.follow(self.start(*args, **kwargs))
+
+        return method
+
+
 class Operations:
     """Everything a client can do; a model with an operation of its own adds one line."""
 
@@ -72,6 +97,7 @@ class Operations:
     beamform = Operation(beamform)
     classify = Operation(classify)
     translate = Operation(translate)
+    translate_stream = Stream(translate_stream)
     generate = Operation(generate)
     interpolate = Operation(interpolate)
 
@@ -159,6 +185,20 @@ class Client(Operations):
             result: T = stop.value
             return result
 
+    def follow(self, following: Following[T]) -> Iterator[T]:
+        """Open a stream and read its answers as they come; ending the iteration early ends the work for it."""
+        call = following.call
+        answers = self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
+            iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
+        )
+        try:
+            for answer in answers:
+                yield following.read(answer)
+        except grpc.RpcError as error:
+            raise self._translate(error, call) from None
+        finally:
+            answers.cancel()
+
     def _fulfil(self, wanted: Sequence[Call] | Pause) -> list[bytes] | None:
         if isinstance(wanted, Pause):
             time.sleep(wanted.duration_s)
@@ -222,6 +262,20 @@ class AsyncClient(Operations):
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+    async def follow(self, following: Following[T]) -> AsyncIterator[T]:
+        """Open a stream and read its answers as they come; ending the iteration early ends the work for it."""
+        call = following.call
+        answers = self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
+            iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
+        )
+        try:
+            async for answer in answers:
+                yield following.read(answer)
+        except grpc.aio.AioRpcError as error:
+            raise self._translate(error, call) from None
+        finally:
+            answers.cancel()
 
     async def _fulfil(self, wanted: Sequence[Call] | Pause) -> list[bytes] | None:
         if isinstance(wanted, Pause):

@@ -6,9 +6,9 @@ It knows neither sockets nor event loops, so the sync and the async client run t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 T = TypeVar("T")
@@ -22,6 +22,14 @@ class Call:
     body: bytes
     timeout_s: float | None = None
     request_id: str = field(default_factory=lambda: uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Following(Generic[T]):
+    """A request to be answered bit by bit, and what is made of each bit."""
+
+    call: Call
+    read: Callable[[bytes], T]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.inference import infer_answers, make_infer_call
-from services.client.steps import Steps
-from services.client.wire import Answer
+from services.client.steps import Following, Steps
+from services.client.wire import Answer, decode_stream_response
 
 ROWS_PER_CALL = 32
 
@@ -94,6 +94,56 @@ def translate(
     ]
     answers = yield from infer_answers(calls)
     return [translation for answer in answers for translation in _read_answer(answer)]
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationBit:
+    """More of a translation; `score` comes with the last bit."""
+
+    text: str
+    score: float | None
+    version: str
+
+
+def translate_stream(
+    text: str,
+    *,
+    beam_size: int | None = None,
+    max_length: int | None = None,
+    temperature: float = 0.0,
+    top_k: int | None = None,
+    seed: int | None = None,
+    model: str = "seq2seq",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Following[TranslationBit]:
+    """Translate one text and tell it as it is written; the bits' texts, joined, are the whole translation.
+
+    `temperature` above 0 samples, from the `top_k` likeliest pieces, the same for the same `seed`. What beams write is
+    told when all of them agree on it; with 1 beam, at once.
+
+    Raises:
+        ClientError: the server refused, or did not answer to the end; the subclass says which.
+    """
+    wanted = {"beam_size": beam_size, "max_length": max_length, "top_k": top_k, "seed": seed}
+    parameters: dict[str, int | float] = {name: value for name, value in wanted.items() if value is not None}
+    if temperature:
+        parameters["temperature"] = temperature
+    call = make_infer_call(
+        model,
+        {"text": np.array([text.encode()], np.object_)},
+        parameters=parameters,
+        version=version,
+        outputs=["translation", "score"],
+        timeout_s=timeout_s,
+    )
+    return Following(call, lambda data: _read_bit(decode_stream_response(data)))
+
+
+def _read_bit(answer: Answer) -> TranslationBit:
+    score = answer.arrays.get("score")
+    text = answer.arrays["translation"][0].decode()
+    return TranslationBit(text, None if score is None else float(score[0]), answer.version)
 
 
 def _read_answer(answer: Answer) -> list[Translation]:

@@ -20,6 +20,7 @@ from model_store.tensors import datatype_of, decode_raw, encode_raw
 
 _RAW_INPUT_FIELD = 7
 _RAW_OUTPUT_FIELD = 6
+_STREAMED_FIELD = 2  # of ModelStreamInferResponse
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 
@@ -84,6 +85,18 @@ def decode_infer_response(data: bytes) -> Answer:
         for tensor, raw in zip(response.outputs, raws, strict=True)
     }
     return Answer(response.model_name, response.model_version, response.id, arrays)
+
+
+def decode_stream_response(data: bytes) -> Answer:
+    """Decode a ModelStreamInferResponse that holds an answer.
+
+    Raises:
+        ValueError: as `decode_infer_response`.
+    """
+    for field, _, body, end in _split_fields(memoryview(data)):
+        if field == _STREAMED_FIELD:
+            return decode_infer_response(data[body:end])
+    raise ValueError("the message holds no ModelInferResponse")
 
 
 def _raw_bytes(array: np.ndarray) -> Any:

@@ -1,17 +1,20 @@
-"""What the gateway needs of an engine. Another engine is another class with these three methods."""
+"""What the gateway needs of an engine. Another engine is another class with these methods."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from services.catalogue import ServedVariant
 
 
 class Backend(Protocol):
-    """An engine that answers packed calls."""
+    """An engine that answers packed calls; sessions and what is told during calls are for variants that stream."""
 
-    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+    async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
         """Answer one serialized ModelInferRequest with a serialized ModelInferResponse.
+
+        `call` is a number by which its rows may be told about meanwhile; 0: they will not be.
 
         Raises:
             NotReadyError: the worker or the engine went away; the call may be repeated.
@@ -19,6 +22,17 @@ class Backend(Protocol):
             DeadlineError: no answer in time; repeating it would take as long again.
             InternalError: the engine answered with an error.
         """
+
+    async def converse(self, variant: ServedVariant, request: bytes, take: Callable[[bytes], None]) -> None:
+        """Hold a session: send records of model_store/session_records.py, and hand over those that come back, in any
+        pieces, until its streams have ended.
+
+        Raises:
+            GatewayError: as `predict`; what was handed over before it holds.
+        """
+
+    def tell(self, variant: ServedVariant, message: bytes, worker: int | None = None) -> None:
+        """Send records to one worker, by its process id, or to all of a variant, whatever they are doing."""
 
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """Tell which workers of a variant have loaded it; one that was restarted is another worker."""

@@ -19,6 +19,7 @@ import structlog
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.deadlines import Deadlines
+from services.gateway.departed_rows import DepartedRows
 from services.gateway.errors import (
     MODEL_DIES,
     MODEL_FAILED,
@@ -77,6 +78,7 @@ class Batcher:
         self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
+        self._departed = DepartedRows(variant, backend) if variant.manifest.streams else None
         metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting.rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)
@@ -104,7 +106,8 @@ class Batcher:
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Queue a request of at most one batch's rows and return its outputs.
 
-        Leaving (cancellation) takes it out of the queue, so that it never enters a batch.
+        Leaving (cancellation) takes it out of the queue, so that it never enters a batch, and out of a batch under way
+        where the handler can stop.
 
         Raises:
             DeadlineError, NotReadyError, InternalError: see errors.py.
@@ -126,6 +129,8 @@ class Batcher:
             return await result
         except BaseException:
             self._waiting.leave(job)
+            if self._departed is not None:
+                self._departed.tell(job)
             raise
         finally:
             self._deadlines.forget(job)
@@ -182,7 +187,10 @@ class Batcher:
             if traces:
                 packed = ask_for_times(packed)
             sent_s = monotonic()
-            answer = await self._backend.predict(self._variant, packed)
+            if self._departed is None:
+                answer = await self._backend.predict(self._variant, packed)
+            else:
+                answer = await self._backend.predict(self._variant, packed, self._departed.begin(batch))
             answered_s = monotonic()
             if traces:
                 _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), sum(row_counts), len(batch)))
@@ -196,6 +204,8 @@ class Batcher:
             self._metrics.backend_time.observe(ended_s - started_s)
             for job in batch:
                 job.request.compute_s = ended_s - started_s
+            if self._departed is not None:
+                self._departed.end(batch)
         waits, self._expired = self._expired, []
         waits += [
             (job.request.promised_s, ended_s - job.arrived_s)

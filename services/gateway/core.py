@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -46,6 +47,7 @@ from services.gateway.refusal_log import RefusalLog
 from services.gateway.routing import Router
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
+from services.gateway.streams import Streams
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
 from services.gateway.validation import Validator
 from services.gateway.valve import Valve
@@ -64,6 +66,7 @@ EXTENSIONS = (
     "binary_tensor_data",
     "parameters",
     "schedule_policy",
+    "generate",
 )
 MAX_ERRORS_NAMED = 5
 # A version without work for so long has answered what came before callers ceased to find it.
@@ -101,6 +104,21 @@ class ServedModel:
             max_batch_bytes=settings.max_body_bytes,
             observe=self._observe,
         )
+        self.streams: Streams | None = None
+        if variant.manifest.streams:
+            self.streams = Streams(
+                variant,
+                backend,
+                metrics,
+                num_workers=backend.num_workers(variant),
+                max_waiting=settings.max_waiting_rows,
+                count_calls=lambda: self.batcher.num_calls,
+            )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody waits for it or is being answered."""
+        return bool(self.batcher.num_calls or self.batcher.waiting_rows or (self.streams and self.streams.count()))
 
     def _observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]]) -> None:
         self.metrics.observe_batch(num_rows, self.admission.observe(num_rows, started_s, waits))
@@ -149,12 +167,12 @@ class Gateway:
 
     async def drain(self, variant: ServedVariant, timeout_s: float) -> None:
         """Wait until a version that callers do not find any more has answered all, at most for so long."""
-        batcher = self._models[variant.model, variant.version].batcher
+        model = self._models[variant.model, variant.version]
         end_s = monotonic() + timeout_s
         quiet_s = monotonic()
         while monotonic() < end_s and monotonic() - quiet_s < QUIET_S:
             await asyncio.sleep(QUIET_S / 5)
-            if batcher.num_calls or batcher.waiting_rows:
+            if model.is_busy:
                 quiet_s = monotonic()
 
     def remove(self, variant: ServedVariant) -> None:
@@ -174,21 +192,10 @@ class Gateway:
             GatewayError: the request gets no answer; see errors.py.
         """
         arrived_s = monotonic()
-        try:
-            if self.guard is not None:
-                self.guard.check_model(request.caller, Verb.INFER, request.model)
-            model = self._find_model(request)
-        except (UnknownModelError, PermissionDeniedError) as error:
-            self.record_refusal(request, error)
-            raise
-        if self._tracing is not None:
-            request.trace = self._tracing.begin(request)
+        model = self._begin(request)
         num_rows = 0
         try:
-            self._refuse_mismatch(model.variant, request)
-            num_rows = model.validator.check(request)
-            if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
-                model.drift.take_later(request, num_rows)
+            num_rows = self._check(model, request, arrived_s)
             lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
             recorder = None if self._recorder is None else self._recorder.choose(request)
             if recorder is not None or request.wants_provenance:
@@ -207,10 +214,7 @@ class Gateway:
             if recorder is not None:
                 recorder.keep(request, model.variant, answer)
         except GatewayError as error:
-            status = status_of(error)
-            self.recent_errors.add(request, model.variant.version, status, str(error))
-            self._end(model, request, num_rows, status, arrived_s)
-            self._refusals.write(request, model.variant, status, error)
+            self._end(model, request, num_rows, self._note_refusal(model, request, error), arrived_s)
             raise
         except asyncio.CancelledError:
             self._end(model, request, num_rows, CANCELLED, arrived_s)
@@ -219,6 +223,77 @@ class Gateway:
         if self.shadows is not None and request.protocol != PROTOCOL:
             self.shadows.offer(request, model.variant, answer)
         return answer
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferAnswer]:
+        """Answer a request of one row bit by bit, if its model can; any other by its one answer.
+
+        Raises:
+            GatewayError: as `infer`; what was told before it holds.
+        """
+        arrived_s = monotonic()
+        streams = self._find_streams(request)
+        if streams is None:
+            yield await self.infer(request)
+            return
+        model = self._begin(request)
+        status = CANCELLED
+        try:
+            self._check(model, request, arrived_s)
+            if request.wants_provenance:
+                settle_seed(request, model.variant)
+            request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
+            with self._caller_limit.hold(request):
+                async with aclosing(streams.answer(request, arrived_s)) as bits:
+                    async for bit in bits:
+                        answer = InferAnswer(model.variant.model, model.variant.version, request.id, bit.outputs)
+                        answer.is_last = bit.is_last
+                        if bit.is_last:
+                            status = OK
+                            if request.wants_provenance:
+                                answer.parameters = describe_provenance(request, model.variant)
+                        yield answer
+        except GatewayError as error:
+            status = self._note_refusal(model, request, error)
+            raise
+        finally:
+            self._end(model, request, 1, status, arrived_s)
+
+    def _find_streams(self, request: InferRequest) -> Streams | None:
+        """Find what answers a request bit by bit, and route it for good; None where nothing does."""
+        try:
+            model = self._find_model(request)
+        except UnknownModelError:  # refused, and counted, where a whole answer would be
+            return None
+        if model.streams is None or any(tensor.shape[:1] != (1,) for tensor in request.inputs):
+            return None
+        request.version = model.variant.version
+        return model.streams
+
+    def _note_refusal(self, model: ServedModel, request: InferRequest, error: GatewayError) -> Status:
+        status = status_of(error)
+        self.recent_errors.add(request, model.variant.version, status, str(error))
+        self._refusals.write(request, model.variant, status, error)
+        return status
+
+    def _begin(self, request: InferRequest) -> ServedModel:
+        try:
+            if self.guard is not None:
+                self.guard.check_model(request.caller, Verb.INFER, request.model)
+            model = self._find_model(request)
+        except (UnknownModelError, PermissionDeniedError) as error:
+            self.record_refusal(request, error)
+            raise
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(request)
+        return model
+
+    def _check(self, model: ServedModel, request: InferRequest, arrived_s: float) -> int:
+        """Check whether a request may be answered; returns its rows."""
+        self._refuse_mismatch(model.variant, request)
+        num_rows = model.validator.check(request)
+        if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
+            model.drift.take_later(request, num_rows)
+        return num_rows
 
     def _end(self, model: ServedModel, request: InferRequest, num_rows: int, status: Status, arrived_s: float) -> None:
         """Count, trace and log a request that has reached a model and ends now."""
@@ -279,8 +354,7 @@ class Gateway:
 
     def _measure_idle_s(self, variant: ServedVariant) -> float:
         model = self._models[variant.model, variant.version]
-        is_busy = model.batcher.num_calls or model.batcher.waiting_rows
-        return 0.0 if is_busy else monotonic() - model.answered_s
+        return 0.0 if model.is_busy else monotonic() - model.answered_s
 
     def _list_ready(self) -> list[ServedModel]:
         served = filter(self.is_model_ready, self.catalogue.required)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 T = TypeVar("T")
 
 
-async def answer_while_present(request: Request, work: Coroutine[None, None, T]) -> T:
+async def answer_while_present(request: Request, work: Awaitable[T]) -> T:
     """Await an answer, unless the caller of a request whose body was read leaves before it: then cancel the work.
 
     Raises:

@@ -20,6 +20,7 @@ from services.gateway.grpc_health import HealthService
 from services.gateway.grpc_messages import decode_request, encode_answer
 from services.gateway.grpc_reflection import ReflectionService
 from services.gateway.grpc_screen import GrpcScreen, check_named_model, hide_models
+from services.gateway.grpc_stream import StreamInfer
 from services.gateway.load_reports import LoadTrailers
 from services.gateway.model_config import PLATFORM
 from services.gateway.model_control import check_parameters
@@ -104,7 +105,7 @@ class OpenInferenceService:
         await self._gateway.control.unload(message.model_name)
         return messages().RepositoryModelUnloadResponse()
 
-    def methods(self) -> dict[str, Unary]:
+    def methods(self) -> dict[str, Unary | Streaming]:
         """List the methods by path."""
         simple: dict[str, Callable[[Any], Any]] = {
             "ServerLive": self.server_live,
@@ -118,8 +119,11 @@ class OpenInferenceService:
             "RepositoryModelLoad": self.repository_model_load,
             "RepositoryModelUnload": self.repository_model_unload,
         }
-        methods = {f"/{SERVICE}/{name}": Unary(self._wrap(name, answer)) for name, answer in simple.items()}
-        return methods | {INFER_PATH: Unary(self.infer)}
+        return {
+            **{f"/{SERVICE}/{name}": Unary(self._wrap(name, answer)) for name, answer in simple.items()},
+            INFER_PATH: Unary(self.infer),
+            f"/{SERVICE}/ModelStreamInfer": Streaming(StreamInfer(self._gateway).answer),
+        }
 
     def _wrap(self, name: str, answer: Callable[[Any], Any]) -> Callable[[bytes, CallContext], Awaitable[bytes]]:
         async def answer_serialized(data: bytes, context: CallContext) -> bytes:

@@ -105,6 +105,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.first_token = self._seconds(
+            "millrace_first_token_seconds", "From a stream's arrival to the first bit of its answer"
+        )
+        self.stream_tokens = Counter("millrace_stream_tokens", "Told in streams", _LABELS, registry=self.registry)
+        self.streams = Gauge("millrace_streams", "Under way, waiting ones among them", _LABELS, registry=self.registry)
+
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
 

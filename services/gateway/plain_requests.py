@@ -100,7 +100,7 @@ def _add_rows(request: InferRequest, manifest: Manifest, message: Any) -> None:
     inputs = message["inputs"]
     if not isinstance(inputs, dict):
         inputs = {_single_input(manifest, inputs): inputs}
-    request.inputs = [_decode_rows(manifest, name, rows) for name, rows in inputs.items()]
+    request.inputs = [decode_rows(manifest, name, rows) for name, rows in inputs.items()]
     outputs, parameters = message.get("outputs", []), message.get("parameters", {})
     if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
         raise InvalidRequestError("outputs must be a list of names")
@@ -109,7 +109,12 @@ def _add_rows(request: InferRequest, manifest: Manifest, message: Any) -> None:
     request.outputs, request.parameters = tuple(outputs), dict(parameters)
 
 
-def _decode_rows(manifest: Manifest, name: str, rows: Any) -> NamedTensor:
+def decode_rows(manifest: Manifest, name: str, rows: Any) -> NamedTensor:
+    """Turn JSON into an input; one row may come without its row dimension.
+
+    Raises:
+        InvalidRequestError: there is no such input, or these are no rows of it.
+    """
     tensor = manifest.input(name)
     if tensor is None:
         raise InvalidRequestError(f"there is no input {name!r}; send rows as JSON: {_describe_rows(manifest)}")

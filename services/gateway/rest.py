@@ -39,10 +39,12 @@ from services.gateway.model_config import PLATFORM
 from services.gateway.model_control import check_parameters
 from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, ROWS_EXAMPLE
 from services.gateway.plain_requests import build_plain_request, read_plain_body
-from services.gateway.provenance import HEADER, make_headers
+from services.gateway.provenance import make_headers
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
+from services.gateway.rest_calls import note_caller
 from services.gateway.rest_errors import make_error_response
+from services.gateway.rest_generate import add_generate_routes
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json, encode_answer_body
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.rest_screen import RestScreen, describe_caller
@@ -72,6 +74,7 @@ def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int
     _add_server_routes(app, gateway, grpc_port)
     _add_model_routes(app, gateway)
     _add_infer_routes(app, gateway)
+    add_generate_routes(app, gateway)
     _add_short_way(app, gateway)
     if console is not None:
         console.add_routes(app)
@@ -267,7 +270,7 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
             gateway.find_variant(model, version)  # before the body is read for nothing
             decoded, encoding = decode_body(body, request.headers.get(HEADER_LENGTH), model, version)
         request.state.id = decoded.id = decoded.id or request.state.id
-        _describe_call(decoded, request)
+        note_caller(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         content, header_length = encode_answer_body(answer, encoding)
         headers = make_headers(answer.parameters)
@@ -275,12 +278,6 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
             return Response(content, headers=headers, media_type="application/json")
         headers[HEADER_LENGTH] = str(header_length)
         return Response(content, headers=headers, media_type="application/octet-stream")
-
-
-def _describe_call(decoded: InferRequest, request: Request) -> None:
-    """Add to a request what its headers and its connection say."""
-    decoded.protocol, decoded.caller = "http", describe_caller(request)
-    decoded.wants_provenance = decoded.wants_provenance or HEADER in request.headers
 
 
 def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
@@ -313,7 +310,7 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
             caller = describe_caller(request)
             variant = gateway.route(InferRequest(model, version, request.state.id, [], caller=caller))
             decoded, is_file = build_plain_request(variant, body, request.state.id)
-        _describe_call(decoded, request)
+        note_caller(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)
         # A shell's prompt belongs on a line of its own.

@@ -62,6 +62,7 @@ class InferAnswer:
     id: str
     outputs: list[NamedTensor]
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
+    is_last: bool = True  # of the answers to one request
 
 
 def count_elements(shape: Sequence[int]) -> int:

@@ -29,7 +29,8 @@ _TOGETHER_S = 0.01
 class Job:
     """A request in the queue; `size` is what its largest row costs, in bytes.
 
-    `key` says with which others it may share a batch, `number` which of all goes first; see shares.py.
+    `key` says with which others it may share a batch, `number` which of all goes first; see shares.py. `place` is that
+    of its rows in a call under way; see departed_rows.py.
     """
 
     request: InferRequest
@@ -42,6 +43,7 @@ class Job:
     flow: Flow
     number: float = 0.0
     is_waiting: bool = True
+    place: tuple[int, int] | None = None
 
 
 _number_of = attrgetter("number")

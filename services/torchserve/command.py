@@ -91,6 +91,7 @@ def build_environment(settings: TorchServeSettings, folder: RunFolder) -> dict[s
         **share_cores(),
         "OMP_NUM_THREADS": threads,
         "MILLRACE_THREADS": threads,
+        "MILLRACE_CONTROL": str(folder.temporary),
         "PYTHONUNBUFFERED": "1",
     }
     return environment

@@ -78,8 +78,8 @@ class HttpClient:
 
     def __init__(self, socket: Path, token: str = "") -> None:
         """`token` is what TorchServe lets its callers in by."""
-        self._socket = str(socket)
-        self._headers = f"host: t\r\nauthorization: Bearer {token}\r\n" if token else "host: t\r\n"
+        self.socket = str(socket)
+        self.headers = f"host: t\r\nauthorization: Bearer {token}\r\n" if token else "host: t\r\n"
         self._idle: list[_Connection] = []
 
     async def request(self, method: str, path: str, body: bytes = b"", timeout_s: float = 10) -> HttpAnswer:
@@ -94,7 +94,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[HttpAnswer] = loop.create_future()
         connection.answer = answer
-        head = f"{method} {path} HTTP/1.1\r\n{self._headers}content-length: {len(body)}\r\n\r\n".encode()
+        head = f"{method} {path} HTTP/1.1\r\n{self.headers}content-length: {len(body)}\r\n\r\n".encode()
         connection.transport.writelines([head, body])
         timer = loop.call_later(timeout_s, _expire, answer, f"{method} {path}", timeout_s)
         try:
@@ -125,7 +125,7 @@ class HttpClient:
         return None
 
     async def _connect(self) -> _Connection:
-        _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, self._socket)
+        _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, str(self.socket))
         return connection
 
 

@@ -17,6 +17,7 @@ from services.catalogue import ServedVariant
 from services.gateway.errors import GatewayError, NotReadyError
 from services.torchserve import guard
 from services.torchserve.command import StartError, build_command, build_environment
+from services.torchserve.control import WorkerControl
 from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
 from services.torchserve.output import read_lines
@@ -60,6 +61,7 @@ class TorchServe:
         self._num_starts: Counter[str] = Counter()  # of workers, by the launches before this one
         self.num_engine_restarts = 0
         self._predictions: Predictions | None = None
+        self._control: WorkerControl | None = None
         self._folder: RunFolder | None = None
         self._loading = asyncio.Lock()
 
@@ -68,15 +70,31 @@ class TorchServe:
         """The variants that were loaded; a restart brings them all back."""
         return self._variants
 
-    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+    async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
         """Answer a packed call; see gateway/backends.py."""
         if self._predictions is None:
             raise worker_lost("TorchServe is starting or being restarted")
         try:
-            return await self._predictions.predict(variant.model, variant.version, request)
+            return await self._predictions.predict(variant.model, variant.version, request, call)
         except NotReadyError:
             self._call_failed.set()  # look at the workers now, not within a second
             raise
+
+    async def converse(self, variant: ServedVariant, request: bytes, take: Callable[[bytes], None]) -> None:
+        """Hold a session; see gateway/backends.py."""
+        if self._predictions is None:
+            raise worker_lost("TorchServe is starting or being restarted")
+        try:
+            await self._predictions.converse(variant.model, variant.version, request, take)
+        except NotReadyError:
+            self._call_failed.set()
+            raise
+
+    def tell(self, variant: ServedVariant, message: bytes, worker: int | None = None) -> None:
+        """Tell one worker or all of a variant something during a call; see gateway/backends.py."""
+        if self._control is not None:
+            for told in (worker,) if worker is not None else self.ready_workers(variant):
+                self._control.tell(told, message)
 
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """The process ids of a variant's workers that were ready when last looked at (every second)."""
@@ -210,6 +228,7 @@ class TorchServe:
                 tokens = await self._wait_for_tokens(folder)
                 self._management = HttpClient(folder.management_socket, tokens.management)
                 self._inference = HttpClient(folder.inference_socket, tokens.inference)
+                self._control = WorkerControl(folder.temporary)
                 predictions = Predictions(self._inference, timeout_s=settings.response_timeout_s + 5.0)
                 await self._wait_for_workers(report_progress)
                 await asyncio.gather(*(warm_up(variant, predictions, settings.workers) for variant in self._variants))
@@ -312,6 +331,9 @@ class TorchServe:
         for client in (self._inference, self._management):
             if client is not None:
                 client.close()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         if self._process is None:
             return
         assert self._process.stdin is not None

@@ -37,6 +37,11 @@ INFRASTRUCTURE = (
     "worker",
     "images",
     "beam_search",
+    "sampling",
+    "session",
+    "translation_session",
+    "conversation",
+    "control",
 )
 
 MEASURED = {

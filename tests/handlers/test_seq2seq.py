@@ -6,68 +6,22 @@ import pytest
 import torch
 
 from handlers.archive import open_handler
+from tests.tiny_translator import TEXTS, build_tiny_network, describe_tiny_translator
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.reference import open_reference
-from training.release.spec import HeldOut, ReleaseSpec
-from training.seq2seq.network import build_network
-from training.seq2seq.recipe import Recipe
-from training.seq2seq.servable import OUTPUTS, describe_programs, encode_texts
-from training.seq2seq.vocabulary import BEGIN, END, learn_vocabulary
-
-WORDS = ["one", "two", "three", "red", "green", "blue", "dog", "cat", "house", "sees", "runs", "under", "a"]
-NUM_PIECES = 300
-RECIPE = Recipe(
-    width=32,
-    hidden=48,
-    num_layers=2,
-    num_heads=4,
-    dropout=0.0,
-    vocabulary_size=340,
-    max_pieces=40,
-    beam_size=3,
-    max_rows=8,
-)
-TEXTS = ("the big dog sees a small cat", "red", "one two three", "a house under the blue house runs")
+from training.seq2seq.servable import encode_texts
+from training.seq2seq.vocabulary import BEGIN, END
 
 
 @pytest.fixture(scope="module")
 def network():
-    """Random weights, sharpened: every sentence then ends sooner or later, and not all the same way."""
-    torch.manual_seed(3)
-    network = build_network(RECIPE, NUM_PIECES).eval().requires_grad_(False)
-    network.embedding.weight[END] *= 2
-    return network
+    return build_tiny_network()
 
 
 @pytest.fixture(scope="module")
 def spec(network, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("vocabulary")
-    vocabulary = learn_vocabulary(
-        [" ".join(WORDS[i:] + WORDS[:i]) for i in range(len(WORDS))], NUM_PIECES, lowercase=True
-    )
-    vocabulary.save(folder / "vocabulary.model")
-    return ReleaseSpec(
-        kind="seq2seq",
-        description="random weights",
-        programs=describe_programs(network, RECIPE, NUM_PIECES, "cpu"),
-        inputs=(),
-        input_sets=(),
-        outputs=OUTPUTS,
-        default_outputs=("translation", "score"),
-        handler_options={
-            "vocabulary": "vocabulary.model",
-            "lowercase": True,
-            "max_pieces": 40,
-            "beam_size": 3,
-            "max_beam_size": RECIPE.max_beam_size,
-            "length_penalty": 1.0,
-        },
-        extra_files={"vocabulary.model": folder / "vocabulary.model"},
-        held_out=HeldOut(inputs={}, score=len, metric="", dataset=""),
-        margin=1.0,
-        max_rows=8,
-    )
+    return describe_tiny_translator(network, tmp_path_factory.mktemp("vocabulary"))
 
 
 @pytest.fixture(scope="module")

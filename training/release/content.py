@@ -73,6 +73,7 @@ def describe(
         "default_outputs": list(spec.default_outputs),
         "parameters": [dataclasses.asdict(parameter) for parameter in spec.parameters],
         "max_rows": spec.max_rows,
+        "streams": spec.streams,
         "usage": spec.usage,
         "target": dict(target),
     }

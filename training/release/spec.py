@@ -106,7 +106,8 @@ class ReleaseSpec:
     more than this. `left_out` maps variants that make no sense for this model to the reason. `usage` is what a person
     types after `infer NAME`; where it is empty the hint is made from the examples. `kind` says which handler serves it;
     `name`, under which it is released, is the kind if not given. `parent` is the finished run that this one was made
-    from (its teacher, the network it was pruned from): the release says how they compare.
+    from (its teacher, the network it was pruned from): the release says how they compare. A model that `streams` has a
+    handler that tells a row's answer bit by bit.
     """
 
     kind: str
@@ -123,6 +124,7 @@ class ReleaseSpec:
     handler_options: Mapping[str, Any] = field(default_factory=dict)
     extra_files: Mapping[str, Path] = field(default_factory=dict)
     max_rows: int = 64
+    streams: bool = False
     usage: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None

@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
     def step(self, features: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Look from one new position at it and at the T before.
 
-        features [B, K, D] of K beams, past [T, B, K, D], bias [T, 1, 1, 1, 1] → [B, K, D] and the new key and value
+        features [B, K, D] of K beams, past [T, B, K, D], bias [T, B, 1, 1, 1] → [B, K, D] and the new key and value
         [2, B, K, D]. Products and sums instead of matrices of one row: a compiler makes one loop of them.
         """
         # Stacked with what is returned, queries lie in memory too: otherwise a compiler makes them anew, from the

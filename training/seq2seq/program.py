@@ -31,7 +31,9 @@ class Network(Protocol):
 
     def start(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
 
-    def step(self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor) -> Step: ...
+    def step(
+        self, tokens: Tensor, ancestors: Tensor, starts: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
+    ) -> Step: ...
 
 
 class EncoderProgram(nn.Module):
@@ -50,7 +52,8 @@ class DecoderProgram(nn.Module):
     cache entry [C, B, K, D] and source weights [B, K, S].
 
     `cache` [T, C, B, K, D] holds an entry for each place so far, never moved; `ancestors` [T, B, K] says in which beam
-    each of a beam's earlier places was written. Reordering beams is thus a change to a small table.
+    each of a beam's earlier places was written. Reordering beams is thus a change to a small table. `starts` [B] is the
+    place of each sentence's first entry: sentences that joined others later have nothing of their own before it.
     """
 
     forbidden: Tensor
@@ -63,9 +66,9 @@ class DecoderProgram(nn.Module):
         self.register_buffer("forbidden", forbidden)
 
     def forward(
-        self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
+        self, tokens: Tensor, ancestors: Tensor, starts: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        step = self.network.step(tokens, ancestors, cache, memory, source_bias)
+        step = self.network.step(tokens, ancestors, starts, cache, memory, source_bias)
         logits = step.logits.float() + self.forbidden
         values, pieces = rank_pieces(logits, self.num_candidates)
         return values, pieces, step.entry, step.weights

@@ -135,8 +135,10 @@ class RecurrentNetwork(nn.Module):
         rest = first.new_zeros(self.num_states - self.num_layers, source.shape[0], self.width)
         return torch.stack((memory, self.attention.remember(memory))), bias, torch.cat((first, rest))
 
-    def step(self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor) -> Step:
-        """Write one piece; see `decoding.DecoderProgram`. Of the cache only the last place matters."""
+    def step(
+        self, tokens: Tensor, ancestors: Tensor, starts: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
+    ) -> Step:
+        """Write one piece; see `program.DecoderProgram`. Of the cache only the last place matters."""
         last = ancestors[-1][None, :, :, None].expand(cache.shape[1], -1, -1, self.width)
         states, weights = self._advance(tokens, cache[-1].gather(2, last), memory, source_bias)
         return Step(self._score(states[-1]), states, weights)

@@ -75,7 +75,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
         input_sets=(("text",),),
         outputs=OUTPUTS,
         default_outputs=("translation", "score"),
-        parameters=_describe_parameters(recipe),
+        parameters=describe_parameters(recipe),
         handler_options={
             "vocabulary": VOCABULARY,
             "lowercase": recipe.lowercase,
@@ -95,6 +95,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
         margin=recipe.margin,
         examples={"text": encode_texts(sources[:_NUM_EXAMPLES])},
         max_rows=recipe.max_rows,
+        streams=True,
         seed=record["seed"],
         run=run,
         parent=find_finished(recipe.teacher),
@@ -118,6 +119,7 @@ def describe_programs(
     cache = first[None, :, :, None].repeat(num_places, 1, 1, num_beams, 1)
     tokens = torch.full((3, num_beams), 4, device=device)
     ancestors = torch.zeros((num_places, 3, num_beams), dtype=torch.int64, device=device)
+    starts = torch.tensor([0, 1, 3], device=device)
     memory_shape = {1: rows, memory.dim() - 2: pieces}
     return {
         "encoder": ProgramSpec(
@@ -128,10 +130,11 @@ def describe_programs(
         ),
         "decoder": ProgramSpec(
             module=decoder,
-            example_inputs=(tokens, ancestors, cache, memory, source_bias),
+            example_inputs=(tokens, ancestors, starts, cache, memory, source_bias),
             dynamic_shapes=(
                 {0: rows, 1: beams},
                 {0: places, 1: rows, 2: beams},
+                {0: rows},
                 {0: places, 2: rows, 3: beams},
                 memory_shape,
                 {0: rows, 1: pieces},
@@ -173,8 +176,10 @@ OUTPUTS = (
 )
 
 
-def _describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
+def describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
+    """What a request may say besides its texts."""
     longest = 2 * recipe.max_pieces - 1
+    most = recipe.max_beam_size + 1
 
     def number(name: str, meaning: str, minimum: int, maximum: int) -> ParameterSpec:
         return ParameterSpec(name=name, kind="int64", meaning=meaning, minimum=minimum, maximum=maximum)
@@ -192,4 +197,13 @@ def _describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
             maximum=4,
         ),
         ParameterSpec(name="alignments", kind="bool", meaning="add the output alignment"),
+        ParameterSpec(
+            name="temperature",
+            kind="double",
+            meaning="sample pieces, by log probabilities divided by this, with one beam; 0 as if absent: the likeliest",
+            minimum=0,
+            maximum=10,
+        ),
+        number("top_k", f"how many of the likeliest pieces are sampled from; {most} if absent", 1, most),
+        number("seed", "the same seed and text sample the same translation; chance if absent", 0, 2**63 - 1),
     )

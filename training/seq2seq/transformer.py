@@ -138,11 +138,13 @@ class Transformer(nn.Module):
         remembered = torch.cat([layer.cross_attention.remember(memory) for layer in self.decoder_layers()])
         return remembered, bias.flatten(1), memory.new_zeros(2 * len(self.decoder), source.shape[0], self.width)
 
-    def step(self, tokens: Tensor, ancestors: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor) -> Step:
-        """Write one piece; see `decoding.DecoderProgram`."""
+    def step(
+        self, tokens: Tensor, ancestors: Tensor, starts: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
+    ) -> Step:
+        """Write one piece; see `program.DecoderProgram`. What a sentence has at its start and before it is unused."""
         num_places = cache.shape[0]
-        x = self._embed(tokens, self.positions[num_places - 1])
-        unused = torch.arange(num_places, device=tokens.device).view(-1, 1, 1, 1, 1) == 0
+        x = self._embed(tokens, self.positions[num_places - 1 - starts][:, None])
+        unused = (torch.arange(num_places, device=tokens.device)[:, None] <= starts)[..., None, None, None]
         bias = torch.zeros_like(unused, dtype=x.dtype).masked_fill(unused, -math.inf)
         index = ancestors[..., None].expand(-1, -1, -1, self.width)
         entries, weights = [], torch.empty(0)

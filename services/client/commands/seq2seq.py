@@ -35,6 +35,9 @@ def run(
     beam_size: Annotated[int | None, typer.Option(help="beams, 1 is greedy", min=1, show_default="model's")] = None,
     n_best: Annotated[int, typer.Option(help="translations to show for each sentence", min=1)] = 1,
     max_length: Annotated[int | None, typer.Option(help="most subword pieces of a translation", min=1)] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="show each translation as it is written")] = False,
+    temperature: Annotated[float, typer.Option(help="with --stream: sample; 0 takes the likeliest", min=0)] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="with --stream: of the samples", show_default="chance")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first sentence here (.png)")] = None,
     url: UrlOption = DEFAULT_URL,
     version: VersionOption = "",
@@ -51,7 +54,25 @@ def run(
     if not rows:
         raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
+    if stream and (n_best > 1 or plot is not None or as_json):
+        raise typer.BadParameter("--stream shows one translation as it is written: leave out --n-best, --plot, --json")
+    if not stream and (temperature or seed is not None):
+        raise typer.BadParameter("--temperature and --seed are for --stream")
     with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+        if stream:
+            for row in rows:
+                for bit in client.translate_stream(
+                    row,
+                    beam_size=beam_size,
+                    max_length=max_length,
+                    temperature=temperature,
+                    seed=seed,
+                    model=str(context.info_name),
+                    version=version,
+                ):
+                    print(bit.text, end="", flush=True)
+                print()
+            return
         results = client.translate(
             rows,
             beam_size=beam_size,

@@ -26,13 +26,13 @@ def test_steps_say_the_same_as_the_whole_sentence_at_once(network):
     source[0, 4:] = 0
     memory, bias, first = network.start(source)
     cache = first[None, :, :, None].expand(-1, -1, -1, 2, -1)
-    ancestors = torch.zeros(1, 3, 2, dtype=torch.int64)
+    ancestors, starts = torch.zeros(1, 3, 2, dtype=torch.int64), torch.zeros(3, dtype=torch.int64)
     whole = network(source, target)
     for place in range(4):
         tokens = torch.full((3, 2), 9)
         beam = place % 2
         tokens[:, beam] = target[:, place]
-        step = network.step(tokens, ancestors, cache, memory, bias)
+        step = network.step(tokens, ancestors, starts, cache, memory, bias)
         torch.testing.assert_close(step.logits[:, beam], whole[:, place], atol=1e-5, rtol=0)
         torch.testing.assert_close(step.weights.sum(-1), torch.ones(3, 2), atol=1e-5, rtol=0)
         cache = torch.cat((cache, step.entry[None]))

@@ -1,0 +1,81 @@
+"""A session as TorchServe carries it: one call whose answer comes in pieces, one after each step that has one.
+
+Records of model_store/session_records.py go both ways. Who joins during the call comes through the worker's socket.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable
+
+from handlers.base import Outputs, RowError
+from handlers.control import Control
+from handlers.message import decode_request
+from handlers.session import Session
+from model_store.session_records import Kind, Record, RecordReader, encode_record
+
+
+class Conversation:
+    """Hold one session, until none of its rows is left."""
+
+    def __init__(
+        self,
+        session: Session,
+        control: Control,
+        encode_outputs: Callable[[Outputs], bytes],
+        send: Callable[[bytes], None],
+    ) -> None:
+        """`send` sends a piece of the answer; the last one is returned by `hold`."""
+        self._session, self._control = session, control
+        self._encode_outputs, self._send = encode_outputs, send
+        self._keys: set[int] = set()
+        self._said: list[bytes] = []
+
+    def hold(self, body: bytes) -> bytes:
+        """Answer the streams that join in the call's body and later."""
+        self._send(encode_record(Record(os.getpid(), Kind.OPENED)))
+        self._hear(RecordReader().feed(body))
+        self._hear(self._control.receive())
+        while not self._session.is_empty:
+            try:
+                self._advance()
+            except Exception:  # noqa: BLE001 (TorchServe would turn it into UNAVAILABLE without its cause)
+                cause = traceback.format_exc().encode()
+                self._said += [encode_record(Record(key, Kind.FAILED, cause)) for key in self._keys]
+                break
+            self._hear(self._control.receive())
+            if self._said and not self._session.is_empty:
+                self._send(self._take_said())
+        return self._take_said()
+
+    def _hear(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.kind == Kind.LEAVE:
+                self._keys.discard(record.key)
+                self._session.leave([record.key])
+            elif record.kind == Kind.JOIN:
+                self._join(record)
+
+    def _join(self, record: Record) -> None:
+        try:
+            self._session.join(record.key, decode_request(record.payload))
+            self._keys.add(record.key)
+        except RowError as error:
+            self._said.append(encode_record(Record(record.key, Kind.REFUSED, str(error).encode())))
+        except Exception:  # noqa: BLE001 (it fails alone)
+            cause = traceback.format_exc().encode()
+            self._said.append(encode_record(Record(record.key, Kind.FAILED, cause)))
+
+    def _advance(self) -> None:
+        for part in self._session.advance():
+            kind = Kind.LAST if part.is_last else Kind.PART
+            self._said.append(
+                encode_record(Record(part.key, kind, self._encode_outputs(part.outputs), part.num_tokens))
+            )
+            if part.is_last:
+                self._keys.discard(part.key)
+
+    def _take_said(self) -> bytes:
+        said, self._said = b"".join(self._said), []
+        return said

@@ -1,0 +1,261 @@
+"""Answers bit by bit: the streams of one model version, and the sessions in which they share a worker's steps.
+
+A session is one call to a worker. Streams join it while it runs, unless other requests wait for its worker: then it
+ends with the streams that it has, the others have their turn, and new streams begin the next session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from time import monotonic
+from typing import NamedTuple
+
+import structlog
+
+from model_store.session_records import Kind, Record, RecordReader, encode_record
+from services.catalogue import ServedVariant
+from services.gateway.backends import Backend
+from services.gateway.errors import (
+    MODEL_FAILED,
+    DeadlineError,
+    GatewayError,
+    InternalError,
+    InvalidRequestError,
+    NotReadyError,
+    OverloadedError,
+)
+from services.gateway.metrics import Metrics
+from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.tensors import InferRequest, NamedTensor
+
+logger = structlog.get_logger("gateway")
+
+_MAX_TRIES = 2
+
+
+class Bit(NamedTuple):
+    """The next of an answer's outputs."""
+
+    outputs: list[NamedTensor]
+    is_last: bool
+
+
+class _Stream:
+    """One caller's request, from its arrival to the end of its answer."""
+
+    def __init__(self, key: int, request: InferRequest) -> None:
+        self.key = key
+        self.request_id = request.id
+        self.packed = pack_requests([request])
+        self.session: _Session | None = None
+        self.has_begun = False
+        self.num_tries = 0
+        self._records: deque[Record] = deque()
+        self._error: GatewayError | None = None
+        self._news = asyncio.Event()
+
+    def take(self, record: Record) -> None:
+        self.has_begun = True
+        self._records.append(record)
+        self._news.set()
+
+    def fail(self, error: GatewayError) -> None:
+        if self._error is None:
+            self._error = error
+            self._news.set()
+
+    async def next_record(self) -> Record:
+        """Await the next bit of the answer.
+
+        Raises:
+            GatewayError: there will be none.
+        """
+        while not self._records:
+            if self._error is not None:
+                raise self._error
+            self._news.clear()
+            await self._news.wait()
+        return self._records.popleft()
+
+
+class _Session:
+    """A call to a worker and the streams in it; who joins before the call has reached a worker is told it then."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, _Stream] = {}
+        self.worker: int | None = None
+        self.untold: list[bytes] = []
+
+
+class Streams:
+    """The streams of one model version."""
+
+    def __init__(
+        self,
+        variant: ServedVariant,
+        backend: Backend,
+        metrics: Metrics,
+        *,
+        num_workers: int,
+        max_waiting: int,
+        count_calls: Callable[[], int],
+    ) -> None:
+        """`count_calls` says how many other calls the workers have."""
+        self._variant, self._backend = variant, backend
+        self._num_workers, self._max_waiting, self._count_calls = num_workers, max_waiting, count_calls
+        self._max_rows = variant.manifest.max_rows
+        labels = (variant.model, variant.version)
+        self._first_token = metrics.first_token.labels(*labels)
+        self._tokens = metrics.stream_tokens.labels(*labels)
+        metrics.streams.labels(*labels).set_function(self.count)
+        self._loop = asyncio.get_running_loop()
+        self._keys = itertools.count(1)
+        self._waiting: deque[_Stream] = deque()
+        self._sessions: dict[_Session, asyncio.Task[None]] = {}
+        self._dispatch_is_due = False
+
+    def count(self) -> int:
+        """How many streams wait or are being answered."""
+        return len(self._waiting) + sum(len(session.streams) for session in self._sessions)
+
+    async def answer(self, request: InferRequest, arrived_s: float) -> AsyncGenerator[Bit]:
+        """Answer a valid request of one row; leaving (cancellation) ends its work within one step.
+
+        Raises:
+            OverloadedError, DeadlineError, InvalidRequestError, NotReadyError, InternalError: see errors.py.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise OverloadedError(
+                f"{len(self._waiting)} streams of {self._variant} are waiting, at most {self._max_waiting} may; open "
+                "fewer at once, or try again later"
+            )
+        stream = _Stream(next(self._keys), request)
+        self._wait(stream)
+        late = DeadlineError("no whole answer before the deadline; allow more time, or ask for less")
+        timer = self._loop.call_later(request.deadline_s - monotonic(), stream.fail, late)
+        is_first = True
+        try:
+            while True:
+                record = await stream.next_record()
+                if is_first:
+                    self._first_token.observe(monotonic() - arrived_s)
+                    is_first = False
+                self._tokens.inc(record.num_tokens)
+                (outputs,) = unpack_answer(record.payload, [1])
+                yield Bit(outputs, record.kind == Kind.LAST)
+                if record.kind == Kind.LAST:
+                    return
+        finally:
+            timer.cancel()
+            self._leave(stream)
+
+    def _wait(self, stream: _Stream, *, is_first: bool = False) -> None:
+        if is_first:
+            self._waiting.appendleft(stream)
+        else:
+            self._waiting.append(stream)
+        self._dispatch_soon()
+
+    def _dispatch_soon(self) -> None:
+        # At the end of this turn of the event loop, so that streams that came in the same turn begin together.
+        if not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._dispatch_is_due = False
+        is_wanted = self._count_calls() + len(self._sessions) > self._num_workers
+        for session in () if is_wanted else self._sessions:
+            while self._waiting and len(session.streams) < self._max_rows:
+                self._join(session, self._waiting.popleft())
+        while self._waiting and len(self._sessions) < self._num_workers:
+            session = _Session()
+            records = [
+                self._enter(session, self._waiting.popleft()) for _ in range(min(len(self._waiting), self._max_rows))
+            ]
+            self._sessions[session] = self._loop.create_task(self._hold(session, b"".join(records)))
+
+    def _enter(self, session: _Session, stream: _Stream) -> bytes:
+        session.streams[stream.key] = stream
+        stream.session = session
+        return encode_record(Record(stream.key, Kind.JOIN, stream.packed))
+
+    def _join(self, session: _Session, stream: _Stream) -> None:
+        self._tell(session, self._enter(session, stream))
+
+    def _tell(self, session: _Session, record: bytes) -> None:
+        if session.worker is None:
+            session.untold.append(record)
+        else:
+            self._backend.tell(self._variant, record, session.worker)
+
+    def _leave(self, stream: _Stream) -> None:
+        session = stream.session
+        if session is None:
+            if stream in self._waiting:
+                self._waiting.remove(stream)
+        elif session.streams.pop(stream.key, None) is not None:
+            self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
+            self._dispatch_soon()
+
+    async def _hold(self, session: _Session, records: bytes) -> None:
+        reader = RecordReader()
+
+        def take(data: bytes) -> None:
+            for record in reader.feed(data):
+                self._take(session, record)
+
+        failure: GatewayError | None = None
+        try:
+            await self._backend.converse(self._variant, records, take)
+        except GatewayError as error:
+            logger.error("a session failed", variant=str(self._variant), error=error.cause)
+            failure = error
+        except Exception as error:
+            logger.exception("a session broke", variant=str(self._variant))
+            failure = InternalError(MODEL_FAILED, cause=repr(error))
+        finally:
+            del self._sessions[session]
+            self._give_up(session, failure)
+            self._dispatch_soon()
+
+    def _take(self, session: _Session, record: Record) -> None:
+        if record.kind == Kind.OPENED:
+            session.worker = record.key
+            for untold in session.untold:
+                self._backend.tell(self._variant, untold, session.worker)
+            session.untold = []
+            return
+        stream = session.streams.get(record.key)
+        if stream is None:  # its caller has left
+            return
+        if record.kind == Kind.PART:
+            stream.take(record)
+            return
+        del session.streams[record.key]
+        if record.kind == Kind.LAST:
+            stream.take(record)
+        elif record.kind == Kind.REFUSED:
+            stream.fail(InvalidRequestError(record.payload.decode()))
+        else:
+            cause = record.payload.decode()
+            logger.error("a stream failed", variant=str(self._variant), request=stream.request_id, error=cause)
+            stream.fail(InternalError(MODEL_FAILED, cause=cause))
+        self._dispatch_soon()
+
+    def _give_up(self, session: _Session, failure: GatewayError | None) -> None:
+        """End what a session has left unanswered: begin it anew where nothing of it has been told."""
+        for stream in reversed(session.streams.values()):
+            # The worker may have got to know of it after its session: it must not begin there in the next one.
+            self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
+            stream.num_tries += failure is not None
+            may_repeat = failure is None or isinstance(failure, NotReadyError)
+            if may_repeat and not stream.has_begun and stream.num_tries < _MAX_TRIES:
+                stream.key, stream.session = next(self._keys), None
+                self._wait(stream, is_first=True)
+            else:
+                stream.fail(failure or InternalError(MODEL_FAILED, cause="the session ended inside its answer"))
+        session.streams.clear()

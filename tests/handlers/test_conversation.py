@@ -1,0 +1,124 @@
+import os
+import socket
+
+import numpy as np
+import pytest
+
+from handlers.base import Outputs, RowError
+from handlers.control import Control
+from handlers.conversation import Conversation
+from handlers.session import Part
+from model_store.open_inference import messages
+from model_store.session_records import Kind, Record, RecordReader, encode_record, leave_rows
+
+
+class Countdown:
+    """A session whose rows end after as many steps as they say; 0 is refused, and 13 breaks the handler."""
+
+    def __init__(self):
+        self.left = {}
+
+    @property
+    def is_empty(self):
+        return not self.left
+
+    def join(self, key, request):
+        (steps,) = request.inputs["steps"]
+        if steps == 0:
+            raise RowError("no steps")
+        self.left[key] = int(steps)
+
+    def leave(self, keys):
+        for key in keys:
+            self.left.pop(key, None)
+
+    def advance(self):
+        if 13 in self.left.values():
+            raise RuntimeError("unlucky")
+        self.left = {key: steps - 1 for key, steps in self.left.items()}
+        parts = [Part(key, Outputs({}), steps == 0, 1) for key, steps in self.left.items()]
+        self.left = {key: steps for key, steps in self.left.items() if steps}
+        return parts
+
+
+def join(key, steps):
+    request = messages().ModelInferRequest()
+    request.inputs.add(name="steps", datatype="INT32", shape=[1])
+    request.raw_input_contents.append(np.array([steps], np.int32).tobytes())
+    return encode_record(Record(key, Kind.JOIN, request.SerializeToString()))
+
+
+class Worker:
+    """A worker's end of a conversation; `meanwhile` maps the number of a piece to what is sent to its socket then."""
+
+    def __init__(self, folder, meanwhile=None):
+        self.control = Control(str(folder))
+        self.pieces = []
+        self.meanwhile = meanwhile or {}
+        self.sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.address = str(folder / f"control-{os.getpid()}")
+
+    def tell(self, message):
+        self.sender.sendto(message, self.address)
+
+    def hold(self, body):
+        def send(piece):
+            self.pieces.append(piece)
+            if len(self.pieces) in self.meanwhile:
+                self.tell(self.meanwhile[len(self.pieces)])
+
+        last = Conversation(Countdown(), self.control, lambda outputs: b"", send).hold(body)
+        return [(record.key, record.kind) for record in RecordReader().feed(b"".join([*self.pieces, last]))]
+
+
+@pytest.fixture
+def worker(tmp_path):
+    worker = Worker(tmp_path)
+    yield worker
+    worker.sender.close()
+    worker.control.close()
+
+
+def test_rows_are_answered_step_by_step(worker):
+    said = worker.hold(join(1, 2) + join(2, 1))
+    assert said == [(os.getpid(), Kind.OPENED), (1, Kind.PART), (2, Kind.LAST), (1, Kind.LAST)]
+    assert len(worker.pieces) == 2  # the last one is returned
+
+
+def test_rows_join_while_others_are_answered(worker):
+    worker.meanwhile = {2: join(2, 1)}
+    assert worker.hold(join(1, 3))[1:] == [(1, Kind.PART), (1, Kind.PART), (1, Kind.LAST), (2, Kind.LAST)]
+
+
+def test_rows_that_leave_are_answered_no_further(worker):
+    worker.meanwhile = {2: encode_record(Record(1, Kind.LEAVE))}
+    assert worker.hold(join(1, 9) + join(2, 3))[1:].count((1, Kind.PART)) == 2
+
+
+def test_a_row_that_is_refused_says_so_alone(worker):
+    said = worker.hold(join(1, 0) + join(2, 1) + encode_record(Record(3, Kind.JOIN, b"no request")))
+    assert sorted(said[1:]) == [(1, Kind.REFUSED), (2, Kind.LAST), (3, Kind.FAILED)]
+
+
+def test_a_handler_that_breaks_fails_all_rows_that_are_left(worker):
+    assert sorted(worker.hold(join(1, 1) + join(2, 14) + join(3, 20))[1:]) == [
+        (1, Kind.LAST),
+        (2, Kind.PART),
+        (2, Kind.FAILED),
+        (3, Kind.PART),
+        (3, Kind.FAILED),
+    ]
+
+
+def test_what_was_told_of_another_call_is_not_told_of_this_one(worker):
+    worker.tell(encode_record(leave_rows(7, 0, 2)))
+    worker.tell(encode_record(leave_rows(8, 3, 1)))
+    assert set(worker.control.take_departed(8)) == {3}
+    assert set(worker.control.take_departed(7)) == {0, 1}
+    assert set(worker.control.take_departed(7)) == set()
+
+
+def test_without_a_folder_nothing_is_heard():
+    control = Control(None)
+    assert control.receive() == []
+    assert set(control.take_departed(1)) == set()

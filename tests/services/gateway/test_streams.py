@@ -1,0 +1,227 @@
+import asyncio
+import time
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from model_store.open_inference import messages
+from model_store.session_records import Kind, Record, RecordReader, encode_record
+from model_store.tensors import encode_raw
+from services.gateway.errors import DeadlineError, InternalError, InvalidRequestError, NotReadyError, OverloadedError
+from services.gateway.metrics import Metrics
+from services.gateway.streams import Streams
+from services.gateway.tensors import InferRequest, NamedTensor
+
+WORKER = 77
+
+
+class Session:
+    """The worker's end of one call, in the hands of a test."""
+
+    def __init__(self, joined, take):
+        self.joined, self.take = joined, take
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def say(self, *records):
+        self.take(b"".join(map(encode_record, records)))
+
+    def open(self):
+        self.say(Record(WORKER, Kind.OPENED))
+
+    def end(self):
+        self.ended.set_result(None)
+
+
+class SessionBackend:
+    """An engine that only holds sessions."""
+
+    def __init__(self):
+        self.sessions = []
+        self.told = []
+
+    async def converse(self, variant, request, take):
+        session = Session([record.key for record in RecordReader().feed(request)], take)
+        self.sessions.append(session)
+        await session.ended
+
+    def tell(self, variant, message, worker=None):
+        self.told += [(record.kind, record.key, worker) for record in RecordReader().feed(message)]
+
+
+@pytest.fixture
+async def backend():
+    return SessionBackend()
+
+
+@pytest.fixture
+async def calls():
+    """How many other calls the workers have."""
+    return [0]
+
+
+@pytest.fixture
+async def streams(variant, backend, calls):
+    return Streams(variant, backend, Metrics(), num_workers=1, max_waiting=8, count_calls=lambda: calls[0])
+
+
+def make_request(timeout_s=60.0):
+    row = NamedTensor("text", "BYTES", (1,), encode_raw(np.array([b"hello"], np.object_)))
+    return InferRequest("double", "", "id", [row], deadline_s=time.monotonic() + timeout_s)
+
+
+def make_bit(key, text, kind=Kind.PART):
+    response = messages().ModelInferResponse()
+    response.outputs.add(name="label", datatype="BYTES", shape=[1])
+    response.raw_output_contents.append(encode_raw(np.array([text], np.object_)))
+    return Record(key, kind, response.SerializeToString(), 1)
+
+
+class Caller:
+    """Opens a stream and keeps what it hears."""
+
+    def __init__(self, streams, **how):
+        self.heard = []
+        self.task = asyncio.create_task(self.listen(streams, **how))
+
+    async def listen(self, streams, **how):
+        async with aclosing(streams.answer(make_request(**how), time.monotonic())) as bits:
+            async for bit in bits:
+                self.heard.append((bytes(bit.outputs[0].data[4:]), bit.is_last))
+
+
+async def turn():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_streams_that_come_together_begin_together(streams, backend):
+    callers = [Caller(streams) for _ in range(3)]
+    await turn()
+    (session,) = backend.sessions
+    assert len(session.joined) == 3
+    session.open()
+    session.say(*(make_bit(key, b"a") for key in session.joined))
+    session.say(*(make_bit(key, b"b", Kind.LAST) for key in session.joined))
+    await asyncio.gather(*(caller.task for caller in callers))
+    assert [caller.heard for caller in callers] == [[(b"a", False), (b"b", True)]] * 3
+    assert streams.count() == 0
+
+
+async def test_a_stream_joins_a_session_that_runs_and_waits_for_one_that_is_on_its_way(streams, backend):
+    Caller(streams)
+    await turn()
+    Caller(streams)
+    await turn()
+    assert backend.told == []
+    (session,) = backend.sessions
+    session.open()
+    assert backend.told == [(Kind.JOIN, 2, WORKER)]
+    Caller(streams)
+    await turn()
+    assert backend.told[1:] == [(Kind.JOIN, 3, WORKER)]
+    assert len(backend.sessions) == 1
+
+
+async def test_no_more_streams_share_a_session_than_rows_a_batch(streams, backend, variant):
+    for _ in range(variant.manifest.max_rows + 2):
+        Caller(streams)
+    await turn()
+    (session,) = backend.sessions
+    session.open()
+    assert len(session.joined) == variant.manifest.max_rows
+    session.say(make_bit(session.joined[0], b"a", Kind.LAST))
+    await turn()
+    assert [kind for kind, _, _ in backend.told] == [Kind.JOIN]
+
+
+async def test_a_session_takes_no_more_streams_while_other_calls_wait_for_its_worker(streams, backend, calls):
+    Caller(streams)
+    await turn()
+    (session,) = backend.sessions
+    session.open()
+    calls[0] = 1
+    Caller(streams)
+    await turn()
+    assert backend.told == []
+    session.say(make_bit(1, b"a", Kind.LAST))
+    session.end()
+    await turn()
+    assert [session.joined for session in backend.sessions] == [[1], [2]]
+
+
+async def test_who_leaves_is_told_to_the_worker(streams, backend):
+    caller, waiting = Caller(streams), Caller(streams)
+    await turn()
+    backend.sessions[0].open()
+    caller.task.cancel()
+    await turn()
+    assert backend.told == [(Kind.LEAVE, 1, WORKER)]
+    assert streams.count() == 1
+    waiting.task.cancel()
+
+
+async def test_a_stream_that_a_session_has_missed_begins_in_the_next_one(streams, backend):
+    first, second = Caller(streams), Caller(streams)
+    await turn()
+    backend.sessions[0].open()
+    backend.sessions[0].say(make_bit(1, b"a", Kind.LAST))
+    backend.sessions[0].end()
+    await turn()
+    assert (Kind.LEAVE, 2, WORKER) in backend.told  # lest it begin in both
+    assert backend.sessions[1].joined == [3]
+    backend.sessions[1].say(make_bit(3, b"b", Kind.LAST))
+    await asyncio.gather(first.task, second.task)
+    assert second.heard == [(b"b", True)]
+
+
+async def test_a_session_that_fails_is_repeated_once_for_those_who_have_heard_nothing(streams, backend):
+    heard, unheard = Caller(streams), Caller(streams)
+    await turn()
+    backend.sessions[0].open()
+    backend.sessions[0].say(make_bit(1, b"a"))
+    backend.sessions[0].ended.set_exception(NotReadyError("gone"))
+    await turn()
+    with pytest.raises(NotReadyError):
+        await heard.task
+    assert heard.heard == [(b"a", False)]
+    backend.sessions[1].ended.set_exception(NotReadyError("gone"))
+    with pytest.raises(NotReadyError):
+        await unheard.task
+    assert len(backend.sessions) == 2
+
+
+async def test_one_stream_is_refused_or_fails_alone(streams, backend):
+    refused, failed, good = Caller(streams), Caller(streams), Caller(streams)
+    await turn()
+    (session,) = backend.sessions
+    session.open()
+    session.say(
+        Record(1, Kind.REFUSED, b"too long"), Record(2, Kind.FAILED, b"Traceback"), make_bit(3, b"a", Kind.LAST)
+    )
+    with pytest.raises(InvalidRequestError, match="too long"):
+        await refused.task
+    with pytest.raises(InternalError) as caught:
+        await failed.task
+    assert caught.value.cause == "Traceback"
+    assert "Traceback" not in str(caught.value)
+    await good.task
+
+
+async def test_a_deadline_ends_a_stream_and_its_work(streams, backend):
+    caller = Caller(streams, timeout_s=0.01)
+    await turn()
+    backend.sessions[0].open()
+    with pytest.raises(DeadlineError):
+        await caller.task
+    assert backend.told == [(Kind.LEAVE, 1, WORKER)]
+
+
+async def test_more_streams_than_may_wait_are_refused(streams, variant):
+    callers = [Caller(streams) for _ in range(variant.manifest.max_rows)]
+    await turn()
+    callers += [Caller(streams) for _ in range(9)]
+    with pytest.raises(OverloadedError, match="8 streams of double 3-eager are waiting"):
+        await callers[-1].task
+    for caller in callers:
+        caller.task.cancel()
