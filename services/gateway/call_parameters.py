@@ -36,6 +36,11 @@ CALL_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "kind": "bool",
         "meaning": "whether the answer names its release's digest, its variant and its seed",
     },
+    "triton_enable_empty_final_response": {
+        "name": "triton_enable_empty_final_response",
+        "kind": "bool",
+        "meaning": "of streams; perf_analyzer sends it with every call",
+    },
     "cache": {
         "name": "cache",
         "kind": "bool",

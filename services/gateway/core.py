@@ -420,7 +420,8 @@ class Gateway:
             return variant
         if name not in self.catalogue:
             known = ", ".join(self.catalogue.models)
-            raise UnknownModelError(f"there is no model {name!r}; this server has {known}")
+            # The first words are Triton's, whose clients look for them.
+            raise UnknownModelError(f"Request for unknown model: there is no model {name!r}; this server has {known}")
         versions = ", ".join(self.catalogue.versions(name))
         raise UnknownModelError(
             f"model {name} has no version {version!r}; this server has {versions}; '' means the first"
@@ -444,7 +445,8 @@ class Gateway:
         found = self.find_variant(name, version) if name else None
         return {
             "model_stats": [
-                model.metrics.statistics.describe(model.variant.model, model.variant.version)
+                # Named as it was asked for: perf_analyzer takes a version for a number, `-x 3`.
+                model.metrics.statistics.describe(model.variant.model, version or model.variant.version)
                 for model in self._models.values()
                 if found in (None, model.variant) or (not version and name == model.variant.model)
             ]

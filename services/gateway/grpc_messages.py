@@ -25,6 +25,8 @@ from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, Par
 
 _known_heads = KnownHeads()
 _ID_TAG = b"\x1a"  # field 3 of ModelInferResponse, length-delimited
+# What REST needs of them says nothing here; KServe's client sends it all the same.
+_REST_PARAMETERS = frozenset({"binary_data_size", "binary_data"})
 _RAW_OUTPUT_TAG = b"\x32"  # field 6
 _TYPED_FIELDS = {
     "BOOL": "bool_contents",
@@ -157,8 +159,8 @@ def _decode_output(output: Any) -> str:
 
 
 def _refuse_parameters(tensor: Any, kind: str) -> None:
-    if tensor.parameters:
-        names = ", ".join(sorted(tensor.parameters))
+    if tensor.parameters and (unknown := set(tensor.parameters) - _REST_PARAMETERS):
+        names = ", ".join(sorted(unknown))
         raise InvalidRequestError(
             f"{kind} {tensor.name} has the parameters {names}; shared memory and classification are not offered: "
             "send contents with the request"

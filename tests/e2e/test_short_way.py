@@ -43,7 +43,7 @@ def test_ranks_without_being_asked(served, picture):
         ("/v1/brightness?top_k=many", b"x", 400, "must be a whole number (int64): classes"),
         ("/v1/brightness?topk=1", b"x", 400, "there is no parameter 'topk'"),
         ("/v1/scale", b"x", 400, "the body is no JSON"),
-        ("/v1/nothing", b"x", 404, "there is no model 'nothing'"),
+        ("/v1/nothing", b"x", 404, "Request for unknown model: there is no model 'nothing'"),
         ("/v1/brightness/7", b"x", 404, "no version '7'"),
         ("/nowhere", b"x", 404, "GET / lists"),
     ],

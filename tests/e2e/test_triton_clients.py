@@ -148,7 +148,7 @@ def test_gives_each_of_many_callers_its_own_rows(triton, client):
             "scales",
             "NOT_FOUND",
             "404",
-            "there is no model 'scales'; this server has brightness, scale, shades",
+            "Request for unknown model: there is no model 'scales'; this server has brightness, scale, shades",
         ),
     ],
 )

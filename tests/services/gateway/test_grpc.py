@@ -79,7 +79,13 @@ async def test_the_id_inside_a_request_wins_over_the_header_and_one_is_made_wher
             "there is no method /t/Nothing; server reflection lists what there is",
         ),
         (METHOD, b"\xff", {}, "INVALID_ARGUMENT", "the body is no ModelInferRequest: truncated or not protobuf"),
-        (METHOD, make_request(model="no"), {}, "NOT_FOUND", "there is no model 'no'; this server has double"),
+        (
+            METHOD,
+            make_request(model="no"),
+            {},
+            "NOT_FOUND",
+            "Request for unknown model: there is no model 'no'; this server has double",
+        ),
         (
             METHOD,
             bytes(2**20 + 1),

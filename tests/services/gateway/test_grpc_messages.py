@@ -24,3 +24,13 @@ def test_takes_a_priority_and_a_timeout_as_tritons_client_sends_them():
     request = decode_request(message.SerializeToString())
     assert (request.priority, request.any_variant, request.parameters) == (1, True, {})
     assert 1.5 < request.deadline_s - monotonic() <= 2
+
+
+def test_what_rest_needs_of_a_tensor_is_no_matter_here():
+    message = messages().ModelInferRequest(model_name="m")
+    tensor = message.inputs.add(name="x", datatype="FP32", shape=[1])
+    tensor.parameters["binary_data_size"].int64_param = 4
+    message.raw_input_contents.append(bytes(4))
+    message.parameters["triton_enable_empty_final_response"].bool_param = True
+    request = decode_request(message.SerializeToString())
+    assert (request.inputs[0].data, request.parameters) == (bytes(4), {})

@@ -145,7 +145,10 @@ async def test_a_wrong_method_is_told_the_right_ones(http):
 
 async def test_an_unknown_model_is_refused_before_its_body_is_looked_at(http):
     refused = await http.post("/v2/models/none/infer", content=b"no JSON")
-    assert (refused.status_code, refused.json()["error"][:27]) == (404, "there is no model 'none'; t")
+    assert (refused.status_code, refused.json()["error"][:52]) == (
+        404,
+        "Request for unknown model: there is no model 'none';",
+    )
 
 
 async def test_what_breaks_the_gateway_is_answered_in_the_form_of_all_failures(backend, variant, monkeypatch):

@@ -93,6 +93,8 @@ async def test_statistics_count_rows_calls_and_failures(gateway, http):
     for path in ("double/stats", "stats", "double/versions/3-eager/stats"):
         (same,) = (await http.get(f"/v2/models/{path}")).json()["model_stats"]
         assert same["inference_stats"]["compute_infer"]["ns"] == counts.compute_infer.ns
+    (named,) = (await http.get("/v2/models/double/versions/3/stats")).json()["model_stats"]
+    assert (named["version"], named["inference_count"]) == ("3", 3)
     assert (await http.get("/v2/models/none/stats")).status_code == 404
 
 
