@@ -30,7 +30,7 @@ def test_rest_users_are_measured_and_their_errors_counted(rest_url, tmp_path, mo
     )
     (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.5, most_s=0.5))
     assert list(recording.errors) == errors
-    assert (recording.requests > 10) == (not errors)
+    assert bool(recording.requests) == (not errors)
 
 
 @pytest.mark.parametrize(("trusted", "errors"), [("server", []), ("other", ["SSLCertVerificationError"])])
@@ -49,7 +49,7 @@ def test_rest_users_speak_tls_and_trust_only_whom_they_are_told_to(rest_tls, tmp
     )
     (recording,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.4, most_s=0.4))
     assert list(recording.errors) == errors
-    assert (recording.requests > 5) == (not errors)
+    assert bool(recording.requests) == (not errors)
     (body,) = make_rest_bodies([{"x": np.array([[1.5, 2]], np.float32)}])
     if not errors:
         answer = infer_rest(Addresses(http=url, tls=traffic.tls), "double", "1-a", body, timeout_s=10)
