@@ -1,5 +1,6 @@
 """A real TorchServe behind a real gateway, with three small released models, once for all tests here."""
 
+import contextlib
 import json
 import os
 import signal
@@ -135,8 +136,9 @@ class Served:
         """The worker processes of a model."""
         found = []
         for process in self.processes():
-            if any("fork_server.py" in part for part in process.cmdline()):
-                found += [process] if f"{model}-1-eager" in str(Path(process.cwd()).resolve()) else []
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile
+                if any("fork_server.py" in part for part in process.cmdline()):
+                    found += [process] if f"{model}-1-eager" in str(Path(process.cwd()).resolve()) else []
         return found
 
     def stop(self, how: int = signal.SIGINT, timeout_s: float = 30) -> None:
