@@ -29,7 +29,7 @@ def add_live_routes(app: FastAPI, gateway: Gateway, history: History) -> None:
     @app.get("/api/errors", summary="The last refusals, newest first", tags=["console"])
     async def errors(request: Request) -> list[dict[str, Any]]:
         caller = describe_caller(request)
-        return [error._asdict() for error in gateway.recent_errors if may_see(caller, error.model)]
+        return [error._asdict() for error in gateway.journal.recent_errors if may_see(caller, error.model)]
 
 
 def _keep_seen(caller: Caller, versions: dict[str, Any]) -> dict[str, Any]:

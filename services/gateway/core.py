@@ -5,57 +5,43 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import structlog
-
-from model_store.open_inference import ROW_ERRORS
-from model_store.tensors import decode_raw
 from services.catalogue import Catalogue, ServedVariant
-from services.gateway.access_log import log_request
-from services.gateway.admission import Admission, CallerLimit
+from services.gateway.admission import CallerLimit
+from services.gateway.answers import make_answer
 from services.gateway.backends import Backend
-from services.gateway.batching import Batcher, Outputs
+from services.gateway.batching import Outputs
 from services.gateway.cache import AnswerCache
-from services.gateway.drift import DriftMetrics, DriftMonitor, make_monitor
+from services.gateway.drift import DriftMetrics, DriftMonitor
 from services.gateway.errors import (
     CANCELLED,
     OK,
     GatewayError,
-    InvalidRequestError,
     NotReadyError,
     PermissionDeniedError,
-    Status,
     UnknownModelError,
-    status_of,
 )
+from services.gateway.journal import Journal
 from services.gateway.keys import Verb
 from services.gateway.load_reports import Load, LoadReports
-from services.gateway.metrics import Metrics, ModelMetrics
+from services.gateway.metrics import Metrics
 from services.gateway.model_config import describe_config
 from services.gateway.model_control import ModelControl, NoModelControl
 from services.gateway.provenance import describe_provenance, settle_seed
 from services.gateway.readiness import PROTOCOL, Readiness
-from services.gateway.recent_errors import RecentErrors
 from services.gateway.recorder import Recorder
-from services.gateway.refusal_log import RefusalLog
 from services.gateway.routing import Router
+from services.gateway.served_model import ServedModel
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
 from services.gateway.streams import Streams
-from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor, split_rows
-from services.gateway.validation import Validator
+from services.gateway.tensors import InferAnswer, InferRequest
 from services.gateway.valve import Valve
-
-if TYPE_CHECKING:
-    from services.gateway.tracing import Tracing
-
-logger = structlog.get_logger("gateway")
 
 NAME = "millrace"
 # Named as Triton names them; the binary tensor extension is REST's.
@@ -68,60 +54,8 @@ EXTENSIONS = (
     "schedule_policy",
     "generate",
 )
-MAX_ERRORS_NAMED = 5
 # A version without work for so long has answered what came before callers ceased to find it.
 QUIET_S = 0.1
-
-
-class ServedModel:
-    """One model version with its rules, its queue and its metrics."""
-
-    def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
-        self.variant = variant
-        self.answered_s = monotonic()
-        self.relieved_until_s = 0.0
-        self.max_rows = min(variant.manifest.max_rows, settings.max_batch_rows or variant.manifest.max_rows)
-        self.metrics: ModelMetrics = metrics.of(variant.model, variant.version)
-        self.drift = make_monitor(variant.manifest, settings.drift_rows_per_s)
-        self.validator = Validator(variant.manifest, variant.manifest.max_rows * settings.max_split)
-        certificate = variant.certificate
-        self.admission = Admission(
-            str(variant),
-            max_rows=self.max_rows,
-            num_workers=backend.num_workers(variant),
-            max_wait_s=settings.max_wait_ms / 1e3,
-            max_waiting_rows=settings.max_waiting_rows,
-            certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
-            now=monotonic,
-        )
-        self.batcher = Batcher(
-            variant,
-            backend,
-            self.metrics,
-            num_workers=backend.num_workers(variant),
-            max_rows=self.max_rows,
-            max_calls=settings.batches_per_worker * backend.num_workers(variant),
-            max_batch_bytes=settings.max_body_bytes,
-            observe=self._observe,
-        )
-        self.streams: Streams | None = None
-        if variant.manifest.streams:
-            self.streams = Streams(
-                variant,
-                backend,
-                metrics,
-                num_workers=backend.num_workers(variant),
-                max_waiting=settings.max_waiting_rows,
-                count_calls=lambda: self.batcher.num_calls,
-            )
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anybody waits for it or is being answered."""
-        return bool(self.batcher.num_calls or self.batcher.waiting_rows or (self.streams and self.streams.count()))
-
-    def _observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]]) -> None:
-        self.metrics.observe_batch(num_rows, self.admission.observe(num_rows, started_s, waits))
 
 
 class Gateway:
@@ -133,16 +67,13 @@ class Gateway:
         self._backend = backend
         self.metrics = Metrics()
         self.metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
-        self.recent_errors = RecentErrors()
+        self.journal = Journal(self.metrics, settings)
         self.is_draining = False
         self.guard = settings.make_guard()
         self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics) if settings.cache_mib else None
         self._recorder = Recorder(settings.open_records(), settings.record, self.metrics) if settings.record else None
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)
         self._valve = Valve(self._list_ready, is_open_for_all=settings.any_variant)
-        self._refusals = RefusalLog()
-        self._log = log_request if settings.access_log else _log_nothing
-        self._tracing = None if settings.trace_endpoint is None else _make_tracing(settings)
         self._ids = itertools.count(1)
         self._id_prefix = os.urandom(3).hex()
         self.router: Router | None = None  # none: there are no canaries
@@ -208,18 +139,18 @@ class Gateway:
                 outputs = await self._submit(model, request, num_rows, arrived_s)
                 if lookup is not None and model is asked:
                     lookup.keep(outputs)
-            answer = _make_answer(request, model.variant, outputs)
+            answer = make_answer(request, model.variant, outputs)
             if request.wants_provenance:
                 answer.parameters = describe_provenance(request, model.variant)
             if recorder is not None:
                 recorder.keep(request, model.variant, answer)
         except GatewayError as error:
-            self._end(model, request, num_rows, self._note_refusal(model, request, error), arrived_s)
+            self.journal.end(model, request, num_rows, self.journal.refuse(model, request, error), arrived_s)
             raise
         except asyncio.CancelledError:
-            self._end(model, request, num_rows, CANCELLED, arrived_s)
+            self.journal.end(model, request, num_rows, CANCELLED, arrived_s)
             raise
-        self._end(model, request, num_rows, OK, arrived_s)
+        self.journal.end(model, request, num_rows, OK, arrived_s)
         if self.shadows is not None and request.protocol != PROTOCOL:
             self.shadows.offer(request, model.variant, answer)
         return answer
@@ -253,10 +184,10 @@ class Gateway:
                                 answer.parameters = describe_provenance(request, model.variant)
                         yield answer
         except GatewayError as error:
-            status = self._note_refusal(model, request, error)
+            status = self.journal.refuse(model, request, error)
             raise
         finally:
-            self._end(model, request, 1, status, arrived_s)
+            self.journal.end(model, request, 1, status, arrived_s)
 
     def _find_streams(self, request: InferRequest) -> Streams | None:
         """Find what answers a request bit by bit, and route it for good; None where nothing does."""
@@ -269,22 +200,15 @@ class Gateway:
         request.version = model.variant.version
         return model.streams
 
-    def _note_refusal(self, model: ServedModel, request: InferRequest, error: GatewayError) -> Status:
-        status = status_of(error)
-        self.recent_errors.add(request, model.variant.version, status, str(error))
-        self._refusals.write(request, model.variant, status, error)
-        return status
-
     def _begin(self, request: InferRequest) -> ServedModel:
         try:
             if self.guard is not None:
                 self.guard.check_model(request.caller, Verb.INFER, request.model)
             model = self._find_model(request)
         except (UnknownModelError, PermissionDeniedError) as error:
-            self.record_refusal(request, error)
+            self.journal.refuse_early(request, error)
             raise
-        if self._tracing is not None:
-            request.trace = self._tracing.begin(request)
+        self.journal.begin(request)
         return model
 
     def _check(self, model: ServedModel, request: InferRequest, arrived_s: float) -> int:
@@ -294,22 +218,6 @@ class Gateway:
         if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
             model.drift.take_later(request, num_rows)
         return num_rows
-
-    def _end(self, model: ServedModel, request: InferRequest, num_rows: int, status: Status, arrived_s: float) -> None:
-        """Count, trace and log a request that has reached a model and ends now."""
-        ended_s = monotonic()
-        metrics, version = model.metrics, model.variant.version
-        metrics.count(request.protocol, status.outcome)
-        if status is OK:
-            model.answered_s = ended_s
-            exemplar = request.trace.ids if request.trace is not None and request.trace.is_sampled else None
-            metrics.latency.observe(ended_s - arrived_s, exemplar)
-            metrics.statistics.count_success(num_rows, ended_s - arrived_s)
-        else:
-            metrics.statistics.count_failure(ended_s - arrived_s)
-        if self._tracing is not None:
-            self._tracing.end(request, version, num_rows, status, arrived_s, ended_s)
-        self._log(request, version, num_rows, status, arrived_s)
 
     def _drift_monitors(self) -> Iterator[tuple[str, str, DriftMonitor]]:
         for model in self._models.values():
@@ -331,15 +239,7 @@ class Gateway:
         """Send the spans and write the records that are left."""
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
-        if self._tracing is not None:
-            await asyncio.to_thread(self._tracing.close)
-
-    def record_refusal(self, request: InferRequest, error: GatewayError) -> None:
-        """Count and log a request that reached no model: unreadable, too large, or for a model that is not here."""
-        status = status_of(error)
-        self.metrics.count_refusal(request.protocol, status.outcome)
-        self.recent_errors.add(request, request.version, status, str(error))
-        self._log(request, request.version, 0, status, monotonic())
+        await self.journal.close()
 
     def _refuse_mismatch(self, variant: ServedVariant, request: InferRequest) -> None:
         """Refuse to answer by a version whose answers are not those that passed the gate."""
@@ -364,30 +264,7 @@ class Gateway:
         """Answer a request that was admitted, unless its caller has too many."""
         request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
         with self._caller_limit.hold(request):
-            if num_rows <= model.max_rows:
-                return await model.batcher.submit(request, num_rows, arrived_s)
-            return await self._submit_split(model, request, num_rows, arrived_s)
-
-    async def _submit_split(
-        self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float
-    ) -> Outputs:
-        """Answer a request of more rows than a batch takes as several, and join their outputs."""
-        full, rest = divmod(num_rows, model.max_rows)
-        row_counts = [model.max_rows] * full + ([rest] if rest else [])
-        columns = [split_rows(tensor, row_counts) for tensor in request.inputs]
-        parts = [replace(request, inputs=list(inputs), packed=None) for inputs in zip(*columns, strict=True)]
-        results = await asyncio.gather(
-            *(model.batcher.submit(part, count, arrived_s) for part, count in zip(parts, row_counts, strict=True)),
-            return_exceptions=True,
-        )
-        last = max(parts, key=lambda part: part.queue_s + part.compute_s)
-        request.queue_s, request.compute_s = last.queue_s, last.compute_s
-        outputs = []
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            outputs.append(result)
-        return _join_outputs(outputs, row_counts)
+            return await model.submit(request, num_rows, arrived_s)
 
     def _find_model(self, request: InferRequest) -> ServedModel:
         if request.protocol == PROTOCOL:  # the server's own questions come before callers may find a version
@@ -485,63 +362,5 @@ class Gateway:
         return "READY", ""
 
 
-def _make_tracing(settings: GatewaySettings) -> Tracing:
-    from services.gateway.tracing import make_tracing  # a third of a second, for those who trace
-
-    assert settings.trace_endpoint is not None
-    return make_tracing(settings.trace_endpoint, settings.trace_share)
-
-
 def _count_tasks(loop: asyncio.AbstractEventLoop) -> float:
     return len(asyncio.all_tasks(loop))
-
-
-def _log_nothing(request: InferRequest, version: str, num_rows: int, status: Status, arrived_s: float) -> None:
-    """Take the access log's place when it is off."""
-
-
-def _make_answer(request: InferRequest, variant: ServedVariant, outputs: Outputs) -> InferAnswer:
-    """Make the answer, or refuse a request of which rows failed unless it asked for `row_errors`."""
-    wants_errors = ROW_ERRORS in request.outputs
-    last = outputs[-1]
-    if last.name == ROW_ERRORS:
-        errors = decode_raw(last.data, "BYTES", last.shape)
-        if not wants_errors:
-            outputs = outputs[:-1]
-            _refuse_failed_rows([error.decode() for error in errors])
-    elif wants_errors:
-        outputs = [*outputs, _no_errors(last.shape[0])]
-    return InferAnswer(variant.model, variant.version, request.id, outputs)
-
-
-def _refuse_failed_rows(errors: Sequence[str]) -> None:
-    failed = [(row, error) for row, error in enumerate(errors) if error]
-    if not failed:
-        return
-    if len(errors) == 1:
-        raise InvalidRequestError(errors[0])
-    named = "; ".join(f"row {row}: {error}" for row, error in failed[:MAX_ERRORS_NAMED])
-    more = f"; and {len(failed) - MAX_ERRORS_NAMED} more" if len(failed) > MAX_ERRORS_NAMED else ""
-    raise InvalidRequestError(
-        f"{len(failed)} of {len(errors)} rows failed: {named}{more}. Leave them out, or request the output "
-        f"{ROW_ERRORS!r} beside the others to get the good rows and the reasons"
-    )
-
-
-def _no_errors(num_rows: int) -> NamedTensor:
-    return NamedTensor(ROW_ERRORS, "BYTES", (num_rows,), bytes(4 * num_rows))
-
-
-def _join_outputs(parts: Sequence[Outputs], row_counts: Sequence[int]) -> Outputs:
-    """Join the outputs of consecutive groups of rows."""
-    if any(outputs[-1].name == ROW_ERRORS for outputs in parts):
-        parts = [
-            outputs if outputs[-1].name == ROW_ERRORS else [*outputs, _no_errors(num_rows)]
-            for outputs, num_rows in zip(parts, row_counts, strict=True)
-        ]
-    joined = []
-    for column in zip(*parts, strict=True):
-        first = column[0]
-        data = b"".join(tensor.data for tensor in column)
-        joined.append(NamedTensor(first.name, first.datatype, (sum(row_counts), *first.shape[1:]), data))
-    return joined

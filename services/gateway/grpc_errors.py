@@ -82,7 +82,7 @@ class ErrorAnswers:
 def record_refusal(gateway: Gateway, context: CallContext, error: GatewayError) -> None:
     """Count and log an inference that was refused before its contents were known."""
     request = InferRequest("", "", context.request_id, [], protocol="grpc", caller=context)
-    gateway.record_refusal(request, error)
+    gateway.journal.refuse_early(request, error)
 
 
 def make_call_error(error: GatewayError, context: CallContext, http_status: int = 200) -> CallError:

@@ -18,5 +18,5 @@ def recording_refusals(gateway: Gateway, request: Request, model: str, version: 
     try:
         yield
     except GatewayError as error:
-        gateway.record_refusal(InferRequest(model, version, request.state.id, [], protocol="http"), error)
+        gateway.journal.refuse_early(InferRequest(model, version, request.state.id, [], protocol="http"), error)
         raise

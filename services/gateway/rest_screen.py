@@ -41,7 +41,7 @@ class RestScreen:
         except GatewayError as error:
             if operation.verb is Verb.INFER:
                 refused = InferRequest("", "", request.state.id, [], protocol="http", caller=caller)
-                self._gateway.record_refusal(refused, error)
+                self._gateway.journal.refuse_early(refused, error)
             await make_error_response(error, request.state.id)(scope, receive, send)
             return
         await self._app(scope, receive, send)
