@@ -176,7 +176,8 @@ ROWS: Final = (
             "bytes",
             {
                 "{{pod}}": 'process_resident_memory_bytes{namespace=~"$namespace"} '
-                "and on (namespace, pod) millrace_slots{@}"
+                "and on (namespace, pod) millrace_slots{@}",
+                "{{pod}} answers in the cache": 'millrace_cache_bytes{namespace=~"$namespace"}',
             },
         ),
         Panel(

@@ -27,10 +27,12 @@ FILES = (
 )
 INFRASTRUCTURE = (
     "archive",
+    "attribution",
     "base",
     "device",
     "direct",
     "entry",
+    "explain",
     "message",
     "program",
     "target",

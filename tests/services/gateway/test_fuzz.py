@@ -69,8 +69,7 @@ class WorkerBackend:
 
 
 @pytest.fixture
-async def gateway(variant, monkeypatch):
-    monkeypatch.setattr("services.gateway.core.logger.info", lambda event, **fields: None)
+async def gateway(variant):
     return Gateway(Catalogue([variant]), WorkerBackend(), GatewaySettings(max_body_mib=1))
 
 

@@ -39,7 +39,8 @@ async def gateway(variants, backend):
 def let_pass(monkeypatch):
     """Let time go by for the front door."""
     passed_s = [0.0]
-    monkeypatch.setattr("services.gateway.core.monotonic", lambda: time.monotonic() + sum(passed_s))
+    for module in ("core", "journal"):
+        monkeypatch.setattr(f"services.gateway.{module}.monotonic", lambda: time.monotonic() + sum(passed_s))
     return passed_s.append
 
 

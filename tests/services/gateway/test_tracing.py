@@ -69,7 +69,7 @@ async def engine():
 
 @pytest.fixture
 async def gateway(variant, engine, monkeypatch):
-    monkeypatch.setattr("services.gateway.core._make_tracing", lambda settings: Tracing(0, InMemorySpanExporter()))
+    monkeypatch.setattr("services.gateway.journal._make_tracing", lambda settings: Tracing(0, InMemorySpanExporter()))
     return Gateway(Catalogue([variant]), engine, GatewaySettings(trace_endpoint="http://nowhere", access_log=True))
 
 
@@ -80,7 +80,7 @@ def make_request(traceparent="", num_rows=1):
 
 
 def spans_of(gateway):
-    processor = gateway._tracing._processor
+    processor = gateway.journal._tracing._processor
     processor.force_flush()
     return processor.span_exporter.get_finished_spans()
 

@@ -25,7 +25,8 @@ def test_candidates_are_log_probabilities_of_pieces_that_may_be_written(tiny_net
     memory, bias, first = tiny_network.start(torch.randint(4, 300, (2, 6)))
     tokens, ancestors = torch.full((2, 1), BEGIN), torch.zeros(1, 2, 1, dtype=torch.int64)
     program = DecoderProgram(tiny_network, 300, 297).eval()
-    values, pieces, entry, weights = program(tokens, ancestors, first[None, :, :, None], memory, bias)
+    starts = torch.zeros(2, dtype=torch.int64)
+    values, pieces, entry, weights = program(tokens, ancestors, starts, first[None, :, :, None], memory, bias)
     torch.testing.assert_close(values.exp().sum(-1), torch.ones(2, 1))
     assert not set(pieces.flatten().tolist()) & {PAD, UNKNOWN, BEGIN}
     assert (values.diff(dim=-1) <= 0).all()
