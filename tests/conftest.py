@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Before anything initializes gRPC: between fork and exec of a child with `preexec_fn` its fork handlers start a poller,
@@ -22,3 +23,11 @@ class FolderScheduling(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return FolderScheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_unset(monkeypatch):
+    """Leave logging as it is when a command is called in this process: from all tests after it, it would write to this
+    test's standard error, which is closed by then.
+    """
+    monkeypatch.setattr("services.logs.configure_logs", lambda level: None)
