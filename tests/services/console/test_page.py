@@ -338,15 +338,21 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, view):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_the_first_answer_costs_little_and_is_there_soon(page: Page, world: World):
+def test_the_first_answer_costs_little(page: Page, world: World):
     responses = []
     page.on("response", lambda response: responses.append(response))
     page.goto("/#/try/digits")
     expect(best(page)).to_have_text("0")
     page.wait_for_load_state("networkidle")
     sizes = [response.request.sizes()["responseBodySize"] for response in responses]
-    paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert 20_000 < sum(sizes) <= MAX_FIRST_BYTES
+
+
+@pytest.mark.slow  # a time: it is no fault of a change if another test holds the processor
+def test_the_first_paint_is_there_soon(page: Page, world: World):
+    page.goto("/#/try/digits")
+    expect(best(page)).to_have_text("0")
+    paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert paint_ms <= MAX_FIRST_PAINT_MS
 
 
