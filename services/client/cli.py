@@ -18,10 +18,9 @@ import typer
 
 from model_store.exit_status import exit_status_of
 from services.client import commands, generic
-from services.client.client import Client
+from services.client.connecting import open_client
 from services.client.errors import ClientError
 from services.client.options import DEFAULT_URL, TLS_CA, TLS_CERT, TLS_KEY, URL
-from services.client.tls import Tls
 
 
 def make_app(arguments: Sequence[str]) -> typer.Typer:
@@ -53,11 +52,11 @@ def ask_kind(model: str, arguments: Sequence[str]) -> str:
     parser.add_argument("--api-key", default=None)
     for option, name in (("--tls-ca", TLS_CA), ("--tls-cert", TLS_CERT), ("--tls-key", TLS_KEY)):
         parser.add_argument(option, type=Path, default=os.environ.get(name))
-    options, _ = parser.parse_known_args(arguments)
+    options = vars(parser.parse_known_args(arguments)[0])
+    version = options.pop("version")
     try:
-        tls = Tls(ca=options.tls_ca, certificate=options.tls_cert, key=options.tls_key)
-        with Client(options.url, api_key=options.api_key, tls=tls) as client:
-            return client.metadata(model, version=options.version).kind
+        with open_client(**options) as client:
+            return client.metadata(model, version=version).kind
     except ClientError:  # the command itself will say it better
         return ""
 

@@ -15,22 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.arguments import INPUT_FORMS, read_inputs, read_parameter
-from services.client.client import Client
+from services.client.connecting import Connect, connecting
 from services.client.inference import ModelMetadata
-from services.client.options import (
-    DEFAULT_URL,
-    ApiKeyOption,
-    JsonOption,
-    TimeoutOption,
-    TlsCaOption,
-    TlsCertOption,
-    TlsKeyOption,
-    UrlOption,
-    VersionOption,
-)
-from services.client.tls import Tls
+from services.client.options import JsonOption, VersionOption
 
 
+@connecting
 def run(
     context: typer.Context,
     values: Annotated[
@@ -45,19 +35,14 @@ def run(
         list[str] | None, typer.Option("--output", help="output wanted; repeatable, none: the defaults")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="write the outputs to this .npz file", dir_okay=False)] = None,
-    url: UrlOption = DEFAULT_URL,
+    *,
+    connect: Connect,
     version: VersionOption = "",
-    timeout_s: TimeoutOption = 30.0,
-    api_key: ApiKeyOption = None,
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Call any model; without inputs, show what it takes. Example: infer net --input "x=[[1, 2]]" --out y.npz"""
     model = context.info_name or ""
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
-    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+    with connect() as client:
         if not inputs and not values:
             _print_metadata(client.metadata(model, version=version))
             return

@@ -12,19 +12,11 @@ import typer
 from model_store.matlab import order_axes, read_arrays
 from services.client.beamforming import Beams, measure_spectral_efficiency
 from services.client.client import Client
-from services.client.options import (
-    DEFAULT_URL,
-    ApiKeyOption,
-    TimeoutOption,
-    TlsCaOption,
-    TlsCertOption,
-    TlsKeyOption,
-    UrlOption,
-    VersionOption,
-)
-from services.client.tls import Tls
+from services.client.connecting import Connect, connecting
+from services.client.options import VersionOption
 
 
+@connecting
 def run(
     context: typer.Context,
     channels: Annotated[
@@ -36,18 +28,13 @@ def run(
         float | None, typer.Option(help="dB, how good the estimates are; estimated if absent")
     ] = None,
     data_snr_db: Annotated[float, typer.Option(help="dB, where the spectral efficiency is measured")] = 0.0,
-    url: UrlOption = DEFAULT_URL,
+    *,
+    connect: Connect,
     version: VersionOption = "",
-    timeout_s: TimeoutOption = 30.0,
-    api_key: ApiKeyOption = None,
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
 ) -> None:
     """Make precoders and combiners. Example: infer beamformer H.npy --rf-chains 4 --out F.npz"""
     model = str(context.info_name)
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
-    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+    with connect() as client:
         channel = read_channels(channels, client, model, version)
         beams = client.beamform(channel, csi_snr_db=csi_snr_db, rf_chains=rf_chains, model=model, version=version)
     _print_rates(model, channel, beams, data_snr_db)

@@ -12,37 +12,22 @@ from rich.console import Console
 from rich.table import Table
 
 from services.client.classification import Classification
-from services.client.client import Client
-from services.client.options import (
-    DEFAULT_URL,
-    ApiKeyOption,
-    JsonOption,
-    TimeoutOption,
-    TlsCaOption,
-    TlsCertOption,
-    TlsKeyOption,
-    UrlOption,
-    VersionOption,
-)
-from services.client.tls import Tls
+from services.client.connecting import Connect, connecting
+from services.client.options import JsonOption, VersionOption
 
 
+@connecting
 def run(
     context: typer.Context,
     images: Annotated[list[Path], typer.Argument(help="image files, any size", exists=True, dir_okay=False)],
     top: Annotated[int, typer.Option(help="labels to show for each image", min=1)] = 1,
-    url: UrlOption = DEFAULT_URL,
+    *,
+    connect: Connect,
     version: VersionOption = "",
-    timeout_s: TimeoutOption = 30.0,
-    api_key: ApiKeyOption = None,
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify images. Example: infer classifier a.png b.jpg --top 3"""
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
-    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+    with connect() as client:
         results = client.classify(images, top=top, model=str(context.info_name), version=version)
     if as_json:
         print(

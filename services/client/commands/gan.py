@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.client.client import Client
-from services.client.options import (
-    DEFAULT_URL,
-    ApiKeyOption,
-    TimeoutOption,
-    TlsCaOption,
-    TlsCertOption,
-    TlsKeyOption,
-    UrlOption,
-    VersionOption,
-)
-from services.client.tls import Tls
+from services.client.connecting import Connect, connecting
+from services.client.options import VersionOption
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,6 +17,7 @@ if TYPE_CHECKING:
 _GAP_PX = 2
 
 
+@connecting
 def run(
     context: typer.Context,
     n: Annotated[int, typer.Option("--n", help="images to generate", min=1)] = 1,
@@ -38,13 +29,9 @@ def run(
     from_seed: Annotated[int | None, typer.Option("--from", help="interpolate from this seed")] = None,
     to_seed: Annotated[int | None, typer.Option("--to", help="interpolate to this seed")] = None,
     steps: Annotated[int, typer.Option(help="images of an interpolation, both ends included", min=2)] = 8,
-    url: UrlOption = DEFAULT_URL,
+    *,
+    connect: Connect,
     version: VersionOption = "",
-    timeout_s: TimeoutOption = 30.0,
-    api_key: ApiKeyOption = None,
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
 ) -> None:
     """Generate images. Example: infer gan --n 64 --label 7 --grid out.png; or --from 1 --to 2 --grid way.png"""
     if grid is None and out is None:
@@ -53,8 +40,7 @@ def run(
         raise typer.BadParameter("an interpolation needs both --from and --to")
     model = str(context.info_name)
     wanted = int(label) if label is not None and label.lstrip("-").isdigit() else label
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
-    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+    with connect() as client:
         if from_seed is not None and to_seed is not None:
             images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)
             columns = steps

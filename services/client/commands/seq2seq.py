@@ -13,22 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.client.client import Client
-from services.client.options import (
-    DEFAULT_URL,
-    ApiKeyOption,
-    JsonOption,
-    TimeoutOption,
-    TlsCaOption,
-    TlsCertOption,
-    TlsKeyOption,
-    UrlOption,
-    VersionOption,
-)
-from services.client.tls import Tls
+from services.client.connecting import Connect, connecting
+from services.client.options import JsonOption, VersionOption
 from services.client.translation import Translation
 
 
+@connecting
 def run(
     context: typer.Context,
     texts: Annotated[list[str] | None, typer.Argument(help="sentences; lines of standard input if none")] = None,
@@ -39,13 +29,9 @@ def run(
     temperature: Annotated[float, typer.Option(help="with --stream: sample; 0 takes the likeliest", min=0)] = 0.0,
     seed: Annotated[int | None, typer.Option(help="with --stream: of the samples", show_default="chance")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first sentence here (.png)")] = None,
-    url: UrlOption = DEFAULT_URL,
+    *,
+    connect: Connect,
     version: VersionOption = "",
-    timeout_s: TimeoutOption = 30.0,
-    api_key: ApiKeyOption = None,
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
@@ -53,12 +39,11 @@ def run(
     rows = texts or [line.strip() for line in lines if line.strip()]
     if not rows:
         raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     if stream and (n_best > 1 or plot is not None or as_json):
         raise typer.BadParameter("--stream shows one translation as it is written: leave out --n-best, --plot, --json")
     if not stream and (temperature or seed is not None):
         raise typer.BadParameter("--temperature and --seed are for --stream")
-    with Client(url, timeout_s=timeout_s, api_key=api_key, tls=tls) as client:
+    with connect() as client:
         if stream:
             for row in rows:
                 for bit in client.translate_stream(
