@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from model_store.acts import Course
@@ -79,7 +79,7 @@ class Planner:
         """
         self.store = store
         self.wish = wish
-        self._open_release = open_release or store.open
+        self._open_release = open_release or cache(store.open)  # verifying reads whole archives
         self._refuse = refuse
 
     def plan_model(self, model: str, routing: ModelRouting) -> ModelPlan:
