@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from services.catalogue import ServedVariant
 from services.gateway.caller import name_caller
 from services.gateway.metrics import Metrics
 from services.gateway.readiness import PROTOCOL
+from services.gateway.request_digest import digest_request
 from services.gateway.tensors import InferRequest, NamedTensor
 
 Outputs = list[NamedTensor]
@@ -56,7 +56,9 @@ class AnswerCache:
             return None
         if manifest.leaves_to_chance(request.parameters):
             return None
-        key = _digest(request, variant)
+        caller = request.caller
+        known_caller = name_caller(caller) if caller.credential is not None or caller.certificate else ""
+        key = digest_request(request, (known_caller, variant.release_digest, variant.version))
         found = self._answers.get(key)
         self._lookups.labels(variant.model, variant.version, "miss" if found is None else "hit").inc()
         if found is None:
@@ -76,17 +78,3 @@ class AnswerCache:
         kept = [NamedTensor(one.name, one.datatype, one.shape, bytes(one.data)) for one in outputs]
         self._answers[key] = kept, num_bytes
         self._num_bytes += num_bytes
-
-
-def _digest(request: InferRequest, variant: ServedVariant) -> bytes:
-    """Hash all that an answer depends on. Lengths stand before contents: nothing can be cut in another way."""
-    caller = request.caller
-    scope = name_caller(caller) if caller.credential is not None or caller.certificate else ""
-    # True == 1 == 1.0 in Python, but not for a model: hence the types.
-    parameters = sorted((name, type(value).__name__, value) for name, value in request.parameters.items())
-    head = repr((scope, variant.release_digest, variant.version, request.outputs, parameters))
-    content = hashlib.blake2b(head.encode("utf-8", "replace"), digest_size=16)
-    for tensor in request.inputs:
-        content.update(repr((tensor.name, tensor.datatype, tensor.shape, len(tensor.data))).encode())
-        content.update(tensor.data)
-    return content.digest()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
+from services.gateway.request_digest import digest_request
 from services.gateway.tensors import InferRequest
 
 # Long enough for a caller's retries, short enough for a worker that died of something else (no memory) to be forgiven.
@@ -27,7 +27,7 @@ class Quarantine:
 
     def add(self, request: InferRequest) -> None:
         """Remember a request."""
-        digest = _digest(request)
+        digest = digest_request(request)
         self._ends_s[digest] = self._now() + self._kept_s
         self._ends_s.move_to_end(digest)
         if len(self._ends_s) > self._most_kept:
@@ -39,15 +39,4 @@ class Quarantine:
             return False
         while self._ends_s and next(iter(self._ends_s.values())) <= self._now():
             self._ends_s.popitem(last=False)
-        return _digest(request) in self._ends_s
-
-
-def _digest(request: InferRequest) -> bytes:
-    """Digest what a worker sees of a request; not its id, which differs each time."""
-    digest = hashlib.blake2b(digest_size=16)
-    for tensor in request.inputs:
-        digest.update(f"{tensor.name} {tensor.datatype} {tensor.shape} {len(tensor.data)} ".encode())
-        digest.update(tensor.data)
-    parameters = sorted((name, type(value).__name__, value) for name, value in request.parameters.items())
-    digest.update(repr((parameters, request.outputs)).encode())
-    return digest.digest()
+        return digest_request(request) in self._ends_s
