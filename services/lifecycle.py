@@ -281,17 +281,15 @@ class Lifecycle:
                     share=rules.shadow.share,
                     margin=choose_margin(candidate, rules.shadow.margin),
                     promote=rules.shadow.promote,
-                    yields=candidate in plan.candidates
-                    and (rules.canary is None or candidate.version not in rules.canary.weights),
+                    yields=candidate in plan.candidates and not rules.has_canary(candidate.version),
                 )
 
     def _renew(self, plans: dict[str, ModelPlan]) -> None:
         """Load again what has left the processor to others and now answers callers: a worker cannot take that back."""
         for model, plan in plans.items():
-            canary = self._routing.of(model).canary
-            answering = [plan.default, *plan.others]
-            answering += [other for other in plan.candidates if canary is not None and other.version in canary.weights]
-            for variant in answering:
+            rules = self._routing.of(model)
+            canaries = [other for other in plan.candidates if rules.has_canary(other.version)]
+            for variant in (plan.default, *plan.others, *canaries):
                 name = str(variant)
                 if name in self._yielding and name in self._loaded and name not in self._busy:
                     self._begin(name, self._retire(variant))

@@ -24,3 +24,12 @@ def configure_logs(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def make_own_logger() -> structlog.typing.FilteringBoundLogger:
+    """Make a logger with a level of its own: its lines show whatever else is logged."""
+    writer = structlog.WriteLogger(sys.stderr)
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        writer, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
+    )
+    return logger

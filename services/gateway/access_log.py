@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from time import monotonic
-
-import structlog
 
 from services.gateway.errors import Status
 from services.gateway.tensors import InferRequest
+from services.logs import make_own_logger
 
-# With a level of its own: who asks for this log wants it whatever else is logged.
-logger = structlog.wrap_logger(
-    structlog.WriteLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
-)
+# Who asks for this log wants it.
+logger = make_own_logger()
 
 MAX_NAME_CHARS = 128
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
 from time import monotonic
 
-import structlog
+from services.logs import make_own_logger
 
-# With a level of its own: who may not do what must show whatever else is logged.
-logger = structlog.wrap_logger(
-    structlog.WriteLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
-)
+# Who may not do what must show.
+logger = make_own_logger()
 
 LINES_PER_S = 10.0
 BURST_LINES = 100.0

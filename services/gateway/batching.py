@@ -179,7 +179,8 @@ class Batcher:
     async def _answer(self, batch: list[Job]) -> GatewayError | None:
         """Make one packed call and answer its jobs; return why it failed, with no job answered."""
         row_counts = [job.num_rows for job in batch]
-        self._metrics.batch_rows.observe(sum(row_counts))
+        num_rows = sum(row_counts)
+        self._metrics.batch_rows.observe(num_rows)
         started_s = monotonic()
         try:
             packed = pack_requests([job.request for job in batch])
@@ -193,7 +194,7 @@ class Batcher:
                 answer = await self._backend.predict(self._variant, packed, self._departed.begin(batch))
             answered_s = monotonic()
             if traces:
-                _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), sum(row_counts), len(batch)))
+                _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), num_rows, len(batch)))
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
             ids = [job.request.id for job in batch]
@@ -212,9 +213,9 @@ class Batcher:
             for job in batch
             if job.request.promised_s and not job.result.done()
         ]
-        self._observe(sum(row_counts), started_s, waits)
+        self._observe(num_rows, started_s, waits)
         self._metrics.statistics.count_call(
-            sum(row_counts),
+            num_rows,
             len(batch),
             sum([job.request.queue_s for job in batch]),
             sent_s - started_s,

@@ -86,6 +86,7 @@ class InternalError(GatewayError):
 
 
 # What a caller reads when a model breaks.
+SERVER_FAILED = "the server failed; its log has the cause"
 MODEL_FAILED = "the model failed on this request; the server's log has the cause under this request's id"
 MODEL_DIES = (
     "the model's worker ended each time it was given this request, which is not tried again for some minutes; compare "

@@ -15,9 +15,10 @@ from google.protobuf.message import DecodeError
 from model_store.open_inference import SERVICE, messages
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.errors import InvalidRequestError
-from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers, record_refusal
+from services.gateway.grpc_calls import read_request
+from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers
 from services.gateway.grpc_health import HealthService
-from services.gateway.grpc_messages import decode_request, encode_answer
+from services.gateway.grpc_messages import encode_answer
 from services.gateway.grpc_reflection import ReflectionService
 from services.gateway.grpc_screen import GrpcScreen, check_named_model, hide_models
 from services.gateway.grpc_stream import StreamInfer
@@ -37,18 +38,11 @@ class OpenInferenceService:
         self._gateway = gateway
 
     async def infer(self, data: bytes, context: CallContext) -> bytes:
-        try:
-            request = decode_request(data)
-        except InvalidRequestError as error:
-            record_refusal(self._gateway, context, error)
-            raise
+        request = read_request(self._gateway, data, context)
         if request.id:
             context.request_id = request.id
         else:
             request.id = context.request_id
-        request.protocol = "grpc"
-        request.caller = context
-        request.deadline_s = min(request.deadline_s, context.deadline_s)
         return encode_answer(await self._gateway.infer(request))
 
     def server_live(self, message: Any) -> Any:

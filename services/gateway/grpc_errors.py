@@ -9,6 +9,7 @@ import structlog
 from model_store.open_inference import SERVICE
 from services.gateway.core import Gateway
 from services.gateway.errors import (
+    SERVER_FAILED,
     BodyTooLargeError,
     DeadlineError,
     GatewayError,
@@ -76,7 +77,7 @@ class ErrorAnswers:
             raise make_call_error(known, context, refusal.http_status) from None
         except Exception:
             logger.exception("a call broke the gateway", request=context.request_id, path=context.path)
-            raise make_call_error(InternalError("the server failed; its log has the cause"), context) from None
+            raise make_call_error(InternalError(SERVER_FAILED), context) from None
 
 
 def record_refusal(gateway: Gateway, context: CallContext, error: GatewayError) -> None:

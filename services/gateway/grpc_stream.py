@@ -18,9 +18,9 @@ import structlog
 from model_store.open_inference import messages
 from model_store.protobuf import encode_varint
 from services.gateway.core import Gateway
-from services.gateway.errors import GatewayError, InternalError, InvalidRequestError
-from services.gateway.grpc_errors import record_refusal
-from services.gateway.grpc_messages import decode_request, encode_answer
+from services.gateway.errors import SERVER_FAILED, GatewayError, InternalError
+from services.gateway.grpc_calls import read_request
+from services.gateway.grpc_messages import encode_answer
 from services.gateway.tensors import InferAnswer, InferRequest
 from services.grpc_server import CallContext
 
@@ -29,7 +29,6 @@ logger = structlog.get_logger("gateway")
 # Of one call: more requests wait unread, and answers are held back while the caller reads none.
 _MAX_REQUESTS = 64
 _MAX_UNSENT = 64
-_EMPTY_FINAL = "triton_enable_empty_final_response"
 _Answers = asyncio.Queue[bytes | GatewayError | None]
 _RESPONSE_TAG = b"\x12"  # field 2 of ModelStreamInferResponse, length-delimited
 
@@ -77,16 +76,8 @@ class StreamInfer:
     async def _answer(self, data: bytes, context: CallContext, answers: _Answers) -> None:
         request = InferRequest("", "", "", [])
         try:
-            try:
-                request = decode_request(data)
-            except InvalidRequestError as error:
-                record_refusal(self._gateway, context, error)
-                raise
+            request = read_request(self._gateway, data, context)
             request.id = request.id or self._gateway.new_request_id()
-            request.protocol, request.caller = "grpc", context
-            request.deadline_s = min(request.deadline_s, context.deadline_s)
-            if request.parameters.pop(_EMPTY_FINAL, None) is not None:
-                request.packed = None
             async with aclosing(self._gateway.stream(request)) as found:
                 async for answer in found:
                     await answers.put(_encode(answer))
@@ -94,7 +85,7 @@ class StreamInfer:
             await answers.put(error if _ends_calls(context) else _encode_error(request, error))
         except Exception:
             logger.exception("a stream broke the gateway", request=request.id)
-            await answers.put(_encode_error(request, InternalError("the server failed; its log has the cause")))
+            await answers.put(_encode_error(request, InternalError(SERVER_FAILED)))
 
 
 def _ends_calls(context: CallContext) -> bool:

@@ -24,6 +24,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from model_store.manifest import NAME_PATTERN
+from services.gateway.file_stamp import stamp_of
 
 logger = structlog.get_logger("gateway")
 
@@ -185,7 +186,7 @@ class KeyRing:
         """
         self._file = file
         self._look_s = monotonic() + LOOK_S
-        self._state = self._look()
+        self._state = stamp_of(self._file.path)
         self._keys = {key.id: key for key in file.read()}
 
     def find(self, token: str) -> ApiKey | None:
@@ -200,7 +201,7 @@ class KeyRing:
     def _refresh(self) -> None:
         """Read the file again if it has changed; while it cannot be read, nobody is let in whom it last named not."""
         self._look_s = monotonic() + LOOK_S
-        state = self._look()
+        state = stamp_of(self._file.path)
         if state == self._state:
             return
         self._state = state
@@ -214,10 +215,3 @@ class KeyRing:
             logger.error("the file of keys is broken; the keys that it held before are used", why=str(error))
             return
         logger.info("keys were read again", file=str(self._file.path), keys=len(self._keys))
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._file.path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 
 from model_store.open_inference import messages
 from model_store.protobuf import encode_varint
+from services.gateway.packing import RAW_INPUT_TAG
 from services.gateway.tensors import InferRequest, NamedTensor
 
-_RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
 _MOST_KNOWN = 1024
 _LONGEST_HEAD = 512
 
@@ -49,7 +49,7 @@ class KnownHeads:
         if request.packed is None or request.id or len(request.inputs) != 1:
             return
         (tensor,) = request.inputs
-        field = _RAW_INPUT_TAG + encode_varint(len(tensor.data))
+        field = RAW_INPUT_TAG + encode_varint(len(tensor.data))
         size = len(data) - len(tensor.data)
         if tensor.datatype == "BYTES" or size > _LONGEST_HEAD or not data.startswith(field, size - len(field)):
             return

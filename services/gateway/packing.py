@@ -23,7 +23,7 @@ from model_store.protobuf import encode_varint
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
 
-_RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
+RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
 
 TensorHead = tuple[str, str, tuple[int, ...]]
 
@@ -44,7 +44,7 @@ def pack_requests(requests: Sequence[InferRequest]) -> bytes:
             size += len(same.data)
             contents.append(same.data)
         heads.append((tensor.name, tensor.datatype, (num_rows, *tensor.shape[1:])))
-        parts += (_RAW_INPUT_TAG, encode_varint(size), *contents)
+        parts += (RAW_INPUT_TAG, encode_varint(size), *contents)
     outputs = tuple(name for name in first.outputs if name != ROW_ERRORS)
     parts[0] = _request_head(
         tuple(heads), tuple([(name, type(value), value) for name, value in first.parameters.items()]), outputs

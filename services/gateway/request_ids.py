@@ -9,7 +9,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.errors import InternalError
+from services.gateway.errors import SERVER_FAILED, InternalError
 from services.gateway.rest_errors import make_error_response
 
 logger = structlog.get_logger("gateway")
@@ -50,5 +50,5 @@ class RequestIds:
             logger.exception("a request broke the gateway", request=state["id"])
             if is_started:
                 raise
-            error = InternalError("the server failed; its log has the cause")
+            error = InternalError(SERVER_FAILED)
             await make_error_response(error, state["id"])(scope, receive, send_with_id)

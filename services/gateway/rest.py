@@ -27,6 +27,7 @@ from services.gateway.caller import may_see
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import (
+    SERVER_FAILED,
     GatewayError,
     InternalError,
     InvalidRequestError,
@@ -42,13 +43,12 @@ from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import make_headers
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
-from services.gateway.rest_calls import note_caller
+from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_generate import add_generate_routes
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json, encode_answer_body
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.rest_screen import RestScreen, describe_caller
-from services.gateway.tensors import InferRequest
 
 _INDEX = ("name", "version", "state", "reason")
 
@@ -99,7 +99,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def answer_broken(request: Request, error: Exception) -> Response:
         """Answer in the form of all failures; the exception goes on to the log."""
-        return make_error_response(InternalError("the server failed; its log has the cause"), request.state.id)
+        return make_error_response(InternalError(SERVER_FAILED), request.state.id)
 
     @app.exception_handler(GatewayError)
     async def answer_error(request: Request, error: GatewayError) -> Response:
@@ -307,10 +307,9 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     async def infer_plain(request: Request, model: str, version: str = "") -> Response:
         with recording_refusals(gateway, request, model, version):
             body = await read_plain_body(request)
-            caller = describe_caller(request)
-            variant = gateway.route(InferRequest(model, version, request.state.id, [], caller=caller))
+            variant, caller = route(gateway, request, model, version)
             decoded, is_file = build_plain_request(variant, body, request.state.id)
-        note_caller(decoded, request)
+        note_caller(decoded, request, caller)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)
         # A shell's prompt belongs on a line of its own.

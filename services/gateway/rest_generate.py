@@ -23,10 +23,9 @@ from services.gateway.core import Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, InvalidRequestError
 from services.gateway.plain_requests import decode_rows
-from services.gateway.rest_calls import note_caller
+from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_messages import decode_json
 from services.gateway.rest_refusals import recording_refusals
-from services.gateway.rest_screen import describe_caller
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
 
 _EXAMPLE = {"text": "156 days ago", "parameters": {"beam_size": 1}}
@@ -39,10 +38,10 @@ def add_generate_routes(app: FastAPI, gateway: Gateway) -> None:
     async def read(request: Request, model: str, version: str) -> InferRequest:
         content = await request.body()
         with recording_refusals(gateway, request, model, version):
-            variant = gateway.route(InferRequest(model, version, request.state.id, [], caller=describe_caller(request)))
+            variant, caller = route(gateway, request, model, version)
             decoded = _decode_generate(variant, content)
         request.state.id = decoded.id = decoded.id or request.state.id
-        note_caller(decoded, request)
+        note_caller(decoded, request, caller)
         return decoded
 
     @app.post("/v2/models/{model}/generate", summary="Flat JSON in, one answer out", openapi_extra=body)

@@ -77,6 +77,10 @@ class ModelRouting(_Part):
         canaries = set(self.canary.weights) if self.canary else set()
         return canaries | ({self.shadow.to} if self.shadow else set())
 
+    def has_canary(self, version: str) -> bool:
+        """Say whether a version answers a share of the callers."""
+        return self.canary is not None and version in self.canary.weights
+
     @model_validator(mode="after")
     def _check(self) -> ModelRouting:
         if self.pin is not None and self.pin in self.candidates:

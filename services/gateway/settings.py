@@ -112,7 +112,7 @@ class GatewaySettings(BaseSettings):
         Raises:
             KeysError: the file of keys cannot be used.
         """
-        if self.api_keys is None and self.tls_client_ca is None:
+        if not self.asks_callers:
             return None
         return Guard(None if self.api_keys is None else KeyRing(KeyFile(self.api_keys)))
 
@@ -122,13 +122,18 @@ class GatewaySettings(BaseSettings):
         Raises:
             ValueError: says what to set.
         """
-        if self.insecure or is_loopback(self.host) or self.api_keys is not None or self.tls_client_ca is not None:
+        if self.insecure or is_loopback(self.host) or self.asks_callers:
             return
         raise ValueError(
             f"--host {self.host} opens this server to everybody who can reach it: make a key by `serve keys add NAME` "
             "and give its file as --api-keys, or client certificates' authority as --tls-client-ca, or say --insecure "
             "(MILLRACE_INSECURE=true) where something in front asks who calls"
         )
+
+    @property
+    def asks_callers(self) -> bool:
+        """Whether callers must show who they are."""
+        return self.api_keys is not None or self.tls_client_ca is not None
 
     @property
     def max_body_bytes(self) -> int:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import structlog
 from cryptography import x509
 
+from services.gateway.file_stamp import stamp_of
+
 logger = structlog.get_logger("gateway")
 
 
@@ -66,9 +68,9 @@ class TlsFiles:
                 "certificates of authorities"
             ) from None
 
-    def look(self) -> list[tuple[int, int] | None]:
+    def look(self) -> list[tuple[int, int, int] | None]:
         """What shows that a file has been replaced."""
-        return [_look(path) for path in (self.certificate, self.key, self.client_authorities) if path is not None]
+        return [stamp_of(path) for path in (self.certificate, self.key, self.client_authorities) if path is not None]
 
 
 class NamedCertificate(NamedTuple):
@@ -123,11 +125,3 @@ class Renewal:
             return False
         logger.info("a renewed certificate is used for new connections", file=str(self._files.certificate))
         return True
-
-
-def _look(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino

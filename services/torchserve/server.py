@@ -37,6 +37,8 @@ WATCH_S = 1.0
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AFTER_S = 60.0
 
+_IS_STARTING = "TorchServe is starting or being restarted"
+
 
 class TorchServe:
     """A supervised TorchServe process; variants may come and go while it serves others."""
@@ -72,23 +74,26 @@ class TorchServe:
 
     async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
         """Answer a packed call; see gateway/backends.py."""
-        if self._predictions is None:
-            raise worker_lost("TorchServe is starting or being restarted")
+        predictions = self._running()
         try:
-            return await self._predictions.predict(variant.model, variant.version, request, call)
+            return await predictions.predict(variant.model, variant.version, request, call)
         except NotReadyError:
             self._call_failed.set()  # look at the workers now, not within a second
             raise
 
     async def converse(self, variant: ServedVariant, request: bytes, take: Callable[[bytes], None]) -> None:
         """Hold a session; see gateway/backends.py."""
-        if self._predictions is None:
-            raise worker_lost("TorchServe is starting or being restarted")
+        predictions = self._running()
         try:
-            await self._predictions.converse(variant.model, variant.version, request, take)
+            await predictions.converse(variant.model, variant.version, request, take)
         except NotReadyError:
             self._call_failed.set()
             raise
+
+    def _running(self) -> Predictions:
+        if self._predictions is None:
+            raise worker_lost(_IS_STARTING)
+        return self._predictions
 
     def tell(self, variant: ServedVariant, message: bytes, worker: int | None = None) -> None:
         """Tell one worker or all of a variant something during a call; see gateway/backends.py."""
@@ -148,7 +153,7 @@ class TorchServe:
         async with self._loading:
             folder, management, predictions = self._folder, self._management, self._predictions
             if folder is None or management is None or predictions is None:
-                raise worker_lost("TorchServe is starting or being restarted")
+                raise worker_lost(_IS_STARTING)
             self._log.add(variant)
             self._workers.add(variant)
             try:
@@ -188,10 +193,7 @@ class TorchServe:
         while True:
             if self._predictions is not predictions:
                 raise worker_lost("TorchServe ended meanwhile")
-            failure = self._log.find_failure(variant)
-            if failure:
-                await asyncio.sleep(LAST_WORDS_S)
-                raise StartError(self._log.find_failure(variant))
+            await self._fail_if_told(variant)
             await self._workers.look(management)
             if len(self._workers.ready(variant)) >= self._settings.workers:
                 return
@@ -260,13 +262,17 @@ class TorchServe:
 
     async def _fail_if_broken(self) -> None:
         assert self._process is not None
-        if self._log.find_failure():
-            await asyncio.sleep(LAST_WORDS_S)
-            raise StartError(self._log.find_failure())
+        await self._fail_if_told()
         if self._process.returncode is not None:
             assert self._reader is not None
             await self._reader
             raise StartError(f"TorchServe ended with status {self._process.returncode}:\n{self._log.tail()}")
+
+    async def _fail_if_told(self, only: ServedVariant | None = None) -> None:
+        """Raise what the log tells of a worker that could not start, with its last words."""
+        if self._log.find_failure(only):
+            await asyncio.sleep(LAST_WORDS_S)
+            raise StartError(self._log.find_failure(only))
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
