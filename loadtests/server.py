@@ -110,15 +110,16 @@ def run_server(
     folder: Path,
     *,
     variants: Sequence[str] = ("all",),
+    options: Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
 ) -> Iterator[Server]:
     """Start `serve` on free ports and stop it at the end; yields before it is ready. Its log goes into `folder`.
 
-    `settings` are those of `serve` by name, as in `workers`; they come before what was tuned.
+    `settings` are those of `serve` by name, as in `workers`; they come before what was tuned, `options` before both.
     """
     command = [str(Path(sys.executable).with_name("serve")), *models, "--store", str(store)]
     command += ["--variants", ",".join(variants)]
-    command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
+    command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", *options]
     environment = {f"MILLRACE_{name.upper()}": str(value) for name, value in (settings or {}).items()}
     server = Server(command, folder, environment)
     try:

@@ -20,7 +20,7 @@ from host.ports import find_free_ports
 from loadtests.bench import tiny_program
 from loadtests.bench.h2load import run_h2load, write_grpc_frame
 from loadtests.bench.ratio import measure_ratio, print_bar
-from loadtests.server import Server
+from loadtests.server import Server, run_server
 from model_store.open_inference import SERVICE, messages
 
 CALLERS = 64
@@ -100,24 +100,21 @@ def release_tiny(folder: Path, console: Console) -> None:
 
 @contextlib.contextmanager
 def start_ours(
-    folder: Path, options: Sequence[str] = (), settings: Mapping[str, str] | None = None, name: str = "plain"
+    folder: Path, options: Sequence[str] = (), settings: Mapping[str, object] | None = None, name: str = "plain"
 ) -> Iterator[Server]:
     """Serve what `release_tiny` made; `name` tells servers at once apart. It is not ready yet."""
-    command = [str(Path(sys.executable).with_name("serve")), "tiny", "--store", str(folder / "store")]
-    command += ["--variants", "default", "--threads", "1", "--device", "cpu"]
-    command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     own = folder / name
     own.mkdir()
-    server = Server([*command, *options], own, settings)
-    try:
+    options = ("--threads", "1", "--device", "cpu", *options)
+    with run_server(
+        folder / "store", ["tiny"], own, variants=("default",), options=options, settings=settings
+    ) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @contextlib.contextmanager
 def serve_ours(
-    folder: Path, options: Sequence[str] = (), settings: Mapping[str, str] | None = None, name: str = "plain"
+    folder: Path, options: Sequence[str] = (), settings: Mapping[str, object] | None = None, name: str = "plain"
 ) -> Iterator[str]:
     """Serve what `release_tiny` made and give the address of its gRPC door; `name` tells servers at once apart."""
     with start_ours(folder, options, settings, name) as server:

@@ -37,7 +37,7 @@ class Side:
 
     name: str
     options: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     scheme: str = "http"
     key: str = ""
 
@@ -59,7 +59,7 @@ def compare_protection(*, repeats: int, measure_s: float, console: Console) -> b
         collector = opened.enter_context(_collect_traces())
         with_key = ("--api-keys", str(keys))
         with_tls = ("--tls-cert", str(certificate), "--tls-key", str(key_file))
-        with_traces = {"MILLRACE_TRACE_ENDPOINT": collector}
+        with_traces = {"trace_endpoint": collector}
         plain = opened.enter_context(serve_ours(folder))
         value = 0.0
         for side in (
