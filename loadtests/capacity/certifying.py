@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,15 +62,18 @@ def choose_setup(workers: int | None, threads: int | None) -> Setup:
     return Setup(workers=workers, threads=threads or max(1, count_cores() // workers))
 
 
-@contextmanager
-def serve_alone(store: Path, subject: Subject, setup: Setup) -> Iterator[tuple[Server, Addresses, float]]:
-    """Serve one variant and nothing else, in batches as released whatever was tuned.
+def list_settings(setup: Setup) -> dict[str, object]:
+    """List the settings of `serve` for a setup with batches as released, whatever was tuned."""
+    return {**setup.model_dump(), "max_batch_rows": 0, "batches_per_worker": 2}
 
-    Gives the server, its addresses and the seconds until it was ready.
-    """
+
+@contextmanager
+def serve_alone(
+    store: Path, subject: Subject, settings: Mapping[str, object]
+) -> Iterator[tuple[Server, Addresses, float]]:
+    """Serve one variant and nothing else; gives the server, its addresses and the seconds until it was ready."""
     manifest = subject.manifest
-    settings = {**setup.model_dump(), "max_batch_rows": 0, "batches_per_worker": 2}
-    with TemporaryDirectory(prefix="certify-") as folder:
+    with TemporaryDirectory(prefix="alone-") as folder:
         start_s = time.monotonic()
         names = [f"{manifest.model}:{manifest.release}"]
         with run_server(store, names, Path(folder), variants=(manifest.variant,), settings=settings) as server:
@@ -96,7 +99,7 @@ def certify(
     """
     manifest = subject.manifest
     with (
-        serve_alone(store, subject, setup) as (server, addresses, startup_s),
+        serve_alone(store, subject, list_settings(setup)) as (server, addresses, startup_s),
         scrape(addresses.metrics) as collect,
     ):
         levels = Levels(subject, addresses.grpc, plan, setup, advance)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from loadtests.capacity.certifying import CertifyError, Levels, Plan, serve_alone
+from loadtests.capacity.certifying import CertifyError, Levels, Plan, list_settings, serve_alone
 from loadtests.capacity.queueing import Waits, predict_waits
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Part, Recording
@@ -51,7 +51,7 @@ def check_certificate(
         CertifyError: requests failed, or the server told nothing of a run.
     """
     with (
-        serve_alone(store, subject, certificate.setup) as (_, addresses, _),
+        serve_alone(store, subject, list_settings(certificate.setup)) as (_, addresses, _),
         scrape(addresses.metrics) as collect,
     ):
         levels = Levels(subject, addresses.grpc, plan, certificate.setup, advance)

@@ -10,19 +10,17 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from loadtests.capacity.certifying import RESOLUTION, serve_alone
 from loadtests.generate.plan import Probing, aim
 from loadtests.generate.processes import run_rate_search
 from loadtests.measure.recording import Part
-from loadtests.server import run_server
 from loadtests.subject import Subject
 from model_store.certificate import describe_host_class
 from model_store.tuning import TunedSettings, Tuning
 
 FIRST_RATE = 50.0
-RESOLUTION = 1.05
 MOST_BATCHES = 2
 SEED = 1
 
@@ -106,23 +104,19 @@ def measure_held_rate(
     Raises:
         ServerError, GeneratorError: the server or the generator broke.
     """
-    manifest = subject.manifest
-    with TemporaryDirectory(prefix="tune-") as folder:
-        names = [f"{manifest.model}:{manifest.release}"]
-        given = settings.model_dump()
-        with run_server(store, names, Path(folder), variants=(manifest.variant,), settings=given) as server:
-            found = run_rate_search(
-                Probing(
-                    traffic=aim(subject, server.wait_ready()),
-                    bound_ms=bound_ms,
-                    first_rate=FIRST_RATE,
-                    warm_up_s=1.0,
-                    least_s=1.5,
-                    most_s=5.0,
-                    budget_s=search_s,
-                    resolution=RESOLUTION,
-                )
+    with serve_alone(store, subject, settings.model_dump()) as (_, addresses, _):
+        found = run_rate_search(
+            Probing(
+                traffic=aim(subject, addresses),
+                bound_ms=bound_ms,
+                first_rate=FIRST_RATE,
+                warm_up_s=1.0,
+                least_s=1.5,
+                most_s=5.0,
+                budget_s=search_s,
+                resolution=RESOLUTION,
             )
+        )
     return found.held or 0.0
 
 
