@@ -13,6 +13,7 @@ from functools import partial
 from time import monotonic
 
 import numpy as np
+import uvloop
 
 from loadtests.generate.lean_grpc import LeanChannel, open_lean_channel
 from model_store.open_inference import SERVICE
@@ -53,6 +54,15 @@ def without_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def find_capacity(address: str, bodies: Sequence[bytes], *, rows: int, max_rows: int) -> float:
+    """Measure the requests of `rows` rows a second that a version answers, whose batches hold `max_rows`.
+
+    Raises:
+        RuntimeError: a call failed.
+    """
+    return uvloop.run(measure_capacity(address, bodies, math.ceil(CAPACITY_BATCHES * max_rows / rows)))
 
 
 async def measure_capacity(address: str, bodies: Sequence[bytes], num_callers: int) -> float:

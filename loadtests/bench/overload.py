@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,10 +12,9 @@ import uvloop
 from rich.console import Console
 
 from loadtests.bench.arrivals import (
-    CAPACITY_BATCHES,
     REFUSED,
     Call,
-    measure_capacity,
+    find_capacity,
     send_poisson,
     without_garbage_collection,
 )
@@ -49,8 +47,7 @@ def measure_overload(
     batches = cut_batches(read_rows(subject.examples_path, subject.input_names), rows)
     bodies = make_grpc_bodies(subject.manifest.model, subject.manifest.version, batches)
     with without_garbage_collection():
-        num_callers = math.ceil(CAPACITY_BATCHES * subject.manifest.max_rows / rows)
-        capacity = uvloop.run(measure_capacity(address, bodies, num_callers))
+        capacity = find_capacity(address, bodies, rows=rows, max_rows=subject.manifest.max_rows)
         console.print(
             f"capacity {capacity:,.1f} requests/s of {rows} rows; each may take {bound_ms:g} ms; {describe_load()}"
         )

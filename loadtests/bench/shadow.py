@@ -16,7 +16,7 @@ import numpy as np
 import uvloop
 from rich.console import Console
 
-from loadtests.bench.arrivals import CAPACITY_BATCHES, Call, measure_capacity, send_poisson, without_garbage_collection
+from loadtests.bench.arrivals import Call, find_capacity, send_poisson, without_garbage_collection
 from loadtests.bench.ratio import print_bar
 from loadtests.generate.lean_grpc import open_lean_channel
 from loadtests.generate.payload import cut_batches, read_rows
@@ -61,8 +61,7 @@ def compare_shadow(
     ratios: dict[int, list[float]] = {percentile: [] for percentile in PERCENTILES}
     num_failed = 0
     with without_garbage_collection():
-        callers = math.ceil(CAPACITY_BATCHES * subject.manifest.max_rows / rows)
-        rate = load * uvloop.run(measure_capacity(address, bodies, callers))
+        rate = load * find_capacity(address, bodies, rows=rows, max_rows=subject.manifest.max_rows)
         console.print(f"{rate:,.1f} requests/s of {rows} rows to {subject.name}, copied to {candidate.name}")
         for repeat in range(repeats + 1):
             found: dict[float, np.ndarray] = {}

@@ -13,7 +13,7 @@ import psutil
 import uvloop
 from rich.console import Console
 
-from loadtests.bench.arrivals import CAPACITY_BATCHES, measure_capacity, send_poisson, without_garbage_collection
+from loadtests.bench.arrivals import find_capacity, send_poisson, without_garbage_collection
 from loadtests.bench.ratio import print_bar
 from loadtests.generate.lean_grpc import open_lean_channel
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
@@ -54,8 +54,7 @@ def measure_soak(
     bodies = make_grpc_bodies(subject.manifest.model, subject.manifest.version, batches)
     num_turns = max(8, round(60 * minutes / TURN_S))
     with without_garbage_collection():
-        callers = math.ceil(CAPACITY_BATCHES * subject.manifest.max_rows / rows)
-        rate = LOAD * uvloop.run(measure_capacity(address, bodies, callers))
+        rate = LOAD * find_capacity(address, bodies, rows=rows, max_rows=subject.manifest.max_rows)
         console.print(f"{rate:,.1f} requests/s of {rows} rows for {num_turns * TURN_S / 60:g} minutes")
         outcomes, samples = uvloop.run(_soak(address, bodies, rate, num_turns, read_sample))
     console.print(", ".join(f"{count} {status}" for status, count in outcomes.most_common()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -11,10 +10,9 @@ import uvloop
 from rich.console import Console
 
 from loadtests.bench.arrivals import (
-    CAPACITY_BATCHES,
     REFUSED,
     Call,
-    measure_capacity,
+    find_capacity,
     send_poisson,
     without_garbage_collection,
 )
@@ -48,11 +46,11 @@ def compare_valve(
         return [encode_infer_request(model, batch, version=version, parameters=parameters) for batch in batches]
 
     shut, opened = make_bodies(), make_bodies(variant="any")
-    num_callers = math.ceil(CAPACITY_BATCHES * slow.manifest.max_rows / rows)
+    max_rows = slow.manifest.max_rows
     bound_s = bound_ms / 1e3
     with without_garbage_collection():
-        capacity = uvloop.run(measure_capacity(address, shut, num_callers))
-        faster = uvloop.run(measure_capacity(address, make_bodies(fast.manifest.version), num_callers))
+        capacity = find_capacity(address, shut, rows=rows, max_rows=max_rows)
+        faster = find_capacity(address, make_bodies(fast.manifest.version), rows=rows, max_rows=max_rows)
         console.print(f"{slow.name} {capacity:,.1f}, {fast.name} {faster:,.1f} requests/s; {describe_load()}")
         reached = [print_bar(console, f"{fast.name} ÷ {slow.name}", faster / capacity, BAR_SPEED, unit="×")]
         for factor in FACTORS:
