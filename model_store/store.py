@@ -302,27 +302,31 @@ class Store:
     def _read_certificates(self, folder: Path, index: ReleaseIndex) -> tuple[Certificate, ...]:
         certificates = []
         for path in sorted(folder.glob(f"[!.]*{CERTIFICATE_SUFFIX}")):
-            signature = _signature_of(path)
-            if not signature.is_file():
-                raise VerificationError(f"{signature} is missing")
-            data = path.read_bytes()
-            self.keyring.verify(data, signature.read_bytes(), str(path))
-            certificate = Certificate.model_validate_json(data)
+            certificate = Certificate.model_validate_json(self._read_signed(path))
             _check_subject(certificate, index, path)
             certificates.append(certificate)
         return tuple(certificates)
 
     def _verified_index(self, folder: Path, model: str, release: int) -> ReleaseIndex:
-        paths = (folder / INDEX_NAME, folder / SIGNATURE_NAME)
-        for path in paths:
-            if not path.is_file():
-                raise VerificationError(f"{path} is missing")
-        data, signature = (path.read_bytes() for path in paths)
-        self.keyring.verify(data, signature, str(paths[0]))
-        index = ReleaseIndex.model_validate_json(data)
+        path = folder / INDEX_NAME
+        index = ReleaseIndex.model_validate_json(self._read_signed(path))
         if (index.model, index.release) != (model, release):
-            raise VerificationError(f"{paths[0]} is {index.model} release {index.release}: it was moved from its place")
+            raise VerificationError(f"{path} is {index.model} release {index.release}: it was moved from its place")
         return index
+
+    def _read_signed(self, path: Path) -> bytes:
+        """Read a file that has its signature beside it.
+
+        Raises:
+            VerificationError: one of the two is missing, or they do not belong together.
+        """
+        signature = _signature_of(path)
+        for file in (path, signature):
+            if not file.is_file():
+                raise VerificationError(f"{file} is missing")
+        data = path.read_bytes()
+        self.keyring.verify(data, signature.read_bytes(), str(path))
+        return data
 
     def _claim(self, model: str) -> tuple[int, Path]:
         while True:
