@@ -47,13 +47,9 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
             f"there is no {triton_python}; make it, of the Python version that Triton's stub needs:\n"
             f"  python3.11 -m venv {folder} && {folder}/bin/pip install nvidia-pytriton==0.7.0 'numpy<2'"
         )
-    with TemporaryDirectory(prefix="door-") as name, contextlib.ExitStack() as servers:
-        folder = Path(name)
-        release_tiny(folder, console)
+    with release_tiny(console) as (folder, body), contextlib.ExitStack() as servers:
         ours = servers.enter_context(serve_ours(folder))
         triton = servers.enter_context(_serve_triton(triton_python, folder))
-        body = folder / "call.bin"
-        write_grpc_frame(make_call(), body)
         check_answer("millrace", ours)
         check_answer("triton", triton)
 
@@ -82,12 +78,22 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
     return fast and quick
 
 
-def release_tiny(folder: Path, console: Console) -> None:
-    """Release the tiny program into `folder`/store.
+@contextlib.contextmanager
+def release_tiny(console: Console) -> Iterator[tuple[Path, Path]]:
+    """Release the tiny program; gives a folder, the store in it, and the body of a call, for as long as it is open.
 
     Raises:
         FrontDoorError: it was not released.
     """
+    with TemporaryDirectory(prefix="tiny-") as name:
+        folder = Path(name)
+        _release(folder, console)
+        body = folder / "call.bin"
+        write_grpc_frame(make_call(), body)
+        yield folder, body
+
+
+def _release(folder: Path, console: Console) -> None:
     console.print("releasing the tiny program (exported and compiled)")
     subprocess.run([sys.executable, tiny_program.__file__, str(folder)], check=True)
     command = [str(Path(sys.executable).with_name("release")), "--program", str(folder / "tiny.pt2"), "--name", "tiny"]

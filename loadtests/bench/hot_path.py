@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.bench.front_door import CALLERS, METHOD, make_call, release_tiny, start_ours
-from loadtests.bench.h2load import run_h2load, write_grpc_frame
+from loadtests.bench.front_door import CALLERS, METHOD, release_tiny, start_ours
+from loadtests.bench.h2load import run_h2load
 from loadtests.measure.scraper import read_samples
 
 DOOR, JAVA, WORKERS = "gateway", "TorchServe's Java", "workers"
@@ -34,21 +32,16 @@ class HotPath:
 
 def measure_hot_path(*, repeats: int, measure_s: float, console: Console) -> None:
     """Serve the tiny program and print where calls of one caller and of many spend their time."""
-    with TemporaryDirectory(prefix="path-") as name:
-        folder = Path(name)
-        release_tiny(folder, console)
-        body = folder / "call.bin"
-        write_grpc_frame(make_call(), body)
-        with start_ours(folder) as server:
-            to = server.wait_ready()
+    with release_tiny(console) as (folder, body), start_ours(folder) as server:
+        to = server.wait_ready()
 
-            def measure(callers: int) -> HotPath:
-                before = _read_totals(to.metrics, server.list_processes())
-                result = run_h2load(to.grpc, METHOD, body, callers=callers, duration_s=measure_s)
-                after = _read_totals(to.metrics, server.list_processes())
-                return _compare(before, after, waited_us=1e3 * result.mean_ms, calls_per_s=result.requests_per_s)
+        def measure(callers: int) -> HotPath:
+            before = _read_totals(to.metrics, server.list_processes())
+            result = run_h2load(to.grpc, METHOD, body, callers=callers, duration_s=measure_s)
+            after = _read_totals(to.metrics, server.list_processes())
+            return _compare(before, after, waited_us=1e3 * result.mean_ms, calls_per_s=result.requests_per_s)
 
-            found = {callers: [measure(callers) for _ in range(repeats + 1)][1:] for callers in (1, CALLERS)}
+        found = {callers: [measure(callers) for _ in range(repeats + 1)][1:] for callers in (1, CALLERS)}
     console.print(make_table(found))
 
 

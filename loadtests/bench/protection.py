@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from cryptography import x509
@@ -21,8 +20,8 @@ from cryptography.x509.oid import NameOID
 from rich.console import Console
 
 from loadtests.bench import tiny_program
-from loadtests.bench.front_door import CALLERS, METHOD, FrontDoorError, make_call, release_tiny, serve_ours
-from loadtests.bench.h2load import run_h2load, write_grpc_frame
+from loadtests.bench.front_door import CALLERS, METHOD, FrontDoorError, release_tiny, serve_ours
+from loadtests.bench.h2load import run_h2load
 from loadtests.bench.ratio import measure_ratio, print_bar
 from services.client import Client, ClientError, Tls
 
@@ -49,11 +48,7 @@ def compare_protection(*, repeats: int, measure_s: float, console: Console) -> b
         FrontDoorError: a side did not start or answered wrongly.
         H2loadError: h2load is missing, or its calls failed.
     """
-    with TemporaryDirectory(prefix="protection-") as name, contextlib.ExitStack() as opened:
-        folder = Path(name)
-        release_tiny(folder, console)
-        body = folder / "call.bin"
-        write_grpc_frame(make_call(), body)
+    with release_tiny(console) as (folder, body), contextlib.ExitStack() as opened:
         certificate, key_file = write_certificate(folder)
         keys, key = _make_key(folder)
         collector = opened.enter_context(_collect_traces())
