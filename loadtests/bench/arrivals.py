@@ -16,10 +16,9 @@ import numpy as np
 import uvloop
 
 from loadtests.generate.lean_grpc import LeanChannel, open_lean_channel
-from model_store.open_inference import SERVICE
+from model_store.open_inference import INFER_PATH
 
 REFUSED = "RESOURCE_EXHAUSTED"
-METHOD = f"/{SERVICE}/ModelInfer"
 # Batches' worth of requests under way while the capacity is measured: one in the worker, one before it, one coming.
 CAPACITY_BATCHES = 3
 CAPACITY_S, WARM_UP_S, CAPACITY_TIMEOUT_S = 8.0, 2.0, 30.0
@@ -79,7 +78,7 @@ async def measure_capacity(address: str, bodies: Sequence[bytes], num_callers: i
         finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def begin() -> None:
-            channel.call(METHOD, next(turns), CAPACITY_TIMEOUT_S, end)
+            channel.call(INFER_PATH, next(turns), CAPACITY_TIMEOUT_S, end)
 
         def end(status: str, answer: bytes, now_s: float) -> None:
             nonlocal num_answered, num_open
@@ -109,7 +108,7 @@ async def send_poisson(
         while (now_s := monotonic() - start_s) < call.scheduled_s:
             await asyncio.sleep(max(TICK_S, call.scheduled_s - now_s))
         call.left_s = now_s
-        channel.call(METHOD, body, bound_s, partial(_end, call, start_s))
+        channel.call(INFER_PATH, body, bound_s, partial(_end, call, start_s))
     await asyncio.sleep(max(0.0, start_s + seconds - monotonic()))
     return calls
 

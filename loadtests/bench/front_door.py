@@ -21,11 +21,10 @@ from loadtests.bench import tiny_program
 from loadtests.bench.h2load import run_h2load, write_grpc_frame
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.server import Server, run_server
-from model_store.open_inference import SERVICE, messages
+from model_store.open_inference import INFER_PATH, messages
 
 CALLERS = 64
 BAR_THROUGHPUT, BAR_LATENCY = 1.2, 0.6
-METHOD = f"/{SERVICE}/ModelInfer"
 DEFAULT_TRITON = Path(".tools/pytriton/bin/python")
 TRITON_START_S = 60.0
 
@@ -54,10 +53,10 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
         check_answer("triton", triton)
 
         def measure_throughput(address: str) -> float:
-            return run_h2load(address, METHOD, body, callers=CALLERS, duration_s=measure_s).requests_per_s
+            return run_h2load(address, INFER_PATH, body, callers=CALLERS, duration_s=measure_s).requests_per_s
 
         def measure_latency_ms(address: str) -> float:
-            return run_h2load(address, METHOD, body, callers=1, duration_s=measure_s).mean_ms
+            return run_h2load(address, INFER_PATH, body, callers=1, duration_s=measure_s).mean_ms
 
         throughput = measure_ratio(
             *("millrace", lambda: measure_throughput(ours), "triton", lambda: measure_throughput(triton)),

@@ -10,9 +10,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.bench.front_door import CALLERS, METHOD, release_tiny, start_ours
+from loadtests.bench.front_door import CALLERS, release_tiny, start_ours
 from loadtests.bench.h2load import run_h2load
 from loadtests.measure.scraper import read_samples
+from model_store.open_inference import INFER_PATH
 
 DOOR, JAVA, WORKERS = "gateway", "TorchServe's Java", "workers"
 
@@ -37,7 +38,7 @@ def measure_hot_path(*, repeats: int, measure_s: float, console: Console) -> Non
 
         def measure(callers: int) -> HotPath:
             before = _read_totals(to.metrics, server.list_processes())
-            result = run_h2load(to.grpc, METHOD, body, callers=callers, duration_s=measure_s)
+            result = run_h2load(to.grpc, INFER_PATH, body, callers=callers, duration_s=measure_s)
             after = _read_totals(to.metrics, server.list_processes())
             return _compare(before, after, waited_us=1e3 * result.mean_ms, calls_per_s=result.requests_per_s)
 

@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from rich.console import Console
 
 from loadtests.bench import tiny_program
-from loadtests.bench.front_door import CALLERS, METHOD, FrontDoorError, release_tiny, serve_ours
+from loadtests.bench.front_door import CALLERS, FrontDoorError, release_tiny, serve_ours
 from loadtests.bench.h2load import run_h2load
 from loadtests.bench.ratio import measure_ratio, print_bar
+from model_store.open_inference import INFER_PATH
 from services.client import Client, ClientError, Tls
 
 # Of the throughput without any of it.
@@ -121,7 +122,7 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
 
 def _measure(side: Side, address: str, body: Path, measure_s: float) -> float:
     return run_h2load(
-        address, METHOD, body, callers=CALLERS, duration_s=measure_s, scheme=side.scheme, key=side.key
+        address, INFER_PATH, body, callers=CALLERS, duration_s=measure_s, scheme=side.scheme, key=side.key
     ).requests_per_s
 
 

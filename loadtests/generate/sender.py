@@ -15,7 +15,7 @@ import uvloop
 
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Traffic
-from model_store.open_inference import SERVICE
+from model_store.open_inference import INFER_PATH
 from services.client.credentials import make_headers
 
 TIMEOUT_S = 60.0
@@ -84,7 +84,7 @@ class Sender:
     async def _connect(self) -> None:
         options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
         self._channel = self._traffic.tls.open_channel(grpc.aio, self._traffic.url, options)
-        infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        infer = self._channel.unary_unary(INFER_PATH, None, None)
         self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
         self._slots = asyncio.Semaphore(self._max_in_flight or 1)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -16,7 +16,7 @@ import grpc  # isort: skip
 import grpc.experimental.gevent  # isort: skip
 
 from loadtests.generate.payload import RestBody
-from model_store.open_inference import SERVICE
+from model_store.open_inference import INFER_PATH
 from services.client.credentials import make_headers
 from services.client.tls import NO_TLS
 
@@ -42,7 +42,7 @@ class GrpcUser(User):
         self._bodies: Iterator[bytes] = itertools.cycle(self.bodies)
         options = (("grpc.max_receive_message_length", -1),)
         self._channel = self.tls.open_channel(grpc, str(self.host), options)
-        infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer", None, None)
+        infer = self._channel.unary_unary(INFER_PATH, None, None)
         self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
 
     def on_stop(self) -> None:

@@ -19,7 +19,7 @@ from loadtests.generate.payload import make_rest_bodies
 from loadtests.generate.rest import HEADER_SIZE
 from loadtests.peers.environments import PeerError
 from loadtests.peers.program import PeerProgram
-from model_store.open_inference import SERVICE, messages
+from model_store.open_inference import INFER_PATH, messages
 from model_store.tensors import encode_raw
 from services.client.wire import encode_infer_request
 
@@ -105,7 +105,7 @@ def open_peer(form: Form, program: PeerProgram, address: str, path: str, *, as_l
         request = messages().ModelInferRequest(model_name="peer")
         request.inputs.add(name="input", datatype=program.datatype, shape=program.row.shape)
         request.raw_input_contents.append(raw)
-        return Door(form, address, f"/{SERVICE}/ModelInfer", request.SerializeToString(), GRPC_HEADERS)
+        return Door(form, address, INFER_PATH, request.SerializeToString(), GRPC_HEADERS)
     if form == "body":
         return Door(form, address, path, raw, ("Content-Type: application/octet-stream",))
     row = base64.b64encode(raw).decode()
@@ -120,7 +120,7 @@ def open_ours(program: PeerProgram, grpc_address: str, http_address: str, *, ove
     outputs: Sequence[str] = [manifest.outputs[0].name]
     if over_grpc:
         message = encode_infer_request(manifest.model, batch, version=manifest.version, outputs=outputs)
-        return Door("oip", grpc_address, f"/{SERVICE}/ModelInfer", message, GRPC_HEADERS)
+        return Door("oip", grpc_address, INFER_PATH, message, GRPC_HEADERS)
     (rest,) = make_rest_bodies([batch], outputs)
     path = f"/v2/models/{manifest.model}/versions/{manifest.version}/infer"
     headers = ("Content-Type: application/octet-stream", f"{HEADER_SIZE}: {rest.json_size}")

@@ -12,11 +12,11 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
-from model_store.open_inference import SERVICE, messages
+from model_store.open_inference import INFER_PATH, SERVICE, messages
 from services.gateway.core import EXTENSIONS, NAME, Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.grpc_calls import read_request
-from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers
+from services.gateway.grpc_errors import ErrorAnswers
 from services.gateway.grpc_health import HealthService
 from services.gateway.grpc_messages import encode_answer
 from services.gateway.grpc_reflection import ReflectionService

@@ -6,7 +6,7 @@ from typing import cast
 
 import structlog
 
-from model_store.open_inference import SERVICE
+from model_store.open_inference import INFER_PATH
 from services.gateway.core import Gateway
 from services.gateway.errors import (
     SERVER_FAILED,
@@ -35,8 +35,6 @@ from services.grpc_server.errors import (
 )
 
 logger = structlog.get_logger("gateway")
-
-INFER_PATH = f"/{SERVICE}/ModelInfer"
 
 # What the transport refuses, as errors of ours; the advice is for callers, who do not know the transport's limits.
 _REFUSALS: dict[type[RefusedError], tuple[type[GatewayError], str]] = {

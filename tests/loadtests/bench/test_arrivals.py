@@ -6,8 +6,9 @@ import socket
 import numpy as np
 import pytest
 
-from loadtests.bench.arrivals import METHOD, measure_capacity, send_poisson
+from loadtests.bench.arrivals import measure_capacity, send_poisson
 from loadtests.generate.lean_grpc import CONNECTION_LOST, open_lean_channel
+from model_store.open_inference import INFER_PATH
 from services.grpc_server import CallError, GrpcStatus, Limits, Server, Unary
 
 BUSY = b"too busy"
@@ -23,7 +24,7 @@ async def answer(data, context):
 @pytest.fixture
 async def server():
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server({METHOD: Unary(answer)}, Limits())
+    server = Server({INFER_PATH: Unary(answer)}, Limits())
     await server.start(listener)
     yield server, f"127.0.0.1:{listener.getsockname()[1]}"
     await server.stop(1)
@@ -31,7 +32,7 @@ async def server():
 
 async def call(channel, message):
     ended = asyncio.get_running_loop().create_future()
-    channel.call(METHOD, message, 5.0, lambda *result: ended.set_result(result[:2]))
+    channel.call(INFER_PATH, message, 5.0, lambda *result: ended.set_result(result[:2]))
     return await ended
 
 

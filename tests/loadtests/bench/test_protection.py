@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from loadtests.bench.front_door import METHOD, FrontDoorError
+from loadtests.bench.front_door import FrontDoorError
 from loadtests.bench.protection import Side, check_answer, write_certificate
+from model_store.open_inference import INFER_PATH
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def serve(tmp_path):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?")
         return b""
 
-    _, service, method = METHOD.split("/")
+    _, service, method = INFER_PATH.split("/")
     server = grpc.server(ThreadPoolExecutor(1))
     handler = grpc.method_handlers_generic_handler(service, {method: grpc.unary_unary_rpc_method_handler(answer)})
     server.add_generic_rpc_handlers((handler,))

@@ -14,11 +14,11 @@ import pytest
 
 from handlers.base import Outputs
 from handlers.worker import Worker
-from model_store.open_inference import messages
+from model_store.open_inference import INFER_PATH, messages
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway
 from services.gateway.grpc import OpenInferenceService
-from services.gateway.grpc_errors import INFER_PATH, ErrorAnswers
+from services.gateway.grpc_errors import ErrorAnswers
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
 from services.grpc_server import CallContext, CallError
