@@ -31,8 +31,11 @@ from loadtests.options import (
     HttpUrlOption,
     MetricsUrlOption,
     ModelsArgument,
+    RowsOption,
     ServeOption,
     StoreOption,
+    VersionOption,
+    default_report_folder,
     open_release,
     open_store,
 )
@@ -101,7 +104,7 @@ def run(
     if preset not in PRESETS:
         raise typer.BadParameter(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}")
     releases = [open_release(store, model) for model in models or list_models(store)]
-    folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder = out or default_report_folder()
     folder.mkdir(parents=True, exist_ok=True)
     host = describe_host()
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
@@ -153,7 +156,7 @@ def scenario(
     """Run a scenario; exit status 1 where a target does not hold the bound. Example: loadtest scenario lunch.yaml"""
     plan = read_scenario(file)
     resolved = [open_store(store).resolve(target.model, target.version) for target in plan.targets]
-    folder = out or Path("reports") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder = out or default_report_folder()
     folder.mkdir(parents=True, exist_ok=True)
     models = list(dict.fromkeys(target.model for target in plan.targets))
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
@@ -223,9 +226,9 @@ def diff(
 @app.command()
 def ui(
     model: Annotated[str, typer.Argument(help="model in the store")],
-    version: Annotated[str, typer.Option(help="'' newest release's default, '3-int8' exactly that")] = "",
+    version: VersionOption = "",
     store: StoreOption = DEFAULT_ROOT,
-    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 1,
+    rows: RowsOption = 1,
     processes: Annotated[int, typer.Option(help="Locust processes", min=1)] = 1,
     web_port: Annotated[int, typer.Option(help="port of the web page, on 127.0.0.1")] = 8089,
     grpc_url: GrpcUrlOption = "localhost:8001",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,15 @@ ServeOption = Annotated[bool, typer.Option("--serve", help="start a server for t
 GrpcUrlOption = Annotated[str, typer.Option(help="host:port of the running server's gRPC door")]
 HttpUrlOption = Annotated[str, typer.Option(help="URL of the running server's REST door")]
 MetricsUrlOption = Annotated[str, typer.Option(help="URL of the running server's metrics")]
+VersionOption = Annotated[str, typer.Option(help="'' newest release's default, '3-int8' exactly that")]
+RowsOption = Annotated[int, typer.Option(help="rows in one request", min=1)]
 RepeatsOption = Annotated[int, typer.Option(help="pairs measured", min=1)]
 MeasureOption = Annotated[float, typer.Option("--seconds", help="seconds of each measurement", min=0.5)]
+
+
+def default_report_folder(prefix: str = "") -> Path:
+    """Name a folder for a report where nobody chose one, after the present time."""
+    return Path("reports") / datetime.now().strftime(f"{prefix}%Y-%m-%d-%H%M%S")
 
 
 def open_store(root: Path) -> Store:

@@ -32,6 +32,7 @@ from loadtests.options import (
     ModelArgument,
     ModelsArgument,
     RepeatsOption,
+    RowsOption,
     ServeOption,
     StoreOption,
     open_release,
@@ -140,7 +141,7 @@ def overload(
         str, typer.Option(help="faster variant that answers callers who take any: measures refusals with and without")
     ] = "",
     bound_ms: Annotated[float, typer.Option("--bound", help="ms that each call may take", min=1)] = 100.0,
-    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 4,
+    rows: RowsOption = 4,
     store: StoreOption = DEFAULT_ROOT,
     serve: ServeOption = False,
     repeats: RepeatsOption = 1,
@@ -209,7 +210,7 @@ def soak(
     model: ModelArgument,
     variant: Annotated[str, typer.Option(help="variant to ask")] = "int8",
     minutes: Annotated[float, typer.Option(help="how long", min=1)] = 60.0,
-    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 4,
+    rows: RowsOption = 4,
     store: StoreOption = DEFAULT_ROOT,
 ) -> None:
     """An hour at half the capacity, on a server started for it. Example: loadtest bench soak classifier --minutes 60"""
@@ -232,7 +233,7 @@ def shadow(
     variant: Annotated[str, typer.Option(help="variant that answers")] = "int8",
     candidate: Annotated[str, typer.Option(help="variant that gets copies")] = "eager",
     load: Annotated[float, typer.Option(help="share of the measured capacity", min=0.01, max=1)] = 0.5,
-    rows: Annotated[int, typer.Option(help="rows in one request", min=1)] = 1,
+    rows: RowsOption = 1,
     repeats: RepeatsOption = 5,
     seconds: MeasureOption = 10.0,
     store: StoreOption = DEFAULT_ROOT,

@@ -12,7 +12,7 @@ from rich.table import Table
 from host.progress import ProgressBar
 from loadtests.capacity.certifying import Plan, certify, choose_setup
 from loadtests.capacity.checking import ALLOWED, Check, check_certificate
-from loadtests.options import ModelArgument, StoreOption, open_store
+from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
 from model_store.certificate import Certificate, Setup, describe_host_class, find_certificate
 from model_store.settings import DEFAULT_ROOT
@@ -20,7 +20,6 @@ from model_store.store import Release
 
 console = Console()
 
-VersionOption = Annotated[str, typer.Option(help="'' newest release's default, '3-int8' exactly that")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes [as `serve` has them]")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="threads of each worker [as `serve` has them]")]
 BoundOption = Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.measure.host import Host, describe_host
-from loadtests.options import ModelArgument, StoreOption, open_store
+from loadtests.options import ModelArgument, StoreOption, default_report_folder, open_store
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.comparing import CALLERS, Comparison, Figures, compare_peer
 from loadtests.peers.environments import cache_folder
@@ -65,7 +64,7 @@ def peers(
                 for name in names
             ]
     console.print(make_table(subject.name, found))
-    target = out or Path("reports") / datetime.now().strftime("peers-%Y-%m-%d-%H%M%S")
+    target = out or default_report_folder("peers-")
     target.mkdir(parents=True, exist_ok=True)
     (target / "peers.jsonl").write_text("".join(f"{item.model_dump_json()}\n" for item in found))
     page = target / "peers.md"
