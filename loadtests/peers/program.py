@@ -28,9 +28,7 @@ class PeerProgram:
     subject: Subject
     folder: Path
     config: Path
-    input_name: str
     datatype: str
-    output_name: str
     row: np.ndarray
     expected: np.ndarray
 
@@ -88,4 +86,4 @@ def extract_program(release: Release, subject: Subject, folder: Path) -> PeerPro
             }
         )
     )
-    return PeerProgram(subject, folder, config, taken.name, tensor.datatype, output.name, row, expected)
+    return PeerProgram(subject, folder, config, tensor.datatype, row, expected)

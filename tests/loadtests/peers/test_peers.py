@@ -42,7 +42,7 @@ def program(store, tmp_path):
     """A program that answers its own input."""
     subject = find_variant(store.open("double", 1), "int8")
     row = np.array([[1.5, -2.0]], np.float32)
-    return PeerProgram(subject, tmp_path, tmp_path / "peer.json", "x", "FP32", "y", row, row)
+    return PeerProgram(subject, tmp_path, tmp_path / "peer.json", "FP32", row, row)
 
 
 def run_script(source):
