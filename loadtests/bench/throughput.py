@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from loadtests.addresses import Addresses
-from loadtests.generate.plan import OpenLoop, aim
+from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, aim
 from loadtests.generate.processes import run_open_loop
 from loadtests.subject import Subject
-
-NO_BOUND_MS = 1e6
 
 
 class ThroughputError(RuntimeError):

@@ -17,7 +17,7 @@ import psutil
 from host.cpu import cpu_model
 from loadtests.addresses import Addresses
 from loadtests.campaign import choose_bound_ms
-from loadtests.generate.plan import OpenLoop, Probing, aim
+from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
 from loadtests.generate.processes import run_open_loop, run_rate_search
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Recording
@@ -34,7 +34,6 @@ SHARES = (0.2, 0.6, 0.9)
 FEWEST_CALLS = 8
 RESOLUTION = 1.05
 FIRST_PROBE = 0.6
-NO_BOUND_MS = 1e6
 WORKER_BYTES = "millrace_worker_resident_bytes"
 
 
@@ -52,8 +51,13 @@ class Plan:
     warm_up_s: float = 1.0
 
     @property
+    def planned_level_s(self) -> float:
+        """One level with its warm-up and the start of its generator."""
+        return self.level_s + self.warm_up_s + 2.0
+
+    @property
     def planned_s(self) -> float:
-        return self.rounds * (2 + len(SHARES)) * (self.level_s + self.warm_up_s + 2.0) + self.search_s
+        return self.rounds * (2 + len(SHARES)) * self.planned_level_s + self.search_s
 
 
 def choose_setup(workers: int | None, threads: int | None) -> Setup:
@@ -180,7 +184,7 @@ class Levels:
         recording = run_open_loop(plan)
         if recording.errors:
             raise CertifyError(f"{what}: requests failed, so nothing can be certified: {recording.errors}")
-        self._advance(what, self._plan.level_s + self._plan.warm_up_s + 2.0)
+        self._advance(what, self._plan.planned_level_s)
         return recording
 
 

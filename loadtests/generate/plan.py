@@ -10,6 +10,9 @@ from loadtests.measure.recording import Part
 from loadtests.subject import Subject
 from services.client.tls import NO_TLS, Tls
 
+# Longer than any answer takes: nothing is judged.
+NO_BOUND_MS = 1e6
+
 
 class Traffic(Part):
     """What to send and where to."""
