@@ -126,8 +126,3 @@ def run_server(
         yield server
     finally:
         server.stop()
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))

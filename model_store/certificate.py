@@ -7,7 +7,6 @@ variant, so that admission, replica counts and requests can follow from it. Impo
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
-from host.cpu import cpu_features
+from host.cpu import count_cores, cpu_features
 from model_store.manifest import NAME_PATTERN, Part
 
 FORMAT: Final = 1
@@ -111,7 +110,7 @@ def describe_host_class(device: str) -> HostClass:
     return HostClass(
         architecture=platform.machine(),
         features=cpu_features(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=count_cores(),
         accelerator=models[0] if models else "",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from host.cpu import count_cores
 from k8s.fleet.envoy import KEY_HEADER, Certificates, Edge, Node
 from k8s.fleet.processes import Fleet, FleetError
 from model_store.settings import DEFAULT_ROOT
@@ -50,7 +50,7 @@ def fleet(
         requests_per_s=requests_per_s,
         certificates=files,
     )
-    threads = max(1, len(os.sched_getaffinity(0)) // nodes)
+    threads = max(1, count_cores() // nodes)
     names = [name.strip() for name in models.split(",") if name.strip()]
 
     def command(node: Node, ready: Path) -> list[str]:

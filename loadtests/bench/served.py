@@ -15,11 +15,11 @@ from pathlib import Path
 from rich.console import Console
 
 from host.child import end_with_parent
+from host.cpu import count_cores
 from host.threads import share_cores
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.throughput import measure_rows_per_s
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
-from loadtests.server import count_cores
 from loadtests.subject import Subject
 from model_store.store import Release
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from host.cpu import cpu_model
+from host.cpu import count_cores, cpu_model
 from loadtests.addresses import Addresses
 from loadtests.campaign import choose_bound_ms
 from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
@@ -22,7 +22,7 @@ from loadtests.generate.processes import run_open_loop, run_rate_search
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
-from loadtests.server import Server, count_cores, run_server
+from loadtests.server import Server, run_server
 from loadtests.subject import Subject
 from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class, interpolate
 from model_store.store import Release, file_digest, manifest_name

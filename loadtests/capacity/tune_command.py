@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host.cpu import count_cores
 from host.progress import ProgressBar
 from loadtests.capacity.tuning import Trial, choose_best, measure_held_rate, search_settings
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
-from loadtests.server import count_cores
 from loadtests.subject import find_variant
 from model_store.settings import DEFAULT_ROOT
 from model_store.tuning import TunedSettings, write_tuning

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from host.cpu import count_cores
 from model_store.certificate import Setup
 
 
@@ -32,7 +32,7 @@ class TorchServeSettings(BaseSettings):
     @property
     def threads_per_worker(self) -> int:
         """Threads for one worker: as set, or the cores shared among the workers of one variant."""
-        return self.threads or max(1, len(os.sched_getaffinity(0)) // self.workers)
+        return self.threads or max(1, count_cores() // self.workers)
 
     @property
     def setup(self) -> Setup:
