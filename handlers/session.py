@@ -12,7 +12,7 @@ from handlers.message import Request
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The next bit of one row's answer."""
+    """The next bit of one row's answer: its texts go on where the one before ended, all else comes with the last."""
 
     key: int
     outputs: Outputs

@@ -1,11 +1,13 @@
-"""Answers made of what workers return: whole ones out of split ones, and refusals where rows failed."""
+"""Answers made of what workers return: whole ones out of parts, and refusals where rows failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from model_store.open_inference import ROW_ERRORS
-from model_store.tensors import decode_raw
+from model_store.tensors import decode_raw, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.batching import Outputs
 from services.gateway.errors import InvalidRequestError
@@ -59,3 +61,20 @@ def join_outputs(parts: Sequence[Outputs], row_counts: Sequence[int]) -> Outputs
         data = b"".join(tensor.data for tensor in column)
         joined.append(NamedTensor(first.name, first.datatype, (sum(row_counts), *first.shape[1:]), data))
     return joined
+
+
+def join_bits(bits: Sequence[Outputs]) -> Outputs:
+    """Join the bits of one row's answer as a session told them: texts go on, of anything else the newest holds."""
+    columns: dict[str, list[NamedTensor]] = {}
+    for outputs in bits:
+        for tensor in outputs:
+            columns.setdefault(tensor.name, []).append(tensor)
+    return [_join_texts(column) if column[-1].datatype == "BYTES" else column[-1] for column in columns.values()]
+
+
+def _join_texts(column: Sequence[NamedTensor]) -> NamedTensor:
+    *_, last = column
+    if len(column) == 1:
+        return last
+    texts = np.sum([decode_raw(tensor.data, "BYTES", tensor.shape) for tensor in column], axis=0)
+    return NamedTensor(last.name, last.datatype, last.shape, encode_raw(texts))

@@ -7,16 +7,17 @@ import itertools
 import os
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.admission import CallerLimit
-from services.gateway.answers import make_answer
+from services.gateway.answers import join_bits, make_answer
 from services.gateway.backends import Backend
 from services.gateway.batching import Outputs
-from services.gateway.cache import AnswerCache
+from services.gateway.cache import AnswerCache, Lookup
 from services.gateway.drift import DriftMetrics, DriftMonitor
 from services.gateway.errors import (
     CANCELLED,
@@ -39,7 +40,7 @@ from services.gateway.routing import Router
 from services.gateway.served_model import ServedModel
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
-from services.gateway.streams import Streams
+from services.gateway.streams import Streams, say_whole
 from services.gateway.tensors import InferAnswer, InferRequest
 from services.gateway.valve import Valve
 
@@ -127,10 +128,7 @@ class Gateway:
         num_rows = 0
         try:
             num_rows = self._check(model, request, arrived_s)
-            lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
-            recorder = None if self._recorder is None else self._recorder.choose(request)
-            if recorder is not None or request.wants_provenance:
-                settle_seed(request, model.variant)
+            lookup, recorder = self._prepare(model, request)
             if lookup is not None and lookup.outputs is not None:
                 outputs = lookup.outputs
             else:
@@ -167,21 +165,33 @@ class Gateway:
             yield await self.infer(request)
             return
         model = self._begin(request)
+        variant = model.variant
         status = CANCELLED
+        told: list[Outputs] = []
         try:
             self._check(model, request, arrived_s)
-            if request.wants_provenance:
-                settle_seed(request, model.variant)
+            lookup, recorder = self._prepare(model, request)
+            if lookup is not None and lookup.outputs is not None:
+                bits = say_whole(lookup.outputs)
+            else:
+                streams.admit(request)
+                bits = streams.answer(request, arrived_s)
             request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
             with self._caller_limit.hold(request):
-                async with aclosing(streams.answer(request, arrived_s)) as bits:
+                async with aclosing(bits):
                     async for bit in bits:
-                        answer = InferAnswer(model.variant.model, model.variant.version, request.id, bit.outputs)
+                        answer = InferAnswer(variant.model, variant.version, request.id, bit.outputs)
                         answer.is_last = bit.is_last
+                        if lookup is not None or recorder is not None:
+                            told.append(bit.outputs)
                         if bit.is_last:
                             status = OK
                             if request.wants_provenance:
-                                answer.parameters = describe_provenance(request, model.variant)
+                                answer.parameters = describe_provenance(request, variant)
+                            if lookup is not None and lookup.outputs is None:
+                                lookup.keep(join_bits(told))
+                            if recorder is not None:
+                                recorder.keep(request, variant, replace(answer, outputs=join_bits(told)))
                         yield answer
         except GatewayError as error:
             status = self.journal.refuse(model, request, error)
@@ -218,6 +228,14 @@ class Gateway:
         if model.drift is not None and arrived_s >= model.drift.due_s and request.protocol != PROTOCOL:
             model.drift.take_later(request, num_rows)
         return num_rows
+
+    def _prepare(self, model: ServedModel, request: InferRequest) -> tuple[Lookup | None, Recorder | None]:
+        """Look for an answer that is known, choose who keeps this one, and settle what it will have been made of."""
+        lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
+        recorder = None if self._recorder is None else self._recorder.choose(request)
+        if recorder is not None or request.wants_provenance:
+            settle_seed(request, model.variant)
+        return lookup, recorder
 
     def _drift_monitors(self) -> Iterator[tuple[str, str, DriftMonitor]]:
         for model in self._models.values():

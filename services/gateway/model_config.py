@@ -29,7 +29,7 @@ def describe_config(manifest: Manifest, num_workers: int) -> dict[str, Any]:
         ],
         "dynamic_batching": {},
         "parameters": {name: {"string_value": value} for name, value in manifest.properties.items()},
-        "model_transaction_policy": {"decoupled": False},
+        "model_transaction_policy": {"decoupled": manifest.streams},
     }
 
 

@@ -58,6 +58,7 @@ class ServedModel:
                 backend,
                 metrics,
                 num_workers=backend.num_workers(variant),
+                max_wait_s=settings.max_wait_ms / 1e3,
                 max_waiting=settings.max_waiting_rows,
                 count_calls=lambda: self.batcher.num_calls,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from time import monotonic
@@ -25,10 +26,11 @@ from services.gateway.errors import (
     InternalError,
     InvalidRequestError,
     NotReadyError,
-    OverloadedError,
 )
 from services.gateway.metrics import Metrics
 from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.stream_admission import StreamAdmission
+from services.gateway.stream_queue import StreamQueue
 from services.gateway.tensors import InferRequest, NamedTensor
 
 logger = structlog.get_logger("gateway")
@@ -43,14 +45,20 @@ class Bit(NamedTuple):
     is_last: bool
 
 
+async def say_whole(outputs: list[NamedTensor]) -> AsyncGenerator[Bit]:
+    """Tell an answer that is known already, in one bit."""
+    yield Bit(outputs, is_last=True)
+
+
 class _Stream:
     """One caller's request, from its arrival to the end of its answer."""
 
-    def __init__(self, key: int, request: InferRequest) -> None:
+    def __init__(self, key: int, request: InferRequest, arrived_s: float) -> None:
         self.key = key
-        self.request_id = request.id
+        self.request = request
         self.packed = pack_requests([request])
         self.session: _Session | None = None
+        self.arrived_s = self.entered_s = arrived_s
         self.has_begun = False
         self.num_tries = 0
         self._records: deque[Record] = deque()
@@ -100,20 +108,27 @@ class Streams:
         metrics: Metrics,
         *,
         num_workers: int,
+        max_wait_s: float,
         max_waiting: int,
         count_calls: Callable[[], int],
     ) -> None:
         """`count_calls` says how many other calls the workers have."""
         self._variant, self._backend = variant, backend
-        self._num_workers, self._max_waiting, self._count_calls = num_workers, max_waiting, count_calls
+        self._num_workers, self._count_calls = num_workers, count_calls
         self._max_rows = variant.manifest.max_rows
+        self._admission = StreamAdmission(
+            str(variant),
+            num_places=num_workers * self._max_rows,
+            max_wait_s=max_wait_s,
+            max_waiting=max_waiting,
+        )
         labels = (variant.model, variant.version)
         self._first_token = metrics.first_token.labels(*labels)
         self._tokens = metrics.stream_tokens.labels(*labels)
         metrics.streams.labels(*labels).set_function(self.count)
         self._loop = asyncio.get_running_loop()
         self._keys = itertools.count(1)
-        self._waiting: deque[_Stream] = deque()
+        self._waiting: StreamQueue[_Stream] = StreamQueue()
         self._sessions: dict[_Session, asyncio.Task[None]] = {}
         self._dispatch_is_due = False
 
@@ -121,19 +136,23 @@ class Streams:
         """How many streams wait or are being answered."""
         return len(self._waiting) + sum(len(session.streams) for session in self._sessions)
 
-    async def answer(self, request: InferRequest, arrived_s: float) -> AsyncGenerator[Bit]:
-        """Answer a valid request of one row; leaving (cancellation) ends its work within one step.
+    def admit(self, request: InferRequest) -> None:
+        """Let a valid request of one row pass whose answer can begin in time.
 
         Raises:
-            OverloadedError, DeadlineError, InvalidRequestError, NotReadyError, InternalError: see errors.py.
+            OverloadedError: says when it would begin.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise OverloadedError(
-                f"{len(self._waiting)} streams of {self._variant} are waiting, at most {self._max_waiting} may; open "
-                "fewer at once, or try again later"
-            )
-        stream = _Stream(next(self._keys), request)
-        self._wait(stream)
+        self._admission.check(request, self._waiting, self._count_free(), are_joined=not self._are_workers_wanted())
+
+    async def answer(self, request: InferRequest, arrived_s: float) -> AsyncGenerator[Bit]:
+        """Answer an admitted request; leaving (cancellation) ends its work within one step.
+
+        Raises:
+            DeadlineError, InvalidRequestError, NotReadyError, InternalError: see errors.py.
+        """
+        stream = _Stream(next(self._keys), request, arrived_s)
+        self._waiting.enter(stream, request)
+        self._dispatch_soon()
         late = DeadlineError("no whole answer before the deadline; allow more time, or ask for less")
         timer = self._loop.call_later(request.deadline_s - monotonic(), stream.fail, late)
         is_first = True
@@ -141,23 +160,33 @@ class Streams:
             while True:
                 record = await stream.next_record()
                 if is_first:
-                    self._first_token.observe(monotonic() - arrived_s)
+                    waited_s = monotonic() - arrived_s
+                    self._first_token.observe(waited_s)
+                    self._admission.observe_begin(request, waited_s)
                     is_first = False
                 self._tokens.inc(record.num_tokens)
                 (outputs,) = unpack_answer(record.payload, [1])
                 yield Bit(outputs, record.kind == Kind.LAST)
                 if record.kind == Kind.LAST:
                     return
+        except DeadlineError:
+            if is_first:
+                self._admission.observe_begin(request, math.inf)
+            raise
         finally:
             timer.cancel()
             self._leave(stream)
 
-    def _wait(self, stream: _Stream, *, is_first: bool = False) -> None:
-        if is_first:
-            self._waiting.appendleft(stream)
-        else:
-            self._waiting.append(stream)
-        self._dispatch_soon()
+    def _are_workers_wanted(self) -> bool:
+        """Whether other calls wait for the workers, so that sessions take no more streams."""
+        return self._count_calls() + len(self._sessions) > self._num_workers
+
+    def _count_free(self) -> int:
+        """Count the places that streams would have at once."""
+        num_free = self._max_rows * (self._num_workers - len(self._sessions))
+        if not self._are_workers_wanted():
+            num_free += sum(self._max_rows - len(session.streams) for session in self._sessions)
+        return num_free
 
     def _dispatch_soon(self) -> None:
         # At the end of this turn of the event loop, so that streams that came in the same turn begin together.
@@ -167,20 +196,21 @@ class Streams:
 
     def _dispatch(self) -> None:
         self._dispatch_is_due = False
-        is_wanted = self._count_calls() + len(self._sessions) > self._num_workers
-        for session in () if is_wanted else self._sessions:
+        for session in () if self._are_workers_wanted() else self._sessions:
             while self._waiting and len(session.streams) < self._max_rows:
-                self._join(session, self._waiting.popleft())
+                self._join(session, self._waiting.take())
         while self._waiting and len(self._sessions) < self._num_workers:
             session = _Session()
             records = [
-                self._enter(session, self._waiting.popleft()) for _ in range(min(len(self._waiting), self._max_rows))
+                self._enter(session, self._waiting.take()) for _ in range(min(len(self._waiting), self._max_rows))
             ]
             self._sessions[session] = self._loop.create_task(self._hold(session, b"".join(records)))
 
     def _enter(self, session: _Session, stream: _Stream) -> bytes:
         session.streams[stream.key] = stream
         stream.session = session
+        stream.entered_s = monotonic()
+        stream.request.queue_s = stream.entered_s - stream.arrived_s
         return encode_record(Record(stream.key, Kind.JOIN, stream.packed))
 
     def _join(self, session: _Session, stream: _Stream) -> None:
@@ -195,8 +225,7 @@ class Streams:
     def _leave(self, stream: _Stream) -> None:
         session = stream.session
         if session is None:
-            if stream in self._waiting:
-                self._waiting.remove(stream)
+            self._waiting.leave(stream)
         elif session.streams.pop(stream.key, None) is not None:
             self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
             self._dispatch_soon()
@@ -237,25 +266,27 @@ class Streams:
             return
         del session.streams[record.key]
         if record.kind == Kind.LAST:
+            stream.request.compute_s = monotonic() - stream.entered_s
+            self._admission.observe_end(stream.request.compute_s)
             stream.take(record)
         elif record.kind == Kind.REFUSED:
             stream.fail(InvalidRequestError(record.payload.decode()))
         else:
             cause = record.payload.decode()
-            logger.error("a stream failed", variant=str(self._variant), request=stream.request_id, error=cause)
+            logger.error("a stream failed", variant=str(self._variant), request=stream.request.id, error=cause)
             stream.fail(InternalError(MODEL_FAILED, cause=cause))
         self._dispatch_soon()
 
     def _give_up(self, session: _Session, failure: GatewayError | None) -> None:
         """End what a session has left unanswered: begin it anew where nothing of it has been told."""
-        for stream in reversed(session.streams.values()):
+        for stream in session.streams.values():
             # The worker may have got to know of it after its session: it must not begin there in the next one.
             self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
             stream.num_tries += failure is not None
             may_repeat = failure is None or isinstance(failure, NotReadyError)
             if may_repeat and not stream.has_begun and stream.num_tries < _MAX_TRIES:
                 stream.key, stream.session = next(self._keys), None
-                self._wait(stream, is_first=True)
+                self._waiting.enter_again(stream)
             else:
                 stream.fail(failure or InternalError(MODEL_FAILED, cause="the session ended inside its answer"))
         session.streams.clear()

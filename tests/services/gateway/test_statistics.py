@@ -20,6 +20,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.statistics import Statistics
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.grpc_server import CallContext
+from tests.services.gateway.conftest import make_manifest, make_variant
 
 SECOND_NS = 10**9
 
@@ -117,6 +118,15 @@ async def test_configuration_leaves_out_rows_and_names_datatypes_as_triton_does(
     assert parsed.HasField("dynamic_batching")
     assert parsed.parameters["max_rows"].string_value == "4"
     assert json.loads((await http.get("/v2")).content)["extensions"][1:3] == ["model_configuration", "statistics"]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_configuration_says_whether_one_request_may_have_several_answers(backend, tmp_path, streams):
+    variant = make_variant(make_manifest(streams=streams), tmp_path)
+    gateway = Gateway(Catalogue([variant]), backend, GatewaySettings())
+    assert gateway.describe_config("double")["model_transaction_policy"] == {"decoupled": streams}
+    data = await call(gateway, "ModelConfig", messages().ModelConfigRequest(name="double"))
+    assert service_pb2.ModelConfigResponse.FromString(data).config.model_transaction_policy.decoupled is streams
 
 
 def test_our_messages_are_a_part_of_tritons():

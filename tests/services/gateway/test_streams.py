@@ -8,6 +8,7 @@ import pytest
 from model_store.open_inference import messages
 from model_store.session_records import Kind, Record, RecordReader, encode_record
 from model_store.tensors import encode_raw
+from services.gateway.caller import NOBODY, KnownCaller
 from services.gateway.errors import DeadlineError, InternalError, InvalidRequestError, NotReadyError, OverloadedError
 from services.gateway.metrics import Metrics
 from services.gateway.streams import Streams
@@ -62,12 +63,14 @@ async def calls():
 
 @pytest.fixture
 async def streams(variant, backend, calls):
-    return Streams(variant, backend, Metrics(), num_workers=1, max_waiting=8, count_calls=lambda: calls[0])
+    return Streams(
+        variant, backend, Metrics(), num_workers=1, max_wait_s=10, max_waiting=8, count_calls=lambda: calls[0]
+    )
 
 
-def make_request(timeout_s=60.0):
+def make_request(timeout_s=60.0, caller=NOBODY):
     row = NamedTensor("text", "BYTES", (1,), encode_raw(np.array([b"hello"], np.object_)))
-    return InferRequest("double", "", "id", [row], deadline_s=time.monotonic() + timeout_s)
+    return InferRequest("double", "", "id", [row], deadline_s=time.monotonic() + timeout_s, caller=caller)
 
 
 def make_bit(key, text, kind=Kind.PART):
@@ -85,7 +88,9 @@ class Caller:
         self.task = asyncio.create_task(self.listen(streams, **how))
 
     async def listen(self, streams, **how):
-        async with aclosing(streams.answer(make_request(**how), time.monotonic())) as bits:
+        request = make_request(**how)
+        streams.admit(request)
+        async with aclosing(streams.answer(request, time.monotonic())) as bits:
             async for bit in bits:
                 self.heard.append((bytes(bit.outputs[0].data[4:]), bit.is_last))
 
@@ -223,5 +228,33 @@ async def test_more_streams_than_may_wait_are_refused(streams, variant):
     callers += [Caller(streams) for _ in range(9)]
     with pytest.raises(OverloadedError, match="8 streams of double 3-eager are waiting"):
         await callers[-1].task
+    for caller in callers:
+        caller.task.cancel()
+
+
+async def test_a_stream_that_cannot_begin_in_time_is_refused_at_once(streams, backend, variant):
+    streams._admission.observe_end(2.0)  # an answer's time
+    callers = [Caller(streams) for _ in range(variant.manifest.max_rows)]
+    await turn()
+    late, patient = Caller(streams, timeout_s=2.4), Caller(streams, timeout_s=2.6)
+    await turn()
+    with pytest.raises(OverloadedError, match="it is expected to begin in 500 ms and takes 2000 ms"):
+        late.task.result()
+    assert streams.count() == len(callers) + 1
+    for caller in (*callers, patient):
+        caller.task.cancel()
+
+
+async def test_a_caller_who_comes_to_a_flood_has_the_next_place(streams, backend, variant):
+    flood, other = (KnownCaller(peer=f"{address}:50000") for address in ("10.0.0.1", "10.0.0.2"))
+    callers = [Caller(streams, caller=flood) for _ in range(variant.manifest.max_rows + 3)]
+    await turn()
+    callers.append(Caller(streams, caller=other))
+    await turn()
+    (session,) = backend.sessions
+    session.open()
+    session.say(make_bit(1, b"a", Kind.LAST), make_bit(2, b"a", Kind.LAST))
+    await turn()
+    assert [key for kind, key, _ in backend.told if kind == Kind.JOIN] == [5, len(callers)]
     for caller in callers:
         caller.task.cancel()

@@ -1,0 +1,126 @@
+"""Streams through the core: refused, recorded and cached as other requests are."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from model_store.golden import GoldenAnswer
+from model_store.manifest import Tensor
+from model_store.open_inference import messages
+from model_store.session_records import Kind, Record, RecordReader, encode_record
+from model_store.tensors import decode_raw, encode_raw
+from services.catalogue import Catalogue
+from services.gateway.core import Gateway
+from services.gateway.errors import OverloadedError
+from services.gateway.settings import GatewaySettings
+from services.gateway.tensors import InferRequest, NamedTensor
+from services.replay import read_answer
+from tests.services.gateway.conftest import make_manifest, make_variant
+
+INPUTS = (Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", max_element_bytes=8),)
+OUTPUTS = (
+    Tensor(name="label", datatype="BYTES", shape=(-1,), meaning="a name"),
+    Tensor(name="score", datatype="FP32", shape=(-1,), meaning="how good"),
+)
+GOLDEN = [
+    GoldenAnswer(inputs=("text",), output=output.name, expected=np.ones(1, np.float32), tolerance=0.0)
+    for output in OUTPUTS
+]
+BITS = ({"label": b"gu"}, {"label": b"ten "}, {"label": b"Tag", "score": 0.5})
+
+
+def make_bit(values):
+    response = messages().ModelInferResponse()
+    for name, value in values.items():
+        datatype, kind = ("BYTES", np.object_) if isinstance(value, bytes) else ("FP32", np.float32)
+        response.outputs.add(name=name, datatype=datatype, shape=[1])
+        response.raw_output_contents.append(encode_raw(np.array([value], kind)))
+    return response.SerializeToString()
+
+
+class TellingBackend:
+    """An engine whose sessions tell everybody the same."""
+
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.num_streams = 0
+
+    async def converse(self, variant, request, take):
+        take(encode_record(Record(1, Kind.OPENED)))
+        for record in RecordReader().feed(request):
+            self.num_streams += 1
+            await self.gate.wait()
+            for bit in BITS:
+                take(encode_record(Record(record.key, Kind.LAST if bit is BITS[-1] else Kind.PART, make_bit(bit), 1)))
+
+    def tell(self, variant, message, worker=None):
+        pass
+
+    def ready_workers(self, variant):
+        return frozenset([1])
+
+    def num_workers(self, variant):
+        return 1
+
+
+@pytest.fixture
+def make_gateway(tmp_path):
+    def make(**settings):
+        changes = {"inputs": INPUTS, "input_sets": (("text",),), "outputs": OUTPUTS, "parameters": ()}
+        manifest = make_manifest(streams=True, **changes)
+        variant = make_variant(manifest, tmp_path, *GOLDEN, release_digest="a1b2")
+        backend = TellingBackend()
+        return Gateway(Catalogue([variant]), backend, GatewaySettings(**settings)), backend
+
+    return make
+
+
+def make_request(text=b"good day"):
+    row = NamedTensor("text", "BYTES", (1,), encode_raw(np.array([text], np.object_)))
+    return InferRequest("double", "", "r-1", [row], protocol="grpc")
+
+
+async def listen(gateway, request):
+    """What a stream tells: each bit's values by the names of their outputs."""
+    return [
+        {output.name: decode_raw(output.data, output.datatype, output.shape)[0] for output in answer.outputs}
+        async for answer in gateway.stream(request)
+    ]
+
+
+async def test_a_streams_whole_answer_is_recorded(make_gateway, tmp_path):
+    gateway, _ = make_gateway(record=1.0, record_folder=tmp_path / "records", record_key=tmp_path / "key")
+    assert await listen(gateway, make_request()) == list(BITS)
+    await gateway.close()
+    record = gateway.settings.open_records().find("r-1")
+    assert (record.version, record.release_digest) == ("3-eager", "a1b2")
+    answer = read_answer(record)
+    assert {name: values.tolist() for name, values in answer.items()} == {"label": [b"guten Tag"], "score": [0.5]}
+
+
+async def test_an_equal_stream_is_answered_from_the_cache_in_one_bit(make_gateway):
+    gateway, backend = make_gateway(cache_mib=1)
+    assert await listen(gateway, make_request()) == list(BITS)
+    for _ in range(2):
+        assert await listen(gateway, make_request()) == [{"label": b"guten Tag", "score": 0.5}]
+    assert await listen(gateway, make_request(b"bye")) == list(BITS)
+    assert backend.num_streams == 2
+
+
+async def test_a_stream_without_a_deadline_that_would_wait_for_too_long_is_refused_and_counted(make_gateway):
+    gateway, backend = make_gateway(max_wait_ms=1)
+    await listen(gateway, make_request())
+    streams = gateway._models["double", "3-eager"].streams
+    streams._admission.observe_end(9.0)
+    backend.gate.clear()
+    tasks = [asyncio.create_task(listen(gateway, make_request())) for _ in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="may wait for 1 ms without a deadline"):
+        await listen(gateway, make_request())
+    backend.gate.set()
+    await asyncio.gather(*tasks)
+    labels = {"model": "double", "version": "3-eager", "protocol": "grpc", "outcome": "overloaded"}
+    assert gateway.metrics.registry.get_sample_value("millrace_requests_total", labels) == 1
