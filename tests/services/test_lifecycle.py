@@ -423,4 +423,4 @@ async def test_a_shadow_without_a_margin_is_refused_as_routing(live):
     async with live.follow():
         live.routing.write_text(SHADOW.replace("margin: 0.05, ", ""))
         await live.until(lambda: "accuracy of net 2-int8 says nothing" in live.lifecycle._routing_problem)
-        await live.until_default("2-int8")
+        assert live.default() == "2-int8"
