@@ -1,14 +1,8 @@
 import pytest
 
 from model_store.certificate import BatchTime, Setup, find_certificate
-from model_store.signing import Keyring, VerificationError
-from model_store.store import Store
+from model_store.signing import VerificationError
 from tests import builders
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store", Keyring(tmp_path / "keys"))
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@ import httpx
 import pytest
 
 from model_store.open_inference import messages
-from services.catalogue import Catalogue
-from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError, PermissionDeniedError
 from services.gateway.grpc import OpenInferenceService
 from services.gateway.rest import make_app
-from services.gateway.settings import GatewaySettings
 
 LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
 UNLOAD = "/inference.GRPCInferenceService/RepositoryModelUnload"
@@ -22,11 +19,6 @@ class Control:
 
     async def unload(self, model):
         self.asked.append(f"unload {model}")
-
-
-@pytest.fixture
-async def gateway(variant, backend):
-    return Gateway(Catalogue([variant]), backend, GatewaySettings())
 
 
 async def call(gateway, path, request):

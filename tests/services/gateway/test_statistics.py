@@ -11,23 +11,15 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from model_store.open_inference import messages
-from services.catalogue import Catalogue
-from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.grpc import OpenInferenceService
 from services.gateway.rest import make_app
-from services.gateway.settings import GatewaySettings
 from services.gateway.statistics import Statistics
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.grpc_server import CallContext
 from tests.services.gateway.conftest import make_manifest, make_variant
 
 SECOND_NS = 10**9
-
-
-@pytest.fixture
-async def gateway(variant, backend):
-    return Gateway(Catalogue([variant]), backend, GatewaySettings())
 
 
 @pytest.fixture
