@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
 
+from handlers.worker import Worker
 from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest, Parameter, Tensor
 from model_store.open_inference import messages
@@ -104,6 +106,23 @@ class DoublingBackend:
 
     def num_workers(self, variant: ServedVariant) -> int:
         return self.workers
+
+
+class WorkerBackend:
+    """An engine whose worker is the real one, in this process, with a handler that a test brings."""
+
+    def __init__(self, handler: Any) -> None:
+        self.worker = Worker(handler)
+
+    async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
+        await asyncio.sleep(0)
+        return self.worker.answer_packed(request)
+
+    def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
+        return frozenset({1})
+
+    def num_workers(self, variant: ServedVariant) -> int:
+        return 1
 
 
 @pytest.fixture

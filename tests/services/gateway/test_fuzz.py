@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 
 from handlers.base import Outputs
-from handlers.worker import Worker
 from model_store.open_inference import INFER_PATH, messages
-from services.catalogue import Catalogue
-from services.gateway.core import Gateway
 from services.gateway.grpc import OpenInferenceService
 from services.gateway.grpc_errors import ErrorAnswers
 from services.gateway.rest import make_app
-from services.gateway.settings import GatewaySettings
 from services.grpc_server import CallContext, CallError
+from tests.services.gateway.conftest import WorkerBackend
 from tests.services.gateway.fuzz import (
     RestMessage,
     make_grpc_seeds,
@@ -49,28 +46,9 @@ def infer(inputs, parameters, requested):
     return Outputs({name: outputs[name] for name in requested or outputs})
 
 
-class WorkerBackend:
-    """An engine whose worker is the real one, in this process."""
-
-    def __init__(self):
-        self.worker = Worker(
-            SimpleNamespace(manifest={"model": "double", "release": 3, "variant": "eager"}, infer=infer)
-        )
-
-    async def predict(self, variant, request):
-        await asyncio.sleep(0)
-        return self.worker.answer_packed(request)
-
-    def ready_workers(self, variant):
-        return frozenset({1})
-
-    def num_workers(self, variant):
-        return 1
-
-
 @pytest.fixture
-async def gateway(variant):
-    return Gateway(Catalogue([variant]), WorkerBackend(), GatewaySettings(max_body_mib=1))
+async def backend():
+    return WorkerBackend(SimpleNamespace(manifest={"model": "double", "release": 3, "variant": "eager"}, infer=infer))
 
 
 async def call_grpc(gateway, data):

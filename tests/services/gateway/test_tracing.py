@@ -14,7 +14,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from handlers.base import Outputs
-from handlers.worker import Worker
 from services.catalogue import Catalogue
 from services.gateway import access_log
 from services.gateway.caller import KnownCaller
@@ -25,6 +24,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.gateway.trace import begin_trace
 from services.gateway.tracing import Tracing
+from tests.services.gateway.conftest import WorkerBackend
 
 TRACE_ID, PARENT_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 SAMPLED = f"00-{TRACE_ID:032x}-{PARENT_ID:016x}-01"
@@ -42,29 +42,23 @@ class Doubling:
         return Outputs({"y": 2 * inputs["x"]})
 
 
-class WorkerBackend:
-    """An engine whose worker is the real one, in this process."""
+class SlowBackend(WorkerBackend):
+    """The same on its way for a while, and failing as a test wants."""
 
     def __init__(self):
-        self.worker = Worker(Doubling())
+        super().__init__(Doubling())
         self.failures = []
 
     async def predict(self, variant, request):
         await asyncio.sleep(0.001)
         if self.failures:
             raise self.failures.pop()
-        return self.worker.answer_packed(request)
-
-    def ready_workers(self, variant):
-        return frozenset({1})
-
-    def num_workers(self, variant):
-        return 1
+        return await super().predict(variant, request)
 
 
 @pytest.fixture
 async def engine():
-    return WorkerBackend()
+    return SlowBackend()
 
 
 @pytest.fixture
