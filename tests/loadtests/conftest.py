@@ -12,19 +12,15 @@ from model_store.store import Store
 from tests import builders
 from tests.certificates import write_certificate
 
+TENSOR = {"datatype": "FP32", "shape": (-1, 2), "meaning": "numbers"}
+TENSORS = {"inputs": [TENSOR | {"name": "x"}], "outputs": [TENSOR | {"name": "y"}]}
+
 
 def make_manifest(variant, *, speed=100.0, passed=True, **changes):
     gate = {"rule": "not worse by more than 0.003", "passed": passed, "why": "difference -0.001 is within 0.003"}
     measured = {"rows": 64, "rows_per_s": speed, "single_row_ms": 1.0, "threads": 1, "host": "here"}
-    tensor = {"datatype": "FP32", "shape": (-1, 2), "meaning": "numbers"}
-    known = {
-        "model": "double",
-        "inputs": [tensor | {"name": "x"}],
-        "outputs": [tensor | {"name": "y"}],
-        "gate": gate,
-        "speed": measured,
-    }
-    return builders.make_manifest(variant=variant, **(known | changes))
+    known = {"model": "double", "gate": gate, "speed": measured}
+    return builders.make_manifest(variant=variant, **(known | TENSORS | changes))
 
 
 @pytest.fixture
@@ -38,10 +34,8 @@ def keys(tmp_path, monkeypatch):
 def store(tmp_path, keys):
     """A signed store with one release of `double`: variants eager and int8, the latter the default."""
     store = Store(tmp_path / "store", Keyring(keys))
-    tensor = {"datatype": "FP32", "shape": (-1, 2), "meaning": "numbers"}
-    tensors = {"inputs": [tensor | {"name": "x"}], "outputs": [tensor | {"name": "y"}]}
     rows = {"x": np.arange(6, dtype=np.float32).reshape(3, 2)}
-    builders.publish_release(store, "double", examples=rows, **tensors)
+    builders.publish_release(store, "double", examples=rows, **TENSORS)
     return store
 
 
