@@ -17,7 +17,8 @@ from services.explaining import VARIANT, Explanations
 from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.packing import pack_requests, unpack_answer
-from services.gateway.rest_messages import HEADER_LENGTH, decode_body, encode_answer_body
+from services.gateway.rest_answers import make_answer_response
+from services.gateway.rest_messages import HEADER_LENGTH, decode_body
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
 from services.gateway.validation import Validator
@@ -53,10 +54,7 @@ def add_explain_routes(app: FastAPI, gateway: Gateway, shelf: Shelf, explanation
             (outputs,) = unpack_answer(answer, [num_rows])
             _refuse_failed_rows(outputs)
         found = InferAnswer(model, f"{release.number}-{VARIANT}", decoded.id, outputs)
-        content, length = encode_answer_body(found, encoding)
-        if length is None:
-            return Response(content, media_type="application/json")
-        return Response(content, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
+        return make_answer_response(found, encoding)
 
 
 def _prepare(request: InferRequest, manifest: Manifest) -> int:

@@ -22,7 +22,8 @@ from services.catalogue import ServedVariant
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError
-from services.gateway.rest_messages import HEADER_LENGTH, OutputEncoding, encode_answer_body
+from services.gateway.rest_answers import make_answer_response
+from services.gateway.rest_messages import OutputEncoding
 from services.gateway.rest_screen import describe_caller
 from services.gateway.tensors import InferAnswer, NamedTensor
 
@@ -120,5 +121,4 @@ def _encode_row(variant: ServedVariant, examples: Mapping[str, np.ndarray], row:
         one = take_rows(rows[row:], 1)
         inputs.append(NamedTensor(name, datatype_of(one), one.shape, encode_raw(one)))
     answer = InferAnswer(variant.model, variant.version, "", inputs)
-    content, length = encode_answer_body(answer, OutputEncoding({}, others=True))
-    return Response(content, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
+    return make_answer_response(answer, OutputEncoding({}, others=True))

@@ -43,10 +43,11 @@ from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import make_headers
 from services.gateway.readable import describe_answer, describe_rows
 from services.gateway.request_ids import RequestIds
+from services.gateway.rest_answers import make_answer_response
 from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_generate import add_generate_routes
-from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json, encode_answer_body
+from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.rest_screen import RestScreen, describe_caller
 
@@ -272,12 +273,7 @@ def _add_infer_routes(app: FastAPI, gateway: Gateway) -> None:
         request.state.id = decoded.id = decoded.id or request.state.id
         note_caller(decoded, request)
         answer = await answer_while_present(request, gateway.infer(decoded))
-        content, header_length = encode_answer_body(answer, encoding)
-        headers = make_headers(answer.parameters)
-        if header_length is None:
-            return Response(content, headers=headers, media_type="application/json")
-        headers[HEADER_LENGTH] = str(header_length)
-        return Response(content, headers=headers, media_type="application/octet-stream")
+        return make_answer_response(answer, encoding)
 
 
 def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
