@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 import grpc
 
@@ -90,6 +90,8 @@ class Stream(Generic[P, T]):
 class Operations:
     """Everything a client can do; a model with an operation of its own adds one line."""
 
+    _library: ClassVar[Any]  # `grpc` or `grpc.aio`
+
     infer = Operation(infer)
     metadata = Operation(metadata)
     is_ready = Operation(is_ready)
@@ -123,6 +125,12 @@ class Operations:
         self.tls = tls
         self.timeout_s = timeout_s
         self._metadata = tuple(make_headers(api_key).items())
+        self._channel = tls.open_channel(self._library, url, CHANNEL_OPTIONS)
+
+    def _open_stream(self, call: Call) -> Any:
+        return self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
+            iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
+        )
 
     def _timeout_of(self, call: Call) -> float:
         return self.timeout_s if call.timeout_s is None else call.timeout_s
@@ -148,16 +156,7 @@ class Operations:
 class Client(Operations):
     """Call a server and wait for the answer; threads may share one client."""
 
-    def __init__(
-        self,
-        url: str = "localhost:8001",
-        *,
-        timeout_s: float = 30.0,
-        api_key: str | None = None,
-        tls: Tls = NO_TLS,
-    ) -> None:
-        super().__init__(url, timeout_s=timeout_s, api_key=api_key, tls=tls)
-        self._channel = tls.open_channel(grpc, url, CHANNEL_OPTIONS)
+    _library: ClassVar[Any] = grpc
 
     def close(self) -> None:
         self._channel.close()
@@ -188,9 +187,7 @@ class Client(Operations):
     def follow(self, following: Following[T]) -> Iterator[T]:
         """Open a stream and read its answers as they come; ending the iteration early ends the work for it."""
         call = following.call
-        answers = self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
-            iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
-        )
+        answers = self._open_stream(call)
         try:
             for answer in answers:
                 yield following.read(answer)
@@ -226,16 +223,7 @@ class Client(Operations):
 class AsyncClient(Operations):
     """Call a server from asyncio; use it in one event loop."""
 
-    def __init__(
-        self,
-        url: str = "localhost:8001",
-        *,
-        timeout_s: float = 30.0,
-        api_key: str | None = None,
-        tls: Tls = NO_TLS,
-    ) -> None:
-        super().__init__(url, timeout_s=timeout_s, api_key=api_key, tls=tls)
-        self._channel = tls.open_channel(grpc.aio, url, CHANNEL_OPTIONS)
+    _library: ClassVar[Any] = grpc.aio
 
     async def close(self) -> None:
         await self._channel.close(None)
@@ -266,9 +254,7 @@ class AsyncClient(Operations):
     async def follow(self, following: Following[T]) -> AsyncIterator[T]:
         """Open a stream and read its answers as they come; ending the iteration early ends the work for it."""
         call = following.call
-        answers = self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
-            iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
-        )
+        answers = self._open_stream(call)
         try:
             async for answer in answers:
                 yield following.read(answer)
