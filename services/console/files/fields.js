@@ -2,7 +2,7 @@
 
 import { describeRange, h, problem } from "./dom.js";
 import { makePictureField } from "./picture_field.js";
-import { describeArray, readArrayFile } from "./tensor_files.js";
+import { describeArray, readArrayFile, readJson } from "./tensor_files.js";
 import { countElements, makeTensor, readText, textTensor, toNested } from "./wire.js";
 
 const MANY_BYTES = 1024;
@@ -93,7 +93,7 @@ function makeArrayField(tensor, { onready }) {
     if (editor) editor.value = toNested(value);
   }
   function takeText() {
-    attempt(() => hold(fit(tensor, JSON.parse(editor.value))));
+    attempt(() => hold(fitTensor(tensor, readJson(editor.value))));
   }
   async function takeFile(chosen) {
     if (!chosen) return;
@@ -130,12 +130,6 @@ function makeArrayField(tensor, { onready }) {
 
 function showShape({ shape }) {
   return `[${shape.map((size) => (size < 0 ? "any" : size)).join(", ")}]`;
-}
-
-function fit(tensor, nested) {
-  const shape = [];
-  for (let level = nested; Array.isArray(level); level = level[0]) shape.push(level.length);
-  return fitTensor(tensor, { shape, values: nested.flat(Infinity) });
 }
 
 // A file may leave the row dimension out.

@@ -22,7 +22,7 @@ export async function readArrayFile(file, tensor) {
   throw new Error(`${file.name} is of no known kind; give .npy, .mat or .json`);
 }
 
-function readJson(text) {
+export function readJson(text) {
   const nested = JSON.parse(text);
   const shape = [];
   for (let level = nested; Array.isArray(level); level = level[0]) shape.push(level.length);
