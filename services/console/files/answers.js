@@ -70,12 +70,15 @@ export function readRanking({ scores, names, labels }, row) {
 }
 
 export function ranking(entries) {
-  return h("ol", { class: "ranking" }, entries.slice(0, MAX_RANKS).map(({ label, score }) => {
-    const bar = h("span", { class: "fill" });
-    bar.style.width = `${100 * score}%`;
-    return h("li", {}, h("span", { class: "name" }, label), h("span", { class: "track", "aria-hidden": "true" }, bar),
-      h("span", { class: "number" }, formatShare(score)));
-  }));
+  return h("ol", { class: "ranking" }, entries.slice(0, MAX_RANKS).map(({ label, score }) => rankingRow(label, score, formatShare(score))));
+}
+
+// A name, a bar that is filled to a share, and what it says in words.
+export function rankingRow(name, share, text) {
+  const bar = h("span", { class: "fill" });
+  bar.style.width = `${100 * share}%`;
+  return h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, bar),
+    h("span", { class: "number" }, text));
 }
 
 export function formatShare(share) {

@@ -1,5 +1,6 @@
 // Beams in space and what they carry, beside the classical ways of choosing them.
 
+import { rankingRow } from "./answers.js";
 import { formatNumber, h, svg } from "./dom.js";
 import * as complex from "./complex.js";
 
@@ -30,12 +31,7 @@ function efficiencies(channel, precoder, combiner) {
   const rows = compareMethods(channel, precoder, combiner);
   const most = Math.max(...rows.map(([, value]) => value));
   return h("section", {}, h("h3", {}, "Spectral efficiency"),
-    h("ol", { class: "ranking" }, rows.map(([name, value]) => {
-      const bar = h("span", { class: "fill" });
-      bar.style.width = `${(100 * value) / most}%`;
-      return h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, bar),
-        h("span", { class: "number" }, `${formatNumber(value, 3)} bit/s/Hz`));
-    })),
+    h("ol", { class: "ranking" }, rows.map(([name, value]) => rankingRow(name, value / most, `${formatNumber(value, 3)} bit/s/Hz`))),
     h("p", { class: "hint" }, `At ${SNR_DB} dB, if the estimate that was sent were the channel itself. It is a noisy one, and the singular vectors are the best for its noise too; what counts on the true channel is the release's quality in the store.`));
 }
 
