@@ -1,13 +1,13 @@
 // Which words of the source a translator looked at for each word it wrote.
 
 import { formatShare } from "./answers.js";
-import { h } from "./dom.js";
+import { h, scroller } from "./dom.js";
 
 export function alignmentMap({ source, target, weights }) {
   return h("section", { class: "alignment" },
     h("h3", {}, "Alignment"),
     h("p", { class: "hint" }, "Each row is a piece that was written, each column one that was read."),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Alignment" },
+    scroller("Alignment",
       h("table", { class: "heat" },
         h("thead", {}, h("tr", {}, h("td", {}), source.map((piece) => h("th", { scope: "col" }, h("span", {}, show(piece)))))),
         h("tbody", {}, target.map((piece, row) =>

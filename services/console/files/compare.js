@@ -2,7 +2,7 @@
 
 import { fetchTensors, getJson, getManifest, infer, listModels } from "./api.js";
 import { findRanking, formatShare, readRanking } from "./answers.js";
-import { formatBytes, formatMs, formatNumber, h, problem, put } from "./dom.js";
+import { formatBytes, formatMs, formatNumber, h, problem, put, scroller } from "./dom.js";
 import { isImage, makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
 import { modelPicker } from "./picker.js";
@@ -79,7 +79,7 @@ async function compareOne(manifest, versions, request, size) {
   const first = answers.get(versions[0]);
   const medians = versions.map((version) => quantile(times.get(version), 0.5));
   const fastest = Math.min(...medians);
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" }, h("table", {},
+  return scroller("Comparison", h("table", {},
     h("thead", {}, h("tr", {}, [["Version"], ["Answer"], ["Difference"], ["Median", true], ["p90", true], ["Size", true]]
       .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : null }, title)))),
     h("tbody", {}, versions.map((version, place) => h("tr", {},
@@ -105,7 +105,7 @@ async function compareExamples(manifest, versions, examples) {
   rows.sort((a, b) => a.agrees - b.agrees || b.distance - a.distance);
   return h("div", {},
     h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Examples" }, h("table", {},
+    scroller("Examples", h("table", {},
       h("thead", {}, h("tr", {}, ["Example", ...versions, "Largest difference"].map((title) => h("th", { scope: "col" }, title)))),
       h("tbody", {}, rows.map(({ example, answers, agrees, distance }) => h("tr", { class: agrees ? null : "disagrees" },
         h("th", { scope: "row" }, example.image ? h("img", { src: example.image, alt: `Example ${example.row + 1}`, class: "pixels mini" }) : example.text ?? String(example.row + 1)),

@@ -66,6 +66,11 @@ export function copyButton(text) {
   return button;
 }
 
+// What is wider than the page scrolls by itself, also by keyboard.
+export function scroller(label, ...children) {
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...children);
+}
+
 // Buttons of which one is pressed; the choice is reported by value.
 export function choice(label, options, chosen, onchoose) {
   const buttons = options.map(([value, text]) =>

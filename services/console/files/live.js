@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { makeChart } from "./chart.js";
-import { formatMs, formatNumber, h, problem } from "./dom.js";
+import { formatMs, formatNumber, h, problem, scroller } from "./dom.js";
 
 const CHARTS = [
   ["Requests", "per second", [["answered and refused", (at) => at.requests_per_s], ["refused", (at) => at.errors_per_s]]],
@@ -19,8 +19,8 @@ export async function show(root, [wanted]) {
   const picker = h("select", { id: "live-version", onchange: () => { chosen = picker.value; draw(); } });
   const tiles = h("dl", { class: "tiles" });
   const charts = CHARTS.map(([title, unit, lines]) => ({ lines, chart: makeChart(title, unit, lines.map(([name]) => name)) }));
-  const table = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Versions" });
-  const errors = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Recent errors" });
+  const table = scroller("Versions");
+  const errors = scroller("Recent errors");
   const trouble = h("div", {});
   const grafana = h("span", {});
   root.append(

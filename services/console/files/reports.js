@@ -1,7 +1,7 @@
 // Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
 
 import { getJson } from "./api.js";
-import { formatNumber, h } from "./dom.js";
+import { formatNumber, h, scroller } from "./dom.js";
 
 export async function show(root, [name, other]) {
   const reports = await getJson("api/reports");
@@ -50,7 +50,7 @@ async function compare(root, first, second) {
   const [before, after] = results.map(bestRates);
   const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
   root.append(h("section", { class: "card" }, h("h2", {}, "Most rows/s of each version"),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rates" }, h("table", {},
+    scroller("Rates", h("table", {},
       h("thead", {}, h("tr", {}, ["Model and version", ...names, "Change"].map((title, place) => h("th", { scope: "col", class: place ? "number" : null }, title)))),
       h("tbody", {}, keys.map((key) => {
         const [a, b] = [before.get(key), after.get(key)];
@@ -64,7 +64,7 @@ async function compare(root, first, second) {
 function facts(names, results) {
   const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
     ["Cores", (each) => each.host?.cores_usable], ["Deploys", (each) => each.models?.map((model) => model.recommendation?.version ?? "–").join(", ")]];
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Facts" }, h("table", {},
+  return scroller("Facts", h("table", {},
     h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, rows.map(([title, read]) => h("tr", {}, h("th", { scope: "row" }, title), results.map((each) => h("td", {}, String(read(each) ?? "–"))))))));
 }

@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { steeringControls } from "./steering.js";
-import { formatBytes, formatNumber, h, problem, put } from "./dom.js";
+import { formatBytes, formatNumber, h, problem, put, scroller } from "./dom.js";
 
 export async function show(root) {
   const [releases, routing] = await Promise.all([getJson("api/releases"), getJson("api/routing")]);
@@ -53,7 +53,7 @@ function variantTable({ variants, default: standard }) {
   const [{ quality }] = variants;
   const values = variants.flatMap(({ quality: each }) => each.interval);
   const scale = [Math.min(...values), Math.max(...values)];
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Variants" }, h("table", { class: "variants" },
+  return scroller("Variants", h("table", { class: "variants" },
     h("thead", {}, h("tr", {}, [["Variant"], ["Gate"], [`${quality.metric} with 95 % interval`], ["Against the reference"], ["Rows/s", true], ["One row", true], ["Size", true]]
       .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : "wide" }, title)))),
     h("tbody", {}, variants.map((each) => h("tr", {},
@@ -139,7 +139,7 @@ function confusion({ confusion_matrix: matrix, classes }) {
   if (!Array.isArray(matrix) || !matrix.length || matrix.length > 40) return null;
   const labels = Object.keys(classes ?? {});
   const name = (place) => labels[place] ?? String(place);
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" },
+  return scroller("Confusion matrix",
     h("table", { class: "heat counts" }, h("caption", {}, "Confusion matrix: rows are true classes, columns what was answered"),
       h("thead", {}, h("tr", {}, h("td", {}), matrix.map((_, place) => h("th", { scope: "col" }, name(place))))),
       h("tbody", {}, matrix.map((row, place) => {
