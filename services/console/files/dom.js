@@ -71,6 +71,25 @@ export function scroller(label, ...children) {
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...children);
 }
 
+// One run of the work at a time, and of those asked for meanwhile only the last: a drawn line asks often.
+export function latestOnly(work) {
+  let isBusy = false;
+  let isStale = false;
+  return async () => {
+    isStale = true;
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      while (isStale) {
+        isStale = false;
+        await work();
+      }
+    } finally {
+      isBusy = false;
+    }
+  };
+}
+
 // Buttons of which one is pressed; the choice is reported by value.
 export function choice(label, options, chosen, onchoose) {
   const buttons = options.map(([value, text]) =>

@@ -2,7 +2,7 @@
 
 import { getJson, getManifest, infer, listModels } from "./api.js";
 import { findRanking, ranking, readRanking, showAnswer } from "./answers.js";
-import { choice, formatNumber, h, problem } from "./dom.js";
+import { choice, formatNumber, h, latestOnly, problem } from "./dom.js";
 import { isImage, makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
 import { modelPicker } from "./picker.js";
@@ -29,28 +29,17 @@ export async function show(root, [model]) {
   const place = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The explanation comes here."));
   const form = makeForm(manifest, examples, { onready: () => explain() });
   const run = h("button", { type: "submit", class: "primary" }, "Explain");
-  let isBusy = false;
-  let isStale = false;
 
-  async function explain() {
-    if (isBusy) {
-      isStale = true;
-      return;
-    }
-    isBusy = true;
+  const explain = latestOnly(async () => {
     run.setAttribute("aria-busy", "true");
-    do {
-      isStale = false;
-      try {
-        const request = await form.read();
-        place.replaceChildren(isText ? await explainText(manifest, version, request) : await explainImage(manifest, version, request, method));
-      } catch (error) {
-        place.replaceChildren(problem(error));
-      }
-    } while (isStale);
+    try {
+      const request = await form.read();
+      place.replaceChildren(isText ? await explainText(manifest, version, request) : await explainImage(manifest, version, request, method));
+    } catch (error) {
+      place.replaceChildren(problem(error));
+    }
     run.removeAttribute("aria-busy");
-    isBusy = false;
-  }
+  });
 
   root.append(h("div", { class: "bench" },
     h("form", { class: "card ask", onsubmit: (event) => { event.preventDefault(); explain(); } }, h("h2", {}, "Input"),

@@ -1,7 +1,7 @@
 // Images as a model sends them: pixels, shown large enough to see.
 
 import { getJson } from "./api.js";
-import { formatNumber, h } from "./dom.js";
+import { formatNumber, h, latestOnly } from "./dom.js";
 
 export function paintImage(canvas, { shape, data }, row) {
   const [, height, width, channels] = shape;
@@ -32,35 +32,24 @@ export function latentWalk(manifest, { seed, latent, others }, firstSeed, ask) {
   const canvas = h("canvas", { role: "img", "aria-label": "The image on the way", class: "walk" });
   const ends = [firstSeed, firstSeed + 1].map((value, place) =>
     h("input", { type: "number", step: 1, value, "aria-label": place ? "To seed" : "From seed", onchange: load }));
-  const slider = h("input", { type: "range", min: 0, max: 100, value: 0, "aria-label": "Share of the way", oninput: step });
+  const slider = h("input", { type: "range", min: 0, max: 100, value: 0, "aria-label": "Share of the way", oninput: () => step() });
   const said = h("output", { class: "muted small" });
   let latents = null;
-  let isBusy = false;
-  let isStale = false;
 
+  const step = latestOnly(async () => {
+    if (!latents) return;
+    const share = slider.value / 100;
+    const between = { ...latent, shape: [1, size], data: Float32Array.from(walk(...latents, share)) };
+    // A seed beside a latent draws its class alone, so the class stays while the image changes.
+    const anchor = { name: seed.name, datatype: seed.datatype, shape: [1], data: BigInt64Array.of(BigInt(Math.trunc(Number(ends[0].value)))) };
+    const result = await ask([between, ...(others.length ? others : manifest.input_sets.some((set) => set.includes(latent.name) && set.includes(seed.name)) ? [anchor] : [])]);
+    paintImage(canvas, result, 0);
+    said.textContent = `${formatNumber(100 * share)} % of the way`;
+  });
   async function load() {
     const query = ends.map((end) => `seed=${Math.trunc(Number(end.value))}`).join("&");
     latents = await getJson(`api/latents?size=${size}&${query}`);
     await step();
-  }
-  async function step() {
-    if (!latents) return;
-    if (isBusy) {
-      isStale = true;
-      return;
-    }
-    isBusy = true;
-    do {
-      isStale = false;
-      const share = slider.value / 100;
-      const between = { ...latent, shape: [1, size], data: Float32Array.from(walk(...latents, share)) };
-      // A seed beside a latent draws its class alone, so the class stays while the image changes.
-      const anchor = { name: seed.name, datatype: seed.datatype, shape: [1], data: BigInt64Array.of(BigInt(Math.trunc(Number(ends[0].value)))) };
-      const result = await ask([between, ...(others.length ? others : manifest.input_sets.some((set) => set.includes(latent.name) && set.includes(seed.name)) ? [anchor] : [])]);
-      paintImage(canvas, result, 0);
-      said.textContent = `${formatNumber(100 * share)} % of the way`;
-    } while (isStale);
-    isBusy = false;
   }
   load().catch((error) => (said.textContent = error.message));
   return h("section", { class: "walker" }, h("h3", {}, "From seed to seed"), canvas,

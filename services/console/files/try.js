@@ -3,7 +3,7 @@
 import { getJson, getManifest, infer, listModels } from "./api.js";
 import { showAnswer } from "./answers.js";
 import { showCode } from "./code.js";
-import { formatMs, h, problem } from "./dom.js";
+import { formatMs, h, latestOnly, problem } from "./dom.js";
 import { makeForm } from "./form.js";
 import { modelPicker } from "./picker.js";
 import { canStream, streamText } from "./streaming.js";
@@ -34,32 +34,20 @@ async function openBench(bench, manifest, examples, { state, reason }) {
     ? h("button", { type: "button", onclick: () => form.read().then((request) => streamText(answer, manifest, version, request)).catch(fail) }, "Stream") : null;
   const timing = h("span", { class: "muted small timing" });
   const form = makeForm(manifest, examples, { onready: () => ask() });
-  let next = null;
-  let isBusy = false;
 
-  // One call at a time, and of those that came meanwhile only the last: a drawn line asks often.
-  async function ask() {
-    if (isBusy) {
-      next = true;
-      return;
-    }
-    isBusy = true;
+  const ask = latestOnly(async () => {
     run.setAttribute("aria-busy", "true");
-    do {
-      next = null;
-      try {
-        const request = await form.read();
-        const result = await infer(manifest.model, version, request);
-        timing.textContent = `${formatMs(result.ms)} here and back`;
-        answer.replaceChildren(await showAnswer(manifest, result, request));
-        showCode(code, manifest, version, request);
-      } catch (error) {
-        fail(error);
-      }
-    } while (next);
-    isBusy = false;
+    try {
+      const request = await form.read();
+      const result = await infer(manifest.model, version, request);
+      timing.textContent = `${formatMs(result.ms)} here and back`;
+      answer.replaceChildren(await showAnswer(manifest, result, request));
+      showCode(code, manifest, version, request);
+    } catch (error) {
+      fail(error);
+    }
     run.removeAttribute("aria-busy");
-  }
+  });
 
   function fail(error) {
     timing.textContent = "";
