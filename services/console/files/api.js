@@ -68,11 +68,6 @@ export async function infer(model, version, request, { verb = "infer", signal } 
   return { ...decodeBody(buffer, response.headers.get(HEADER_LENGTH)), ms };
 }
 
-export async function fetchTensors(path) {
-  const response = await send(path);
-  return decodeBody(await response.arrayBuffer(), response.headers.get(HEADER_LENGTH)).tensors;
-}
-
 let models = null;
 export function listModels() {
   models ??= getJson("api/models").catch((error) => {
@@ -86,6 +81,18 @@ server.addEventListener("key", () => (models = null));
 
 export async function getManifest(model, version) {
   return getJson(`api/models/${encodeURIComponent(model)}?version=${encodeURIComponent(version)}`);
+}
+
+// The examples of a version; of the default one if none is named.
+export async function listExamples(model, version) {
+  const query = version === undefined ? "" : `?version=${encodeURIComponent(version)}`;
+  return getJson(`api/models/${encodeURIComponent(model)}/examples${query}`);
+}
+
+// An example's row as tensors.
+export async function fetchExample(model, version, row) {
+  const response = await send(`api/models/${encodeURIComponent(model)}/examples/${row}?version=${encodeURIComponent(version)}`);
+  return decodeBody(await response.arrayBuffer(), response.headers.get(HEADER_LENGTH)).tensors;
 }
 
 // Look after the server while somebody looks at the page.

@@ -1,31 +1,26 @@
 // Compare: one input through several versions of a model, and the examples on which they disagree.
 
-import { fetchTensors, getJson, getManifest, infer, listModels } from "./api.js";
+import { fetchExample, getManifest, infer, listExamples } from "./api.js";
 import { findRanking, formatShare, readRanking } from "./answers.js";
 import { formatBytes, formatMs, formatNumber, h, problem, put, scroller } from "./dom.js";
 import { isImage, makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
-import { modelPicker } from "./picker.js";
+import { chooseModel } from "./picker.js";
 import { readText } from "./wire.js";
 
 const NUM_REPEATS = 30;
 const NUM_WARM_UPS = 2;
 
 export async function show(root, [model]) {
-  const models = await listModels();
-  const chosen = models.find(({ name }) => name === model) ?? models[0];
-  if (!chosen) {
-    root.append(h("h1", {}, "Compare"), h("p", { class: "muted" }, "This server serves no model yet."));
-    return;
-  }
-  root.append(modelPicker("compare", models, chosen, null));
+  const chosen = await chooseModel(root, "Compare", model);
+  if (!chosen) return;
   if (chosen.versions.length < 2) {
     root.append(h("p", { class: "card" }, `Only ${chosen.versions[0].version} is served. Start the server with `, h("code", {}, "serve --variants all"), " to compare variants."));
     return;
   }
   const versions = chosen.versions.map(({ version }) => version);
   const manifest = await getManifest(chosen.name, versions[0]);
-  const examples = await getJson(`api/models/${encodeURIComponent(chosen.name)}/examples`);
+  const examples = await listExamples(chosen.name);
   const boxes = versions.map((version) => [version, h("input", { type: "checkbox", id: `compare-${version}`, checked: true })]);
   const selected = () => boxes.filter(([, box]) => box.checked).map(([version]) => version);
   const size = (version) => chosen.versions.find((each) => each.version === version).size_bytes;
@@ -94,8 +89,7 @@ async function compareOne(manifest, versions, request, size) {
 async function compareExamples(manifest, versions, examples) {
   const rows = [];
   for (const example of examples) {
-    const path = `api/models/${encodeURIComponent(manifest.model)}/examples/${example.row}?version=${encodeURIComponent(versions[0])}`;
-    const inputs = await fetchTensors(path);
+    const inputs = await fetchExample(manifest.model, versions[0], example.row);
     const answers = await Promise.all(versions.map((version) => infer(manifest.model, version, { inputs })));
     const words = answers.map((answer) => headline(manifest, answer));
     const distance = Math.max(...answers.slice(1).map((answer) => measureDifference(answers[0], answer)), 0);

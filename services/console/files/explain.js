@@ -1,25 +1,20 @@
 // Explain: where in its input a model found what it answered.
 
-import { getJson, getManifest, infer, listModels } from "./api.js";
+import { getManifest, infer, listExamples } from "./api.js";
 import { findRanking, ranking, readRanking, showAnswer } from "./answers.js";
 import { choice, formatNumber, h, latestOnly, problem } from "./dom.js";
 import { isImage, makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
-import { modelPicker } from "./picker.js";
+import { chooseModel } from "./picker.js";
 
 const METHODS = [["integrated-gradients", "Integrated gradients"], ["grad-cam", "Grad-CAM"]];
 
 export async function show(root, [model]) {
-  const models = await listModels();
-  const chosen = models.find(({ name }) => name === model) ?? models[0];
-  if (!chosen) {
-    root.append(h("h1", {}, "Explain"), h("p", { class: "muted" }, "This server serves no model yet."));
-    return;
-  }
-  root.append(modelPicker("explain", models, chosen, null));
+  const chosen = await chooseModel(root, "Explain", model);
+  if (!chosen) return;
   const { version } = chosen.versions[0];
   const manifest = await getManifest(chosen.name, version);
-  const examples = await getJson(`api/models/${encodeURIComponent(chosen.name)}/examples`);
+  const examples = await listExamples(chosen.name);
   const isText = manifest.inputs.every(({ datatype }) => datatype === "BYTES");
   if (!isText && !manifest.inputs.some(isImage)) {
     root.append(h("p", { class: "card" }, "Only answers to images and texts are explained: there a person can see whether the reason is a good one."));

@@ -1,6 +1,6 @@
 // A model's form, made from its manifest: which inputs go together, what each takes, which parameters there are.
 
-import { fetchTensors } from "./api.js";
+import { fetchExample } from "./api.js";
 import { choice, describeRange, h } from "./dom.js";
 import { makeField } from "./fields.js";
 
@@ -35,8 +35,7 @@ export function makeForm(manifest, examples, { onready }) {
   }
 
   async function takeExample(row, isWanted = () => true) {
-    const query = `version=${encodeURIComponent(`${manifest.release}-${manifest.variant}`)}`;
-    const brought = await fetchTensors(`api/models/${encodeURIComponent(manifest.model)}/examples/${row}?${query}`);
+    const brought = await fetchExample(manifest.model, `${manifest.release}-${manifest.variant}`, row);
     if (!isWanted()) return;
     const names = brought.map((tensor) => tensor.name);
     const fitting = sets.find((each) => each.length === names.length && each.every((name) => names.includes(name)))

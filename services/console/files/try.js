@@ -1,27 +1,22 @@
 // Try: a model's form, its answer, and the code of exactly that call.
 
-import { getJson, getManifest, infer, listModels } from "./api.js";
+import { getManifest, infer, listExamples } from "./api.js";
 import { showAnswer } from "./answers.js";
 import { showCode } from "./code.js";
 import { formatMs, h, latestOnly, problem } from "./dom.js";
 import { makeForm } from "./form.js";
-import { modelPicker } from "./picker.js";
+import { chooseModel } from "./picker.js";
 import { canStream, streamText } from "./streaming.js";
 
 export async function show(root, [model, version]) {
-  const models = await listModels();
-  if (!models.length) {
-    root.append(h("h1", {}, "Try"), h("p", { class: "muted" }, "This server serves no model yet."));
-    return;
-  }
-  const chosen = models.find(({ name }) => name === model) ?? models[0];
-  const wanted = chosen.versions.find((each) => each.version === version) ?? chosen.versions[0];
-  root.append(modelPicker("try", models, chosen, wanted));
+  const findVersion = ({ versions }) => versions.find((each) => each.version === version) ?? versions[0];
+  const chosen = await chooseModel(root, "Try", model, findVersion);
+  if (!chosen) return;
+  const wanted = findVersion(chosen);
   const bench = h("div", { class: "bench" });
   root.append(bench);
   const manifest = await getManifest(chosen.name, wanted.version);
-  const query = `version=${encodeURIComponent(wanted.version)}`;
-  const examples = await getJson(`api/models/${encodeURIComponent(chosen.name)}/examples?${query}`);
+  const examples = await listExamples(chosen.name, wanted.version);
   await openBench(bench, manifest, examples, wanted);
 }
 
