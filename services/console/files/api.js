@@ -7,7 +7,7 @@ const LOOK_MS = 5000;
 export const server = new EventTarget();
 let isThere = null;
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(message, status = 0, request = "") {
     super(message);
     this.status = status;

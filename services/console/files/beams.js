@@ -36,7 +36,7 @@ function efficiencies(channel, precoder, combiner) {
 }
 
 // bits/s/Hz of the first row by this model's weights and by classical ones, over all subcarriers.
-export function compareMethods(channel, precoder, combiner) {
+function compareMethods(channel, precoder, combiner) {
   const carriers = Array.from({ length: channel.shape[1] }, (_, carrier) => complex.matrixOf(channel, carrier));
   const power = carriers.reduce((sum, matrix) => sum + complex.energy(matrix) / (matrix.rows * matrix.columns), 0) / carriers.length;
   const scaled = carriers.map((matrix) => complex.scale(matrix, 1 / Math.sqrt(power)));

@@ -31,10 +31,9 @@ export function makeChart(title, unit, names) {
     plot?.destroy();
     plot = new globalThis.uPlot(options(place.clientWidth || 320, names), data, place);
   }
-  const rebuild = () => build();
   const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: HEIGHT_PX }));
   resized.observe(place);
-  isDark.addEventListener("change", rebuild);
+  isDark.addEventListener("change", build);
   build();
 
   return {
@@ -47,7 +46,7 @@ export function makeChart(title, unit, names) {
     remove() {
       isGone = true;
       resized.disconnect();
-      isDark.removeEventListener("change", rebuild);
+      isDark.removeEventListener("change", build);
       plot?.destroy();
     },
   };

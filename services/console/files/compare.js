@@ -107,7 +107,7 @@ async function compareExamples(manifest, versions, examples) {
         h("td", { class: "number" }, formatNumber(distance, 2))))))));
 }
 
-export function quantile(values, share) {
+function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   const place = share * (sorted.length - 1);
   const low = Math.floor(place);
@@ -141,7 +141,7 @@ function summarize(manifest, { tensors }) {
 }
 
 // The largest deviation of a number, relative to the largest number of that output.
-export function measureDifference(a, b) {
+function measureDifference(a, b) {
   let worst = 0;
   for (const tensor of a.tensors.filter(({ datatype }) => datatype !== "BYTES")) {
     const other = b.tensors.find(({ name }) => name === tensor.name);

@@ -22,7 +22,7 @@ export function makeForm(manifest, examples, { onready }) {
   function useSet(names) {
     set = names;
     const kept = new Map(fields.map((field) => [field.name, field]));
-    fields = names.map((name) => kept.get(name) ?? makeField(tensors.get(name), { manifest, picture, examples, onready }));
+    fields = names.map((name) => kept.get(name) ?? makeField(tensors.get(name), { picture, onready }));
     place.replaceChildren(...fields.map((field) => field.element));
     if (rows) rows.element.hidden = !fields.every((field) => field.isScalar);
     options.refresh();

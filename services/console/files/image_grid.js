@@ -57,7 +57,7 @@ export function latentWalk(manifest, { seed, latent, others }, firstSeed, ask) {
 }
 
 // Source: White 2016, Sampling Generative Networks: latents of N(0, 1) lie near a sphere, and a straight line leaves it.
-export function walk(first, second, share) {
+function walk(first, second, share) {
   const dot = (a, b) => a.reduce((sum, value, place) => sum + value * b[place], 0);
   const cosine = dot(first, second) / Math.sqrt(dot(first, first) * dot(second, second));
   const angle = Math.acos(Math.min(1, Math.max(-1, cosine)));

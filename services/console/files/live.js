@@ -83,7 +83,7 @@ function pick(versions, chosen) {
   const times = (name) => [0, 1, 2].map((place) => worst((at) => at[name][place]));
   return {
     requests_per_s: sum((at) => at.requests_per_s), errors_per_s: sum((at) => at.errors_per_s), rows_per_s: sum((at) => at.rows_per_s),
-    batch_rows: worst((at) => at.batch_rows), latency_ms: times("latency_ms"), queue_ms: times("queue_ms"), backend_ms: times("backend_ms"),
+    batch_rows: worst((at) => at.batch_rows), latency_ms: times("latency_ms"), queue_ms: times("queue_ms"),
     gauges: { millrace_waiting_rows: sum((at) => at.gauges.millrace_waiting_rows), millrace_busy_slots: sum((at) => at.gauges.millrace_busy_slots), millrace_slots: sum((at) => at.gauges.millrace_slots) },
   };
 }

@@ -29,7 +29,7 @@ export function readJson(text) {
   return { shape, values: nested.flat(Infinity) };
 }
 
-export function readNpy(buffer) {
+function readNpy(buffer) {
   const bytes = new Uint8Array(buffer);
   if (String.fromCharCode(...bytes.subarray(1, 6)) !== "NUMPY") throw new Error("this is no .npy file");
   const view = new DataView(buffer);
@@ -111,7 +111,7 @@ function readMatrix(contents) {
 }
 
 // MATLAB knows no rows of a batch and drops axes of one: find the order of axes in which the array fits.
-export function orderAxes(array, wanted) {
+function orderAxes(array, wanted) {
   const { shape, values } = array;
   const target = wanted.slice(1);
   for (const order of permutations(shape.map((_, axis) => axis))) {
