@@ -11,9 +11,12 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from model_store.open_inference import messages
+from services.catalogue import Catalogue
+from services.gateway.core import Gateway
 from services.gateway.errors import InvalidRequestError
 from services.gateway.grpc import OpenInferenceService
 from services.gateway.rest import make_app
+from services.gateway.settings import GatewaySettings
 from services.gateway.statistics import Statistics
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.grpc_server import CallContext
