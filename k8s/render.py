@@ -11,7 +11,7 @@ import yaml
 from k8s.kserve import inference_service
 from k8s.nodes import node_kustomization, node_patch
 from k8s.planning import ModelPlan
-from k8s.routes import DOMAIN, model_routes
+from k8s.routes import DOMAIN, model_routes, node_identity
 from k8s.scaling import PROMETHEUS, adapter_rules, horizontal_autoscaler, scaled_object
 from k8s.settings import grace_period_s
 
@@ -36,8 +36,9 @@ def render_models(
         files[f"keda/{plan.model}.yaml"] = [scaled_object(plan, prometheus)]
         files[f"hpa/{plan.model}.yaml"] = [horizontal_autoscaler(plan)]
         files[f"gateway-api/{plan.model}.yaml"] = model_routes(plan, domain)
+        files[f"mtls/{plan.model}.yaml"] = [node_identity(plan)]
         files[f"kserve/{plan.model}.yaml"] = [inference_service(plan, grace_s)]
-    for folder in ("keda", "hpa", "gateway-api", "kserve"):
+    for folder in ("keda", "hpa", "gateway-api", "mtls", "kserve"):
         names = [f"{plan.model}.yaml" for plan in plans]
         files[f"{folder}/kustomization.yaml"] = [_kustomization(names)]
     files["hpa/prometheus-adapter-values.yaml"] = [{"rules": {"external": adapter_rules()["externalRules"]}}]

@@ -1,4 +1,7 @@
-"""The way in through Gateway API: a host name for each model, since a gRPC call names its model only in its body."""
+"""The way in through Gateway API, and on to the nodes.
+
+A host name for each model, since a gRPC call names its model only in its body.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from k8s.planning import ModelPlan
 Object = dict[str, Any]
 
 DOMAIN: Final = "models.example.com"
+NODES_HOST: Final = "nodes.millrace.svc"  # in the certificate of every node (components/mtls/nodes.yaml)
 INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
 
 
@@ -24,6 +28,23 @@ def model_routes(plan: ModelPlan, domain: str = DOMAIN) -> list[Object]:
         _route(plan, "gateway.networking.k8s.io/v1", "GRPCRoute", host, parent, grpc_matches, 8001),
         _route(plan, "gateway.networking.k8s.io/v1", "HTTPRoute", host, parent, http_matches, 8000),
     ]
+
+
+def node_identity(plan: ModelPlan) -> Object:
+    """Make the policy by which the edge speaks TLS to a model's nodes, and only to those of the nodes' authority."""
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "BackendTLSPolicy",
+        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": plan.resource}],
+            "validation": {
+                "hostname": NODES_HOST,
+                # Beside the edge's own certificate lies that of the authority which signed both.
+                "caCertificateRefs": [{"group": "", "kind": "Secret", "name": "millrace-edge-client-tls"}],
+            },
+        },
+    }
 
 
 def _route(

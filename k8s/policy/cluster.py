@@ -148,6 +148,20 @@ def nobody_enters_unasked(fleet: Fleet) -> Iterator[str]:
             yield f"{name_of(gateway)} asks nobody for a key"
 
 
+def edge_and_nodes_know_each_other(fleet: Fleet) -> Iterator[str]:
+    """Where nodes ask for certificates, the edge shows one and checks theirs."""
+    asking = [item for item in fleet.of("Deployment") if fleet.settings(server_of(item)).get("MILLRACE_TLS_CLIENT_CA")]
+    checked = {ref["name"] for policy in fleet.of("BackendTLSPolicy") for ref in policy["spec"]["targetRefs"]}
+    for workload in asking:
+        if workload["metadata"]["name"] not in checked:
+            yield f"{name_of(workload)} speaks TLS, and no BackendTLSPolicy says so to the edge"
+    for gateway in fleet.of("Gateway") if asking else ():
+        parameters = gateway["spec"].get("infrastructure", {}).get("parametersRef", {})
+        proxy = fleet.find("EnvoyProxy", parameters.get("name", ""))
+        if proxy is None or not proxy["spec"].get("backendTLS", {}).get("clientCertificateRef"):
+            yield f"{name_of(gateway)} has no certificate to show to nodes that ask for one"
+
+
 def pods_are_watched_where_they_are(fleet: Fleet) -> Iterator[str]:
     for monitor in fleet.of("PodMonitor"):
         taken = [item for item in fleet.of("Deployment") if matches(monitor["spec"]["selector"], labels_of(item))]
@@ -167,5 +181,6 @@ FLEET_RULES = (
     scaling_is_sound,
     routes_lead_somewhere,
     nobody_enters_unasked,
+    edge_and_nodes_know_each_other,
     pods_are_watched_where_they_are,
 )

@@ -99,6 +99,27 @@ def probes_ask_the_right_thing(workload: Object, fleet: Fleet) -> Iterator[str]:
             yield f"{kind} does not ask for {path} on a port of the container"
 
 
+def certificates_are_whole(workload: Object, fleet: Fleet) -> Iterator[str]:
+    container = server_of(workload)
+    settings = fleet.settings(container)
+    names = ("MILLRACE_TLS_CERT", "MILLRACE_TLS_KEY", "MILLRACE_TLS_CLIENT_CA")
+    given = [settings[name] for name in names if settings.get(name)]
+    schemes = {container.get(kind, {}).get("httpGet", {}).get("scheme", "HTTP") for kind in (STARTUP, READY, LIVE)}
+    if schemes != ({"HTTPS"} if given else {"HTTP"}):
+        yield f"probes speak {' and '.join(sorted(schemes))}; with certificates all must speak HTTPS, else none"
+    if not given:
+        return
+    if len(given) != len(names):
+        yield f"only {len(given)} of {', '.join(names)} are set"
+    if settings.get("MILLRACE_INSECURE") == "true":
+        yield "MILLRACE_INSECURE says that nobody is asked, beside certificates that are"
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"] if mount.get("readOnly")}
+    secrets = {volume["name"] for volume in pod_of(workload)["volumes"] if "secret" in volume}
+    for path in given:
+        if mounts.get(path.rpartition("/")[0]) not in secrets:
+            yield f"{path} is in no Secret that is mounted read-only"
+
+
 def start_has_the_time_it_needs(workload: Object, fleet: Fleet) -> Iterator[str]:
     container = server_of(workload)
     wanted_s = float(fleet.settings(container).get("MILLRACE_STARTUP_TIMEOUT_S", "inf"))
@@ -172,6 +193,7 @@ WORKLOAD_RULES = (
     threads_fit_the_request,
     device_fits_the_pod,
     probes_ask_the_right_thing,
+    certificates_are_whole,
     start_has_the_time_it_needs,
     ends_in_order,
     serves_what_was_verified,

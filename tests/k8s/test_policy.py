@@ -87,6 +87,12 @@ BREAKERS = {
         set_at(lambda objects: server(objects)["livenessProbe"]["httpGet"], "path", "/v2/health/ready"),
         set_at(lambda objects: server(objects)["startupProbe"]["httpGet"], "port", "web"),
     ],
+    "certificates_are_whole": [
+        set_at(lambda objects: server(objects)["readinessProbe"]["httpGet"], "scheme", "HTTP"),
+        lambda objects: environment(objects, "MILLRACE_TLS_CERT", ""),
+        lambda objects: environment(objects, "MILLRACE_INSECURE", "true"),
+        lambda objects: environment(objects, "MILLRACE_TLS_KEY", "/tmp/tls.key"),
+    ],
     "start_has_the_time_it_needs": [
         set_at(lambda objects: server(objects)["startupProbe"], "failureThreshold", 90),
         set_at(settings, "MILLRACE_STARTUP_TIMEOUT_S", "600"),
@@ -174,11 +180,19 @@ BREAKERS = {
         lambda objects: objects.remove(of(objects, "SecurityPolicy")),
         set_at(lambda objects: of(objects, "Gateway")["spec"]["listeners"][0], "protocol", "HTTP"),
     ],
+    "edge_and_nodes_know_each_other": [
+        lambda objects: objects.remove(of(objects, "BackendTLSPolicy")),
+        lambda objects: objects.remove(of(objects, "EnvoyProxy")),
+        remove_at(spec("Gateway"), "infrastructure"),
+    ],
     "pods_are_watched_where_they_are": [
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["selector"], "matchLabels", {"app": "millrace"}),
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0], "port", "web"),
     ],
 }
+
+# Broken where there are certificates.
+RULES_OF_CERTIFICATES = {"certificates_are_whole", "edge_and_nodes_know_each_other"}
 
 
 def test_every_fleet_keeps_every_rule(fleets):
@@ -199,6 +213,6 @@ def test_every_rule_can_be_broken():
     ],
 )
 def test_a_rule_finds_what_breaks_it(fleets, rule, change):
-    objects = copy.deepcopy(fleets["production"])
+    objects = copy.deepcopy(fleets["mtls" if rule in RULES_OF_CERTIFICATES else "production"])
     change(objects)
     assert list(RULES[rule](Fleet(objects))), rule

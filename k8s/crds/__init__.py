@@ -1,0 +1,1 @@
+"""Schemas of kinds that are not Kubernetes' own, and how they are made."""
