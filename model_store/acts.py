@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_store.signing import Keyring, VerificationError
+from model_store.version import split_version
 
 FOLDER = "acts"
 Kind = Literal["withdraw", "restore", "promote", "drop"]
@@ -40,7 +41,7 @@ class Act(BaseModel):
 
     @property
     def release(self) -> int:
-        return int(self.version.partition("-")[0])
+        return int(split_version(self.version)[0])
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Course:
             self.withdrawn.discard(act.version)
         elif act.kind == "promote":
             self.withdrawn -= {act.version, release}
-            self.promoted[act.release] = act.version.partition("-")[2]
+            self.promoted[act.release] = split_version(act.version)[1]
         else:
             # A candidate of another release brought it along: what was not promoted must not answer as the newest.
             self.withdrawn |= {act.version} if act.against.startswith(f"{release}-") else {act.version, release}

@@ -29,6 +29,7 @@ from model_store.certificate import Certificate
 from model_store.golden import GoldenAnswer
 from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
 from model_store.signing import Keyring, VerificationError
+from model_store.version import split_version
 
 INDEX_NAME = "release.json"
 SIGNATURE_NAME = "release.json.sig"
@@ -196,7 +197,7 @@ class Store:
             UnknownReleaseError: no such model, release or variant; or all were withdrawn.
             VerificationError: the release or an act does not verify.
         """
-        number, _, variant = version.partition("-")
+        number, variant = split_version(version)
         known = self.releases(model)
         if not known:
             raise UnknownReleaseError(f"no model {model!r} in {self.root}; it has {', '.join(self.models()) or 'none'}")

@@ -6,12 +6,12 @@ not signed.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from host.replacement import replacing
 from model_store.certificate import HostClass
 from model_store.manifest import NAME_PATTERN, Part
 
@@ -74,7 +74,6 @@ def write_tuning(root: Path, tuning: Tuning) -> Path:
     """Write a tuning beside a model's releases, in the place of an earlier one for the same class of host."""
     others = [other for other in read_tunings(root, tuning.model) if other.host != tuning.host]
     path = root / tuning.model / FILE_NAME
-    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    draft.write_bytes(_TUNINGS.dump_json((*others, tuning), indent=1))
-    draft.replace(path)
+    with replacing(path) as file:
+        file.write(_TUNINGS.dump_json((*others, tuning), indent=1))
     return path

@@ -12,6 +12,7 @@ from model_store.golden import explain_difference
 from model_store.open_inference import messages
 from model_store.store import Store
 from model_store.tensors import decode_raw
+from model_store.version import split_version
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.core import Gateway
 from services.gateway.grpc_messages import decode_request
@@ -40,7 +41,7 @@ def find_release(store: Store, record: Record) -> ServedVariant:
         RecordError: the store's release of that number is another one.
         UnknownReleaseError, VerificationError: it is not there, or not what a trusted key has signed.
     """
-    release, _, variant_name = record.version.partition("-")
+    release, variant_name = split_version(record.version)
     manifest = store.open(record.model, int(release)).manifests[variant_name]
     catalogue = select_variants(store, [f"{record.model}:{release}"], [variant_name], manifest.target.device)
     (variant,) = catalogue.variants

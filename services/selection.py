@@ -11,6 +11,7 @@ from model_store.acts import Course
 from model_store.certificate import Setup, describe_host_class, find_certificate
 from model_store.signing import VerificationError
 from model_store.store import EXAMPLES_NAME, Release, Store, UnknownReleaseError
+from model_store.version import split_version
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.live_gate import choose_margin
 from services.gateway.routing import ModelRouting, Routing, RoutingError
@@ -174,7 +175,7 @@ class Planner:
 
     def _choose_one(self, model: str, version: str, known: Sequence[int], course: Course) -> ServedVariant:
         """Choose exactly one version."""
-        number, _, variant = version.partition("-")
+        number, variant = split_version(version)
         release = self._open(model, int(number), known)
         release.archive_path(variant)  # says why a variant may not be served
         if variant not in self._usable(release):
@@ -263,7 +264,7 @@ def _default_of(release: Release, course: Course) -> str:
 
 
 def _is_promoted(version: str, course: Course) -> bool:
-    number, _, variant = version.partition("-")
+    number, variant = split_version(version)
     return course.promoted.get(int(number)) == variant and number not in course.withdrawn
 
 

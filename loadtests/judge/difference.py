@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from loadtests.judge.significance import CONFIDENCE
 from loadtests.measure.recording import Part, Recording
 from loadtests.results import Results, Run
+from model_store.version import split_version
 
 # A difference that nobody would act on.
 TOLERANCE = 0.02
@@ -81,7 +82,7 @@ def _collect_runs(results: Results) -> dict[tuple[str, str], dict[Cell, list[Run
     for model in results.models:
         for run in model.runs:
             if run.kind == "closed loop" and not run.recording.errors and run.recording.requests:
-                variant = run.version.partition("-")[2]  # releases differ, variants are compared
+                variant = split_version(run.version)[1]  # releases differ, variants are compared
                 found[model.index.model, variant][run.protocol, run.callers or 0].append(run)
     return found
 

@@ -22,6 +22,7 @@ from loadtests.report.svg import (
     make_log_axis,
 )
 from loadtests.results import ModelResults, Run, pick_open_loop
+from model_store.version import split_version
 
 # Readable on white and on near-black, and apart for colour-blind readers; grey is for the reference.
 PALETTE = ("#7d8794", "#2f7fd6", "#d9822b", "#1f9e77", "#9b5de5", "#d6457f", "#b59f00", "#17a2b8")
@@ -197,4 +198,4 @@ def _median_percentile_ms(runs: Sequence[Run], percentile: float) -> float:
 
 
 def _short(version: str) -> str:
-    return version.partition("-")[2]
+    return split_version(version)[1]

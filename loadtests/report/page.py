@@ -18,6 +18,7 @@ from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
 from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
 from model_store.manifest import Manifest
+from model_store.version import split_version
 
 SHOWN_PERCENTILES = (50.0, 90.0, 99.0)
 
@@ -101,7 +102,7 @@ def describe_run(model: ModelResults, run: Run) -> dict[str, Any]:
     uncorrected = run.recording.model_copy(update={"corrected": None})
     return {
         "run": run,
-        "variant": run.version.partition("-")[2],
+        "variant": split_version(run.version)[1],
         "load": load,
         "latencies": _list_percentiles(run),
         "uncorrected": _list_percentiles(run.model_copy(update={"recording": uncorrected})) if run.rate else [],

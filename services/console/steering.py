@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from fastapi import FastAPI, Request
 
+from host.replacement import replacing
+from model_store.version import split_version
 from services.console.releases import Shelf
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
@@ -67,7 +68,7 @@ def _is_writable(settings: GatewaySettings) -> bool:
 
 
 def _check_version(shelf: Shelf, model: str, version: str) -> None:
-    number, _, variant = version.partition("-")
+    number, variant = split_version(version)
     index = shelf.find(model, int(number)).index
     if variant not in index.archives:
         known = ", ".join(sorted(index.archives))
@@ -84,9 +85,8 @@ def _read(path: Path) -> Routing:
 def _write(path: Path, routing: Routing) -> None:
     """Replace the file by one rename: who follows it never reads half of it."""
     content = {"models": {name: _as_json(rules) for name, rules in routing.models.items()}}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(yaml.safe_dump(content, sort_keys=True))
-    draft.replace(path)
+    with replacing(path) as file:
+        file.write(yaml.safe_dump(content, sort_keys=True).encode())
 
 
 def _as_json(rules: ModelRouting) -> dict[str, Any]:

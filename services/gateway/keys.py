@@ -23,6 +23,7 @@ from typing import Final, Literal
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from host.replacement import replacing
 from model_store.manifest import NAME_PATTERN
 from services.gateway.file_stamp import stamp_of
 
@@ -165,14 +166,8 @@ class KeyFile:
 
     def _write(self, keys: tuple[ApiKey, ...]) -> None:
         """Replace the file at once, with mode 0600 whatever the umask: a server reads the old one or the new one."""
-        draft = self.path.with_name(f".{self.path.name}.draft")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
+        with replacing(self.path, mode=0o600) as file:
             file.write(_Content(keys=keys).model_dump_json(indent=2).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
 
 
 class KeyRing:

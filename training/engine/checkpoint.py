@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from host.replacement import replacing
 from training.engine.seeds import capture_random_state, restore_random_state
 
 
 def save_atomically(content: Any, path: Path) -> None:
-    """Write with torch.save beside `path`, flush to disk, then rename: a crash leaves the old file or the new one."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as file:
+    """Write with torch.save: a crash leaves the old file or the new one."""
+    with replacing(path) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def save_checkpoint(path: Path, task_state: dict[str, Any], progress: dict[str, Any]) -> None:

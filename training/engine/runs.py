@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from host.replacement import replacing
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
 
@@ -123,9 +124,8 @@ def clear_run(run: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write readable JSON in one rename."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")
 
 
 def read_network(run: Path) -> dict[str, Any]:
