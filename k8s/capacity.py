@@ -11,7 +11,7 @@ from typing import Final
 
 from model_store.certificate import Certificate
 from model_store.manifest import Manifest
-from model_store.store import Release
+from model_store.release import Release
 
 MIB: Final = 2**20
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from k8s.capacity import find_capacity
 from k8s.sizing import Demand, Sizing, size_node
 from model_store.manifest import Manifest
-from model_store.store import Release, Store
+from model_store.release import Release
+from model_store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

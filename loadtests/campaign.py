@@ -25,7 +25,7 @@ from loadtests.measure.time_split import split_time
 from loadtests.presets import Preset
 from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
-from model_store.store import Release
+from model_store.release import Release
 
 START_S = 2.0  # a generator process imports Locust or LoadGen for about this long
 MULTI_STREAM_ROWS = 8  # as MLPerf has it

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from model_store.release import Release
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
-from model_store.store import Release, Store
+from model_store.store import Store
 
 ModelsArgument = Annotated[list[str] | None, typer.Argument(help="models in the store; none: all of them")]
 ModelArgument = Annotated[str, typer.Argument(help="model in the store")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_store.manifest import Manifest
-from model_store.store import EXAMPLES_NAME, Release
+from model_store.release import EXAMPLES_NAME, Release
 
 
 @dataclass(frozen=True, kw_only=True)

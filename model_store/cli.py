@@ -10,11 +10,12 @@ import typer
 from model_store.exit_status import exit_status_of
 from model_store.live_gate import read_progress
 from model_store.manifest import Manifest
+from model_store.release import Release, UnknownReleaseError
 from model_store.rollback import restore as restore_release
 from model_store.rollback import roll_back
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring, VerificationError
-from model_store.store import Release, Store, UnknownReleaseError
+from model_store.store import Store
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Look after released models."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from model_store.acts import Act
+from model_store.release import UnknownReleaseError
 from model_store.signing import VerificationError
-from model_store.store import Store, UnknownReleaseError
+from model_store.store import Store
 
 
 def roll_back(store: Store, model: str, why: str) -> Act:

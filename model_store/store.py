@@ -11,104 +11,36 @@ beside them; see acts.py. Imports no torch.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from host.replacement import replacing
 from model_store.acts import Acts, Course
 from model_store.certificate import Certificate
-from model_store.golden import GoldenAnswer
-from model_store.manifest import NAME_PATTERN, Manifest, ReleaseIndex, read_manifest
+from model_store.manifest import NAME_PATTERN, ReleaseIndex, read_manifest
+from model_store.release import (
+    EXAMPLES_NAME,
+    GOLDEN_NAME,
+    INDEX_NAME,
+    SIGNATURE_NAME,
+    Release,
+    UnknownReleaseError,
+    archive_name,
+    file_digest,
+    manifest_name,
+)
 from model_store.signing import Keyring, VerificationError
 from model_store.version import split_version
 
-INDEX_NAME = "release.json"
-SIGNATURE_NAME = "release.json.sig"
-EXAMPLES_NAME = "examples.npz"
-GOLDEN_NAME = "golden.npz"
 CERTIFICATE_SUFFIX = ".certificate.json"
 _LOCK_NAME = ".lock"
 _CLAIM_S = 60.0
 _NUMBER = re.compile(r"^(?:\.building-|\.removed-|\.trash-)?(\d+)$")
-
-
-class UnknownReleaseError(LookupError):
-    """There is no such model, release or variant in the store."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """A verified release."""
-
-    folder: Path
-    index: ReleaseIndex
-    manifests: Mapping[str, Manifest]
-    certificates: tuple[Certificate, ...] = ()
-
-    @property
-    def model(self) -> str:
-        return self.index.model
-
-    @property
-    def number(self) -> int:
-        return self.index.release
-
-    @property
-    def signed_by(self) -> str:
-        """Fingerprint of the key whose signature was verified."""
-        key: str = json.loads((self.folder / SIGNATURE_NAME).read_bytes())["key"]
-        return key
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        """Variants that may be served, the default first."""
-        default = self.index.default
-        return (default, *sorted(variant for variant in self.index.archives if variant != default))
-
-    @property
-    def digest(self) -> str:
-        """sha256 of the signed index, which holds the digest of every other file."""
-        return file_digest(self.folder / INDEX_NAME)
-
-    def archive_path(self, variant: str) -> Path:
-        """Path of a variant's archive.
-
-        Raises:
-            UnknownReleaseError: the variant is not in this release or may not be served; says why.
-        """
-        if variant in self.index.archives:
-            return self.folder / archive_name(self.model, self.number, variant)
-        why = self.index.rejected.get(variant) or self.index.left_out.get(variant)
-        reason = f": {why}" if why else ""
-        raise UnknownReleaseError(
-            f"{self.model} release {self.number} has no variant {variant!r}{reason}; it has {', '.join(self.variants)}"
-        )
-
-    def examples(self) -> dict[str, np.ndarray]:
-        """A few real input rows by input name; BYTES inputs as object arrays of bytes."""
-        return read_examples(self.folder / EXAMPLES_NAME)
-
-    def golden(self, variant: str) -> tuple[GoldenAnswer, ...]:
-        """A variant's golden rows; none in a release from before there were any."""
-        if self.index.golden is None:
-            return ()
-        arrays = read_examples(self.folder / GOLDEN_NAME)
-        return tuple(
-            GoldenAnswer(
-                inputs=golden.inputs, output=golden.output, expected=arrays[str(place)], tolerance=golden.tolerance
-            )
-            for place, golden in enumerate(self.index.golden.outputs)
-            if golden.variant == variant and golden.tolerance is not None
-        )
 
 
 class Store:
@@ -181,10 +113,8 @@ class Store:
         # Between these steps there is no certificate, never a wrong one.
         path.unlink(missing_ok=True)
         for target, content in ((_signature_of(path), self.keyring.sign(data)), (path, data)):
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            draft.write_bytes(content)
-            _sync(draft)
-            os.rename(draft, target)
+            with replacing(target) as file:
+                file.write(content)
         _sync(release.folder)
         return path
 
@@ -342,54 +272,6 @@ class Store:
                 folder.rmdir()
                 continue
             return number, folder
-
-
-def archive_name(model: str, release: int, variant: str) -> str:
-    """File name of a variant's archive."""
-    return f"{model}-{release}-{variant}.mar"
-
-
-def manifest_name(model: str, release: int, variant: str) -> str:
-    """File name of a variant's manifest."""
-    return f"{model}-{release}-{variant}.json"
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
-    """Write input rows as .npz; BYTES elements are kept as one byte array with offsets, so that no pickle is needed."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, array in examples.items():
-        if array.dtype.kind not in "OSU":
-            arrays[name] = array
-            continue
-        elements = [element.encode() if isinstance(element, str) else bytes(element) for element in array.ravel()]
-        arrays[f"{name}/bytes"] = np.frombuffer(b"".join(elements), np.uint8)
-        arrays[f"{name}/ends"] = np.cumsum([len(element) for element in elements], dtype=np.int64)
-        arrays[f"{name}/shape"] = np.array(array.shape, np.int64)
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def read_examples(path: Path) -> dict[str, np.ndarray]:
-    """Read what `write_examples` wrote."""
-    examples: dict[str, np.ndarray] = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in file.files:
-            name, _, part = key.partition("/")
-            if not part:
-                examples[name] = file[key]
-            elif part == "ends":
-                data, ends = file[f"{name}/bytes"].tobytes(), file[key]
-                array = np.empty(len(ends), np.object_)
-                for index, end in enumerate(ends):
-                    array[index] = data[ends[index - 1] if index else 0 : end]
-                examples[name] = array.reshape(file[f"{name}/shape"])
-    return examples
 
 
 def _check_name(model: str) -> None:

@@ -272,7 +272,7 @@ def _announce(
     serving: Serving, catalogue: Catalogue, gateway: GatewaySettings, seconds: float, ready_file: Path | None
 ) -> None:
     from model_store.example_call import describe_call
-    from model_store.store import read_examples
+    from model_store.examples import read_examples
 
     host = _host_to_type(gateway)
     options = {"curl_options": "", "infer_options": ""}

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model_store.examples import read_examples
 from model_store.golden import GoldenAnswer, take_rows
 from model_store.open_inference import messages
-from model_store.store import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
-from model_store.store import Release, UnknownReleaseError
+from model_store.release import Release, UnknownReleaseError
 from services.gateway.errors import InternalError, InvalidRequestError, OverloadedError
 
 logger = structlog.get_logger("explaining")

@@ -17,8 +17,9 @@ import structlog
 
 from model_store.acts import Kind
 from model_store.live_gate import GateProgress, write_progress
+from model_store.release import Release, UnknownReleaseError
 from model_store.signing import VerificationError
-from model_store.store import Release, Store, UnknownReleaseError
+from model_store.store import Store
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.core import Gateway

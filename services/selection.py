@@ -9,8 +9,9 @@ from pathlib import Path
 
 from model_store.acts import Course
 from model_store.certificate import Setup, describe_host_class, find_certificate
+from model_store.release import EXAMPLES_NAME, Release, UnknownReleaseError
 from model_store.signing import VerificationError
-from model_store.store import EXAMPLES_NAME, Release, Store, UnknownReleaseError
+from model_store.store import Store
 from model_store.version import split_version
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.live_gate import choose_margin

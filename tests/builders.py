@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 
 from model_store.certificate import BatchTime, Certificate, HostClass, Setup
+from model_store.examples import write_examples
 from model_store.golden import GoldenAnswer
 from model_store.manifest import GoldenOutput, GoldenRows, Manifest, ReleaseIndex
-from model_store.store import (
-    EXAMPLES_NAME,
-    GOLDEN_NAME,
-    Release,
-    Store,
-    archive_name,
-    file_digest,
-    manifest_name,
-    write_examples,
-)
+from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_name, file_digest, manifest_name
+from model_store.store import Store
 from model_store.tuning import Tuning
 
 

@@ -10,7 +10,7 @@ from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.test_set import measure_accuracy, read_test_set
 from loadtests.bench.throughput import measure_rows_per_s
 from loadtests.subject import find_variant
-from model_store.store import Release
+from model_store.release import Release
 from services.client import Client
 
 BAR_RATIO = 4.0

@@ -21,7 +21,7 @@ from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.throughput import measure_rows_per_s
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
 from loadtests.subject import Subject
-from model_store.store import Release
+from model_store.release import Release
 
 BAR_RATIO = 0.7
 

@@ -19,7 +19,7 @@ from loadtests.bench.ratio import print_bar
 from loadtests.bench.served import ask_rows_per_s, run_in_process
 from loadtests.generate.payload import read_rows
 from loadtests.subject import Subject
-from model_store.store import Release
+from model_store.release import Release
 from services.client import AsyncClient
 from services.client.inference import make_infer_call
 from services.client.steps import Following

@@ -25,7 +25,7 @@ from loadtests.measure.scraper import scrape
 from loadtests.server import Server, run_server
 from loadtests.subject import Subject
 from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class, interpolate
-from model_store.store import Release, file_digest, manifest_name
+from model_store.release import Release, file_digest, manifest_name
 
 # Single rows in flight for each row that a worker takes at once: always enough for the next batch, and the one after.
 SATURATING = 3

@@ -15,8 +15,8 @@ from loadtests.capacity.checking import ALLOWED, Check, check_certificate
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
 from model_store.certificate import Certificate, Setup, describe_host_class, find_certificate
+from model_store.release import Release
 from model_store.settings import DEFAULT_ROOT
-from model_store.store import Release
 
 console = Console()
 

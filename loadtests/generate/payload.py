@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.generate.plan import Traffic
-from model_store.store import read_examples
+from model_store.examples import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.client.wire import encode_infer_request
 

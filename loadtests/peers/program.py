@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtests.generate.payload import read_rows
 from loadtests.subject import Subject
-from model_store.store import Release
+from model_store.release import Release
 from model_store.tensors import DTYPES
 
 TOLERANCE = 1e-2

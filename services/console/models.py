@@ -12,11 +12,11 @@ import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 
+from model_store.examples import read_examples
 from model_store.golden import take_rows
 from model_store.latents import draw_latent
 from model_store.manifest import Manifest
 from model_store.settings import DEFAULT_GRPC_PORT
-from model_store.store import read_examples
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.caller import may_see

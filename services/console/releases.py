@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from model_store.manifest import Manifest
+from model_store.release import INDEX_NAME, Release, UnknownReleaseError
 from model_store.signing import VerificationError
-from model_store.store import INDEX_NAME, Release, Store, UnknownReleaseError
+from model_store.store import Store
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
 from services.gateway.errors import UnknownModelError

@@ -17,9 +17,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from model_store.example_call import describe_call, example_body
+from model_store.examples import read_examples
 from model_store.manifest import Tensor
 from model_store.settings import DEFAULT_GRPC_PORT
-from model_store.store import read_examples
 from services.console import Console
 from services.console.page import Page
 from services.gateway.body_limit import BodyLimit

@@ -18,8 +18,8 @@ import pytest
 
 from model_store.manifest import ReleaseIndex
 from model_store.open_inference import messages
+from model_store.release import file_digest
 from model_store.signing import Keyring
-from model_store.store import file_digest
 from tests.e2e.conftest import Released, Served
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"

@@ -6,10 +6,11 @@ import grpc
 import httpx
 import pytest
 
+from model_store.examples import read_examples, write_examples
 from model_store.manifest import ReleaseIndex
 from model_store.open_inference import SERVICE, messages
+from model_store.release import GOLDEN_NAME, INDEX_NAME, SIGNATURE_NAME, file_digest
 from model_store.signing import Keyring
-from model_store.store import GOLDEN_NAME, INDEX_NAME, SIGNATURE_NAME, file_digest, read_examples, write_examples
 from tests.e2e.conftest import Released, Served
 
 

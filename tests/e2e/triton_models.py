@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from model_store.examples import write_examples
 from model_store.manifest import ReleaseIndex
-from model_store.store import EXAMPLES_NAME, Store, archive_name, file_digest, manifest_name, write_examples
+from model_store.release import EXAMPLES_NAME, archive_name, file_digest, manifest_name
+from model_store.store import Store
 from tests.builders import make_manifest
 from training.release.archive import pack
 from training.release.cli import release_model

@@ -10,8 +10,9 @@ from k8s.planning import plan_models
 from k8s.render import render_models, write_models
 from k8s.settings import read_settings
 from k8s.sizing import Demand
+from model_store.release import EXAMPLES_NAME, INDEX_NAME, SIGNATURE_NAME, archive_name, file_digest, manifest_name
 from model_store.signing import Keyring
-from model_store.store import EXAMPLES_NAME, INDEX_NAME, SIGNATURE_NAME, Store, archive_name, file_digest, manifest_name
+from model_store.store import Store
 from tests.k8s.fields import SPEEDS, make_fields
 
 

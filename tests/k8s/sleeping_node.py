@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.examples import write_examples
 from model_store.manifest import Manifest
 from model_store.open_inference import messages
-from model_store.store import write_examples
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer

@@ -9,7 +9,7 @@ from loadtests.addresses import Addresses
 from loadtests.campaign import Campaign, estimate_campaign_s, round_up
 from loadtests.presets import PRESETS, Preset
 from loadtests.subject import find_variant, list_subjects
-from model_store.store import UnknownReleaseError
+from model_store.release import UnknownReleaseError
 from tests.services.client.open_inference_server import run_server
 
 TINY = Preset(

@@ -1,8 +1,9 @@
 import pytest
 
+from model_store.release import UnknownReleaseError
 from model_store.rollback import restore, roll_back
 from model_store.signing import Keyring, VerificationError
-from model_store.store import Store, UnknownReleaseError
+from model_store.store import Store
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from model_store.examples import read_examples, write_examples
+from model_store.release import UnknownReleaseError
 from model_store.signing import Keyring, VerificationError
-from model_store.store import Store, UnknownReleaseError, read_examples, write_examples
+from model_store.store import Store
 
 
 def test_published_release_reads_back_whole(store, add_release):

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from model_store.release import UnknownReleaseError
 from model_store.signing import Keyring
-from model_store.store import Store, UnknownReleaseError
+from model_store.store import Store
 from services.selection import NothingToServeError, select_variants
 from tests.builders import publish_release
 

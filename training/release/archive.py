@@ -14,17 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from model_store.examples import write_examples
 from model_store.manifest import GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
-from model_store.store import (
-    EXAMPLES_NAME,
-    GOLDEN_NAME,
-    Release,
-    Store,
-    archive_name,
-    file_digest,
-    manifest_name,
-    write_examples,
-)
+from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_name, file_digest, manifest_name
+from model_store.store import Store
 from training.release.agreement import CLOSENESS
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, Evaluation

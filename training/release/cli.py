@@ -14,9 +14,10 @@ import typer
 from host.memory import keep_freed_memory
 from host.threads import share_cores
 from model_store.manifest import NAME_PATTERN
+from model_store.release import Release
 from model_store.settings import DEFAULT_ROOT, keys_folder
 from model_store.signing import Keyring
-from model_store.store import Release, Store
+from model_store.store import Store
 
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 

@@ -13,7 +13,7 @@ from handlers.base import Handler
 from handlers.device import Device
 from handlers.program import Program, wrap_tensors
 from handlers.target import describe_host
-from model_store.store import Release
+from model_store.release import Release
 from training.release.build import Built
 from training.release.content import lay_out
 from training.release.spec import ReleaseSpec

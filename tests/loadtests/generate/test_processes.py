@@ -11,8 +11,8 @@ from loadtests.generate.processes import (
     run_rate_search,
     run_scheduled,
 )
+from model_store.examples import write_examples
 from model_store.open_inference import messages
-from model_store.store import write_examples
 from services.client import Tls
 from tests.certificates import write_certificate
 from tests.services.client.open_inference_server import run_server

@@ -6,7 +6,7 @@ from loadtests.generate.payload import make_rest_bodies
 from loadtests.generate.plan import ClosedLoop, Traffic
 from loadtests.generate.processes import run_closed_loop
 from loadtests.generate.rest import infer_rest
-from model_store.store import write_examples
+from model_store.examples import write_examples
 from services.client import Tls
 from tests.certificates import write_certificate
 

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from model_store.store import write_examples
+from model_store.examples import write_examples
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.core import Gateway
 from services.gateway.rest import make_app

@@ -18,7 +18,7 @@ from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
 
 from model_store.example_call import describe_call
-from model_store.store import read_examples
+from model_store.examples import read_examples
 from services.catalogue import Catalogue
 from services.cli import _describe_trust
 from services.gateway.caller import name_caller

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from handlers.archive import open_handler
 from handlers.target import cpu_features
 from model_store.manifest import Target
+from model_store.release import file_digest
 from model_store.signing import Keyring
-from model_store.store import Store, file_digest
+from model_store.store import Store
 from training.release.cli import app
 from training.release.spec import HeldOut, ReleaseSpec
 
