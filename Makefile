@@ -78,8 +78,8 @@ format: setup  ## Format the code and fix what ruff can fix
 	@$(RUN) ruff format .
 
 test: setup  ## Run the tests that need no GPU, network or long time, in PROCESSES=2 processes
-	@$(RUN) pytest -n $(PROCESSES) --cov --cov-report=
-	@echo "coverage of lines, in percent: $$($(RUN) coverage report --format=total)"
+	@$(RUN) python -m slipcover --out .coverage.json -m pytest -n $(PROCESSES)
+	@$(RUN) python -c "import json; print('coverage of lines, in percent:', round(json.load(open('.coverage.json'))['summary']['percent_covered']))"
 
 test-all: setup  ## Run every test, the slow ones too
 	@$(RUN) pytest -n $(PROCESSES) -m 'slow or not slow'
