@@ -21,8 +21,34 @@ class FolderScheduling(LoadScopeScheduling):
         return nodeid.split("::")[0].rpartition("/")[0]
 
 
+# The folders that take longest, first, so that no process is left alone with one of them at the end.
+LONGEST_FIRST = [
+    "tests/e2e",
+    "tests/loadtests",
+    "tests/training/release",
+    "tests/services/console",
+    "tests/loadtests/generate",
+    "tests/k8s",
+    "tests/training/gan",
+    "tests/training/beamformer",
+    "tests/training/classifier",
+    "tests/handlers",
+    "tests/training/seq2seq",
+    "tests/training",
+]
+
+
 def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # it would begin with the folders of many tests, which are short ones
     return FolderScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    def find_place(item):
+        folder = item.nodeid.split("::")[0].rpartition("/")[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=find_place)  # within a folder the order stays
 
 
 @pytest.fixture(autouse=True)
