@@ -42,7 +42,7 @@ def store(tmp_path, keys):
 @pytest.fixture
 def rest_url():
     """An OIP REST door with binary tensors: model `double` doubles its FP32 input."""
-    with run_rest_door() as door:
+    with run_http_server(RestDoor) as door:
         yield f"http://127.0.0.1:{door.server_port}"
 
 
@@ -50,7 +50,7 @@ def rest_url():
 def rest_tls(tmp_path):
     """The same by TLS: its URL, and the certificate to trust."""
     certificate, key = write_certificate(tmp_path)
-    with run_rest_door(certificate, key) as door:
+    with run_http_server(RestDoor, certificate, key) as door:
         yield f"https://localhost:{door.server_port}", certificate
 
 
@@ -75,8 +75,8 @@ class RestDoor(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def run_rest_door(*certificate):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), RestDoor)
+def run_http_server(handler, *certificate):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

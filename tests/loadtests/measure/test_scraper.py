@@ -1,7 +1,6 @@
 import shutil
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -9,6 +8,7 @@ from loadtests.measure.metrics import Metrics, Series
 from loadtests.measure.recording import Recorder
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
+from tests.loadtests.conftest import run_http_server
 
 
 @pytest.fixture
@@ -28,13 +28,8 @@ def counting_endpoint():
         def log_message(self, *arguments):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/metrics"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with run_http_server(Handler) as server:
+        yield f"http://127.0.0.1:{server.server_port}/metrics"
 
 
 @pytest.mark.parametrize(
