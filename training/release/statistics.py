@@ -13,6 +13,8 @@ NEAR_IDENTICAL_ROWS = 64
 # Student's t for a two-sided 99.9 % interval with 30 degrees of freedom. Doubts are skewed: of samples of 64 from
 # exponential, beta and log-normal distributions it covers 98.5 % and more, so that 95 % remain whatever the shape.
 _STUDENT_FACTOR = 3.65
+# How often rows are drawn anew: for a mean, and for an aggregate, which takes longer.
+_MEAN_REPEATS, _AGGREGATE_REPEATS = 2000, 500
 Aggregate = Callable[[np.ndarray], float]
 
 
@@ -133,7 +135,7 @@ def paired_bootstrap(
 def _resampled(scores: np.ndarray, aggregate: Aggregate | None, seed: int) -> np.ndarray:
     generator = np.random.default_rng(seed)
     n = len(scores)
-    repeats = 2000 if aggregate is None else 500
+    repeats = _MEAN_REPEATS if aggregate is None else _AGGREGATE_REPEATS
     values = np.empty(repeats)
     for index in range(repeats):
         rows = generator.integers(0, n, n)

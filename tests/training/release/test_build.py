@@ -1,5 +1,6 @@
 """Programs that compute in float32 in every variant are made once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +29,12 @@ def laid_out(monkeypatch):
         "training.release.build.lay_out", lambda *args, variant, programs, **rest: found.update({variant: programs})
     )
     return found
+
+
+@pytest.fixture(autouse=True)
+def _no_process_for_each(monkeypatch):
+    """Make programs in this process: in a new one torch and ONNX take longer to import than these programs to make."""
+    monkeypatch.setattr("training.release.build.ProcessPoolExecutor", lambda *given: ThreadPoolExecutor(1))
 
 
 @pytest.mark.timeout(300)
