@@ -84,7 +84,7 @@ def _run_level(plan: ClosedLoop, callers: int, spare_s: float, runner: Any, list
     most_s = plan.most_s + spare_s
     while (elapsed_s := time.perf_counter() - listener.start_s) < most_s:
         error = WANTED_ERROR if elapsed_s < plan.most_s else ENOUGH_ERROR
-        if is_settled(recorder.find_window_means_ms(elapsed_s), error):
+        if is_settled(recorder.find_means_ms(elapsed_s), error):
             break
         gevent.sleep(min(LOOK_S, most_s - elapsed_s))
     listener.recorder = None

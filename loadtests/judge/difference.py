@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from scipy.special import stdtrit
 
-from loadtests.judge.significance import CONFIDENCE
+from loadtests.judge.significance import CONFIDENCE, find_relative_variance
 from loadtests.measure.recording import Part, Recording
 from loadtests.results import Results, Run
 from model_store.version import split_version
@@ -26,7 +26,7 @@ FEWEST_PAIRS = 2
 Cell = tuple[str, int]
 Measure = Callable[[Recording], float | None]
 METRICS: Mapping[str, Measure] = {
-    "mean latency": lambda recording: fmean(window.mean_ms for window in recording.windows),
+    "mean latency": lambda recording: fmean(recording.find_means_ms()),
     "p99 latency": lambda recording: recording.find_percentile_ms(99.0),
 }
 
@@ -97,7 +97,11 @@ def _compare(
         if not all(values):
             continue
         logs.append(log(fmean(values[1]) / fmean(values[0])))
-        errors.append(sum(_find_relative_variance(runs) for runs in (before, after)))
+        errors += [
+            find_relative_variance(run.recording.find_means_ms()) / len(runs) ** 2
+            for runs in (before, after)
+            for run in runs
+        ]
     if len(logs) < FEWEST_PAIRS:
         return None
     between = stdev(logs) / len(logs) ** 0.5
@@ -114,9 +118,3 @@ def _compare(
         low=exp(mean - half),
         high=exp(mean + half),
     )
-
-
-def _find_relative_variance(runs: Sequence[Run]) -> float:
-    """Variance of the mean of some runs' windows as a share of its square."""
-    means = [window.mean_ms for run in runs for window in run.recording.windows]
-    return float((stdev(means) / fmean(means)) ** 2 / len(means))

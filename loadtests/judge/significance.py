@@ -6,12 +6,16 @@ Source: MLPerf Inference LoadGen, early stopping (confidence 0.99); batch means 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from itertools import pairwise
+from statistics import fmean, linear_regression, stdev
 
 from scipy.special import bdtr, bdtrc, stdtrit
 
 CONFIDENCE = 0.99
 PERCENTILES = (99.9, 99.0, 90.0)
+# Fewer windows tell nothing of how they hang together.
+FEWEST_WINDOWS = 8
+MOST_SHARE = 0.9
 
 
 def is_supported(num_requests: int, num_over_bound: int, percentile: float) -> bool:
@@ -66,20 +70,51 @@ def is_refuted(num_requests: int, num_over_bound: int, percentile: float) -> boo
 def find_relative_error(means: Sequence[float]) -> float:
     """Half the 95 % interval of a run's mean as a share of it, from the means of its windows; infinite if one is empty.
 
-    Source: method of batch means.
+    Neighbouring windows share what disturbs them, so that all count for as few as would be independent.
     """
     if len(means) < 2 or min(means) <= 0:
         return float("inf")
-    quantile = float(stdtrit(len(means) - 1, 0.975))
-    return quantile * stdev(means) / len(means) ** 0.5 / fmean(means)
+    num_independent = len(means) / _find_inflation(means)
+    return float(stdtrit(num_independent - 1, 0.975)) * find_relative_variance(means) ** 0.5
+
+
+def find_relative_variance(means: Sequence[float]) -> float:
+    """Variance of a run's mean as a share of its square, from the means of its windows."""
+    return (stdev(means) / fmean(means)) ** 2 / len(means) * _find_inflation(means)
 
 
 def find_drift(means: Sequence[float]) -> tuple[float, float]:
-    """How far a run's second half lies above its first, as a share of the mean, and half the 95 % interval of that."""
-    half = len(means) // 2
-    first, second = means[:half], means[-half:]
-    mean = fmean(means)
+    """How far a run's second half lies above its first, as a share of the mean, and half the 95 % interval of that.
+
+    What scatters about a straight line is noise.
+    """
+    half, mean = len(means) // 2, fmean(means)
     if half < 2 or mean <= 0:
         return 0.0, float("inf")
-    error = ((stdev(first) ** 2 + stdev(second) ** 2) / half) ** 0.5
-    return (fmean(second) - fmean(first)) / mean, float(stdtrit(2 * half - 2, 0.975)) * error / mean
+    drift = (fmean(means[-half:]) - fmean(means[:half])) / mean
+    rest = _subtract_line(means)
+    inflation = _find_inflation(means)
+    deviation = (sum(value**2 for value in rest) / (len(rest) - 2)) ** 0.5
+    quantile = float(stdtrit(max(1.0, len(means) / inflation - 2), 0.975))
+    return drift, quantile * 2 * deviation * (inflation / len(means)) ** 0.5 / mean
+
+
+def _find_inflation(means: Sequence[float]) -> float:
+    """How many times more a run's mean varies than if its windows were independent; at least two of them always are.
+
+    Each window is taken to hand a share of its deviation on to the next. Source: variance of the mean of a first-order
+    autoregressive process; the share's bias about a fitted line (Marriott and Pope, 1954).
+    """
+    rest = _subtract_line(means)
+    squares = sum(value**2 for value in rest)
+    if len(means) < FEWEST_WINDOWS or not squares:
+        return 1.0
+    share = sum(one * other for one, other in pairwise(rest)) / squares
+    share = min(max(0.0, share + (2 + 4 * share) / len(means)), MOST_SHARE)
+    return min((1 + share) / (1 - share), len(means) / 2)
+
+
+def _subtract_line(values: Sequence[float]) -> list[float]:
+    """Leave what least squares' straight line does not explain."""
+    slope, level = linear_regression(range(len(values)), values)
+    return [value - level - slope * index for index, value in enumerate(values)]

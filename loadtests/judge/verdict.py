@@ -14,7 +14,7 @@ from loadtests.judge.significance import (
     is_refuted,
     is_supported,
 )
-from loadtests.measure.recording import Part, Recording
+from loadtests.measure.recording import FEWEST_WINDOWS, Part, Recording
 
 MINIMUM_PERCENTILE = 90.0
 # The mean of a run is to be known this well (95 %), and may wander by as much from its first half to its second.
@@ -99,10 +99,12 @@ def misses_bound(recording: Recording, bound_ms: float) -> bool:
 
 def is_settled(means: Sequence[float], error: float) -> bool:
     """Decide from its windows' means whether a run's mean latency is known within a share and does not wander."""
-    return find_relative_error(means) <= error and not _is_drifting(*find_drift(means))
+    return find_relative_error(means) <= error and not is_drifting(means)
 
 
-def _is_drifting(drift: float, error: float) -> bool:
+def is_drifting(means: Sequence[float]) -> bool:
+    """Decide whether a run's halves differ by more than is allowed, and by more than its noise explains."""
+    drift, error = find_drift(means)
     return abs(drift) > max(ALLOWED_ERROR, error)
 
 
@@ -124,14 +126,14 @@ def _find_too_few(recording: Recording, needs_percentile: bool) -> list[Reason]:
 
 def _find_noise(recording: Recording) -> list[Reason]:
     """Judge the mean latency by its windows; callers who wait for their answers make throughput its reciprocal."""
-    means = [window.mean_ms for window in recording.windows]
-    # A stall is the server's doing, and called out as such; the windows without one show the noise.
-    calm = [mean for mean, stalled in zip(means, _mark_stalled(recording), strict=True) if not stalled]
+    means = recording.find_means_ms()
+    # A stall is the server's doing, and called out as such; the stretches without one show the noise.
+    calm = [mean for mean, stalled in zip(means, _mark_stalled(recording, len(means)), strict=True) if not stalled]
     means = calm if len(calm) >= FEWEST_CALM_WINDOWS else means
     if min(means) <= 0:
         return [Reason(kind="too noisy", text="nothing was answered in one of its windows")]
-    drift, drift_error = find_drift(means)
-    if _is_drifting(drift, drift_error):
+    if is_drifting(means):
+        drift, _ = find_drift(means)
         word = "grew" if drift > 0 else "fell"
         return [Reason(kind="drifting", text=f"latency {word} by {abs(drift):.0%} from the first half to the second")]
     error = find_relative_error(means)
@@ -141,12 +143,14 @@ def _find_noise(recording: Recording) -> list[Reason]:
     return []
 
 
-def _mark_stalled(recording: Recording) -> list[bool]:
-    length_s = recording.duration_s / len(recording.windows)
+def _mark_stalled(recording: Recording, num_stretches: int) -> list[bool]:
+    length_s = recording.duration_s / num_stretches
+    # What waited through a stall is answered after it.
+    after_s = recording.duration_s / FEWEST_WINDOWS
     spans = [(stall.at_s, stall.at_s + stall.length_s) for stall in recording.stalls]
     return [
-        any(start < (index + 1) * length_s + length_s and end > index * length_s for start, end in spans)
-        for index in range(len(recording.windows))
+        any(start < (index + 1) * length_s and end + after_s > index * length_s for start, end in spans)
+        for index in range(num_stretches)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from loadtests.measure.histogram import LatencyHistogram
 
 LATE_S = 0.001
-NUM_WINDOWS = 10
+# Many, so that it shows for how long a disturbance lasts; each is to hold some requests where a mean is taken of it.
+NUM_WINDOWS = 40
+REQUESTS_PER_WINDOW = 10
+FEWEST_WINDOWS = 10
 # Nothing answered for this long, and for this many times the usual latency, although something waited.
 STALL_S = 0.2
 STALL_LATENCIES = 10
@@ -92,6 +96,10 @@ class Recording(Part):
         """Requests that were made, whatever became of them."""
         return self.requests + self.num_errors
 
+    def find_means_ms(self) -> list[float]:
+        """Mean latencies one after the other, each of so many windows that it holds some requests."""
+        return average_windows(self.windows)
+
     def latencies(self) -> LatencyHistogram:
         """The latencies that count: corrected where there was a schedule."""
         return LatencyHistogram(self.corrected or self.uncorrected)
@@ -116,14 +124,11 @@ RECORDINGS = TypeAdapter(list[Recording])
 class Recorder:
     """Collects one run; times are seconds since its start. What came due before `warm_up_s` is left out."""
 
-    def __init__(
-        self, *, started: float, rows_per_request: int = 1, warm_up_s: float = 0.0, num_windows: int = NUM_WINDOWS
-    ) -> None:
+    def __init__(self, *, started: float, rows_per_request: int = 1, warm_up_s: float = 0.0) -> None:
         self.started = started + warm_up_s
         self.rows_per_request = rows_per_request
         self.errors: Counter[str] = Counter()
         self._warm_up_s = warm_up_s
-        self._num_windows = num_windows
         self._has_schedule = False
         # Scheduled, sent, finished; a closed loop schedules a request when it sends it.
         self._answered: list[tuple[float, float, float]] = []
@@ -150,9 +155,9 @@ class Recorder:
             self.errors[status] += 1
             self._failed.append((scheduled_s - self._warm_up_s, finished_s - self._warm_up_s))
 
-    def find_window_means_ms(self, duration_s: float) -> list[float]:
-        """Mean latency of each window so far; 0 for an empty one."""
-        return [window.mean_ms for window in self._cut_windows(self._to_array(), duration_s)]
+    def find_means_ms(self, duration_s: float) -> list[float]:
+        """Mean latencies so far, as `Recording.find_means_ms` has them."""
+        return average_windows(self._cut_windows(self._to_array(), duration_s))
 
     def finish(
         self, *, duration_s: float, cpu_s: float, arrivals_s: float | None = None, loadgen_result: str = ""
@@ -194,7 +199,7 @@ class Recorder:
 
     def _cut_windows(self, times: np.ndarray, length_s: float) -> list[Window]:
         scheduled, _, finished = times
-        edges = np.linspace(0, length_s, self._num_windows + 1)
+        edges = np.linspace(0, length_s, NUM_WINDOWS + 1)
         order = np.argsort(finished)
         finished, latencies_ms = finished[order], 1e3 * (finished - scheduled)[order]
         cuts = np.searchsorted(finished, edges)
@@ -232,6 +237,23 @@ def _find_stalls(scheduled: np.ndarray, finished: np.ndarray) -> list[Stall]:
     ]
 
 
+def average_windows(windows: Sequence[Window]) -> list[float]:
+    """Mean latencies in ms, 0 where nothing was answered: of each window, or of stretches that hold some requests.
+
+    There are always ten, where there are as many windows.
+    """
+    num_requests = sum(window.requests for window in windows)
+    length = 1
+    while len(windows) > length * FEWEST_WINDOWS and num_requests * length < REQUESTS_PER_WINDOW * len(windows):
+        length *= 2
+    return [_average(windows[start : start + length]) for start in range(0, len(windows), length)]
+
+
+def _average(windows: Sequence[Window]) -> float:
+    requests = sum(window.requests for window in windows)
+    return sum(window.mean_ms * window.requests for window in windows) / max(requests, 1)
+
+
 def merge_recordings(recordings: list[Recording]) -> Recording:
     """Join the recordings of generators that ran side by side."""
     first = recordings[0]
@@ -263,11 +285,10 @@ def merge_recordings(recordings: list[Recording]) -> Recording:
 
 
 def _merge_windows(windows: tuple[Window, ...]) -> Window:
-    requests = sum(window.requests for window in windows)
     return Window(
-        requests=requests,
+        requests=sum(window.requests for window in windows),
         scheduled=sum(window.scheduled for window in windows),
         waiting=sum(window.waiting for window in windows),
-        mean_ms=sum(window.mean_ms * window.requests for window in windows) / max(requests, 1),
+        mean_ms=_average(windows),
         max_ms=max(window.max_ms for window in windows),
     )

@@ -44,13 +44,16 @@ def serve_one_by_one(capacity_per_s: float) -> Server:
     """Answer one after the other, each in the same time."""
 
     def answer(arrivals: np.ndarray) -> tuple[np.ndarray, Sequence[str]]:
-        finished, free_s = np.empty_like(arrivals), 0.0
-        for index, arrival_s in enumerate(arrivals):
-            free_s = max(free_s, arrival_s) + 1 / capacity_per_s
-            finished[index] = free_s
-        return finished, [""] * len(arrivals)
+        return serve_in_turn(arrivals, np.full_like(arrivals, 1 / capacity_per_s)), [""] * len(arrivals)
 
     return answer
+
+
+def serve_in_turn(arrivals: np.ndarray, services_s: np.ndarray) -> np.ndarray:
+    """When each was answered by a server that takes one after the other."""
+    done_s = np.cumsum(services_s)
+    # Source: Lindley's recursion, unrolled: a request waits for the longest run of work that ends with it.
+    return done_s + np.maximum.accumulate(arrivals - (done_s - services_s))
 
 
 def refuse_above(rate: float, service_s: float) -> Server:

@@ -1,3 +1,6 @@
+from statistics import fmean
+
+import numpy as np
 import pytest
 
 from loadtests.judge.significance import (
@@ -58,3 +61,28 @@ def test_drift_compares_the_halves_with_their_spread():
     assert error < drift
     drift, error = find_drift([1.0, 2.0, 1.5, 2.1, 1.1, 1.6])
     assert error > abs(drift)
+
+
+def draw_hanging_together(random, share, num=40, spread=0.15):
+    """Windows that hand a share of their deviation on, as a busy host's do."""
+    deviations = [random.normal()]
+    for _ in range(num - 1):
+        deviations.append(share * deviations[-1] + (1 - share**2) ** 0.5 * random.normal())
+    return [1 + spread * deviation for deviation in deviations]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
+def test_the_error_of_a_mean_covers_the_truth_however_long_disturbances_last(share):
+    random = np.random.default_rng(3)
+    runs = [draw_hanging_together(random, share) for _ in range(400)]
+    covered = [abs(fmean(means) - 1) <= find_relative_error(means) * fmean(means) for means in runs]
+    assert fmean(covered) == pytest.approx(0.95, abs=0.05)
+    drifting = [abs(drift) > error for drift, error in map(find_drift, runs)]
+    assert fmean(drifting) <= 0.1
+
+
+def test_a_slow_growth_is_no_disturbance():
+    random = np.random.default_rng(3)
+    drift, error = find_drift([1 + 0.4 * index / 40 + 0.03 * random.normal() for index in range(40)])
+    assert drift == pytest.approx(0.2 / 1.2, abs=0.02)
+    assert error < 0.05

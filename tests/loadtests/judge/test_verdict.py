@@ -5,11 +5,12 @@ from loadtests.judge.verdict import (
     bound_percentile,
     estimate_percentile_ms,
     holds_bound,
+    is_drifting,
     is_settled,
     judge,
     misses_bound,
 )
-from loadtests.measure.recording import merge_recordings
+from loadtests.measure.recording import Recorder, merge_recordings
 from tests.loadtests import synthetic
 
 
@@ -139,3 +140,31 @@ def test_short_runs_are_held_to_p90():
 )
 def test_a_run_is_settled_when_its_mean_is_known_and_does_not_wander(means, settled):
     assert is_settled(means, 0.1) is settled
+
+
+def watch_queue(load, *, length_s, slower=1.0, exponential=False, num_runs=40):
+    """Windows' means of runs against a server that takes 10 ms for each request, and longer from half of the run on."""
+    for seed in range(num_runs):
+        random = np.random.default_rng(seed)
+        arrivals = synthetic.draw_arrivals(100 * load, 20 + length_s, seed)
+        times_s = 0.01 * (random.exponential(1.0, len(arrivals)) if exponential else np.ones(len(arrivals)))
+        times_s[arrivals > 20 + length_s / 2] *= slower
+        recorder = Recorder(started=0.0, warm_up_s=20.0)
+        for arrival_s, finished_s in zip(arrivals, synthetic.serve_in_turn(arrivals, times_s), strict=True):
+            recorder.record_scheduled(arrival_s, arrival_s, finished_s)
+        yield recorder.find_means_ms(length_s)
+
+
+@pytest.mark.parametrize("exponential", [False, True])
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.8, 0.95])
+def test_a_queue_that_wanders_by_nature_is_not_called_drifting(load, exponential):
+    # 5 % of 40, and what chance adds to it in 95 of 100 tests.
+    assert sum(map(is_drifting, watch_queue(load, length_s=10, exponential=exponential))) <= 4
+
+
+@pytest.mark.parametrize("load", [0.3, 0.5, 0.8, 0.95])
+def test_a_server_that_becomes_a_fifth_slower_is_not_settled(load):
+    runs = list(watch_queue(load, length_s=30, slower=1.2, num_runs=20))
+    assert not any(is_settled(means, 0.1) for means in runs)
+    if load <= 0.5:  # nearer to its capacity a queue hides what the server does
+        assert sum(map(is_drifting, runs)) >= 18
