@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
+from prometheus_client.core import Metric
 
 from model_store.store import Store
 from services.console.evidence import add_evidence_routes
@@ -26,12 +28,20 @@ logger = structlog.get_logger("console")
 class Console:
     """Everything that the page shows of a gateway; `store` is None where nobody knows which releases there are."""
 
-    def __init__(self, gateway: Gateway, store: Store | None = None, reports: Path = Path("reports")) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        store: Store | None = None,
+        reports: Path = Path("reports"),
+        collect: Callable[[], Awaitable[Iterable[Metric]]] | None = None,
+    ) -> None:
+        """`collect` collects the metrics that are remembered; by default the gateway's own."""
         self._gateway = gateway
+        self._collect = collect
         self._shelf = Shelf(store, gateway)
         self._reports = reports
         self._explanations = Explanations()
-        self.history = History(gateway.metrics, gateway.drift)
+        self.history = History()
 
     def add_routes(self, app: FastAPI) -> None:
         add_model_routes(app, self._gateway)
@@ -46,7 +56,8 @@ class Console:
         """Take a sample of the metrics every few seconds, for ever."""
         while True:
             try:
-                for _ in self.history.take_steps():
+                families = self._gateway.metrics.registry.collect() if self._collect is None else await self._collect()
+                for _ in self.history.take_steps(families):
                     await asyncio.sleep(0)
             except Exception:
                 logger.exception("the metrics could not be sampled; trying again")

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from prometheus_client import Gauge
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.registry import Collector
-
-from services.gateway.metrics import Metrics
+from prometheus_client.core import Metric
 
 INTERVAL_S = 5.0
 LENGTH_S = 900.0
 SHARES = (0.5, 0.9, 0.99)
 DRIFT = "millrace_input_stability_index"
+_SOURCES = {
+    "millrace_requests": "requests",
+    "millrace_request_seconds": "latency",
+    "millrace_queue_seconds": "queue",
+    "millrace_backend_seconds": "backend",
+    "millrace_batch_rows": "batch",
+}
 
 # (model, version)
 Version = tuple[str, str]
@@ -27,25 +30,27 @@ Version = tuple[str, str]
 class History:
     """Samples of what changed between two looks at the metrics; the oldest are forgotten."""
 
-    def __init__(self, metrics: Metrics, drift: Collector | None = None) -> None:
-        self._metrics = metrics
-        self._drift = drift
+    def __init__(self) -> None:
         self._samples: deque[dict[str, Any]] = deque(maxlen=round(LENGTH_S / INTERVAL_S))
         self._num_taken = 0
         self._last: dict[str, dict[Version, dict[str, float]]] = {}
         self._last_s = 0.0
 
-    def take_sample(self) -> None:
+    def take_sample(self, families: Iterable[Metric]) -> None:
         """Look at all metrics of model versions; the first look is only what the next is compared with."""
-        for _ in self.take_steps():
+        for _ in self.take_steps(families):
             pass
 
-    def take_steps(self) -> Iterator[None]:
+    def take_steps(self, families: Iterable[Metric]) -> Iterator[None]:
         """Take a sample in steps of a millisecond, between which callers can be answered."""
         now_s = time.monotonic()
-        seen = {}
-        for name, metric in self._sources().items():
-            seen[name] = _read(metric)
+        seen: dict[str, dict[Version, dict[str, float]]] = {name: {} for name in _SOURCES.values()}
+        gauges: dict[Version, dict[str, float]] = {}
+        for family in families:
+            if family.name in _SOURCES:
+                seen[_SOURCES[family.name]] = _read(family)
+            elif family.type == "gauge":
+                _read_gauge(family, gauges)
             yield
         if self._last:
             self._num_taken += 1
@@ -54,7 +59,7 @@ class History:
                 {
                     "number": self._num_taken,
                     "time_s": round(time.time(), 1),
-                    "versions": sample.describe(self._gauges()),
+                    "versions": sample.describe(gauges),
                 }
             )
         self._last, self._last_s = seen, now_s
@@ -65,53 +70,32 @@ class History:
             number = 0
         return [sample for sample in self._samples if sample["number"] > number]
 
-    def _sources(self) -> dict[str, MetricWrapperBase]:
-        metrics = self._metrics
-        return {
-            "requests": metrics.requests,
-            "latency": metrics.latency,
-            "queue": metrics.queue_time,
-            "backend": metrics.backend_time,
-            "batch": metrics.batch_rows,
-        }
 
-    def _gauges(self) -> dict[Version, dict[str, float]]:
-        """All gauges of model versions, also those of which this file has never heard."""
-        values: dict[Version, dict[str, float]] = {}
-        for gauge in vars(self._metrics).values():
-            if isinstance(gauge, Gauge):
-                for (model, version), read in _read(gauge).items():
-                    if model and version:
-                        values.setdefault((model, version), {}).update(read)
-        for (model, version), index in self._read_drift().items():
-            values.setdefault((model, version), {})[DRIFT] = index
-        return values
-
-    def _read_drift(self) -> dict[Version, float]:
-        """Of each version the stability index of that feature of its inputs which changed most."""
-        most: dict[Version, float] = {}
-        for family in () if self._drift is None else self._drift.collect():
-            if family.name == DRIFT:
-                for sample in family.samples:
-                    version = (sample.labels["model"], sample.labels["version"])
-                    most[version] = max(sample.value, most.get(version, 0.0))
-        return most
-
-
-def _read(metric: MetricWrapperBase) -> dict[Version, dict[str, float]]:
+def _read(family: Metric) -> dict[Version, dict[str, float]]:
     """A metric's samples by model version; of a histogram `le=…`, `_sum` and `_count`, of requests by outcome."""
     values: dict[Version, dict[str, float]] = {}
-    for family in metric.collect():
-        for sample in family.samples:
-            if sample.name.endswith("_created"):
-                continue
-            labels = sample.labels
-            own = values.setdefault((labels.get("model", ""), labels.get("version", "")), {})
-            if labels.get("protocol") == "self":
-                continue
-            key = labels.get("le") or labels.get("outcome") or sample.name.removeprefix(family.name) or family.name
-            own[key] = own.get(key, 0.0) + sample.value
+    for sample in family.samples:
+        if sample.name.endswith("_created"):
+            continue
+        labels = sample.labels
+        own = values.setdefault((labels.get("model", ""), labels.get("version", "")), {})
+        if labels.get("protocol") == "self":
+            continue
+        key = labels.get("le") or labels.get("outcome") or sample.name.removeprefix(family.name)
+        own[key] = own.get(key, 0.0) + sample.value
     return values
+
+
+def _read_gauge(family: Metric, values: dict[Version, dict[str, float]]) -> None:
+    """Note a gauge of model versions, also one of which this file has never heard.
+
+    Of drift that feature of the inputs which changed most.
+    """
+    for sample in family.samples:
+        version = (sample.labels.get("model", ""), sample.labels.get("version", ""))
+        if all(version) and (len(sample.labels) == len(version) or family.name == DRIFT):
+            own = values.setdefault(version, {})
+            own[family.name] = max(sample.value, own.get(family.name, -math.inf))
 
 
 class _Sample:

@@ -145,8 +145,8 @@ def test_history_shows_rates_and_quantiles_between_two_looks(monkeypatch):
     metrics = Metrics()
     model = metrics.of("net", "1-eager")
     model.count("http", "ok")
-    history = History(metrics)
-    history.take_sample()
+    history = History()
+    history.take_sample(metrics.registry.collect())
     for _ in range(9):
         model.count("grpc", "ok")
         model.latency.observe(0.002)
@@ -156,7 +156,7 @@ def test_history_shows_rates_and_quantiles_between_two_looks(monkeypatch):
     model.batch_rows.observe(12)
     model.waiting_rows.set(3)
     now_s = 105.0
-    history.take_sample()
+    history.take_sample(metrics.registry.collect())
     (sample,) = history.after(0)
     at = sample["versions"]["net 1-eager"]
     assert (at["requests_per_s"], at["errors_per_s"], at["rows_per_s"], at["batch_rows"]) == (2.0, 0.2, 3.6, 9.0)
@@ -193,9 +193,9 @@ class DriftedNet(Collector):
 
 
 def test_history_tells_of_the_feature_that_drifted_most():
-    history = History(Metrics(), DriftedNet())
-    history.take_sample()
-    history.take_sample()
+    history = History()
+    history.take_sample(DriftedNet().collect())
+    history.take_sample(DriftedNet().collect())
     assert history.after(0)[0]["versions"]["net 1-eager"]["gauges"] == {DRIFT: 0.4}
 
 

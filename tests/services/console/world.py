@@ -242,17 +242,20 @@ class World:
 
     def take_sample(self) -> None:
         """Look at the metrics now, as the console does every few seconds."""
-        self._loop.call_soon_threadsafe(self._console.history.take_sample)
+        self._loop.call_soon_threadsafe(self._take_sample)
+
+    def _take_sample(self) -> None:
+        self._console.history.take_sample(self._gateway.metrics.registry.collect())
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
+        gateway = self._gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
         self._console = Console(gateway, self._store, self._reports)
         server = HttpServer(make_app(gateway, self._console), open_port("127.0.0.1", self.port, "http_port"))
         self.port = server.port
         server.start()
         assert not [error for _, error in await gateway.readiness.prove()]
-        self._console.history.take_sample()
+        self._take_sample()
         started.set()
         await self._end.wait()
         await server.stop(0)
