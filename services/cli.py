@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import json
 import os
@@ -59,6 +58,9 @@ def serve(
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="Listen beyond this machine and ask nobody who calls.")
     ] = None,
+    gateways: Annotated[
+        int | None, typer.Option(min=1, help="Processes that answer on both ports; cores that workers leave free. [1]")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per variant. [1]")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
@@ -105,6 +107,7 @@ def serve(
         "tls_client_ca": tls_client_ca,
         "api_keys": api_keys,
         "insecure": insecure,
+        "gateways": gateways,
         "routing": routing,
         "max_wait_ms": max_wait_ms,
         "any_variant": any_variant,
@@ -224,6 +227,7 @@ async def _serve_until_signal(
     ready_file: Path | None,
 ) -> None:
     from host.progress import ProgressBar
+    from services.garbage import collect_garbage_rarely
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -250,16 +254,6 @@ async def _serve_until_signal(
         await serving.stop()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
-
-
-def collect_garbage_rarely() -> None:
-    """Set aside what starting made, and look for cycles a hundred times as rarely: calls make none.
-
-    With Python's own thresholds an eighth of the front door's processor time went into looking.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(70_000, 20, 20)
 
 
 def _stop(stop: asyncio.Event) -> None:

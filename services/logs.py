@@ -8,13 +8,14 @@ import sys
 import structlog
 
 
-def configure_logs(level: str) -> None:
-    """Set up structlog once per process; `level` is debug, info, warning or error."""
+def configure_logs(level: str, **fields: object) -> None:
+    """Set up structlog once per process; `level` is debug, info, warning or error, `fields` stand in each line."""
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
+            lambda logger, name, event: {**event, **fields},
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

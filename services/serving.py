@@ -14,14 +14,16 @@ import structlog
 from model_store.store import Store
 from services.catalogue import Catalogue
 from services.console import Console
+from services.doors import Doors
 from services.gateway.core import Gateway
 from services.gateway.errors import NotReadyError
-from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.pace import check_pace
-from services.gateway.rest import make_app, make_metrics_app
+from services.gateway.rest import make_metrics_app
 from services.gateway.settings import GatewaySettings
-from services.gateway.tls import Renewal
+from services.gateways.processes import Followers
+from services.gateways.served import Served, Setup, describe_served
+from services.gateways.whole import Whole, WholeControl
 from services.grpc_server.connection import ALPN
 from services.lifecycle import Lifecycle
 from services.selection import Wish
@@ -35,7 +37,6 @@ logger = structlog.get_logger("serving")
 
 RETRY_S = 0.5
 LOOK_FOR_IDLE_S = 15.0
-LOOK_FOR_CERTIFICATE_S = 5.0
 
 
 def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> None:
@@ -77,6 +78,7 @@ class Serving:
         report_progress: Callable[[int, int], None] = lambda ready, total: None,
     ) -> None:
         """`catalogue` is what `wish` came to in `store`, which is followed from then on unless `gateway` says no."""
+        gateway = gateway.share()
         self._report_progress = report_progress
         self._settings = gateway
         self._startup_timeout_s = torchserve.startup_timeout_s
@@ -84,7 +86,11 @@ class Serving:
         self._torchserve = TorchServe(catalogue.variants, torchserve, self._handle_change)
         self.gateway = Gateway(catalogue, self._torchserve, gateway)
         self.gateway.metrics.registry.register(EngineMetrics(self._torchserve))
-        self._console = Console(self.gateway, store)
+        self._followers: Followers | None = None
+        self._whole: Whole | None = None
+        if gateway.gateways > 1:
+            self._followers, self._whole = self._make_followers(torchserve, store)
+        self._console = Console(self.gateway, store, collect=None if self._whole is None else self._whole.collect)
         self._keepers: list[asyncio.Task[None]] = []
         self._lifecycle = None
         if gateway.follow:
@@ -94,32 +100,56 @@ class Serving:
                 self.gateway,
                 self._torchserve,
                 startup_timeout_s=torchserve.startup_timeout_s,
-                on_change=lambda: self._grpc.update_health(),
+                on_change=self._tell,
             )
             if gateway.model_control:
                 self.gateway.control = self._lifecycle
-        http_tls, grpc_tls = (gateway.make_tls_context(protocol) for protocol in ("http/1.1", ALPN))
-        self._renewal: Renewal | None = None
-        if gateway.tls_files is not None and http_tls is not None and grpc_tls is not None:
-            self._renewal = Renewal(gateway.tls_files, (http_tls, grpc_tls))
+        if self._followers is not None:
+            self.gateway.peers = self._whole
+            self.gateway.control = WholeControl(self.gateway.control, self._followers)
         # All ports first: what is taken must show before anything is started.
+        is_shared = gateway.gateways > 1
         with contextlib.ExitStack() as opened:
-            http = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.http_port, "http_port")))
-            metrics = opened.enter_context(
-                contextlib.closing(
-                    open_port(gateway.metrics_host or gateway.host, gateway.metrics_port, "metrics_port")
+            http, metrics, grpc = (
+                opened.enter_context(contextlib.closing(open_port(host, port, setting, is_shared=shared)))
+                for host, port, setting, shared in (
+                    (gateway.host, gateway.http_port, "http_port", is_shared),
+                    (gateway.metrics_host or gateway.host, gateway.metrics_port, "metrics_port", False),
+                    (gateway.host, gateway.grpc_port, "grpc_port", is_shared),
                 )
             )
-            grpc = opened.enter_context(contextlib.closing(open_port(gateway.host, gateway.grpc_port, "grpc_port")))
             opened.pop_all()
-        self._grpc = GrpcServer(self.gateway, grpc, grpc_tls)
-        self._http = HttpServer(make_app(self.gateway, self._console, grpc_port=self._grpc.port), http, http_tls)
-        self._metrics = HttpServer(make_metrics_app(self.gateway), metrics)
+        self._doors = Doors(self.gateway, self._console, http, grpc)
+        self._metrics = HttpServer(self._whole or make_metrics_app(self.gateway), metrics)
+
+    def _make_followers(self, torchserve: TorchServeSettings, store: Store) -> tuple[Followers, Whole]:
+        def make_setup(number: int, turn: int, served: Served) -> Setup:
+            ports = {f"{door}_port": port for door, port in self._doors.ports.items()}
+            return Setup(
+                number=number,
+                settings=self._settings.model_copy(update=ports),
+                num_workers=torchserve.workers,
+                response_timeout_s=torchserve.response_timeout_s,
+                store=store.root,
+                turn=turn,
+                served=served,
+            )
+
+        followers = Followers(
+            self._settings.gateways - 1,
+            lambda: describe_served(self.gateway, self._torchserve),
+            make_setup,
+            lambda word, *arguments: whole.answer(word, *arguments),
+            on_failed_call=self._torchserve.look_soon,
+            on_gone=lambda number: whole.note_gone(number),
+        )
+        whole = Whole(self.gateway, followers, lambda after: self._console.history.after(after))
+        return followers, whole
 
     @property
     def ports(self) -> dict[str, int]:
         """The ports that are really used."""
-        return {"http": self._http.port, "grpc": self._grpc.port, "metrics": self._metrics.port}
+        return self._doors.ports | {"metrics": self._metrics.port}
 
     def measure_memory(self) -> Memory:
         """Measure what this process and all that it started hold."""
@@ -136,18 +166,27 @@ class Serving:
             StartError: a worker did not start, or does not answer; everything is stopped again.
         """
         try:
-            self._http.start()
+            await self._doors.open()
             self._metrics.start()
-            await self._grpc.start()
+            if self._followers is not None:
+                self._followers.start()
             await self._torchserve.start(self._report_progress)
             if self._lifecycle is not None:
                 await self._lifecycle.look()  # before anything is ready: from the first request on it is routed
+            if self._followers is not None:
+                await self._followers.settle(self._startup_timeout_s)
             await self._prove_all()
         except BaseException:
             await self.stop()
             raise
         follow = [] if self._lifecycle is None else [self._lifecycle.run]
-        keepers = (self._keep_ready, self._check_when_idle, self._renew_certificates, self._console.remember, *follow)
+        keepers = (
+            self._keep_ready,
+            self._check_when_idle,
+            self._doors.renew_certificates,
+            self._console.remember,
+            *follow,
+        )
         self._keepers = [asyncio.create_task(work()) for work in keepers]
 
     async def stop(self) -> None:
@@ -160,17 +199,24 @@ class Serving:
                 keeper.cancel()
             await asyncio.gather(*self._keepers, return_exceptions=True)
             self._keepers = []
-            self._grpc.update_health()
+            self._tell()
             await asyncio.sleep(settings.drain_delay_s)
         grace_s = settings.drain_timeout_s if was_serving else 0
-        await asyncio.gather(self._grpc.stop(grace_s), self._http.stop(grace_s), self._metrics.stop(0))
+        others = [] if self._followers is None else [self._followers.stop(grace_s)]
+        await asyncio.gather(self._doors.close(grace_s), self._metrics.stop(0), *others)
         await self.gateway.close()
         await self._console.close()
         await self._torchserve.stop()
 
+    def _tell(self) -> None:
+        """Tell those who watch what has changed of what is served, or may have."""
+        self._doors.update_health()
+        if self._followers is not None:
+            self._followers.publish()
+
     def _handle_change(self) -> None:
         """Tell those who watch of workers that went away at once, and have those that came prove that they answer."""
-        self._grpc.update_health()
+        self._tell()
         self._workers_changed.set()
 
     async def _prove_all(self) -> None:
@@ -185,7 +231,7 @@ class Serving:
         except TimeoutError:
             said = self._torchserve.tail()
             raise StartError(f"workers were ready, but died before all versions had answered:\n{said}") from None
-        self._grpc.update_health()
+        self._tell()
         for variant in self.gateway.catalogue.variants:
             if self.gateway.readiness.is_ready(variant):
                 await check_pace(variant, self.gateway.infer)
@@ -213,13 +259,8 @@ class Serving:
                 why = f"{error} {error.cause}".rstrip()
                 logger.error("does not answer its own example; trying again", variant=str(variant), why=why)
                 self._workers_changed.set()
-            self._grpc.update_health()
+            self._tell()
             await asyncio.sleep(RETRY_S)
-
-    async def _renew_certificates(self) -> None:
-        while self._renewal is not None:
-            await asyncio.sleep(LOOK_FOR_CERTIFICATE_S)
-            self._renewal.refresh()
 
     async def _check_when_idle(self) -> None:
         while True:
@@ -228,7 +269,7 @@ class Serving:
                 await self.gateway.readiness.check_idle()
             except Exception:
                 logger.exception("golden rows could not be checked; trying again")
-            self._grpc.update_health()
+            self._tell()
 
     async def __aenter__(self) -> Serving:
         await self.start()

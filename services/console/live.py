@@ -17,19 +17,18 @@ def add_live_routes(app: FastAPI, gateway: Gateway, history: History) -> None:
     async def live(request: Request, after: int = 0) -> dict[str, Any]:
         """Give the samples newer than number `after`; who asks again sends the last number that it has."""
         caller = describe_caller(request)
+        samples = history.after(after) if gateway.peers is None else await gateway.peers.list_samples(after)
         return {
             "interval_s": INTERVAL_S,
             "length_s": LENGTH_S,
             "grafana": gateway.settings.grafana_url,
-            "samples": [
-                sample | {"versions": _keep_seen(caller, sample["versions"])} for sample in history.after(after)
-            ],
+            "samples": [sample | {"versions": _keep_seen(caller, sample["versions"])} for sample in samples],
         }
 
     @app.get("/api/errors", summary="The last refusals, newest first", tags=["console"])
     async def errors(request: Request) -> list[dict[str, Any]]:
         caller = describe_caller(request)
-        return [error._asdict() for error in gateway.journal.recent_errors if may_see(caller, error.model)]
+        return [error._asdict() for error in await gateway.list_errors() if may_see(caller, error.model)]
 
 
 def _keep_seen(caller: Caller, versions: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from model_store.live_gate import GateProgress
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.admission import CallerLimit
 from services.gateway.answers import join_bits, make_answer
@@ -33,8 +34,10 @@ from services.gateway.load_reports import Load, LoadReports
 from services.gateway.metrics import Metrics
 from services.gateway.model_config import describe_config
 from services.gateway.model_control import ModelControl, NoModelControl
+from services.gateway.peers import Peers
 from services.gateway.provenance import describe_provenance, settle_seed
 from services.gateway.readiness import PROTOCOL, Readiness
+from services.gateway.recent_errors import RecentError
 from services.gateway.recorder import Recorder
 from services.gateway.routing import Router
 from services.gateway.served_model import ServedModel
@@ -80,6 +83,7 @@ class Gateway:
         self.router: Router | None = None  # none: there are no canaries
         self.control: ModelControl = NoModelControl()
         self.shadows: Shadows | None = None  # none: nobody gets copies
+        self.peers: Peers | None = None  # none: this process is the whole server
         self.refused: Mapping[tuple[str, str], str] = {}  # model and version of releases that may not serve, and why
         self._models: dict[tuple[str, str], ServedModel] = {}
         self.load_reports = LoadReports(self._read_load) if settings.load_reports else None
@@ -97,6 +101,10 @@ class Gateway:
         self._models[variant.model, variant.version] = model
         self.readiness.add(variant)
 
+    def versions(self) -> list[tuple[str, str]]:
+        """List model and version of all that was taken in, whether callers find it or not."""
+        return list(self._models)
+
     async def drain(self, variant: ServedVariant, timeout_s: float) -> None:
         """Wait until a version that callers do not find any more has answered all, at most for so long."""
         model = self._models[variant.model, variant.version]
@@ -106,6 +114,8 @@ class Gateway:
             await asyncio.sleep(QUIET_S / 5)
             if model.is_busy:
                 quiet_s = monotonic()
+        if self.peers is not None:
+            await self.peers.drain(variant, timeout_s)
 
     def remove(self, variant: ServedVariant) -> None:
         """Forget a version and its metrics."""
@@ -331,21 +341,42 @@ class Gateway:
         variant = self.find_variant(name, version)
         return describe_config(variant.manifest, self._backend.num_workers(variant))
 
-    def describe_statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
+    async def describe_statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
         """Describe what was answered as Triton's ModelStatisticsResponse has it: of all models, one, or one version.
 
         Raises:
             UnknownModelError: names what there is.
         """
+        own = self.list_statistics(name, version)
+        return {"model_stats": own if self.peers is None else await self.peers.list_statistics(name, version)}
+
+    def list_statistics(self, name: str = "", version: str = "") -> list[dict[str, Any]]:
+        """List what this process has answered, by model version.
+
+        Raises:
+            UnknownModelError: names what there is.
+        """
         found = self.find_variant(name, version) if name else None
-        return {
-            "model_stats": [
-                # Named as it was asked for: perf_analyzer takes a version for a number, `-x 3`.
-                model.metrics.statistics.describe(model.variant.model, version or model.variant.version)
-                for model in self._models.values()
-                if found in (None, model.variant) or (not version and name == model.variant.model)
-            ]
-        }
+        return [
+            # Named as it was asked for: perf_analyzer takes a version for a number, `-x 3`.
+            model.metrics.statistics.describe(model.variant.model, version or model.variant.version)
+            for model in self._models.values()
+            if found in (None, model.variant) or (not version and name == model.variant.model)
+        ]
+
+    async def list_errors(self) -> list[RecentError]:
+        """List the last refusals, newest first."""
+        return list(self.journal.recent_errors) if self.peers is None else await self.peers.list_errors()
+
+    async def report_gates(self) -> list[GateProgress]:
+        """Say what is known of candidates that get copies of answered requests."""
+        if self.peers is not None:
+            return await self.peers.report_gates()
+        return self.report_own_gates()
+
+    def report_own_gates(self) -> list[GateProgress]:
+        """Say what this process knows of candidates."""
+        return [] if self.shadows is None else list(self.shadows.report())
 
     def has_room(self) -> bool:
         """Say whether each version that answers callers has an idle worker, and nothing waits."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 from model_store.session_records import encode_record, leave_rows
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
+from services.gateway.numbers import count_up
 from services.gateway.waiting import Job
 
 
@@ -16,7 +16,7 @@ class DepartedRows:
 
     def __init__(self, variant: ServedVariant, backend: Backend) -> None:
         self._variant, self._backend = variant, backend
-        self._numbers = itertools.count(1)
+        self._numbers = count_up()
 
     def begin(self, batch: Sequence[Job]) -> int:
         """Number a call that is about to be made."""

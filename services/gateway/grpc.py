@@ -78,8 +78,8 @@ class OpenInferenceService:
         config = self._gateway.describe_config(message.name, message.version)
         return ParseDict({"config": config}, messages().ModelConfigResponse())
 
-    def model_statistics(self, message: Any) -> Any:
-        statistics = self._gateway.describe_statistics(message.name, message.version)
+    async def model_statistics(self, message: Any) -> Any:
+        statistics = await self._gateway.describe_statistics(message.name, message.version)
         return ParseDict(statistics, messages().ModelStatisticsResponse())
 
     def repository_index(self, message: Any) -> Any:

@@ -20,21 +20,44 @@ class PortTakenError(RuntimeError):
     """A port of ours is used by another process."""
 
 
-def open_port(host: str, port: int, setting: str) -> socket.socket:
-    """Listen on a port; 0 takes any free one.
+def open_port(host: str, port: int, setting: str, *, is_shared: bool = False) -> socket.socket:
+    """Bind a port that nobody else has; 0 takes any free one. A shared one may then be joined by `join_port`.
 
     Raises:
         PortTakenError: names the port and what to set.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: asyncio switches off the waiting for more to send (Nagle) of no other socket.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = _make_socket(host)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise PortTakenError(describe_taken_port(host, port, setting, error)) from None
+    if is_shared:  # not before: a second server on this port must not join unnoticed
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return listener
+
+
+def join_port(host: str, port: int) -> socket.socket:
+    """Bind a port besides the process that shares it; Linux then spreads new connections over all that listen.
+
+    Raises:
+        OSError: that process has gone, and another has the port.
+    """
+    listener = _make_socket(host)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _make_socket(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named: asyncio switches off the waiting for more to send (Nagle) of no other socket.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return listener
 
 

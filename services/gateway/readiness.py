@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -21,6 +22,14 @@ logger = structlog.get_logger("readiness")
 PROTOCOL = "self"
 # A version that has answered nobody for so long is asked for its golden rows.
 IDLE_S = 60.0
+
+
+class Proven(NamedTuple):
+    """What is known of readiness: whether all were ready once, the workers that answered, and who answers wrongly."""
+
+    was_complete: bool
+    workers: Mapping[str, frozenset[int]]
+    mismatches: Mapping[str, str]
 
 
 class Readiness:
@@ -55,6 +64,15 @@ class Readiness:
         """Forget a version."""
         for known in (self._variants, self._requests, self._proven, self._mismatches):
             known.pop(str(variant), None)
+
+    def describe(self) -> Proven:
+        """Say what is known, for another gateway process."""
+        return Proven(self._was_complete, dict(self._proven), dict(self._mismatches))
+
+    def believe(self, proven: Proven) -> None:
+        """Take over what another gateway process has found out."""
+        self._was_complete = proven.was_complete
+        self._proven, self._mismatches = dict(proven.workers), dict(proven.mismatches)
 
     @property
     def was_complete(self) -> bool:

@@ -165,9 +165,8 @@ def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
 
     @app.get("/v2/repository/gates", summary="What is known of candidates that get copies of answered requests")
     async def live_gates(request: Request) -> list[dict[str, Any]]:
-        caller, shadows = describe_caller(request), gateway.shadows
-        found = [] if shadows is None else list(shadows.report())
-        return [progress.model_dump() for progress in found if may_see(caller, progress.model)]
+        caller = describe_caller(request)
+        return [one.model_dump() for one in await gateway.report_gates() if may_see(caller, one.model)]
 
     @app.post("/v2/repository/models/{model}/load", summary="Serve a model's current release, where that is allowed")
     async def load_model(request: Request, model: str) -> Response:
@@ -214,7 +213,7 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.get("/v2/models/{model}/stats", summary="What a model has answered")
     @app.get("/v2/models/{model}/versions/{version}/stats", summary="What a model version has answered")
     async def model_statistics(model: str = "", version: str = "") -> dict[str, Any]:
-        return gateway.describe_statistics(model, version)
+        return await gateway.describe_statistics(model, version)
 
     @app.get("/v2/models/{model}/config", summary="Configuration of a model, as Triton has it")
     @app.get("/v2/models/{model}/versions/{version}/config", summary="Configuration of a model version")

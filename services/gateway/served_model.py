@@ -24,6 +24,7 @@ class ServedModel:
     """One model version with its rules, its queue and its metrics."""
 
     def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
+        num_workers = backend.num_workers(variant)
         self.variant = variant
         self.answered_s = monotonic()
         self.relieved_until_s = 0.0
@@ -35,7 +36,7 @@ class ServedModel:
         self.admission = Admission(
             str(variant),
             max_rows=self.max_rows,
-            num_workers=backend.num_workers(variant),
+            num_workers=num_workers,
             max_wait_s=settings.max_wait_ms / 1e3,
             max_waiting_rows=settings.max_waiting_rows,
             certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
@@ -45,9 +46,9 @@ class ServedModel:
             variant,
             backend,
             self.metrics,
-            num_workers=backend.num_workers(variant),
+            num_workers=num_workers,
             max_rows=self.max_rows,
-            max_calls=settings.batches_per_worker * backend.num_workers(variant),
+            max_calls=settings.batches_per_worker * num_workers,
             max_batch_bytes=settings.max_body_bytes,
             observe=self._observe,
         )
@@ -57,10 +58,11 @@ class ServedModel:
                 variant,
                 backend,
                 metrics,
-                num_workers=backend.num_workers(variant),
+                num_workers=num_workers,
                 max_wait_s=settings.max_wait_ms / 1e3,
                 max_waiting=settings.max_waiting_rows,
-                count_calls=lambda: self.batcher.num_calls,
+                # What other gateway processes have for the workers is not known here: no stream may hold them up.
+                count_calls=lambda: self.batcher.num_calls if settings.gateways == 1 else num_workers,
             )
 
     @property

@@ -34,6 +34,7 @@ class GatewaySettings(BaseSettings):
     tls_client_ca: Path | None = Field(None, description="PEM authorities: a certificate of theirs lets a caller in")
     api_keys: Path | None = Field(None, description="file of `serve keys`: callers need one of its keys")
     insecure: bool = Field(False, description="listen beyond this machine although nobody is asked who calls")
+    gateways: int = Field(1, ge=1, le=64, description="processes that answer on the REST and gRPC ports")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")
     max_waiting_rows: int = Field(8192, ge=1, description="rows of a model version that may wait; more are refused")
@@ -72,6 +73,17 @@ class GatewaySettings(BaseSettings):
     record_key: Path | None = Field(None, description="file of their key; default: records.key beside the signing key")
     access_log: bool = Field(False, description="one line for each inference request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged besides")
+
+    def share(self) -> GatewaySettings:
+        """The settings of each of several gateway processes: its part of what is meant for all of them together.
+
+        A worker may get a batch from each, so that none is idle while rows wait anywhere.
+        """
+        if self.gateways == 1:
+            return self
+        whole = {name: getattr(self, name) for name in ("batches_per_worker", "cache_mib", "record_mib")}
+        parts = {name: max(1, value // self.gateways) if value else 0 for name, value in whole.items()}
+        return self.model_copy(update=parts | {"drift_rows_per_s": self.drift_rows_per_s / self.gateways})
 
     def open_records(self) -> RecordFolder:
         """Open the folder of records with its key.

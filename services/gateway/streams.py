@@ -7,7 +7,6 @@ ends with the streams that it has, the others have their turn, and new streams b
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -28,6 +27,7 @@ from services.gateway.errors import (
     NotReadyError,
 )
 from services.gateway.metrics import Metrics
+from services.gateway.numbers import count_up
 from services.gateway.packing import pack_requests, unpack_answer
 from services.gateway.stream_admission import StreamAdmission
 from services.gateway.stream_queue import StreamQueue
@@ -127,7 +127,7 @@ class Streams:
         self._tokens = metrics.stream_tokens.labels(*labels)
         metrics.streams.labels(*labels).set_function(self.count)
         self._loop = asyncio.get_running_loop()
-        self._keys = itertools.count(1)
+        self._keys = count_up()
         self._waiting: StreamQueue[_Stream] = StreamQueue()
         self._sessions: dict[_Session, asyncio.Task[None]] = {}
         self._dispatch_is_due = False

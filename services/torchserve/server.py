@@ -16,8 +16,8 @@ from host.ports import find_free_ports
 from services.catalogue import ServedVariant
 from services.gateway.errors import GatewayError, NotReadyError
 from services.torchserve import guard
+from services.torchserve.calls import IS_STARTING, EngineAddress, EngineCalls
 from services.torchserve.command import StartError, build_command, build_environment
-from services.torchserve.control import WorkerControl
 from services.torchserve.http_client import HttpClient
 from services.torchserve.java import find_java
 from services.torchserve.output import read_lines
@@ -37,10 +37,8 @@ WATCH_S = 1.0
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AFTER_S = 60.0
 
-_IS_STARTING = "TorchServe is starting or being restarted"
 
-
-class TorchServe:
+class TorchServe(EngineCalls):
     """A supervised TorchServe process; variants may come and go while it serves others."""
 
     def __init__(
@@ -50,6 +48,7 @@ class TorchServe:
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_change` is called whenever other workers are ready than before."""
+        super().__init__(settings.response_timeout_s)
         self._variants = tuple(variants)
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
@@ -57,13 +56,10 @@ class TorchServe:
         self._supervisor: asyncio.Task[None] | None = None
         self._log = WorkerLog(self._variants, settings.workers)
         self._management: HttpClient | None = None
-        self._inference: HttpClient | None = None
         self._workers = Workers(self._variants, on_change)
         self._call_failed = asyncio.Event()
         self._num_starts: Counter[str] = Counter()  # of workers, by the launches before this one
         self.num_engine_restarts = 0
-        self._predictions: Predictions | None = None
-        self._control: WorkerControl | None = None
         self._folder: RunFolder | None = None
         self._loading = asyncio.Lock()
 
@@ -72,38 +68,13 @@ class TorchServe:
         """The variants that were loaded; a restart brings them all back."""
         return self._variants
 
-    async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
-        """Answer a packed call; see gateway/backends.py."""
-        predictions = self._running()
-        try:
-            return await predictions.predict(variant.model, variant.version, request, call)
-        except NotReadyError:
-            self._call_failed.set()  # look at the workers now, not within a second
-            raise
-
-    async def converse(self, variant: ServedVariant, request: bytes, take: Callable[[bytes], None]) -> None:
-        """Hold a session; see gateway/backends.py."""
-        predictions = self._running()
-        try:
-            await predictions.converse(variant.model, variant.version, request, take)
-        except NotReadyError:
-            self._call_failed.set()
-            raise
-
-    def _running(self) -> Predictions:
-        if self._predictions is None:
-            raise worker_lost(_IS_STARTING)
-        return self._predictions
-
-    def tell(self, variant: ServedVariant, message: bytes, worker: int | None = None) -> None:
-        """Tell one worker or all of a variant something during a call; see gateway/backends.py."""
-        if self._control is not None:
-            for told in (worker,) if worker is not None else self.ready_workers(variant):
-                self._control.tell(told, message)
-
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """The process ids of a variant's workers that were ready when last looked at (every second)."""
         return self._workers.ready(variant)
+
+    def look_soon(self) -> None:
+        """Look at the workers now; see calls.py."""
+        self._call_failed.set()
 
     def num_restarts(self, variant: ServedVariant) -> int:
         """How many worker processes of a variant were started beyond the first ones."""
@@ -153,7 +124,7 @@ class TorchServe:
         async with self._loading:
             folder, management, predictions = self._folder, self._management, self._predictions
             if folder is None or management is None or predictions is None:
-                raise worker_lost(_IS_STARTING)
+                raise worker_lost(IS_STARTING)
             self._log.add(variant)
             self._workers.add(variant)
             try:
@@ -229,9 +200,8 @@ class TorchServe:
             async with asyncio.timeout(settings.startup_timeout_s):
                 tokens = await self._wait_for_tokens(folder)
                 self._management = HttpClient(folder.management_socket, tokens.management)
-                self._inference = HttpClient(folder.inference_socket, tokens.inference)
-                self._control = WorkerControl(folder.temporary)
-                predictions = Predictions(self._inference, timeout_s=settings.response_timeout_s + 5.0)
+                address = EngineAddress(folder.inference_socket, tokens.inference, folder.temporary)
+                predictions = self._connect(address)
                 await self._wait_for_workers(report_progress)
                 await asyncio.gather(*(warm_up(variant, predictions, settings.workers) for variant in self._variants))
         except TimeoutError:
@@ -331,15 +301,11 @@ class TorchServe:
                 return failures
 
     async def _end(self) -> None:
-        self._predictions = None
+        self._disconnect()
         self._folder = None
         self._workers.forget()
-        for client in (self._inference, self._management):
-            if client is not None:
-                client.close()
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        if self._management is not None:
+            self._management.close()
         if self._process is None:
             return
         assert self._process.stdin is not None

@@ -12,7 +12,7 @@ import uvloop
 
 from host.descriptors import allow_many_descriptors
 from services.catalogue import Catalogue
-from services.cli import collect_garbage_rarely
+from services.garbage import collect_garbage_rarely
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port

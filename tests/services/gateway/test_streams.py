@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import time
 from contextlib import aclosing
 
@@ -11,6 +12,7 @@ from model_store.tensors import encode_raw
 from services.gateway.caller import NOBODY, KnownCaller
 from services.gateway.errors import DeadlineError, InternalError, InvalidRequestError, NotReadyError, OverloadedError
 from services.gateway.metrics import Metrics
+from services.gateway.numbers import count_up
 from services.gateway.streams import Streams
 from services.gateway.tensors import InferRequest, NamedTensor
 
@@ -62,7 +64,8 @@ async def calls():
 
 
 @pytest.fixture
-async def streams(variant, backend, calls):
+async def streams(variant, backend, calls, monkeypatch):
+    monkeypatch.setattr("services.gateway.streams.count_up", lambda: itertools.count(1))
     return Streams(
         variant, backend, Metrics(), num_workers=1, max_wait_s=10, max_waiting=8, count_calls=lambda: calls[0]
     )
@@ -258,3 +261,9 @@ async def test_a_caller_who_comes_to_a_flood_has_the_next_place(streams, backend
     assert [key for kind, key, _ in backend.told if kind == Kind.JOIN] == [5, len(callers)]
     for caller in callers:
         caller.task.cancel()
+
+
+def test_processes_do_not_number_streams_alike():
+    numbers = [next(count_up()) for _ in range(100)]
+    assert len(set(numbers)) == 100
+    assert all(0 < number < 2**63 for number in numbers)
