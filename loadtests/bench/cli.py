@@ -13,6 +13,7 @@ from rich.console import Console
 
 from loadtests.addresses import Addresses
 from loadtests.bench.front_door import DEFAULT_TRITON, compare_front_door
+from loadtests.bench.gateways import compare_gateways
 from loadtests.bench.hot_path import measure_hot_path
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
@@ -40,6 +41,8 @@ from loadtests.options import (
 from loadtests.server import run_server
 from loadtests.subject import find_variant
 from model_store.settings import DEFAULT_ROOT
+
+GatewaysOption = Annotated[int, typer.Option(help="gateway processes of the server", min=1)]
 
 app = typer.Typer(no_args_is_help=True, help="Figures with their ratios; exit status 1 where a bar is missed.")
 console = Console()
@@ -194,9 +197,20 @@ def front_door(
 
 
 @app.command()
-def hot_path(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
+def hot_path(gateways: GatewaysOption = 1, repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
     """Where the microseconds of a call go, a tiny network behind the door. Example: loadtest bench hot-path"""
-    measure_hot_path(repeats=repeats, measure_s=seconds, console=console)
+    measure_hot_path(gateways=gateways, repeats=repeats, measure_s=seconds, console=console)
+
+
+@app.command()
+def gateways(
+    gateways: GatewaysOption = 2,
+    workers: Annotated[int, typer.Option(help="worker processes of each server", min=1)] = 2,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 5.0,
+) -> None:
+    """Several gateway processes against one, a tiny network behind both. Example: loadtest bench gateways"""
+    compare_gateways(gateways, workers=workers, repeats=repeats, measure_s=seconds, console=console)
 
 
 @app.command()

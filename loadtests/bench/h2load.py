@@ -47,6 +47,7 @@ def run_h2load(
     key: str = "",
     headers: Sequence[str] = GRPC_HEADERS,
     http1: bool = False,
+    threads: int = 1,
 ) -> H2loadResult:
     """Post a body, a gRPC call's unless the headers say otherwise, from `callers` connections, one at a time each.
 
@@ -61,7 +62,7 @@ def run_h2load(
     command = [
         program,
         "-t",
-        "1",
+        str(threads),
         "-c",
         str(callers),
         "-m",

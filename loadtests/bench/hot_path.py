@@ -16,6 +16,8 @@ from loadtests.measure.scraper import read_samples
 from model_store.open_inference import INFER_PATH
 
 DOOR, JAVA, WORKERS = "gateway", "TorchServe's Java", "workers"
+# In the command of a gateway process besides the first.
+_FOLLOWER = "services.gateways.follower"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class HotPath:
     busy_us: Mapping[str, float]
 
 
-def measure_hot_path(*, repeats: int, measure_s: float, console: Console) -> None:
+def measure_hot_path(*, gateways: int, repeats: int, measure_s: float, console: Console) -> None:
     """Serve the tiny program and print where calls of one caller and of many spend their time."""
-    with release_tiny(console) as (folder, body), start_ours(folder) as server:
+    settings = {"gateways": gateways}
+    with release_tiny(console) as (folder, body), start_ours(folder, settings=settings) as server:
         to = server.wait_ready()
 
         def measure(callers: int) -> HotPath:
@@ -49,12 +52,13 @@ def measure_hot_path(*, repeats: int, measure_s: float, console: Console) -> Non
 def _read_totals(metrics_url: str, processes: Sequence[psutil.Process]) -> dict[str, float]:
     """Read what has been counted since the start, and processor time in seconds.
 
-    The first process is the gateway; what is neither it nor Java is a worker, or a parent of workers.
+    The first process is a gateway; what is neither one nor Java is a worker, or a parent of workers.
     """
     totals = read_samples(metrics_url)
     for index, process in enumerate(processes):
         times = process.cpu_times()
-        totals[DOOR if index == 0 else JAVA if process.name() == "java" else WORKERS] += times.user + times.system
+        is_door = index == 0 or _FOLLOWER in process.cmdline()
+        totals[DOOR if is_door else JAVA if process.name() == "java" else WORKERS] += times.user + times.system
     return totals
 
 
