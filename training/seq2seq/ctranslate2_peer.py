@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from training.seq2seq.attention import CrossAttention, SelfAttention
-from training.seq2seq.transformer import DecoderLayer, EncoderLayer, FeedForward, Transformer
+from training.seq2seq.transformer import DecoderLayer, Transformer
+from training.sequences.attention import CrossAttention, SelfAttention
+from training.sequences.encoder import EncoderLayer, FeedForward
 
 
 def save_for_ctranslate2(network: Transformer, pieces: list[str], folder: Path, *, quantization: str | None) -> None:

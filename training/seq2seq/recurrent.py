@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.seq2seq.dropout import Dropout
 from training.seq2seq.program import Step
 from training.seq2seq.transformer import hide_padding
 from training.seq2seq.vocabulary import PAD
+from training.sequences.dropout import Dropout
 
 CELLS: dict[str, tuple[Any, Any]] = {
     "rnn": (nn.RNN, nn.RNNCell),

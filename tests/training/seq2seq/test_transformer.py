@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from training.seq2seq.network import build_network
-from training.seq2seq.transformer import sinusoids
 
 
 @pytest.fixture(params=[False, True], ids=["post-norm", "pre-norm"])
@@ -50,13 +49,6 @@ def test_steps_with_a_cache_say_the_same_as_the_whole_sentence_at_once(network):
 
 def test_both_languages_and_the_output_share_one_embedding(network):
     assert sum(parameter.shape[0] == 300 for parameter in network.parameters()) == 1
-
-
-def test_sinusoids_are_those_of_the_paper():
-    positions = sinusoids(50, 8)
-    assert positions.shape == (50, 8)
-    torch.testing.assert_close(positions[3, 2], torch.tensor(3 / 10_000 ** (2 / 8)).sin())
-    torch.testing.assert_close(positions[3, 3], torch.tensor(3 / 10_000 ** (2 / 8)).cos())
 
 
 def test_heads_must_divide_the_width(tiny_recipe):

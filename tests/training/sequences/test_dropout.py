@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.seq2seq.dropout import Dropout, drop
+from training.sequences.dropout import Dropout, drop
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.seq2seq.attention import CrossAttention, SelfAttention
+from training.sequences.attention import CrossAttention, SelfAttention
 
 
 def hide(lengths, size):
