@@ -11,9 +11,11 @@ from training.models import list_kinds, load_model
 
 
 def test_a_kind_is_found_by_its_folder():
-    assert list_kinds() == ["beamformer", "classifier", "gan", "seq2seq"]
+    kinds = list_kinds()
+    assert {"beamformer", "classifier", "gan", "seq2seq"} <= set(kinds)
+    assert not {"engine", "images", "release"} & set(kinds)
     assert load_model("gan") is model.MODEL
-    with pytest.raises(ValueError, match="unknown model 'gam'; there are: beamformer, classifier, gan, seq2seq"):
+    with pytest.raises(ValueError, match=f"unknown model 'gam'; there are: {', '.join(kinds)}"):
         load_model("gam")
 
 

@@ -1,7 +1,7 @@
 """A small Open Inference server in a thread.
 
 Model `classifier` answers images, `double` doubles x, `seq2seq` translates into capitals, and
-`beamformer` always forms the same beams.
+`beamformer` always forms the same beams. A test of another kind brings its own answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,11 +26,17 @@ TOO_LONG = b"too long"
 
 @dataclass
 class FakeServer:
-    """What the server saw, and when it becomes ready."""
+    """What the server saw, and when it becomes ready.
+
+    `answers` maps further models to functions from a request and its inputs to outputs, `descriptions` to functions
+    that complete the metadata.
+    """
 
     port: int = 0
     not_ready_answers: int = 0
     requests: list = field(default_factory=list)
+    answers: dict[str, Callable] = field(default_factory=dict)
+    descriptions: dict[str, Callable] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -43,6 +49,8 @@ class FakeServer:
             tensor.name: decode_raw(raw, tensor.datatype, tuple(tensor.shape))
             for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True)
         }
+        if request.model_name in self.answers:
+            return self._answer(request, self.answers[request.model_name](request, inputs))
         if request.model_name == "double":
             return self._answer(request, {"y": inputs["x"] * 2})
         if request.model_name in ("classifier", "shoes"):
@@ -128,6 +136,9 @@ class FakeServer:
         response = messages().ModelMetadataResponse(
             name=request.name, versions=["1-int8", "1-eager"], platform="millrace"
         )
+        if request.name in self.descriptions:
+            self.descriptions[request.name](response)
+            return response
         response.properties["kind"] = "classifier" if request.name == "shoes" else "tensor"
         if request.name == "beamformer":
             response.inputs.add(name="channel", datatype="FP32", shape=[-1, 5, 36, 144, 2])
