@@ -1,0 +1,79 @@
+"""`forecast`: series of numbers to quantiles of their next steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_store.open_inference import ROW_ERRORS
+from services.client.inference import infer_answers, make_infer_call, metadata
+from services.client.steps import Steps
+
+ROWS_PER_CALL = 64
+_QUANTILE = re.compile(r"q\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What comes next in N series: by level (`q10`, `q50`, …) float32 [N, H] that the values stay below so probably.
+
+    `errors` says why rows failed, '' for good ones, and failed rows are zeros.
+    """
+
+    quantiles: Mapping[str, np.ndarray]
+    errors: tuple[str, ...]
+    version: str
+
+
+def forecast(
+    series: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray,
+    *,
+    horizon: int | None = None,
+    model: str = "forecaster",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Steps[Forecast]:
+    """Forecast series of any length, oldest value first, NaN where one is missing; `client.perform(forecast(…))`.
+
+    The model sees the last values of each, as many as it takes. Without `horizon` it forecasts all its steps. Many
+    series travel in several calls at once; one that cannot be forecast fails alone.
+
+    Raises:
+        ClientError: the server refused or did not answer; the subclass says which.
+        ValueError: a series is shorter than what the model takes, or there is none.
+    """
+    named = series if isinstance(series, Mapping) else {f"series {row}": values for row, values in enumerate(series)}
+    described = yield from metadata(model, version=version, timeout_s=timeout_s)
+    context = next((tensor.shape[1] for tensor in described.inputs if tensor.name == "history"), None)
+    if context is None:
+        raise ValueError(f"{model} takes no history: it is no forecaster")
+    histories = np.stack([_take_last(name, values, context) for name, values in named.items()])
+    levels = tuple(tensor.name for tensor in described.outputs if _QUANTILE.fullmatch(tensor.name))
+    calls = [
+        make_infer_call(
+            model,
+            {"history": histories[start : start + ROWS_PER_CALL]},
+            parameters={} if horizon is None else {"horizon": horizon},
+            version=version,
+            outputs=(*levels, ROW_ERRORS),
+            timeout_s=timeout_s,
+        )
+        for start in range(0, len(histories), ROWS_PER_CALL)
+    ]
+    answers = yield from infer_answers(calls)
+    quantiles = {level: np.concatenate([answer.arrays[level] for answer in answers]) for level in levels}
+    errors: list[str] = []
+    for answer in answers:
+        found = answer.arrays.get(ROW_ERRORS)
+        errors += [""] * len(answer.arrays[levels[0]]) if found is None else [error.decode() for error in found]
+    return Forecast(quantiles, tuple(errors), answers[0].version)
+
+
+def _take_last(name: str, values: np.ndarray, context: int) -> np.ndarray:
+    array = np.asarray(values, np.float32)
+    if array.ndim != 1 or len(array) < context:
+        raise ValueError(f"{name} has shape {list(array.shape)}; the model takes the last {context} values of a series")
+    return array[-context:]

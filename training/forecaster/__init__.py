@@ -1,0 +1,1 @@
+"""Histories of numbers in, quantiles of their next steps out."""

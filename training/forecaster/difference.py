@@ -1,0 +1,44 @@
+"""Whether two finished runs really differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from training.forecaster.evaluate import METRICS, PREDICTIONS
+from training.forecaster.scores import mean_of_clusters, sum_clusters
+from training.release.statistics import paired_bootstrap
+
+
+def compare_runs(first: Path, second: Path) -> str:
+    """Compare two finished runs' forecasts of the same test windows; returns the findings as text.
+
+    Raises:
+        FileNotFoundError: a run has no predictions because it did not finish.
+        ValueError: the runs were evaluated on different test windows.
+    """
+    one, other = _read(first), _read(second)
+    if not np.array_equal(one["future"], other["future"]):
+        raise ValueError(
+            f"{first} and {second} were evaluated on different test windows; compare runs on the same data"
+        )
+    lines = [f"{len(one['future'])} test windows; second − first, paired bootstrap"]
+    for metric in METRICS:
+        sums = [sum_clusters(scores[metric], one["cluster"]) for scores in (one, other)]
+        means = [mean_of_clusters(each) for each in sums]
+        low, high, p_value = paired_bootstrap(sums[1], sums[0], mean_of_clusters)
+        verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
+        lines.append(
+            f"{metric:8} {means[0]:.4f} → {means[1]:.4f}: {means[1] - means[0]:+.4f} "
+            f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def _read(run: Path) -> dict[str, np.ndarray]:
+    path = run / PREDICTIONS
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
+    with np.load(path) as stored:
+        return dict(stored)
