@@ -38,10 +38,6 @@ class Windows:
     def __len__(self) -> int:
         return len(self.history)
 
-    def joined(self) -> Tensor:
-        """Histories with their futures, [N, L + H]."""
-        return torch.cat([self.history, self.future], 1)
-
 
 def cut_windows(series: Sequence[Series], starts: Sequence[int], context: int, horizon: int, stride: int) -> Windows:
     """Cut a window every `stride` steps; futures lie in the part of each series that begins at its start."""
