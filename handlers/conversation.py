@@ -1,6 +1,8 @@
 """A session as TorchServe carries it: one call whose answer comes in pieces, one after each step that has one.
 
 Records of model_store/session_records.py go both ways. Who joins during the call comes through the worker's socket.
+A session without rows waits a while for the next ones, unless the worker is wanted: to begin a call takes TorchServe
+some milliseconds, several times as long as a step.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from handlers.base import Outputs, RowError
 from handlers.control import Control
 from handlers.message import decode_request
 from handlers.session import Session
-from model_store.session_records import Kind, Record, RecordReader, encode_record
+from model_store.session_records import LINGERS, Kind, Record, RecordReader, encode_record
+
+LINGER_S = 2.0
 
 
 class Conversation:
@@ -25,20 +29,26 @@ class Conversation:
         control: Control,
         encode_outputs: Callable[[Outputs], bytes],
         send: Callable[[bytes], None],
+        linger_s: float = LINGER_S,
     ) -> None:
         """`send` sends a piece of the answer; the last one is returned by `hold`."""
         self._session, self._control = session, control
         self._encode_outputs, self._send = encode_outputs, send
+        self._linger_s = linger_s
+        self._is_closed = False
         self._keys: set[int] = set()
         self._said: list[bytes] = []
 
     def hold(self, body: bytes) -> bytes:
         """Answer the streams that join in the call's body and later."""
-        self._send(encode_record(Record(os.getpid(), Kind.OPENED)))
+        self._send(encode_record(Record(os.getpid(), Kind.OPENED, LINGERS)))
         self._hear(RecordReader().feed(body))
         self._hear(self._control.receive())
-        while not self._session.is_empty:
+        while not self._session.is_empty or self._linger():
             try:
+                if self._session.read():
+                    # Who came meanwhile shares the first step with them, and does not wait for it.
+                    self._hear(self._control.receive())
                 self._advance()
             except Exception:  # noqa: BLE001 (TorchServe would turn it into UNAVAILABLE without its cause)
                 cause = traceback.format_exc().encode()
@@ -49,6 +59,17 @@ class Conversation:
                 self._send(self._take_said())
         return self._take_said()
 
+    def _linger(self) -> bool:
+        """Wait for rows, where there are none; returns whether the session goes on."""
+        if self._is_closed:
+            return False
+        if self._said:
+            self._send(self._take_said())
+        if not self._control.wait(self._linger_s):
+            return False
+        self._hear(self._control.receive())
+        return True
+
     def _hear(self, records: Iterable[Record]) -> None:
         for record in records:
             if record.kind == Kind.LEAVE:
@@ -56,6 +77,8 @@ class Conversation:
                 self._session.leave([record.key])
             elif record.kind == Kind.JOIN:
                 self._join(record)
+            elif record.kind == Kind.CLOSE:
+                self._is_closed = True
 
     def _join(self, record: Record) -> None:
         try:

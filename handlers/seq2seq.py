@@ -82,7 +82,7 @@ class TranslatorHandler(StreamingHandler):
         """Search; returns pieces int64 [N, n, T], scores [N, n] and source weights [N, n, T, S]."""
         (source,) = values
         options = self.read_options(parameters)
-        limits = self.limit_lengths(source, parameters)
+        limits = np.array([self.limit_length(length, parameters) for length in (source != PAD).sum(1).tolist()])
         programs = (self.programs["encoder"], self.programs["decoder"])
         found = search(*programs, self.device, source, limits, options, self.departed)
         return self.collect(found, source, options)
@@ -95,12 +95,12 @@ class TranslatorHandler(StreamingHandler):
         programs = (self.programs["encoder"], self.programs["decoder"])
         return Beams(*programs, self.device, options.beam_size, alignments=options.alignments)
 
-    def limit_lengths(self, source: np.ndarray, parameters: Mapping[str, Any]) -> np.ndarray:
-        """How many pieces the translations of rows of source pieces [N, S] may have [N]."""
+    def limit_length(self, num_pieces: int, parameters: Mapping[str, Any]) -> int:
+        """How many pieces the translation of a source of so many may have."""
         most = 2 * self.max_pieces - 1
         # Twice the source and a few more is longer than any real translation; the positions end there too.
-        limits = np.minimum(2 * (source != PAD).sum(1) + 10, parameters.get("max_length", most))
-        return np.minimum(np.maximum(limits, parameters.get("min_length", 0)), most)
+        limit: int = min(2 * num_pieces + 10, parameters.get("max_length", most))
+        return min(max(limit, parameters.get("min_length", 0)), most)
 
     def collect(
         self, found: Sequence[Sequence[Hypothesis]], source: np.ndarray, options: SearchOptions

@@ -28,7 +28,7 @@ class Session(Protocol):
         """Whether no row is left to compute."""
 
     def join(self, key: int, request: Request) -> None:
-        """Begin a request of one row at the next step.
+        """Take a request of one row, which begins with the next step.
 
         Raises:
             RowError: it cannot be answered.
@@ -37,8 +37,11 @@ class Session(Protocol):
     def leave(self, keys: Iterable[int]) -> None:
         """Drop rows that nobody waits for; unknown ones were done already."""
 
+    def read(self) -> bool:
+        """Do for the rows that have joined what comes before their first step; returns whether there were any."""
+
     def advance(self) -> Sequence[Part]:
-        """Do one step for all rows; returns what can be told of their answers since the last one."""
+        """Do one step for all rows, once read; returns what can be told of their answers since the last one."""
 
 
 class StreamingHandler(Handler):

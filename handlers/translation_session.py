@@ -32,7 +32,7 @@ class Translator(Protocol):
 
     def make_beams(self, options: SearchOptions) -> Beams: ...
 
-    def limit_lengths(self, source: np.ndarray, parameters: Mapping[str, Any]) -> np.ndarray: ...
+    def limit_length(self, num_pieces: int, parameters: Mapping[str, Any]) -> int: ...
 
     def decode_pieces(self, pieces: np.ndarray) -> str: ...
 
@@ -111,8 +111,24 @@ class TranslationSession:
             for beams in self._beams.values():
                 beams.drop(left)
 
+    def read(self) -> bool:
+        """Encode the rows that came since this was last done, and join those that are written alike."""
+        joining, self._joining = self._joining, []
+        alike: dict[tuple[int, bool], list[int]] = {}
+        for key in joining:
+            options = self._rows[key].options
+            alike.setdefault((options.beam_size, options.alignments), []).append(key)
+        for kind, keys in alike.items():
+            rows = [self._rows[key] for key in keys]
+            beams = self._beams.get(kind)
+            if beams is None:
+                beams = self._beams[kind] = self._translator.make_beams(rows[0].options)
+            limits = [self._translator.limit_length(len(row.source), row.parameters) for row in rows]
+            beams.join(keys, pad_rows([row.source for row in rows]), np.array(limits), [row.options for row in rows])
+        return bool(joining)
+
     def advance(self) -> list[Part]:
-        self._begin()
+        self.read()
         parts = []
         for beams in self._beams.values():
             if not beams.keys.size:
@@ -122,21 +138,6 @@ class TranslationSession:
                 parts += self._tell(int(beams.keys[index]), beams, int(index))
             parts += [self._finish(key, beams.found.pop(key)) for key in ended]
         return parts
-
-    def _begin(self) -> None:
-        """Have the rows that came since the last step read, and join those that are written alike."""
-        alike: dict[tuple[int, bool], list[int]] = {}
-        for key in self._joining:
-            options = self._rows[key].options
-            alike.setdefault((options.beam_size, options.alignments), []).append(key)
-        self._joining = []
-        for kind, keys in alike.items():
-            rows = [self._rows[key] for key in keys]
-            beams = self._beams.get(kind)
-            if beams is None:
-                beams = self._beams[kind] = self._translator.make_beams(rows[0].options)
-            limits = [self._translator.limit_lengths(np.array([row.source]), row.parameters)[0] for row in rows]
-            beams.join(keys, pad_rows([row.source for row in rows]), np.array(limits), [row.options for row in rows])
 
     def _tell(self, key: int, beams: Beams, index: int) -> list[Part]:
         row = self._rows[key]

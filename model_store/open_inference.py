@@ -9,6 +9,7 @@ from model_store.protobuf import ProtoPackage, load_proto
 PROTO_PATH = Path(__file__).with_name("open_inference.proto")
 SERVICE = "inference.GRPCInferenceService"
 INFER_PATH = f"/{SERVICE}/ModelInfer"
+STREAM_INFER_PATH = f"/{SERVICE}/ModelStreamInfer"
 # Our extension: an output, BYTES [N], that says why each row failed, "" for good ones.
 ROW_ERRORS = "row_errors"
 # Our extension between worker and gateway: a parameter of an answer that says how the handler broke.

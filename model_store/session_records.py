@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _HEAD = struct.Struct("<QBHI")  # key, kind, tokens, bytes of the payload
 _ROWS = struct.Struct("<II")
+LINGERS = b"lingers"
 
 
 class Kind(IntEnum):
@@ -20,11 +21,12 @@ class Kind(IntEnum):
     JOIN = 1  # to the worker: begin; a serialized ModelInferRequest of one row
     LEAVE = 2  # to the worker: nobody waits for it any longer
     LEAVE_ROWS = 3  # to the worker: nor for rows of the packed call of this number; the first row and how many
-    OPENED = 4  # the session has begun in the process of this id
+    OPENED = 4  # the session has begun in the process of this id; LINGERS: and goes on without rows until it is closed
     PART = 5  # the next bit of the answer, a serialized ModelInferResponse
     LAST = 6  # the last one
     REFUSED = 7  # it cannot be answered: a text for the caller
     FAILED = 8  # the handler broke: a text for the log
+    CLOSE = 9  # to a worker that lingers: end when no row is left, nobody joins any more
 
 
 class Record(NamedTuple):

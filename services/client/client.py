@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 import grpc
 
-from model_store.open_inference import SERVICE
+from model_store.open_inference import SERVICE, STREAM_INFER_PATH
 from model_store.settings import DEFAULT_GRPC_PORT
 from services.client.beamforming import beamform
 from services.client.classification import classify
@@ -128,7 +128,7 @@ class Operations:
         self._channel = tls.open_channel(self._library, url, CHANNEL_OPTIONS)
 
     def _open_stream(self, call: Call) -> Any:
-        return self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", None, None)(
+        return self._channel.stream_stream(STREAM_INFER_PATH, None, None)(
             iter([call.body]), timeout=self._timeout_of(call), metadata=self._metadata + _STATUS_OF_STREAMS
         )
 

@@ -72,6 +72,8 @@ class ServedModel:
 
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Have an admitted request answered; raises as the batcher does."""
+        if self.streams is not None:
+            self.streams.make_way()
         if num_rows <= self.max_rows:
             return await self.batcher.submit(request, num_rows, arrived_s)
         return await self._submit_split(request, num_rows, arrived_s)

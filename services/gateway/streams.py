@@ -1,7 +1,8 @@
 """Answers bit by bit: the streams of one model version, and the sessions in which they share a worker's steps.
 
-A session is one call to a worker. Streams join it while it runs, unless other requests wait for its worker: then it
-ends with the streams that it has, the others have their turn, and new streams begin the next session.
+A session is one call to a worker. Streams join it while it runs, and for a moment after its last one, unless other
+requests wait for its worker: then it ends with the streams that it has, the others have their turn, and new streams
+begin the next session.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from time import monotonic
 from typing import NamedTuple
 
 import structlog
 
-from model_store.session_records import Kind, Record, RecordReader, encode_record
+from model_store.session_records import LINGERS, Kind, Record, RecordReader, encode_record
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.errors import (
@@ -36,6 +37,7 @@ from services.gateway.tensors import InferRequest, NamedTensor
 logger = structlog.get_logger("gateway")
 
 _MAX_TRIES = 2
+_MESSAGE_BYTES = 2**16
 
 
 class Bit(NamedTuple):
@@ -90,12 +92,16 @@ class _Stream:
 
 
 class _Session:
-    """A call to a worker and the streams in it; who joins before the call has reached a worker is told it then."""
+    """A call to a worker and the streams in it.
 
-    def __init__(self) -> None:
+    What comes before the call has reached a worker is `untold`, though told already to the one that it is expected at.
+    """
+
+    def __init__(self, worker: int | None) -> None:
         self.streams: dict[int, _Stream] = {}
-        self.worker: int | None = None
+        self.worker = worker
         self.untold: list[bytes] = []
+        self.is_open = self.lingers = self.is_closing = False
 
 
 class Streams:
@@ -185,7 +191,8 @@ class Streams:
         """Count the places that streams would have at once."""
         num_free = self._max_rows * (self._num_workers - len(self._sessions))
         if not self._are_workers_wanted():
-            num_free += sum(self._max_rows - len(session.streams) for session in self._sessions)
+            joined = [session for session in self._sessions if not session.is_closing]
+            num_free += sum(self._max_rows - len(session.streams) for session in joined)
         return num_free
 
     def _dispatch_soon(self) -> None:
@@ -197,30 +204,58 @@ class Streams:
     def _dispatch(self) -> None:
         self._dispatch_is_due = False
         for session in () if self._are_workers_wanted() else self._sessions:
-            while self._waiting and len(session.streams) < self._max_rows:
-                self._join(session, self._waiting.take())
+            if not session.is_closing:
+                for message in _group(self._fill(session)):
+                    self._tell(session, message)
         while self._waiting and len(self._sessions) < self._num_workers:
-            session = _Session()
-            records = [
-                self._enter(session, self._waiting.take()) for _ in range(min(len(self._waiting), self._max_rows))
-            ]
-            self._sessions[session] = self._loop.create_task(self._hold(session, b"".join(records)))
+            session = _Session(self._expect_worker())
+            self._sessions[session] = self._loop.create_task(self._hold(session, b"".join(self._fill(session))))
 
-    def _enter(self, session: _Session, stream: _Stream) -> bytes:
-        session.streams[stream.key] = stream
-        stream.session = session
-        stream.entered_s = monotonic()
-        stream.request.queue_s = stream.entered_s - stream.arrived_s
-        return encode_record(Record(stream.key, Kind.JOIN, stream.packed))
+    def _fill(self, session: _Session) -> list[bytes]:
+        """Give a session the next streams, as many as it takes; returns the records by which they join."""
+        records = []
+        while self._waiting and len(session.streams) < self._max_rows:
+            stream = self._waiting.take()
+            session.streams[stream.key] = stream
+            stream.session = session
+            stream.entered_s = monotonic()
+            stream.request.queue_s = stream.entered_s - stream.arrived_s
+            records.append(encode_record(Record(stream.key, Kind.JOIN, stream.packed)))
+        return records
 
-    def _join(self, session: _Session, stream: _Stream) -> None:
-        self._tell(session, self._enter(session, stream))
+    def _expect_worker(self) -> int | None:
+        """Which worker a call will reach at once, where there is no choice: it is told meanwhile who joins."""
+        workers = self._backend.ready_workers(self._variant)
+        return next(iter(workers)) if len(workers) == self._num_workers == 1 and not self._count_calls() else None
 
     def _tell(self, session: _Session, record: bytes) -> None:
-        if session.worker is None:
+        if not session.is_open:
             session.untold.append(record)
-        else:
+        if session.worker is not None:
             self._backend.tell(self._variant, record, session.worker)
+
+    def make_way(self) -> None:
+        """Have sessions end as soon as their streams have, where another call is about to want their worker."""
+        if self._count_calls() + len(self._sessions) < self._num_workers:
+            return
+        for session in self._sessions:
+            if not session.is_closing:
+                session.is_closing = True
+                self._close(session)
+
+    def _close(self, session: _Session) -> None:
+        if session.lingers:
+            self._tell(session, encode_record(Record(0, Kind.CLOSE)))
+
+    def _note_opened(self, session: _Session, record: Record) -> None:
+        session.is_open, session.lingers = True, record.payload == LINGERS
+        if session.worker != record.key:
+            session.worker = record.key
+            for untold in session.untold:
+                self._tell(session, untold)
+        session.untold = []
+        if session.is_closing:
+            self._close(session)
 
     def _leave(self, stream: _Stream) -> None:
         session = stream.session
@@ -241,7 +276,8 @@ class Streams:
         try:
             await self._backend.converse(self._variant, records, take)
         except GatewayError as error:
-            logger.error("a session failed", variant=str(self._variant), error=error.cause)
+            if session.streams:
+                logger.error("a session failed", variant=str(self._variant), error=error.cause)
             failure = error
         except Exception as error:
             logger.exception("a session broke", variant=str(self._variant))
@@ -253,10 +289,7 @@ class Streams:
 
     def _take(self, session: _Session, record: Record) -> None:
         if record.kind == Kind.OPENED:
-            session.worker = record.key
-            for untold in session.untold:
-                self._backend.tell(self._variant, untold, session.worker)
-            session.untold = []
+            self._note_opened(session, record)
             return
         stream = session.streams.get(record.key)
         if stream is None:  # its caller has left
@@ -290,3 +323,15 @@ class Streams:
             else:
                 stream.fail(failure or InternalError(MODEL_FAILED, cause="the session ended inside its answer"))
         session.streams.clear()
+
+
+def _group(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Join records into few messages: a worker's socket holds ten or so, each of some 200 KiB at most."""
+    group = b""
+    for record in records:
+        if group and len(group) + len(record) > _MESSAGE_BYTES:
+            yield group
+            group = b""
+        group += record
+    if group:
+        yield group

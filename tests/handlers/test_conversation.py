@@ -1,5 +1,6 @@
 import os
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -13,10 +14,15 @@ from model_store.session_records import Kind, Record, RecordReader, encode_recor
 
 
 class Countdown:
-    """A session whose rows end after as many steps as they say; 0 is refused, and 13 breaks the handler."""
+    """A session whose rows end after as many steps as they say; 0 is refused, and 13 breaks the handler.
 
-    def __init__(self):
+    `meanwhile` happens while the first rows are read.
+    """
+
+    def __init__(self, meanwhile=lambda: None):
         self.left = {}
+        self.unread = 0
+        self.meanwhile = meanwhile
 
     @property
     def is_empty(self):
@@ -27,12 +33,20 @@ class Countdown:
         if steps == 0:
             raise RowError("no steps")
         self.left[key] = int(steps)
+        self.unread += 1
 
     def leave(self, keys):
         for key in keys:
             self.left.pop(key, None)
 
+    def read(self):
+        num_read, self.unread = self.unread, 0
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return num_read > 0
+
     def advance(self):
+        self.read()
         if 13 in self.left.values():
             raise RuntimeError("unlucky")
         self.left = {key: steps - 1 for key, steps in self.left.items()}
@@ -61,13 +75,14 @@ class Worker:
     def tell(self, message):
         self.sender.sendto(message, self.address)
 
-    def hold(self, body):
+    def hold(self, body, while_read=b"", linger_s=0.0):
         def send(piece):
             self.pieces.append(piece)
             if len(self.pieces) in self.meanwhile:
                 self.tell(self.meanwhile[len(self.pieces)])
 
-        last = Conversation(Countdown(), self.control, lambda outputs: b"", send).hold(body)
+        session = Countdown(lambda: self.tell(while_read))
+        last = Conversation(session, self.control, lambda outputs: b"", send, linger_s).hold(body)
         return [(record.key, record.kind) for record in RecordReader().feed(b"".join([*self.pieces, last]))]
 
 
@@ -82,12 +97,37 @@ def worker(tmp_path):
 def test_rows_are_answered_step_by_step(worker):
     said = worker.hold(join(1, 2) + join(2, 1))
     assert said == [(os.getpid(), Kind.OPENED), (1, Kind.PART), (2, Kind.LAST), (1, Kind.LAST)]
-    assert len(worker.pieces) == 2  # the last one is returned
+    assert len(worker.pieces) == 3
 
 
 def test_rows_join_while_others_are_answered(worker):
     worker.meanwhile = {2: join(2, 1)}
     assert worker.hold(join(1, 3))[1:] == [(1, Kind.PART), (1, Kind.PART), (1, Kind.LAST), (2, Kind.LAST)]
+
+
+def test_rows_that_join_while_others_are_read_share_their_first_step(worker):
+    said = worker.hold(join(1, 2), while_read=join(2, 2))
+    assert said[1:] == [(1, Kind.PART), (2, Kind.PART), (1, Kind.LAST), (2, Kind.LAST)]
+    assert len(worker.pieces) == 3
+
+
+def test_a_session_without_rows_waits_for_the_next_ones(worker):
+    worker.meanwhile = {2: join(2, 2), 4: join(3, 1)}
+    said = worker.hold(join(1, 1), linger_s=0.1)
+    assert said[1:] == [(1, Kind.LAST), (2, Kind.PART), (2, Kind.LAST), (3, Kind.LAST)]
+
+
+def test_a_session_that_is_closed_ends_with_its_rows(worker):
+    worker.meanwhile = {2: encode_record(Record(0, Kind.CLOSE))}
+    started_s = time.monotonic()
+    assert worker.hold(join(1, 3), linger_s=30)[1:] == [(1, Kind.PART), (1, Kind.PART), (1, Kind.LAST)]
+    assert time.monotonic() - started_s < 10
+
+
+def test_who_joins_during_another_call_is_heard_by_the_session_after_it(worker):
+    worker.tell(join(2, 1))
+    assert set(worker.control.take_departed(8)) == set()
+    assert sorted(worker.hold(join(1, 1))[1:]) == [(1, Kind.LAST), (2, Kind.LAST)]
 
 
 def test_rows_that_leave_are_answered_no_further(worker):

@@ -8,8 +8,8 @@ import pytest
 
 from loadtests.bench.arrivals import measure_capacity, send_poisson
 from loadtests.generate.lean_grpc import CONNECTION_LOST, open_lean_channel
-from model_store.open_inference import INFER_PATH
-from services.grpc_server import CallError, GrpcStatus, Limits, Server, Unary
+from model_store.open_inference import INFER_PATH, STREAM_INFER_PATH
+from services.grpc_server import CallError, GrpcStatus, Limits, Server, Streaming, Unary
 
 BUSY = b"too busy"
 
@@ -21,10 +21,16 @@ async def answer(data, context):
     return data * 20_000
 
 
+async def spell(requests, context):
+    async for data in requests:
+        for number in data:
+            yield bytes([number]) * 20_000
+
+
 @pytest.fixture
 async def server():
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server({INFER_PATH: Unary(answer)}, Limits())
+    server = Server({INFER_PATH: Unary(answer), STREAM_INFER_PATH: Streaming(spell)}, Limits())
     await server.start(listener)
     yield server, f"127.0.0.1:{listener.getsockname()[1]}"
     await server.stop(1)
@@ -42,6 +48,17 @@ async def test_a_call_ends_with_its_status_and_its_answer(server):
         assert await call(channel, BUSY) == ("RESOURCE_EXHAUSTED", b"")
         answers = await asyncio.gather(*(call(channel, bytes([number])) for number in range(50)))
     assert answers == [("OK", bytes([number]) * 20_000) for number in range(50)]
+
+
+async def test_a_call_with_several_answers_hears_each_of_them(server):
+    async with open_lean_channel(server[1]) as channel:
+        ended, heard = asyncio.get_running_loop().create_future(), []
+        channel.call(
+            STREAM_INFER_PATH, b"abc", 5.0, lambda *result: ended.set_result(result[:2]), lambda *one: heard.append(one)
+        )
+        assert await ended == ("OK", b"")
+    assert [message for message, _ in heard] == [letter * 20_000 for letter in (b"a", b"b", b"c")]
+    assert [moment for _, moment in heard] == sorted(moment for _, moment in heard)
 
 
 async def test_calls_of_a_lost_connection_have_ended(server):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model_store.open_inference import messages
-from model_store.session_records import Kind, Record, RecordReader, encode_record
+from model_store.session_records import LINGERS, Kind, Record, RecordReader, encode_record
 from model_store.tensors import encode_raw
 from services.gateway.caller import NOBODY, KnownCaller
 from services.gateway.errors import DeadlineError, InternalError, InvalidRequestError, NotReadyError, OverloadedError
@@ -29,8 +29,8 @@ class Session:
     def say(self, *records):
         self.take(b"".join(map(encode_record, records)))
 
-    def open(self):
-        self.say(Record(WORKER, Kind.OPENED))
+    def open(self, payload=b""):
+        self.say(Record(WORKER, Kind.OPENED, payload))
 
     def end(self):
         self.ended.set_result(None)
@@ -42,13 +42,19 @@ class SessionBackend:
     def __init__(self):
         self.sessions = []
         self.told = []
+        self.messages = []
+        self.workers = frozenset()  # none is known to be ready
 
     async def converse(self, variant, request, take):
         session = Session([record.key for record in RecordReader().feed(request)], take)
         self.sessions.append(session)
         await session.ended
 
+    def ready_workers(self, variant):
+        return self.workers
+
     def tell(self, variant, message, worker=None):
+        self.messages.append(message)
         self.told += [(record.kind, record.key, worker) for record in RecordReader().feed(message)]
 
 
@@ -71,8 +77,8 @@ async def streams(variant, backend, calls, monkeypatch):
     )
 
 
-def make_request(timeout_s=60.0, caller=NOBODY):
-    row = NamedTensor("text", "BYTES", (1,), encode_raw(np.array([b"hello"], np.object_)))
+def make_request(timeout_s=60.0, caller=NOBODY, text=b"hello"):
+    row = NamedTensor("text", "BYTES", (1,), encode_raw(np.array([text], np.object_)))
     return InferRequest("double", "", "id", [row], deadline_s=time.monotonic() + timeout_s, caller=caller)
 
 
@@ -129,6 +135,72 @@ async def test_a_stream_joins_a_session_that_runs_and_waits_for_one_that_is_on_i
     await turn()
     assert backend.told[1:] == [(Kind.JOIN, 3, WORKER)]
     assert len(backend.sessions) == 1
+
+
+@pytest.mark.parametrize(("num_bytes", "num_messages"), [(5, 1), (2**15, 3)])
+async def test_who_joins_together_is_told_in_as_few_messages_as_a_socket_takes(
+    streams, backend, num_bytes, num_messages
+):
+    Caller(streams)
+    await turn()
+    backend.sessions[0].open()
+    for _ in range(3):
+        Caller(streams, text=b"a" * num_bytes)
+    await turn()
+    assert len(backend.told) == 3
+    assert len(backend.messages) == num_messages
+
+
+@pytest.mark.parametrize("opened_by", [WORKER, WORKER + 1])
+async def test_who_joins_a_session_on_its_way_is_told_to_the_only_worker_at_once(streams, backend, opened_by):
+    backend.workers = frozenset([WORKER])
+    Caller(streams)
+    await turn()
+    Caller(streams)
+    await turn()
+    assert backend.told == [(Kind.JOIN, 2, WORKER)]
+    backend.sessions[0].say(Record(opened_by, Kind.OPENED))
+    # A worker that was started meanwhile has heard nothing.
+    assert backend.told[1:] == ([] if opened_by == WORKER else [(Kind.JOIN, 2, opened_by)])
+
+
+async def test_a_session_on_its_way_behind_other_calls_is_told_nothing(streams, backend, calls):
+    backend.workers, calls[0] = frozenset([WORKER]), 1
+    Caller(streams)
+    await turn()
+    calls[0] = 0
+    Caller(streams)
+    await turn()
+    assert backend.told == []
+
+
+async def test_a_session_that_lingers_is_closed_when_another_call_comes(streams, backend):
+    Caller(streams)
+    await turn()
+    (session,) = backend.sessions
+    session.open(LINGERS)
+    session.say(make_bit(1, b"a", Kind.LAST))
+    Caller(streams)
+    await turn()
+    assert backend.told == [(Kind.JOIN, 2, WORKER)]
+    streams.make_way()
+    streams.make_way()
+    assert backend.told[1:] == [(Kind.CLOSE, 0, WORKER)]
+    Caller(streams)
+    await turn()
+    assert len(backend.told) == 2  # nobody joins any more
+    session.say(make_bit(2, b"a", Kind.LAST))
+    session.end()
+    await turn()
+    assert backend.sessions[1].joined == [3]
+
+
+async def test_a_session_of_an_older_worker_is_told_nothing_that_it_does_not_know(streams, backend):
+    Caller(streams)
+    await turn()
+    streams.make_way()
+    backend.sessions[0].open()
+    assert backend.told == []
 
 
 async def test_no_more_streams_share_a_session_than_rows_a_batch(streams, backend, variant):
