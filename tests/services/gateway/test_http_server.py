@@ -50,3 +50,9 @@ def test_a_port_that_is_not_shared_cannot_be_joined():
         alone.listen(1)
         with pytest.raises(OSError, match="in use"):
             join_port("127.0.0.1", alone.getsockname()[1])
+
+
+def test_a_process_that_is_killed_ceases_to_listen_before_it_drops_its_connections(shared):
+    with join_port("127.0.0.1", shared.getsockname()[1]) as joined, socket.socket() as connection:
+        assert joined.fileno() > connection.fileno() + 100  # closed from the highest number down
+        assert not joined.get_inheritable()
