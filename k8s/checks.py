@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from k8s.fleet.envoy import Edge, Node, make_configuration
-from k8s.fleet.processes import validate
+from k8s.fleet.certificates import Trust
+from k8s.fleet.envoy import Edge, Node
+from k8s.fleet.processes import validate, write_configuration
 from k8s.kustomize import build
 from k8s.policy import find_violations
 from k8s.schemas import VERSIONS, find_misfits
@@ -59,10 +59,18 @@ def check_rules(rules: Path) -> list[str] | None:
 
 
 def check_edge(folder: Path) -> list[str]:
-    """Have Envoy judge the edge that a fleet on one machine gets, with keys and a canary."""
-    path = folder / "envoy.json"
+    """Have Envoy judge the edge that a fleet on one machine gets, with keys, certificates and a canary."""
     nodes, canary = [Node("127.0.1.1", 8000, 8001)], [Node("127.0.1.2", 8000, 8001)]
-    edge = Edge(nodes=nodes, port=9000, admin_port=9001, keys={"client": "key"}, canary=canary, canary_percent=5)
-    path.write_text(json.dumps(make_configuration(edge)))
-    fault = validate(path)
+    trust = Trust.make(folder)
+    edge = Edge(
+        nodes=nodes,
+        port=9000,
+        admin_port=9001,
+        keys={"client": "key"},
+        canary=canary,
+        canary_percent=5,
+        certificates=trust.towards_callers,
+        identity=trust.towards_nodes,
+    )
+    fault = validate(write_configuration(edge, folder))
     return [f"envoy --mode validate: {fault}"] if fault else []

@@ -1,21 +1,31 @@
-"""`k8s fleet`: several `serve` processes behind Envoy on this machine, until Ctrl-C."""
+"""`k8s fleet`: several `serve` processes behind Envoy on this machine, until Ctrl-C.
+
+Lines that are typed change it while it runs: `nodes 5`, `roll`, `canary 20`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import secrets
+import select
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from host.cpu import count_cores
+from k8s.fleet.certificates import RENEW_S, Trust
+from k8s.fleet.changes import Changes
 from k8s.fleet.envoy import KEY_HEADER, Certificates, Edge, Node
-from k8s.fleet.processes import Fleet, FleetError
+from k8s.fleet.network import Loopback
+from k8s.fleet.processes import Command, Fleet, FleetError
 from model_store.settings import DEFAULT_ROOT
 
 WATCH_S = 0.5
@@ -36,40 +46,66 @@ def fleet(
     certificate: Annotated[Path | None, typer.Option(help="PEM chain; with --key the edge speaks TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM private key of the certificate.")] = None,
     authority: Annotated[Path | None, typer.Option(help="PEM; callers need a certificate that it signed.")] = None,
+    mutual_tls: Annotated[
+        bool, typer.Option("--mutual-tls", help="Callers, edge and nodes show certificates, made and renewed here.")
+    ] = False,
+    canary: Annotated[str, typer.Option(help="Models of the canary's node, as in classifier:2; none if empty.")] = "",
+    canary_percent: Annotated[int, typer.Option(min=1, max=100, help="Share of calls for the canary.")] = 5,
 ) -> None:
     """Run a fleet on this machine, wired as on a cluster; a node that dies is started again."""
     if (certificate is None) != (key is None) or (authority and not certificate):
         _fail("--certificate and --key go together, --authority needs both")
+    if mutual_tls and certificate:
+        _fail("--mutual-tls makes its own certificates; leave --certificate out")
     files = Certificates(certificate=certificate, key=key, authority=authority) if certificate and key else None
-    keys = {name.strip(): secrets.token_urlsafe(24) for name in clients.split(",") if name.strip()}
-    edge = Edge(
-        nodes=[Node(f"{network}.{number}", 8000, 8001) for number in range(1, nodes + 1)],
-        port=port,
-        admin_port=port + 1,
-        keys=keys,
-        requests_per_s=requests_per_s,
-        certificates=files,
-    )
-    threads = max(1, count_cores() // nodes)
-    names = [name.strip() for name in models.split(",") if name.strip()]
-
-    def command(node: Node, ready: Path) -> list[str]:
-        serve = str(Path(sys.executable).with_name("serve"))
-        options = ["--store", str(store), "--variants", "default", "--threads", str(threads)]
-        return [serve, *names, *options, "--host", node.host, "--ready-file", str(ready)]
-
+    addresses = Loopback(network).addresses()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
         signal.signal(number, _stop)
-    with tempfile.TemporaryDirectory(prefix="millrace-fleet-") as folder:
+    with tempfile.TemporaryDirectory(prefix="millrace-fleet-") as scratch:
+        folder = Path(scratch)
+        trust = Trust.make(folder) if mutual_tls else None
+        edge = Edge(
+            nodes=list(itertools.islice(addresses, nodes)),
+            port=port,
+            admin_port=port + 1,
+            keys={name: secrets.token_urlsafe(24) for name in _split(clients)},
+            requests_per_s=requests_per_s,
+            certificates=trust.towards_callers if trust else files,
+            identity=trust.towards_nodes if trust else None,
+            canary=[next(addresses)] if canary else (),
+            canary_percent=canary_percent if canary else 0,
+        )
+        threads = max(1, count_cores() // nodes)
+        serve = partial(_serve, store=store, threads=threads, trust=trust)
+        command = serve(_split(models))
         try:
-            with Fleet(edge, command, Path(folder)) as running:
-                _announce(edge, running)
-                _watch(running)
+            with Fleet(edge, command, folder, canary=serve(_split(canary)) if canary else None) as running:
+                _announce(running, trust)
+                _watch(running, trust, Changes(running, command, addresses))
         except FleetError as error:
             _fail(str(error))
 
 
-def _announce(edge: Edge, running: Fleet) -> None:
+def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | None) -> Command:
+    """Make what starts a node that serves these models."""
+
+    def command(node: Node, ready: Path) -> list[str]:
+        serve = str(Path(sys.executable).with_name("serve"))
+        options = ["--store", str(store), "--variants", "default", "--threads", str(threads)]
+        if trust:
+            options += ["--tls-cert", str(trust.node), "--tls-key", str(trust.node)]
+            options += ["--tls-client-ca", str(trust.nodes.path)]
+        return [serve, *names, *options, "--host", node.host, "--ready-file", str(ready)]
+
+    return command
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _announce(running: Fleet, trust: Trust | None) -> None:
+    edge = running.edge
     for node, process in running.processes.items():
         typer.echo(f"  node     {node.host} (process {process.pid}, metrics http://{node.host}:8002/metrics)")
     typer.echo(
@@ -77,23 +113,36 @@ def _announce(edge: Edge, running: Fleet) -> None:
     )
     for client, key in edge.keys.items():
         typer.echo(f"  {client}: header {KEY_HEADER}: {key}")
-    typer.echo("Ctrl-C stops it")
+    if trust:
+        typer.echo(f"  callers  at localhost:{edge.port} with --tls-ca {trust.callers.path}")
+        typer.echo(f"           and --tls-cert {trust.caller} --tls-key {trust.caller}")
+    typer.echo("Ctrl-C stops it; type `nodes NUMBER`, `roll` or `canary PERCENT` to change it")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _watch(running: Fleet) -> None:
+def _watch(running: Fleet, trust: Trust | None, changes: Changes) -> None:
+    renewed_s = time.monotonic()
+    is_open = True
     try:
         while True:
             for node in running.restart_dead():
                 typer.echo(f"the node at {node.host} ended; it is started again")
-            time.sleep(WATCH_S)
+            if trust and time.monotonic() - renewed_s > RENEW_S:
+                trust.renew()
+                renewed_s = time.monotonic()
+            if not is_open:
+                time.sleep(WATCH_S)
+            elif select.select([sys.stdin], [], [], WATCH_S)[0]:
+                line = sys.stdin.readline()
+                is_open = bool(line)
+                typer.echo(changes.make(line))
     except KeyboardInterrupt:
         typer.echo("stopping")
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     typer.echo(f"k8s: {text}", err=True)
     raise typer.Exit(2)

@@ -1,4 +1,8 @@
-"""Envoy's static configuration for one machine: what Envoy Gateway makes of components/gateway-api/policies.yaml."""
+"""Envoy's configuration for one machine: what Envoy Gateway makes of components/gateway-api/policies.yaml.
+
+Which nodes there are, how much a canary gets and which certificates are shown are files of their own, which Envoy
+follows: a cluster's edge is told of them while it runs, and so is this one.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from k8s.routes import NODES_HOST
+
 Object = dict[str, Any]
 
 # An inference changes nothing anywhere: a call whose node went away may be made again on another one.
-RETRY_ON: Final = "connect-failure,refused-stream,reset,unavailable"
+RETRY_ON: Final = {
+    "grpc": "connect-failure,refused-stream,reset,unavailable",
+    "rest": "connect-failure,refused-stream,reset,gateway-error",
+}
 NUM_RETRIES: Final = 3
 OUTLIER: Final[Object] = {
     "consecutive_gateway_failure": 3,
@@ -28,6 +37,10 @@ THRESHOLDS: Final[Object] = {
     "max_retries": 64,
 }
 REQUEST_TIMEOUT: Final = "120s"
+# Hears of a drain before the doors close. What answers no check is out after at most 0.5 + 1 + 0.5 + 1 s; the calls
+# that wait there are made again elsewhere.
+HEALTH: Final[Object] = {"timeout": "1s", "interval": "0.5s", "unhealthy_threshold": 2, "healthy_threshold": 1}
+READY_PATH: Final = "/v2/health/ready"
 KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-client"
 
@@ -43,7 +56,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificates:
-    """Files of the edge's TLS; with `authority` callers need a certificate of it."""
+    """What one side shows, and whose certificates it believes; without `authority` nobody else's is asked for."""
 
     certificate: Path
     key: Path
@@ -62,24 +75,27 @@ class Edge:
     requests_per_s: int = 10_000  # of one client
     canary: Sequence[Node] = ()
     canary_percent: int = 0
-    certificates: Certificates | None = None
+    certificates: Certificates | None = None  # towards callers
+    identity: Certificates | None = None  # towards nodes, which speak TLS then
 
     def __post_init__(self) -> None:
         if not self.nodes:
             raise ValueError("an edge needs at least one node")
-        if bool(self.canary) != bool(self.canary_percent) or not 0 <= self.canary_percent <= 100:
+        if not 0 <= self.canary_percent <= 100 or (self.canary_percent and not self.canary):
             raise ValueError(
-                f"canary nodes and a percentage go together; got {len(self.canary)}, {self.canary_percent}"
+                f"canary_percent is 0 to 100, and above 0 takes canary nodes; got {self.canary_percent} for "
+                f"{len(self.canary)} nodes"
             )
         if len(set(self.keys.values())) != len(self.keys):
             raise ValueError("two clients have the same key; every key names one client")
 
 
-def make_configuration(edge: Edge) -> Object:
-    """Make Envoy's bootstrap configuration."""
-    pools = {"": edge.nodes} | ({"-canary": edge.canary} if edge.canary else {})
-    clusters = [make(suffix, nodes) for suffix, nodes in pools.items() for make in (_grpc_cluster, _rest_cluster)]
-    return {
+def make_configuration(edge: Edge, folder: Path) -> dict[str, Object]:
+    """Make Envoy's files for a folder by their names: the configuration is `envoy.json`, it follows the others."""
+    pools = _pools(edge)
+    clusters = [make(suffix, edge, folder) for suffix in pools for make in (_grpc_cluster, _rest_cluster)]
+    configuration = {
+        "node": {"id": "edge", "cluster": "millrace"},
         "admin": {"address": _address(edge.host, edge.admin_port)},
         "overload_manager": {
             "resource_monitors": [
@@ -92,11 +108,41 @@ def make_configuration(edge: Edge) -> Object:
                 }
             ]
         },
-        "static_resources": {"listeners": [_listener(edge)], "clusters": clusters},
+        "static_resources": {"listeners": [_listener(edge, folder)], "clusters": clusters},
     }
+    return {"envoy.json": configuration, **make_followed(edge)}
 
 
-def _listener(edge: Edge) -> Object:
+def make_followed(edge: Edge) -> dict[str, Object]:
+    """Make the files that Envoy follows: routes, nodes, certificates."""
+    files = {"routes.json": _resource("config.route.v3.RouteConfiguration", _route_configuration(edge))}
+    for suffix, nodes in _pools(edge).items():
+        for name, addresses in (
+            (f"grpc{suffix}", [(node.host, node.grpc_port) for node in nodes]),
+            (f"rest{suffix}", [(node.host, node.http_port) for node in nodes]),
+        ):
+            endpoints = [{"endpoint": {"address": _address(host, port)}} for host, port in addresses]
+            assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
+            files[f"{name}.json"] = _resource("config.endpoint.v3.ClusterLoadAssignment", assignment)
+    for side, certificates, host in (("callers", edge.certificates, ""), ("nodes", edge.identity, NODES_HOST)):
+        if certificates:
+            files |= _secrets(side, certificates, host)
+    return files
+
+
+def _pools(edge: Edge) -> dict[str, Sequence[Node]]:
+    return {"": edge.nodes, "-canary": edge.canary} if edge.canary else {"": edge.nodes}
+
+
+def _resource(kind: str, content: Object) -> Object:
+    return {"resources": [{"@type": f"type.googleapis.com/envoy.{kind}", **content}]}
+
+
+def _followed(folder: Path, name: str) -> Object:
+    return {"path_config_source": {"path": str(folder / f"{name}.json")}, "resource_api_version": "V3"}
+
+
+def _listener(edge: Edge, folder: Path) -> Object:
     manager = {
         "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "edge",
@@ -105,12 +151,17 @@ def _listener(edge: Edge) -> Object:
         "common_http_protocol_options": {"idle_timeout": "900s", "headers_with_underscores_action": "REJECT_REQUEST"},
         "generate_request_id": True,
         "access_log": [_access_log()],
-        "route_config": {"virtual_hosts": [{"name": "millrace", "domains": ["*"], "routes": _routes(edge)}]},
+        "rds": {"route_config_name": "edge", "config_source": _followed(folder, "routes")},
         "http_filters": _filters(edge),
     }
     chain: Object = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     if edge.certificates:
-        chain["transport_socket"] = _transport_socket(edge.certificates)
+        context = {
+            "@type": _type("transport_sockets.tls.v3.DownstreamTlsContext"),
+            "require_client_certificate": edge.certificates.authority is not None,
+            "common_tls_context": _tls_context("callers", edge.certificates, ["h2", "http/1.1"], folder),
+        }
+        chain["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
     return {
         "name": "edge",
         "address": _address(edge.host, edge.port),
@@ -119,16 +170,17 @@ def _listener(edge: Edge) -> Object:
     }
 
 
-def _routes(edge: Edge) -> list[Object]:
-    return [
+def _route_configuration(edge: Edge) -> Object:
+    routes = [
         {"match": {"prefix": "/", "grpc": {}}, "route": _route(edge, "grpc")},
         {"match": {"prefix": "/"}, "route": _route(edge, "rest")},
     ]
+    return {"name": "edge", "virtual_hosts": [{"name": "millrace", "domains": ["*"], "routes": routes}]}
 
 
 def _route(edge: Edge, cluster: str) -> Object:
     retry = {
-        "retry_on": RETRY_ON if cluster == "grpc" else RETRY_ON.replace("unavailable", "gateway-error"),
+        "retry_on": RETRY_ON[cluster],
         "num_retries": NUM_RETRIES,
         "retry_host_predicate": [
             {
@@ -179,43 +231,81 @@ def _filters(edge: Edge) -> list[Object]:
     return [*filters, {"name": "envoy.filters.http.router", "typed_config": router}]
 
 
-def _grpc_cluster(suffix: str, nodes: Sequence[Node]) -> Object:
-    addresses = [(node.host, node.grpc_port) for node in nodes]
+def _grpc_cluster(suffix: str, edge: Edge, folder: Path) -> Object:
     options = {
         "max_concurrent_streams": 256,
         # A node that was cut off from here answers no ping: its connection ends, its calls go elsewhere.
-        "connection_keepalive": {"interval": "1s", "timeout": "2s"},
+        "connection_keepalive": {"interval": "1s", "timeout": "1s"},
     }
-    return _cluster(f"grpc{suffix}", addresses, {"http2_protocol_options": options}, {"grpc_health_check": {}})
+    check: Object = {"grpc_health_check": {}}
+    return _cluster(f"grpc{suffix}", edge, folder, {"http2_protocol_options": options}, check, "h2")
 
 
-def _rest_cluster(suffix: str, nodes: Sequence[Node]) -> Object:
-    addresses = [(node.host, node.http_port) for node in nodes]
-    check = {"http_health_check": {"path": "/v2/health/ready"}}
-    return _cluster(f"rest{suffix}", addresses, {"http_protocol_options": {}}, check)
+def _rest_cluster(suffix: str, edge: Edge, folder: Path) -> Object:
+    check: Object = {"http_health_check": {"path": READY_PATH}}
+    return _cluster(f"rest{suffix}", edge, folder, {"http_protocol_options": {}}, check, "http/1.1")
 
 
-def _cluster(name: str, addresses: Sequence[tuple[str, int]], protocol: Object, check: Object) -> Object:
-    endpoints = [{"endpoint": {"address": _address(host, port)}} for host, port in addresses]
-    return {
+def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Object, alpn: str) -> Object:
+    cluster = {
         "name": name,
-        "type": "STATIC",
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _followed(folder, name)},
         "connect_timeout": "0.5s",
         "lb_policy": "LEAST_REQUEST",
         "common_lb_config": {"healthy_panic_threshold": {"value": 30}},
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _type("upstreams.http.v3.HttpProtocolOptions"),
                 "explicit_http_config": protocol,
             }
         },
-        # Hears of a drain before the doors close: a node that ends says "not ready" first.
-        "health_checks": [
-            {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 2, "healthy_threshold": 1, **check}
-        ],
+        "health_checks": [{**HEALTH, **check}],
+        "close_connections_on_host_health_failure": True,
+        # A node that was taken from the list is about to end, however well it is.
+        "ignore_health_on_host_removal": True,
         "outlier_detection": OUTLIER,
         "circuit_breakers": {"thresholds": [THRESHOLDS]},
+    }
+    if edge.identity:
+        context = {
+            "@type": _type("transport_sockets.tls.v3.UpstreamTlsContext"),
+            "sni": NODES_HOST,
+            "common_tls_context": _tls_context("nodes", edge.identity, [alpn], folder),
+        }
+        cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    return cluster
+
+
+def _tls_context(side: str, files: Certificates, protocols: Sequence[str], folder: Path) -> Object:
+    names = {"certificate": f"{side}-certificate", "authority": f"{side}-authority"}
+    secrets = {key: {"name": name, "sds_config": _followed(folder, name)} for key, name in names.items()}
+    context: Object = {
+        "alpn_protocols": list(protocols),
+        "tls_certificate_sds_secret_configs": [secrets["certificate"]],
+    }
+    if files.authority:
+        context["validation_context_sds_secret_config"] = secrets["authority"]
+    return context
+
+
+def _secrets(side: str, files: Certificates, host: str) -> dict[str, Object]:
+    """Name the files of one side, which are read again when they are replaced."""
+    pair = {
+        "certificate_chain": {"filename": str(files.certificate)},
+        "private_key": {"filename": str(files.key)},
+        "watched_directory": {"path": str(files.certificate.parent)},
+    }
+    secrets = {"certificate": {"tls_certificate": pair}}
+    if files.authority:
+        trust: Object = {"trusted_ca": {"filename": str(files.authority)}}
+        if host:
+            trust["match_typed_subject_alt_names"] = [{"san_type": "DNS", "matcher": {"exact": host}}]
+        secrets["authority"] = {"validation_context": trust}
+    kind = "extensions.transport_sockets.tls.v3.Secret"
+    return {
+        f"{side}-{name}.json": _resource(kind, {"name": f"{side}-{name}", **content})
+        for name, content in secrets.items()
     }
 
 
@@ -238,21 +328,6 @@ def _access_log() -> Object:
         "typed_config": {
             "@type": _type("access_loggers.stream.v3.StdoutAccessLog"),
             "log_format": {"json_format": fields},
-        },
-    }
-
-
-def _transport_socket(files: Certificates) -> Object:
-    pair = {"certificate_chain": {"filename": str(files.certificate)}, "private_key": {"filename": str(files.key)}}
-    common: Object = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [pair]}
-    if files.authority:
-        common["validation_context"] = {"trusted_ca": {"filename": str(files.authority)}}
-    return {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": _type("transport_sockets.tls.v3.DownstreamTlsContext"),
-            "require_client_certificate": files.authority is not None,
-            "common_tls_context": common,
         },
     }
 

@@ -1,4 +1,4 @@
-"""The processes of a fleet on one machine: nodes, which are started again when they die, and Envoy before them."""
+"""The processes of a fleet on one machine: nodes that come, go and are started again when they die, and their edge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from host.child import end_with_parent
-from k8s.fleet.envoy import Edge, Node, make_configuration
+from k8s.fleet.envoy import Edge, Node, Object, make_configuration, make_followed
+from k8s.fleet.network import Loopback, Namespaces
+from k8s.settings import PRE_STOP_S
 
 READY_S: Final = 180.0
 END_S: Final = 60.0
@@ -23,23 +26,38 @@ class FleetError(RuntimeError):
     """A process of the fleet did not start; the text holds what it said."""
 
 
+Command = Callable[[Node, Path], list[str]]
+
+
 class Fleet:
     """Nodes behind an edge, as a context manager: ready inside, gone after it."""
 
-    def __init__(self, edge: Edge, command: Callable[[Node, Path], list[str]], folder: Path) -> None:
-        """`command` makes a node's command line from its addresses and the file to write when it is ready."""
-        self._edge = edge
-        self._command = command
-        self._folder = folder
-        self._nodes = [*edge.nodes, *edge.canary]
+    def __init__(
+        self,
+        edge: Edge,
+        command: Command,
+        folder: Path,
+        *,
+        canary: Command | None = None,
+        network: Loopback | Namespaces | None = None,
+        pre_stop_s: float = PRE_STOP_S,
+    ) -> None:
+        """`command` makes a node's command line from its addresses and the file to write when it is ready; `canary`
+        that of the canary's nodes. `pre_stop_s` is the time between a node's leaving the edge and its SIGTERM.
+        """
+        self.edge = edge
         self.processes: dict[Node, subprocess.Popen[bytes]] = {}
+        self._commands = dict.fromkeys(edge.nodes, command) | dict.fromkeys(edge.canary, canary or command)
+        self._folder = folder
+        self._network = network or Loopback()
+        self._pre_stop_s = pre_stop_s
         self._envoy: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Fleet:
         try:
-            for node in self._nodes:
+            for node in self._commands:
                 self._start(node)
-            self._wait_ready()
+            self._wait_ready(*self._commands)
             self._envoy = self._start_envoy()
         except BaseException:
             self.stop()
@@ -64,6 +82,36 @@ class Fleet:
             self._start(node)
         return dead
 
+    def add(self, node: Node, command: Command) -> None:
+        """Start one more node; the edge hears of it when it is ready.
+
+        Raises:
+            FleetError: it did not start.
+        """
+        self._commands[node] = command
+        self._start(node)
+        self._wait_ready(node)
+        self._tell_edge(replace(self.edge, nodes=[*self.edge.nodes, node]))
+
+    def remove(self, node: Node) -> int:
+        """Take a node from the edge, then end it, as a cluster does with a pod; return its exit status."""
+        self._tell_edge(replace(self.edge, nodes=[other for other in self.edge.nodes if other != node]))
+        time.sleep(self._pre_stop_s)
+        process = self.processes.pop(node)
+        del self._commands[node]
+        process.terminate()
+        return process.wait(END_S)
+
+    def roll(self, nodes: Sequence[Node], command: Command) -> None:
+        """Put a new node in the place of each, one by one and never fewer (maxSurge 1, maxUnavailable 0)."""
+        for old, new in zip(tuple(self.edge.nodes), nodes, strict=True):
+            self.add(new, command)
+            self.remove(old)
+
+    def weigh(self, canary_percent: int) -> None:
+        """Give the canary another share of the calls."""
+        self._tell_edge(replace(self.edge, canary_percent=canary_percent))
+
     def is_ready(self, node: Node) -> bool:
         """Say whether a node has been ready since its last start."""
         return self._ready_file(node).exists()
@@ -81,26 +129,30 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._network.close()
 
     def _start(self, node: Node) -> None:
         self._ready_file(node).unlink(missing_ok=True)
-        self.processes[node] = self._spawn(node.host, self._command(node, self._ready_file(node)))
+        command = self._commands[node](node, self._ready_file(node))
+        with (self._folder / f"{node.host}.log").open("ab") as log:
+            self.processes[node] = self._network.spawn(command, node, log)
 
     def _start_envoy(self) -> subprocess.Popen[bytes]:
-        path = self._folder / "envoy.json"
-        path.touch(mode=0o600)  # it holds the callers' keys
-        path.write_text(json.dumps(make_configuration(self._edge), indent=1))
+        path = write_configuration(self.edge, self._folder)
         if fault := validate(path):
             raise FleetError(f"Envoy does not take its configuration: {fault}")
-        return self._spawn("envoy", [envoy_path(), "-c", str(path), "--log-level", "warning", "--use-dynamic-base-id"])
-
-    def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        with (self._folder / f"{name}.log").open("ab") as log:
+        command = [envoy_path(), "-c", str(path), "--log-level", "warning", "--use-dynamic-base-id"]
+        with (self._folder / "envoy.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
 
-    def _wait_ready(self) -> None:
+    def _tell_edge(self, edge: Edge) -> None:
+        for name, content in make_followed(edge).items():
+            _write_whole(self._folder / name, content)
+        self.edge = edge
+
+    def _wait_ready(self, *nodes: Node) -> None:
         end_s = time.monotonic() + READY_S
-        while waiting := [node for node in self._nodes if not self.is_ready(node)]:
+        while waiting := [node for node in nodes if not self.is_ready(node)]:
             for node in waiting:
                 if self.processes[node].poll() is not None:
                     raise FleetError(f"the node at {node.host} ended:\n{self._tail(node.host)}")
@@ -114,6 +166,24 @@ class Fleet:
     def _tail(self, name: str) -> str:
         lines = (self._folder / f"{name}.log").read_text(errors="replace").splitlines()
         return "\n".join(lines[-10:])
+
+
+def write_configuration(edge: Edge, folder: Path) -> Path:
+    """Write Envoy's files into a folder and return the path of its configuration."""
+    for name, content in make_configuration(edge, folder).items():
+        _write_whole(folder / name, content)
+    return folder / "envoy.json"
+
+
+def _write_whole(path: Path, content: Object) -> None:
+    """Put a file in the place of another at one moment; Envoy follows files that are moved."""
+    text = json.dumps(content, indent=1)
+    if path.exists() and path.read_text() == text:
+        return
+    draft = path.with_name(f".{path.name}.draft")
+    draft.touch(mode=0o600)  # it may hold the callers' keys
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def validate(configuration: Path) -> str:

@@ -5,7 +5,6 @@ python -m tests.k8s.sleeping_node --host 127.0.2.1 --http-port 8000 --grpc-port 
 
 import argparse
 import asyncio
-import os
 import signal
 from pathlib import Path
 
@@ -20,21 +19,26 @@ from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
+from services.gateway.tls import Renewal
+from services.grpc_server.connection import ALPN
 from tests.k8s.fields import make_fields
 
-BATCH_S = float(os.environ.get("SLEEPING_BATCH_S", "0.02"))
+RENEW_S = 0.2
 MODEL = "classifier"
 
 
 class SleepingBackend:
-    """Answers each packed call after the same time, with zeros."""
+    """Answers each packed call after the same time, with the number of its release."""
+
+    def __init__(self, batch_s):
+        self._batch_s = batch_s
 
     async def predict(self, variant, request):
         rows = messages().ModelInferRequest.FromString(request).inputs[0].shape[0]
-        await asyncio.sleep(BATCH_S)
+        await asyncio.sleep(self._batch_s)
         answer = messages().ModelInferResponse(model_name=variant.model)
         answer.outputs.add(name="y", datatype="FP32", shape=[rows, 2])
-        answer.raw_output_contents.append(bytes(8 * rows))
+        answer.raw_output_contents.append(np.full((rows, 2), variant.manifest.release, np.float32).tobytes())
         return answer.SerializeToString()
 
     def ready_workers(self, variant):
@@ -44,27 +48,50 @@ class SleepingBackend:
         return 1
 
 
-async def run(host: str, http_port: int, grpc_port: int, ready_file: Path) -> None:
-    manifest = Manifest.model_validate(make_fields(MODEL, 1, "int8", "cpu", ""))
-    examples = ready_file.with_suffix(".npz")
+async def run(arguments: argparse.Namespace) -> None:
+    fields = make_fields(MODEL, arguments.release, "int8", "cpu", "") | {"max_rows": arguments.max_rows}
+    manifest = Manifest.model_validate(fields)
+    examples = arguments.ready_file.with_suffix(".npz")
     write_examples(examples, {"x": np.ones((1, 4), np.float32)})
     variant = ServedVariant(manifest=manifest, archive=Path("none"), examples=examples, is_default=True)
-    settings = GatewaySettings(host=host, http_port=http_port, grpc_port=grpc_port, drain_delay_s=2.5)
-    gateway = Gateway(Catalogue([variant]), SleepingBackend(), settings)
-    http = HttpServer(make_app(gateway), open_port(host, http_port, "http_port"))
-    grpc = GrpcServer(gateway, open_port(host, grpc_port, "grpc_port"))
+    settings = GatewaySettings(
+        host=arguments.host,
+        http_port=arguments.http_port,
+        grpc_port=arguments.grpc_port,
+        tls_cert=arguments.certificate,
+        tls_key=arguments.certificate,
+        tls_client_ca=arguments.authority,
+        batches_per_worker=1,
+        drain_delay_s=2.5,
+    )
+    gateway = Gateway(Catalogue([variant]), SleepingBackend(arguments.batch_s), settings)
+    contexts = [settings.make_tls_context(protocol) for protocol in ("http/1.1", ALPN)]
+    http = HttpServer(make_app(gateway), open_port(settings.host, settings.http_port, "http_port"), contexts[0])
+    grpc = GrpcServer(gateway, open_port(settings.host, settings.grpc_port, "grpc_port"), contexts[1])
     http.start()
     await grpc.start()
     assert await gateway.readiness.prove() == []
     grpc.update_health()
+    renewing = asyncio.create_task(renew(settings, contexts))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    ready_file.touch()
+    arguments.ready_file.touch()
     await stop.wait()
     gateway.is_draining = True
     grpc.update_health()
     await asyncio.sleep(settings.drain_delay_s)
     await asyncio.gather(grpc.stop(5), http.stop(5))
+    renewing.cancel()
+
+
+async def renew(settings, contexts) -> None:
+    """Take up certificates that are replaced, as `serve` does."""
+    if settings.tls_files is None:
+        return
+    renewal = Renewal(settings.tls_files, contexts)
+    while True:
+        await asyncio.sleep(RENEW_S)
+        renewal.refresh()
 
 
 if __name__ == "__main__":
@@ -73,5 +100,9 @@ if __name__ == "__main__":
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--ready-file", type=Path, required=True)
-    arguments = parser.parse_args()
-    asyncio.run(run(arguments.host, arguments.http_port, arguments.grpc_port, arguments.ready_file))
+    parser.add_argument("--certificate", type=Path, help="PEM certificate and key; TLS only")
+    parser.add_argument("--authority", type=Path, help="PEM of who signs callers' certificates")
+    parser.add_argument("--release", type=int, default=1)
+    parser.add_argument("--batch-s", type=float, default=0.02)
+    parser.add_argument("--max-rows", type=int, default=64)
+    asyncio.run(run(parser.parse_args()))

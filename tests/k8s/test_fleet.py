@@ -1,146 +1,184 @@
 """The edge and its nodes on one machine: what Envoy is told, and what happens when a node goes."""
 
 import asyncio
-import itertools
 import json
-import os
 import signal
-import sys
+import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 
 import grpc
-import numpy as np
 import pytest
 import yaml
 
 from host.ports import find_free_ports
 from k8s.fleet import envoy
-from k8s.fleet.envoy import Certificates, Edge, Node, make_configuration
-from k8s.fleet.processes import Fleet, validate
+from k8s.fleet.certificates import Trust
+from k8s.fleet.envoy import Edge, Node, make_configuration
+from k8s.fleet.processes import Fleet, validate, write_configuration
+from k8s.routes import NODES_HOST
 from k8s.settings import ROOM
-from model_store.open_inference import SERVICE
-from services.client.wire import encode_infer_request
+from tests.k8s.fleets import call, open_channel, sleeping_node, under_load, wait_for_edge
 
 NODES = [Node("127.0.0.1", 8000, 8001), Node("127.0.0.1", 8010, 8011)]
-BODY = encode_infer_request("classifier", {"x": np.ones((2, 4), np.float32)})
-METHOD = f"/{SERVICE}/ModelInfer"
-
-
-def sleeping_node(node, ready):
-    ports = ["--http-port", str(node.http_port), "--grpc-port", str(node.grpc_port)]
-    return [sys.executable, "-m", "tests.k8s.sleeping_node", "--host", node.host, *ports, "--ready-file", str(ready)]
-
-
 KEYS = {"web": "web-key", "flood": "flood-key"}
 REQUESTS_PER_S = 100
 
 
 @pytest.fixture(scope="module")
-def edge():
-    port, admin, *ports = find_free_ports(6)
-    nodes = [Node("127.0.0.1", *ports[:2]), Node("127.0.0.2", *ports[2:])]
-    return Edge(nodes=nodes, port=port, admin_port=admin, keys=KEYS, requests_per_s=REQUESTS_PER_S)
+def trust(tmp_path_factory):
+    return Trust.make(tmp_path_factory.mktemp("trust"))
 
 
 @pytest.fixture(scope="module")
-def fleet(edge, tmp_path_factory):
-    with Fleet(edge, sleeping_node, tmp_path_factory.mktemp("fleet")) as running:
+def fleet(trust, tmp_path_factory):
+    """Two nodes, an edge and callers who prove to each other who they are."""
+    port, admin, *ports = find_free_ports(6)
+    edge = Edge(
+        nodes=[Node("127.0.0.1", *ports[:2]), Node("127.0.0.2", *ports[2:])],
+        port=port,
+        admin_port=admin,
+        keys=KEYS,
+        requests_per_s=REQUESTS_PER_S,
+        certificates=trust.towards_callers,
+        identity=trust.towards_nodes,
+    )
+    command = sleeping_node(certificate=trust.node, authority=trust.nodes.path)
+    with Fleet(edge, command, tmp_path_factory.mktemp("fleet")) as running:
         wait_for_edge(edge)
         yield running
 
 
-def wait_for_edge(edge):
-    end_s = time.monotonic() + 20
-    while time.monotonic() < end_s:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{edge.admin_port}/clusters", timeout=1) as answer:
-                if answer.read().decode().count("health_flags::healthy") == 4:
-                    return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the edge did not find both nodes healthy")
+@pytest.fixture
+def edge(fleet):
+    return fleet.edge
 
 
-async def call(channel, key="web-key", timeout_s=20):
-    await channel.unary_unary(METHOD)(BODY, metadata=(("x-api-key", key),), timeout=timeout_s)
+def make_context(authority, certificate=None):
+    context = ssl.create_default_context(cafile=authority)
+    if certificate:
+        context.load_cert_chain(certificate)
+    return context
 
 
-async def load(edge, is_over, callers=2):
-    """Call until it is over; return the number of calls and the errors."""
-    counter, errors = itertools.count(), []
-
-    async def caller():
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
-            while not is_over.is_set():
-                try:
-                    await call(channel)
-                except grpc.aio.AioRpcError as error:
-                    errors.append(f"{error.code().name}: {error.details()}")
-                next(counter)
-
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    return next(counter), errors
+def open_url(url, context, key=""):
+    request = urllib.request.Request(url, headers={"x-api-key": key} if key else {})
+    return urllib.request.urlopen(request, timeout=5, context=context)
 
 
-async def test_only_callers_with_a_key_reach_a_node(edge, fleet):
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
+def count_inferences(edge, trust):
+    """Ask the nodes themselves how many calls reached them, with the certificate of the edge."""
+    context = make_context(trust.nodes.path, trust.edge_client)
+    context.check_hostname = False  # the name is every node's, not an address
+    total = 0
+    for node in edge.nodes:
+        with open_url(f"https://{node.host}:{node.http_port}/v2/models/classifier/stats", context) as answer:
+            (statistics,) = json.load(answer)["model_stats"]
+        total += statistics["inference_stats"]["success"]["count"] + statistics["inference_stats"]["fail"]["count"]
+    return total
+
+
+def read_serial(host, port, context, name):
+    """Read the number of the certificate that a door shows to a new connection."""
+    with socket.create_connection((host, port), 5) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+        return secure.getpeercert()["serialNumber"]
+
+
+async def test_who_shows_no_key_reaches_no_node(edge, fleet, trust):
+    before = await asyncio.to_thread(count_inferences, edge, trust)
+    async with open_channel(edge, trust) as channel:
         for key in ("", "guessed"):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call(channel, key)
             assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        assert await asyncio.to_thread(count_inferences, edge, trust) == before
         await call(channel)
+    assert await asyncio.to_thread(count_inferences, edge, trust) == before + 1
+    context = make_context(trust.callers.path, trust.caller)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{edge.port}/v2", timeout=5)
+        await asyncio.to_thread(open_url, f"https://localhost:{edge.port}/v2", context)
     with refused.value as answer:
         assert answer.code == 401
-    request = urllib.request.Request(f"http://127.0.0.1:{edge.port}/v2", headers={"x-api-key": "web-key"})
-    with await asyncio.to_thread(urllib.request.urlopen, request, timeout=5) as answer:
+    with await asyncio.to_thread(open_url, f"https://localhost:{edge.port}/v2", context, "web-key") as answer:
         assert json.load(answer)["name"] == "millrace"
 
 
-async def test_a_flood_of_one_client_is_refused_and_others_are_answered(edge, fleet):
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
+async def test_who_shows_no_certificate_enters_neither_edge_nor_node(edge, fleet, trust):
+    url = f"https://localhost:{edge.port}/v2"
+    with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(open_url, url, make_context(trust.callers.path), "web-key")
+    node = edge.nodes[0]
+    context = make_context(trust.nodes.path)
+    context.check_hostname = False
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        await asyncio.to_thread(open_url, f"https://{node.host}:{node.http_port}/v2", context)
+    with refused.value as answer:
+        assert answer.code == 401
+    context.load_cert_chain(trust.caller)  # of the other authority
+    with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(open_url, f"https://{node.host}:{node.http_port}/v2", context)
+
+
+def test_certificates_are_renewed_without_a_failed_call(edge, fleet, trust):
+    node = edge.nodes[0]
+    doors = [
+        ("127.0.0.1", edge.port, make_context(trust.callers.path, trust.caller), "localhost"),
+        (node.host, node.grpc_port, make_context(trust.nodes.path, trust.edge_client), NODES_HOST),
+    ]
+
+    def renew():
+        before = [read_serial(*door) for door in doors]
+        trust.renew()
+        end_s = time.monotonic() + 15
+        while any(read_serial(*door) == serial for door, serial in zip(doors, before, strict=True)):
+            assert time.monotonic() < end_s, "a door still shows the certificate before"
+            time.sleep(0.1)
+        fleet.processes[node].kill()  # the edge must connect again, with what it shows now
+        fleet.processes[node].wait()
+        fleet.restart_dead()
+        while not fleet.is_ready(node):
+            time.sleep(0.05)
+        return wait_for_edge(edge)
+
+    outcome, _ = under_load(edge, renew, trust=trust, num_callers=2, pause_s=0.02)
+    assert outcome.errors == []
+    assert outcome.num_calls > 20
+
+
+async def test_a_flood_of_one_client_is_refused_and_others_are_answered(edge, fleet, trust):
+    async with open_channel(edge, trust) as channel:
         await channel.channel_ready()
         flood = [call(channel, "flood-key") for _ in range(10 * REQUESTS_PER_S)]
         results = await asyncio.gather(*flood, return_exceptions=True)
         await call(channel)
-    refused = [error for error in results if error is not None]
+    refused = [error for error in results if not isinstance(error, int)]
     assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert len(refused) <= 9 * REQUESTS_PER_S
 
 
-async def test_the_calls_of_a_frozen_node_are_answered_by_another(edge, fleet):
+async def test_the_calls_of_a_frozen_node_are_answered_by_another(edge, fleet, trust):
     frozen = fleet.processes[edge.nodes[0]]
     frozen.send_signal(signal.SIGSTOP)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
+        async with open_channel(edge, trust) as channel:
             await asyncio.gather(*(call(channel) for _ in range(16)))
     finally:
         frozen.send_signal(signal.SIGCONT)
     await asyncio.to_thread(wait_for_edge, edge)
 
 
-async def test_a_killed_node_and_one_that_drains_cost_no_call(edge, fleet):
-    is_over = asyncio.Event()
-    loading = asyncio.create_task(load(edge, is_over))
-    await asyncio.sleep(1)
-    first, second = edge.nodes
-    os.kill(fleet.processes[first].pid, signal.SIGKILL)
-    await asyncio.sleep(0.5)
-    assert await asyncio.to_thread(fleet.restart_dead) == [first]
-    while not fleet.is_ready(first):
-        await asyncio.sleep(0.1)
-    await asyncio.to_thread(wait_for_edge, edge)
-    fleet.processes[second].terminate()
-    assert await asyncio.to_thread(fleet.processes[second].wait, 20) == 0
-    await asyncio.sleep(0.5)
-    is_over.set()
-    calls, errors = await loading
-    assert errors == []
-    assert calls > 100
+def test_a_node_that_drains_costs_no_call(edge, fleet, trust):
+    leaving = edge.nodes[1]
+
+    def drain():
+        fleet.processes[leaving].terminate()
+        return fleet.processes[leaving].wait(20)
+
+    outcome, status = under_load(edge, drain, trust=trust, num_callers=2, pause_s=0.02)
+    assert (outcome.errors, status) == ([], 0)
+    assert outcome.num_calls > 20
 
 
 @pytest.mark.parametrize(
@@ -152,31 +190,23 @@ async def test_a_killed_node_and_one_that_drains_cost_no_call(edge, fleet):
     ],
 )
 def test_envoy_takes_the_configuration(options, tmp_path):
-    path = tmp_path / "envoy.json"
-    path.write_text(json.dumps(make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001, **options))))
-    assert validate(path) == ""
+    edge = Edge(nodes=NODES, port=9000, admin_port=9001, **options)
+    assert validate(write_configuration(edge, tmp_path)) == ""
 
 
 def test_envoy_says_what_it_does_not_take(tmp_path):
-    configuration = make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001))
+    configuration = make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001), tmp_path)["envoy.json"]
     configuration["static_resources"]["clusters"][0]["lb_policy"] = "BEST"
     path = tmp_path / "envoy.json"
     path.write_text(json.dumps(configuration))
     assert "BEST" in validate(path)
 
 
-def test_mutual_tls_asks_for_a_certificate(tmp_path):
-    files = Certificates(certificate=tmp_path / "a", key=tmp_path / "b", authority=tmp_path / "c")
-    configuration = make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001, certificates=files))
-    (chain,) = configuration["static_resources"]["listeners"][0]["filter_chains"]
-    assert chain["transport_socket"]["typed_config"]["require_client_certificate"] is True
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"nodes": []}, "at least one node"),
-        ({"canary_percent": 5}, "go together"),
+        ({"canary_percent": 5}, "above 0 takes canary nodes"),
         ({"keys": {"a": "same", "b": "same"}}, "two clients have the same key"),
     ],
 )
@@ -185,14 +215,21 @@ def test_an_edge_is_checked(wrong, message):
         Edge(**{"nodes": NODES, "port": 9000, "admin_port": 9001} | wrong)
 
 
-def test_a_cluster_gets_the_same_edge():
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_a_cluster_gets_the_same_edge(protocol, tmp_path):
+    text = (ROOM / "components" / "gateway-api" / "policies.yaml").read_text()
     policies = {
-        item["kind"]: item["spec"]
-        for item in yaml.safe_load_all((ROOM / "components" / "gateway-api" / "policies.yaml").read_text())
+        item["metadata"]["name"]: item["spec"] for item in yaml.safe_load_all(text) if "Backend" in item["kind"]
     }
-    backend = policies["BackendTrafficPolicy"]
-    passive, breaker = backend["healthCheck"]["passive"], backend["circuitBreaker"]
-    assert ",".join(backend["retry"]["retryOn"]["triggers"]) == envoy.RETRY_ON
+    backend = policies[f"millrace-{protocol}"]
+    bootstrap = make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001), tmp_path)["envoy.json"]
+    (cluster,) = [item for item in bootstrap["static_resources"]["clusters"] if item["name"] == protocol]
+    passive, active, breaker = (
+        backend["healthCheck"]["passive"],
+        backend["healthCheck"]["active"],
+        backend["circuitBreaker"],
+    )
+    assert ",".join(backend["retry"]["retryOn"]["triggers"]) == envoy.RETRY_ON[protocol]
     assert backend["retry"]["numRetries"] == envoy.NUM_RETRIES
     assert backend["loadBalancer"]["type"] == "LeastRequest"
     assert {
@@ -202,6 +239,14 @@ def test_a_cluster_gets_the_same_edge():
         "base_ejection_time": passive["baseEjectionTime"],
         "max_ejection_percent": passive["maxEjectionPercent"],
     }.items() <= envoy.OUTLIER.items()
+    checks = {
+        "timeout": active["timeout"],
+        "interval": f"{int(active['interval'].removesuffix('ms')) / 1000:g}s",
+        "unhealthy_threshold": active["unhealthyThreshold"],
+        "healthy_threshold": active["healthyThreshold"],
+    }
+    check = f"{active['type'].lower()}_health_check", active[active["type"].lower()]
+    assert cluster["health_checks"] == [{**checks, check[0]: check[1]}]
     assert {
         "max_connections": breaker["maxConnections"],
         "max_pending_requests": breaker["maxPendingRequests"],
@@ -209,6 +254,10 @@ def test_a_cluster_gets_the_same_edge():
         "max_retries": breaker["maxParallelRetries"],
     } == envoy.THRESHOLDS
     assert backend["timeout"]["http"]["requestTimeout"] == envoy.REQUEST_TIMEOUT
-    keys = policies["SecurityPolicy"]["apiKeyAuth"]
+
+
+def test_a_cluster_asks_for_the_same_keys():
+    text = (ROOM / "components" / "gateway-api" / "policies.yaml").read_text()
+    (keys,) = [item["spec"]["apiKeyAuth"] for item in yaml.safe_load_all(text) if item["kind"] == "SecurityPolicy"]
     assert keys["extractFrom"] == [{"headers": [envoy.KEY_HEADER]}]
     assert keys["forwardClientIDHeader"] == envoy.CLIENT_HEADER
