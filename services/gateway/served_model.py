@@ -61,8 +61,8 @@ class ServedModel:
                 num_workers=num_workers,
                 max_wait_s=settings.max_wait_ms / 1e3,
                 max_waiting=settings.max_waiting_rows,
-                # What other gateway processes have for the workers is not known here: no stream may hold them up.
-                count_calls=lambda: self.batcher.num_calls if settings.gateways == 1 else num_workers,
+                count_calls=lambda: self.batcher.num_calls,
+                is_alone=settings.gateways == 1,
             )
 
     @property

@@ -97,11 +97,12 @@ class _Session:
     What comes before the call has reached a worker is `untold`, though told already to the one that it is expected at.
     """
 
-    def __init__(self, worker: int | None) -> None:
+    def __init__(self, worker: int | None, *, is_closing: bool) -> None:
         self.streams: dict[int, _Stream] = {}
         self.worker = worker
         self.untold: list[bytes] = []
-        self.is_open = self.lingers = self.is_closing = False
+        self.is_open = self.lingers = False
+        self.is_closing = is_closing  # nobody joins any more
 
 
 class Streams:
@@ -117,10 +118,11 @@ class Streams:
         max_wait_s: float,
         max_waiting: int,
         count_calls: Callable[[], int],
+        is_alone: bool = True,
     ) -> None:
-        """`count_calls` says how many other calls the workers have."""
+        """`count_calls` says how many other calls the workers have, which only who `is_alone` with them can know."""
         self._variant, self._backend = variant, backend
-        self._num_workers, self._count_calls = num_workers, count_calls
+        self._num_workers, self._count_calls, self._is_alone = num_workers, count_calls, is_alone
         self._max_rows = variant.manifest.max_rows
         self._admission = StreamAdmission(
             str(variant),
@@ -185,7 +187,7 @@ class Streams:
 
     def _are_workers_wanted(self) -> bool:
         """Whether other calls wait for the workers, so that sessions take no more streams."""
-        return self._count_calls() + len(self._sessions) > self._num_workers
+        return not self._is_alone or self._count_calls() + len(self._sessions) > self._num_workers
 
     def _count_free(self) -> int:
         """Count the places that streams would have at once."""
@@ -208,7 +210,7 @@ class Streams:
                 for message in _group(self._fill(session)):
                     self._tell(session, message)
         while self._waiting and len(self._sessions) < self._num_workers:
-            session = _Session(self._expect_worker())
+            session = _Session(self._expect_worker(), is_closing=not self._is_alone)
             self._sessions[session] = self._loop.create_task(self._hold(session, b"".join(self._fill(session))))
 
     def _fill(self, session: _Session) -> list[bytes]:

@@ -195,6 +195,20 @@ async def test_a_session_that_lingers_is_closed_when_another_call_comes(streams,
     assert backend.sessions[1].joined == [3]
 
 
+async def test_beside_other_gateways_a_session_takes_nobody_else_and_does_not_linger(variant, backend):
+    limits = {"num_workers": 1, "max_wait_s": 10, "max_waiting": 8}
+    streams = Streams(variant, backend, Metrics(), count_calls=lambda: 0, is_alone=False, **limits)
+    caller = Caller(streams)
+    await turn()
+    later = Caller(streams)
+    await turn()
+    (session,) = backend.sessions
+    session.open(LINGERS)
+    assert [kind for kind, _, _ in backend.told] == [Kind.CLOSE]
+    for one in (caller, later):
+        one.task.cancel()
+
+
 async def test_a_session_of_an_older_worker_is_told_nothing_that_it_does_not_know(streams, backend):
     Caller(streams)
     await turn()
