@@ -17,11 +17,12 @@ from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 from training.forecaster.comparison import compare_networks, format_table, train_all
 from training.forecaster.difference import compare_runs
-from training.forecaster.network import load_network
+from training.forecaster.network import load_network, measure_scale
 from training.forecaster.objective import ForecasterTask
 from training.forecaster.servable import describe_release
 from training.forecaster.session import train
 from training.release.capture import capture
+from training.release.dynamic_quantization import quantize_dynamically
 
 
 def make_options(out: Path, **changes) -> TrainOptions:
@@ -99,12 +100,27 @@ def test_calibration_windows_are_training_windows(spec):
     assert not held_out & {row.tobytes() for row in rows}
 
 
-def test_the_program_exports_with_any_number_of_rows(spec):
-    program = spec.programs["main"]
-    exported = capture(program, torch.device("cpu")).module()
+@pytest.fixture(scope="module")
+def captured(spec):
+    return capture(spec.programs["main"], torch.device("cpu"))
+
+
+def test_the_program_exports_with_any_number_of_rows(spec, captured):
+    exported = captured.module()
     histories = torch.from_numpy(spec.held_out.inputs["history"])
     for count in (1, 3, 8):
-        torch.testing.assert_close(exported(histories[:count]), program.module(histories[:count]))
+        torch.testing.assert_close(exported(histories[:count]), spec.programs["main"].module(histories[:count]))
+
+
+@torch.no_grad()
+def test_rounding_is_a_share_of_each_rows_own_scale(spec, captured):
+    assert spec.programs["main"].quantization == "dynamic"
+    histories = torch.from_numpy(spec.held_out.inputs["history"][:8])
+    scale = measure_scale(histories)[1]
+    sizes = torch.tensor([1e-3, 1e4] * 4)[:, None] / scale
+    rounded = quantize_dynamically(captured).module()(histories * sizes) / sizes[..., None]
+    deviations = (rounded - spec.programs["main"].module(histories)).abs() / scale[..., None]
+    assert 0 < float(deviations.max()) < 0.1
 
 
 def test_two_runs_are_compared_by_their_forecasts_of_the_same_windows(finished_run, tmp_path):
