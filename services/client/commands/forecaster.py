@@ -78,4 +78,5 @@ def _write_csv(path: Path, found: Forecast, names: Sequence[str]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["series", "step", *found.quantiles])
         for row, name in enumerate(names):
-            writer.writerows([name, step + 1, *values] for step, values in enumerate(_list_steps(found, row)))
+            for step, values in enumerate(_list_steps(found, row)):
+                writer.writerow([name, step + 1, *(f"{value:.7g}" for value in values)])

@@ -95,10 +95,10 @@ def test_the_command_prints_a_table_and_writes_csv(infer, tmp_path):
         rows = list(csv.reader(file))
     assert rows[0] == ["series", "step", *LEVELS]
     assert rows[1:] == [
-        ["sales", "1", "5.0", "6.0", "7.0"],
-        ["sales", "2", "5.0", "6.0", "7.0"],
-        ["visits", "1", "59.0", "60.0", "61.0"],
-        ["visits", "2", "59.0", "60.0", "61.0"],
+        ["sales", "1", "5", "6", "7"],
+        ["sales", "2", "5", "6", "7"],
+        ["visits", "1", "59", "60", "61"],
+        ["visits", "2", "59", "60", "61"],
     ]
 
 
