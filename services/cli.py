@@ -282,6 +282,8 @@ def _announce(
     scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
     typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
     typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")
+    if gateway.gateways > 1:
+        typer.echo(f"  gateways {gateway.gateways} processes, over which new connections are spread")
     if gateway.api_keys is not None:
         typer.echo("  keys     callers send x-api-key: KEY; `infer` and `loadtest` take it from MILLRACE_API_KEY")
     typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")

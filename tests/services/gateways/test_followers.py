@@ -140,3 +140,24 @@ async def test_one_that_does_not_start_fails_the_start(make_world, monkeypatch):
 
 def fail(host, port):
     raise OSError("no such port")
+
+
+async def test_what_a_process_said_before_its_end_is_not_counted_besides_what_is_kept_of_it(make_world):
+    async with make_world(3) as world:
+        await world.call(30)
+        before = await world.metrics()
+        slow, killed = world.processes[1], world.processes[2]
+        answer, may_answer = slow.life._follower.answer, asyncio.Event()
+
+        async def answer_late(*question):
+            await may_answer.wait()
+            return await answer(*question)
+
+        slow.life._follower.answer = answer_late
+        collecting = asyncio.create_task(world.metrics())
+        await asyncio.sleep(0.1)  # the one that is killed has answered
+        killed.kill()
+        await world.until(lambda: world.processes[2] is not killed)
+        may_answer.set()
+        during = await collecting
+    assert (before[OK], during[OK]) == (30, 30)
