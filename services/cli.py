@@ -62,7 +62,9 @@ def serve(
         int | None, typer.Option(min=1, help="Processes that answer on both ports; cores that workers leave free. [1]")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per variant. [1]")] = None,
-    threads: Annotated[int | None, typer.Option(min=0, help="CPU threads per worker; 0 = cores / workers. [0]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, help="CPU threads per worker; 0 = the cores but one / workers. [0]")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
     routing: Annotated[

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from host.cpu import count_cores, cpu_model
+from host.cpu import choose_threads, count_cores, cpu_model
 from loadtests.addresses import Addresses
 from loadtests.campaign import choose_bound_ms
 from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
@@ -61,9 +61,9 @@ class Plan:
 
 
 def choose_setup(workers: int | None, threads: int | None) -> Setup:
-    """Complete a setup as `serve` does: one worker, the cores shared among the workers."""
+    """Complete a setup as `serve` does: one worker, with its threads."""
     workers = workers or 1
-    return Setup(workers=workers, threads=threads or max(1, count_cores() // workers))
+    return Setup(workers=workers, threads=threads or choose_threads(workers, count_cores()))
 
 
 def list_settings(setup: Setup) -> dict[str, object]:

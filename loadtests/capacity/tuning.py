@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from host.cpu import choose_threads
 from loadtests.capacity.certifying import RESOLUTION, serve_alone
 from loadtests.generate.plan import Probing, aim
 from loadtests.generate.processes import run_rate_search
@@ -39,7 +40,9 @@ class _Suggesting(Protocol):
 
 def default_settings(max_rows: int, cores: int) -> TunedSettings:
     """What `serve` takes where nobody says otherwise."""
-    return TunedSettings(workers=1, threads=cores, max_batch_rows=max_rows, batches_per_worker=MOST_BATCHES)
+    return TunedSettings(
+        workers=1, threads=choose_threads(1, cores), max_batch_rows=max_rows, batches_per_worker=MOST_BATCHES
+    )
 
 
 def search_settings(

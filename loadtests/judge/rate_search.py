@@ -1,8 +1,9 @@
 """The highest rate of random arrivals whose p99 stays within a bound, by a sequential procedure.
 
 A probe at one rate goes on until its requests prove or refute, each with confidence 0.99, that the rate holds; a rate
-that stays undecided counts as not held. The search brackets the rate by steps, halves the bracket, and gives the lowest
-rate that failed a second chance before it believes it, since a burst of other work on the machine fails a probe too.
+that stays undecided counts as not held. The search brackets the rate by steps that grow, halves the bracket, and gives
+the lowest rate that failed a second chance before it believes it, since a burst of other work on the machine fails a
+probe too.
 
 Late answers come in bursts: one long queue makes many. Requests are therefore counted by blocks of time, and count for
 as many as if they were independent. A queue that still grows proves nothing yet: near its capacity a server takes long
@@ -102,7 +103,7 @@ def search_rate(
     probes: list[Probe] = []
     held: float | None = None
     failed: list[float] = []
-    rate = first_rate
+    rate, step = first_rate, STEP
     while not probes or sum(probe.seconds for probe in probes) < budget_s:
         probe = run_probe(rate)
         probes.append(probe)
@@ -113,7 +114,8 @@ def search_rate(
             failed.append(rate)
         lowest = min(failed, default=None)
         if held is None or lowest is None:
-            rate = rate * STEP if lowest is None else lowest / STEP
+            rate = rate * step if lowest is None else lowest / step
+            step **= 1.5  # a first rate that is far off must not cost the budget
         elif lowest / held > resolution:
             rate = (held * lowest) ** 0.5
         elif failed.count(lowest) == 1:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from host.cpu import count_cores
+from host.cpu import choose_threads, count_cores
 from model_store.certificate import Setup
 
 
@@ -18,7 +18,7 @@ class TorchServeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
 
     workers: int = Field(1, ge=1, le=256, description="worker processes per variant")
-    threads: int = Field(0, ge=0, description="CPU threads per worker; 0 = cores / workers")
+    threads: int = Field(0, ge=0, description="CPU threads per worker; 0 = the cores but one, shared among workers")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where a variant was built for it")
     device_ids: tuple[int, ...] = Field((), description="GPUs that workers are spread over, in turn; () = all")
     startup_timeout_s: float = Field(180, gt=0, description="from launch to every worker ready and warmed")
@@ -31,8 +31,8 @@ class TorchServeSettings(BaseSettings):
 
     @property
     def threads_per_worker(self) -> int:
-        """Threads for one worker: as set, or the cores shared among the workers of one variant."""
-        return self.threads or max(1, count_cores() // self.workers)
+        """Threads for one worker: as set, or what the workers of one variant share."""
+        return self.threads or choose_threads(self.workers, count_cores())
 
     @property
     def setup(self) -> Setup:

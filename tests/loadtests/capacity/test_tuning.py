@@ -13,7 +13,7 @@ def test_what_nobody_chose_is_tried_first_and_nothing_twice():
     tried = []
     trials = search_settings(lambda settings: tried.append(settings) or rate(settings), max_rows=64, cores=2, trials=8)
     assert tried[0] == default_settings(64, 2)
-    assert (tried[0].workers, tried[0].threads, tried[0].max_batch_rows, tried[0].batches_per_worker) == (1, 2, 64, 2)
+    assert (tried[0].workers, tried[0].threads, tried[0].max_batch_rows, tried[0].batches_per_worker) == (1, 1, 64, 2)
     assert len(set(tried)) == len(tried) == len(trials) == 8
     assert all(settings.workers * settings.threads <= 2 for settings in tried)
     assert [trial.rows_per_s for trial in trials] == [rate(settings) for settings in tried]
