@@ -10,8 +10,8 @@ from typing import Literal
 
 from loadtests.addresses import Addresses
 from loadtests.generate.agreement import compare_doors
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Traffic, aim
-from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Remote, Traffic, aim
+from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search, run_remote_closed_loop
 from loadtests.judge.load import describe_load
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
@@ -32,6 +32,8 @@ MULTI_STREAM_ROWS = 8  # as MLPerf has it
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 2
+# What a longer run mends, and how much longer it is.
+UNSETTLED, LONGER = ("too noisy", "drifting"), 2.5
 # A confirmation goes on until p99 can be shown with a few requests over it, within reason.
 CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
 # A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
@@ -45,13 +47,15 @@ Advance = Callable[[str, float], None]
 class Campaign:
     """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take.
 
-    Without `bound_ms` each model gets one from its own service time.
+    Without `bound_ms` each model gets one from its own service time. The callers of closed loops are `processes` on
+    this machine, or `remote` ones.
     """
 
     addresses: Addresses
     preset: Preset
     processes: int
     advance: Advance
+    remote: Remote | None = None
     bound_ms: float | None = None
 
     def measure(self, release: Release) -> tuple[ModelResults, str]:
@@ -106,7 +110,11 @@ class Campaign:
             spare_s=spare_s,
         )
         with self._step(f"{subject.name}: {protocol} sweep", estimate_sweep_s(preset, callers)) as neighbours:
-            recordings = run_closed_loop(plan, processes=self.processes)
+            recordings = (
+                run_remote_closed_loop(plan, self.remote)
+                if self.remote
+                else run_closed_loop(plan, processes=self.processes)
+            )
             around = neighbours()
         for num_callers, recording in zip(callers, recordings, strict=True):
             yield _make_run(subject, "closed loop", recording, plan.traffic, around, round_=round_, callers=num_callers)
@@ -128,10 +136,11 @@ class Campaign:
 
     def _confirm_rate(self, subject: Subject, found: RateSearch, bound_ms: float) -> Iterator[Run]:
         """Confirm the rate that a search found, or a lower one."""
-        # Where nothing held, the run at the lowest rate tried shows what that looks like.
-        rate = found.held or min(probe.rate for probe in found.probes)
-        wanted_s = CONFIRM_REQUESTS / rate
-        measure_s = max(self.preset.confirm_s, min(MOST_CONFIRM * self.preset.confirm_s, wanted_s))
+        # Where nothing held, a run at the lowest rate that was shown to fail shows what that looks like.
+        failed = [probe.rate for probe in found.probes if probe.outcome == "fails"]
+        rate = found.held or min(failed or [probe.rate for probe in found.probes])
+        longest_s = MOST_CONFIRM * self.preset.confirm_s if found.held or not failed else 0.0
+        measure_s = max(self.preset.confirm_s, min(longest_s, CONFIRM_REQUESTS / rate))
         for attempt in range(CONFIRMATIONS):
             run = self._run_scenario(subject, "Server", bound_ms, rate=rate, measure_s=measure_s, round_=attempt)
             yield run
@@ -156,7 +165,12 @@ class Campaign:
 
     def _run_fixed_scenarios(self, subject: Subject, bound_ms: float) -> Iterator[Run]:
         preset, rows = self.preset, subject.manifest.max_rows
-        yield self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
+        offline = self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
+        if any(reason.kind in UNSETTLED for reason in offline.verdict.reasons):
+            # LoadGen decides beforehand how much to send: a level that is to last longer is a run of its own.
+            longer_s = LONGER * preset.offline_s
+            offline = self._run_scenario(subject, "Offline", bound_ms, measure_s=longer_s, rows=rows, round_=1)
+        yield offline
         if preset.streams:
             yield self._run_scenario(subject, "SingleStream", bound_ms, measure_s=preset.confirm_s)
             rows = min(MULTI_STREAM_ROWS, rows)

@@ -22,8 +22,8 @@ from loadtests.bench.cli import app as bench
 from loadtests.campaign import Campaign, estimate_campaign_s
 from loadtests.capacity.command import certify_model
 from loadtests.capacity.tune_command import tune_model
-from loadtests.generate.plan import Scheduled, aim
-from loadtests.generate.processes import run_scheduled
+from loadtests.generate.plan import Remote, Scheduled, aim
+from loadtests.generate.processes import run_scheduled, work_for
 from loadtests.judge.difference import compare_results
 from loadtests.measure.host import describe_host
 from loadtests.options import (
@@ -92,6 +92,11 @@ def run(
         typer.Option("--bound", help="p99 to stay within, in ms; none: from each model's own service time", min=0.1),
     ] = None,
     processes: Annotated[int, typer.Option(help="Locust processes that share the callers of a level", min=1)] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(help="Locust workers on other machines that make the calls instead (`loadtest worker`)", min=0),
+    ] = 0,
+    listen: Annotated[str, typer.Option(help="host:port that they connect to")] = "0.0.0.0:5557",
     out: Annotated[Path | None, typer.Option(help="folder of the report [default: reports/<date>-<time>]")] = None,
     grpc_url: GrpcUrlOption = "localhost:8001",
     http_url: HttpUrlOption = "http://localhost:8000",
@@ -123,6 +128,7 @@ def run(
             preset=PRESETS[preset],
             bound_ms=bound_ms,
             processes=processes,
+            remote=Remote(address=listen, num_workers=workers) if workers else None,
             advance=lambda what, planned_s: bar.advance(round(planned_s), what),
         )
         for release in releases:
@@ -178,6 +184,17 @@ def scenario(
     (folder / "scenario.jsonl").write_text("".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes))
     console.print(make_table(f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes))
     raise typer.Exit(0 if all(outcome.load.state == "held" and outcome.verdict.valid for outcome in outcomes) else 1)
+
+
+@app.command()
+def worker(
+    address: Annotated[str, typer.Argument(help="host:port where `loadtest run --workers` listens on its machine")],
+) -> None:
+    """Make the calls of a load test on another machine. Example: loadtest worker 10.0.0.5:5557
+
+    It needs neither store nor plan; it ends some minutes after the last sweep, or by Ctrl-C.
+    """
+    work_for(address)
 
 
 @app.command()

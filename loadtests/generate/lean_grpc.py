@@ -15,6 +15,8 @@ from typing import cast
 
 import ngh2
 
+from loadtests.addresses import split_address
+
 NUM_CONNECTIONS = 8
 _PREFIX_BYTES = 5
 # Statuses in words, as grpcio has them; others stay numbers.
@@ -146,12 +148,12 @@ async def open_lean_channel(address: str) -> AsyncIterator[LeanChannel]:
     Raises:
         OSError: nobody listens there.
     """
-    host, _, port = address.rpartition(":")
+    host, port = split_address(address)
     loop = asyncio.get_running_loop()
     connections = []
     try:
         for _ in range(NUM_CONNECTIONS):
-            _, connection = await loop.create_connection(_Connection, host, int(port))
+            _, connection = await loop.create_connection(_Connection, host, port)
             connections.append(connection)
         yield LeanChannel(address, connections)
     finally:

@@ -43,6 +43,20 @@ class ClosedLoop(Part):
     spare_s: float = 0.0
 
 
+class Remote(Part):
+    """Worker processes on other machines, which connect to host:port `address` (0.0.0.0: from everywhere)."""
+
+    address: str
+    num_workers: int
+
+
+class Distributed(Part):
+    """A closed loop whose callers are shared among remote workers; each level lasts `most_s`."""
+
+    loop: ClosedLoop
+    remote: Remote
+
+
 class OpenLoop(Part):
     """A scenario of MLPerf's LoadGen; `rate` is the queries a second of the Server scenario.
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import grpc
 
 from host.child import end_with_parent
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Scheduled
+from loadtests.generate.plan import ClosedLoop, Distributed, OpenLoop, Probing, Remote, Scheduled
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
 
@@ -36,6 +36,30 @@ def run_closed_loop(plan: ClosedLoop, *, processes: int = 1) -> list[Recording]:
     outputs = _run("closed_loop", [plan] * processes)
     levels = zip(*(RECORDINGS.validate_json(output) for output in outputs), strict=True)
     return [merge_recordings(list(level)) for level in levels]
+
+
+def run_remote_closed_loop(plan: ClosedLoop, remote: Remote) -> list[Recording]:
+    """Run a sweep from workers on other machines.
+
+    Raises:
+        GeneratorError: too few workers came, or the generator broke.
+    """
+    return RECORDINGS.validate_json(_run("master", [Distributed(loop=plan, remote=remote)])[0])
+
+
+def work_for(address: str) -> None:
+    """Be a worker of one sweep after the other, until nobody asks for any.
+
+    Raises:
+        GeneratorError: no load test listens at the address, for some minutes.
+    """
+    command = [sys.executable, "-m", "loadtests.generate.worker", address]
+    while True:
+        done = subprocess.run(
+            command, env=_environment(), stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent, check=False
+        )
+        if done.returncode != 0:
+            raise GeneratorError(done.stderr.strip()[-4000:])
 
 
 def run_open_loop(plan: OpenLoop) -> Recording:
@@ -70,6 +94,8 @@ def follow_plan(kind: type[Plan], follow: Callable[[Plan], bytes]) -> None:
     plan = kind.model_validate_json(Path(sys.argv[1]).read_text())
     try:
         came = follow(plan)
+    except TimeoutError as error:
+        sys.exit(str(error))
     except grpc.aio.AioRpcError as error:
         sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
     Path(sys.argv[2]).write_bytes(came)

@@ -1,14 +1,21 @@
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
 import grpc
 import numpy as np
 import pytest
 
+from host.ports import find_free_ports
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Scheduled, Traffic
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Remote, Scheduled, Traffic
 from loadtests.generate.processes import (
     GeneratorError,
     run_closed_loop,
     run_open_loop,
     run_rate_search,
+    run_remote_closed_loop,
     run_scheduled,
 )
 from model_store.examples import write_examples
@@ -72,6 +79,44 @@ def test_closed_loop_shares_callers_among_processes(traffic):
     )
     assert recording.cost.processes == 2
     assert recording.requests > 20
+
+
+@contextmanager
+def run_workers(address, num_workers):
+    """Workers as on other machines, each serving one sweep."""
+    command = [sys.executable, "-m", "loadtests.generate.worker", address]
+    started = [subprocess.Popen(command) for _ in range(num_workers)]
+    try:
+        yield
+        assert [process.wait(30) for process in started] == [0] * num_workers
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_workers_on_other_machines_share_the_callers_and_their_recordings_are_one(protocol, traffic, server, rest_url):
+    url = server.url if protocol == "grpc" else rest_url
+    loop = ClosedLoop(
+        traffic=traffic.model_copy(update={"protocol": protocol, "url": url}),
+        callers=(1, 4),
+        warm_up_s=0.2,
+        least_s=0.2,
+        most_s=0.8,
+    )
+    address = f"127.0.0.1:{find_free_ports(1)[0]}"
+    before = time.time()
+    with run_workers(address, 2):
+        one, four = run_remote_closed_loop(loop, Remote(address=address, num_workers=2))
+    for recording in (one, four):
+        assert recording.cost.processes == 2
+        assert recording.errors == {}
+        assert recording.requests > 5
+        assert recording.duration_s == pytest.approx(0.8, abs=0.5)
+        assert len(recording.latencies()) == recording.requests
+        assert before < recording.started < time.time()
+    assert one.started + 0.8 <= four.started
 
 
 def test_failed_requests_are_counted_by_status(traffic):
