@@ -17,6 +17,7 @@ from loadtests.bench.gateways import compare_gateways
 from loadtests.bench.hot_path import measure_hot_path
 from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
+from loadtests.bench.open_loop import measure_open_loop
 from loadtests.bench.overload import measure_overload
 from loadtests.bench.protection import compare_protection
 from loadtests.bench.served import compare_served
@@ -217,6 +218,12 @@ def gateways(
 def protection(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
     """What keys, TLS and tracing cost, a tiny network behind them. Example: loadtest bench protection"""
     _exit(compare_protection(repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def open_loop(seconds: MeasureOption = 10.0) -> None:
+    """1,000 requests a second on time from one process, 3,000 from two. Example: loadtest bench open-loop"""
+    _exit(measure_open_loop(measure_s=seconds, console=console))
 
 
 @app.command()

@@ -1,43 +1,53 @@
 """gRPC calls at given moments for little processor time: a generator on a server's cores must not be most of the load.
 
 A call of grpc.aio's costs some 400 µs, one of these a tenth of that: at some thousand calls a second the first takes
-away what is measured. Unary calls, and ones that are answered bit by bit, without TLS.
+away what is measured. Unary calls, and ones that are answered bit by bit.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import cast
+from urllib.parse import unquote
 
+import grpc
 import ngh2
 
 from loadtests.addresses import split_address
+from services.client.tls import NO_TLS, Tls
 
 NUM_CONNECTIONS = 8
+RECONNECT_S = 0.2
 _PREFIX_BYTES = 5
-# Statuses in words, as grpcio has them; others stay numbers.
-_STATUSES = {b"0": "OK", b"4": "DEADLINE_EXCEEDED", b"8": "RESOURCE_EXHAUSTED", b"14": "UNAVAILABLE"}
-CONNECTION_LOST = "CONNECTION_LOST"
+_STATUSES = {str(status.value[0]).encode(): status.name for status in grpc.StatusCode}
+OK, CONNECTION_LOST = "OK", "CONNECTION_LOST"
 
-# What an ended call is told: its status, its answer (empty if it failed), and when, in time.monotonic()'s seconds.
+# What an ended call is told: its status, its answer or why it failed, and when, in time.monotonic()'s seconds.
 OnEnd = Callable[[str, bytes, float], None]
 # What a call that goes on is told of each answer: the message and when.
 OnMessage = Callable[[bytes, float], None]
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+class CallError(Exception):
+    """A call that failed; its text is the status and what the server said of it."""
+
+
 class _Connection(asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[], None]) -> None:
         self._session = ngh2.Connection(ngh2.Role.CLIENT)
+        self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._calls: dict[int, OnEnd] = {}
         self._listeners: dict[int, OnMessage] = {}
         self._bodies: defaultdict[int, bytes] = defaultdict(bytes)
         self._statuses: dict[int, str] = {}
+        self._reasons: dict[int, bytes] = {}
         self._flush_is_due = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -46,9 +56,11 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
         calls, self._calls = self._calls, {}
         for on_end in calls.values():
             on_end(CONNECTION_LOST, b"", monotonic())
+        self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         now_s = monotonic()
@@ -59,14 +71,20 @@ class _Connection(asyncio.Protocol):
                 if event.stream_id in self._listeners:
                     self._tell_messages(event.stream_id, now_s)
             elif isinstance(event, ngh2.ResponseReceived | ngh2.TrailersReceived):
-                status = dict(event.headers).get(b"grpc-status")
+                headers = dict(event.headers)
+                status = headers.get(b"grpc-status")
                 if status is not None:
                     self._statuses[event.stream_id] = _STATUSES.get(status, status.decode())
+                    self._reasons[event.stream_id] = headers.get(b"grpc-message", b"")
             elif isinstance(event, ngh2.StreamClosed):
                 on_end = self._calls.pop(event.stream_id)
                 self._listeners.pop(event.stream_id, None)
                 body = self._bodies.pop(event.stream_id, b"")[_PREFIX_BYTES:]
-                on_end(self._statuses.pop(event.stream_id, "NO_STATUS"), body, now_s)
+                status, reason = (
+                    self._statuses.pop(event.stream_id, "NO_STATUS"),
+                    self._reasons.pop(event.stream_id, b""),
+                )
+                on_end(status, body if status == OK else reason, now_s)
         self._flush_soon()
 
     def _tell_messages(self, stream_id: int, now_s: float) -> None:
@@ -82,6 +100,10 @@ class _Connection(asyncio.Protocol):
     def send(
         self, headers: list[tuple[bytes, bytes]], body: bytes, on_end: OnEnd, on_message: OnMessage | None = None
     ) -> None:
+        if self._transport is None:
+            # Later, as every other end: who sends the next call when one ends would call itself.
+            asyncio.get_running_loop().call_soon(on_end, CONNECTION_LOST, b"", monotonic())
+            return
         stream_id = self._session.send_request(headers)
         self._session.send_data(stream_id, body, end_stream=True)
         self._calls[stream_id] = on_end
@@ -96,8 +118,7 @@ class _Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        assert self._transport is not None
-        while data := self._session.data_to_send(1 << 20):
+        while self._transport is not None and (data := self._session.data_to_send(1 << 20)):
             self._transport.write(data)
 
     def close(self) -> None:
@@ -106,12 +127,38 @@ class _Connection(asyncio.Protocol):
 
 
 class LeanChannel:
-    """Connections to one server, used in turn."""
+    """Connections to one server, used in turn; one that is lost is made anew."""
 
-    def __init__(self, address: str, connections: list[_Connection]) -> None:
-        self._authority = address.encode()
-        self._connections = connections
+    def __init__(self, address: str, tls: Tls = NO_TLS, metadata: Mapping[str, str] | None = None) -> None:
+        self._authority = tls.strip_scheme(address)
+        self._context = None
+        if tls.is_wanted(address):
+            self._context = tls.make_context()
+            self._context.set_alpn_protocols(["h2"])
+        self._headers = [
+            (b":method", b"POST"),
+            (b":scheme", b"https" if self._context else b"http"),
+            (b":authority", self._authority.encode()),
+            (b"content-type", b"application/grpc"),
+            (b"te", b"trailers"),
+            *((name.encode(), value.encode()) for name, value in (metadata or {}).items()),
+        ]
+        self._connections: list[_Connection] = []
+        self._reconnecting: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._next = 0
+
+    async def connect(self) -> None:
+        """Make all connections.
+
+        Raises:
+            ConnectionError: nobody listens there, or who does is not trusted.
+        """
+        try:
+            for index in range(NUM_CONNECTIONS):
+                self._connections.append(await self._connect(index))
+        except OSError as error:
+            raise ConnectionError(f"no server answers at {self._authority}: {error}") from error
 
     def call(
         self,
@@ -126,19 +173,61 @@ class LeanChannel:
 
         `on_message` hears each answer of a method that gives several.
         """
-        headers = [
-            (b":method", b"POST"),
-            (b":scheme", b"http"),
-            (b":path", path.encode()),
-            (b":authority", self._authority),
-            (b"content-type", b"application/grpc"),
-            (b"te", b"trailers"),
-            (b"grpc-timeout", b"%du" % round(1e6 * timeout_s)),
-            *metadata,
-        ]
+        # HTTP/2 wants pseudo-headers first.
+        timeout = (b"grpc-timeout", b"%du" % round(1e6 * timeout_s))
+        headers = [(b":path", path.encode()), *self._headers, timeout, *metadata]
         self._next = (self._next + 1) % len(self._connections)
         body = len(message).to_bytes(_PREFIX_BYTES, "big") + message
         self._connections[self._next].send(headers, body, on_end, on_message)
+
+    async def ask(self, path: str, message: bytes, timeout_s: float) -> bytes:
+        """Make a unary call and wait for its answer.
+
+        Raises:
+            CallError: it failed.
+            TimeoutError: no answer came in time, not even that it is too late.
+        """
+        ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def end(status: str, answer: bytes, now_s: float) -> None:
+            if ended.done():
+                return
+            if status == OK:
+                ended.set_result(answer)
+            else:
+                ended.set_exception(CallError(f"{status}: {unquote(answer.decode())}"))
+
+        self.call(path, message, timeout_s, end)
+        return await asyncio.wait_for(ended, timeout_s)
+
+    def close(self) -> None:
+        self._is_closed = True
+        for task in self._reconnecting:
+            task.cancel()
+        for connection in self._connections:
+            connection.close()
+
+    async def _connect(self, index: int) -> _Connection:
+        host, port = split_address(self._authority)
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: _Connection(partial(self._replace, index)), host, port, ssl=self._context
+        )
+        return connection
+
+    def _replace(self, index: int) -> None:
+        if not self._is_closed:
+            task = asyncio.get_running_loop().create_task(self._reconnect(index))
+            self._reconnecting.add(task)
+            task.add_done_callback(self._reconnecting.discard)
+
+    async def _reconnect(self, index: int) -> None:
+        while True:
+            await asyncio.sleep(RECONNECT_S)
+            try:
+                self._connections[index] = await self._connect(index)
+                return
+            except OSError:
+                continue
 
 
 @asynccontextmanager
@@ -148,14 +237,9 @@ async def open_lean_channel(address: str) -> AsyncIterator[LeanChannel]:
     Raises:
         OSError: nobody listens there.
     """
-    host, port = split_address(address)
-    loop = asyncio.get_running_loop()
-    connections = []
+    channel = LeanChannel(address)
     try:
-        for _ in range(NUM_CONNECTIONS):
-            _, connection = await loop.create_connection(_Connection, host, port)
-            connections.append(connection)
-        yield LeanChannel(address, connections)
+        await channel.connect()
+        yield channel
     finally:
-        for connection in connections:
-            connection.close()
+        channel.close()

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import grpc
-
 from host.child import end_with_parent
+from loadtests.generate.lean_grpc import CallError
 from loadtests.generate.plan import ClosedLoop, Distributed, OpenLoop, Probing, Remote, Scheduled
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
@@ -62,13 +61,17 @@ def work_for(address: str) -> None:
             raise GeneratorError(done.stderr.strip()[-4000:])
 
 
-def run_open_loop(plan: OpenLoop) -> Recording:
-    """Run one LoadGen scenario.
+def run_open_loop(plan: OpenLoop, *, processes: int = 1) -> Recording:
+    """Run one LoadGen scenario; with several processes each brings an equal share of the Server scenario's arrivals.
 
     Raises:
         GeneratorError: the generator broke.
     """
-    return RECORDINGS.validate_json(_run("open_loop", [plan])[0])[0]
+    plans = [
+        plan.model_copy(update={"rate": plan.rate / processes, "seed": plan.seed + number})
+        for number in range(processes)
+    ]
+    return merge_recordings([RECORDINGS.validate_json(output)[0] for output in _run("open_loop", plans)])
 
 
 def run_rate_search(plan: Probing) -> RateSearch:
@@ -94,10 +97,10 @@ def follow_plan(kind: type[Plan], follow: Callable[[Plan], bytes]) -> None:
     plan = kind.model_validate_json(Path(sys.argv[1]).read_text())
     try:
         came = follow(plan)
-    except TimeoutError as error:
+    except CallError as error:
+        sys.exit(f"the first request failed: {error}")
+    except OSError as error:  # nobody listens, or too few workers came
         sys.exit(str(error))
-    except grpc.aio.AioRpcError as error:
-        sys.exit(f"the first request failed: {error.code().name}: {error.details()}")
     Path(sys.argv[2]).write_bytes(came)
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
-import grpc
 import uvloop
 
+from loadtests.generate.lean_grpc import OK, LeanChannel
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Traffic
 from model_store.open_inference import INFER_PATH
 from services.client.credentials import make_headers
 
 TIMEOUT_S = 60.0
+# A server that is asked to answer in time may be so much late to say that it does not.
+PATIENCE_S = 1.0
+EXPIRED = "DEADLINE_EXCEEDED"
 # A thread that wants to schedule waits this long for one that computes; Python's 5 ms would be late sends.
 SWITCH_S = 0.0002
+POLL_S = 0.002
 
 
 class Query:
@@ -49,16 +54,23 @@ class Sender:
         """Connect and make one call.
 
         Raises:
-            grpc.aio.AioRpcError: the call failed.
+            CallError: the call failed.
+            ConnectionError: nobody listens there.
             ValueError: the examples lack an input.
         """
         sys.setswitchinterval(SWITCH_S)
         self._traffic, self._bodies, self._on_finish = traffic, itertools.cycle(make_bodies(traffic)), on_finish
         self._max_in_flight, self._timeout_s = max_in_flight, timeout_s
+        self._waiting: deque[Query] = deque()
+        self._sent: set[Query] = set()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result()
+        except BaseException:
+            self._stop()
+            raise
 
     def submit(self, queries: Sequence[Query]) -> None:
         """Send queries now, or as slots get free; returns at once."""
@@ -69,11 +81,14 @@ class Sender:
         return asyncio.run_coroutine_threadsafe(self._call_for(in_flight, measure_s), self._loop).result()
 
     def wait_idle(self) -> None:
-        """Wait until everything submitted is answered."""
+        """Wait until everything submitted is answered, or given up as too late."""
         asyncio.run_coroutine_threadsafe(self._finish_all(), self._loop).result()
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._channel.close(None), self._loop).result()
+        self._loop.call_soon_threadsafe(self._channel.close)
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -82,13 +97,12 @@ class Sender:
         self._loop.run_forever()
 
     async def _connect(self) -> None:
-        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-        self._channel = self._traffic.tls.open_channel(grpc.aio, self._traffic.url, options)
-        infer = self._channel.unary_unary(INFER_PATH, None, None)
-        self._infer = functools.partial(infer, metadata=tuple(make_headers().items()))
-        self._slots = asyncio.Semaphore(self._max_in_flight or 1)
-        self._tasks: set[asyncio.Task[None]] = set()
-        await self._infer(next(self._bodies), timeout=TIMEOUT_S)
+        self._channel = LeanChannel(self._traffic.url, self._traffic.tls, make_headers())
+        await self._channel.connect()
+        await self._ask()
+
+    async def _ask(self) -> None:
+        await self._channel.ask(INFER_PATH, next(self._bodies), TIMEOUT_S)
 
     async def _call_for(self, in_flight: int, measure_s: float) -> float:
         start_s = time.perf_counter()
@@ -98,30 +112,33 @@ class Sender:
     async def _call_until(self, end_s: float) -> int:
         count = 0
         while count == 0 or time.perf_counter() < end_s:
-            await self._infer(next(self._bodies), timeout=TIMEOUT_S)
+            await self._ask()
             count += 1
         return count
 
     async def _finish_all(self) -> None:
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        while self._sent or self._waiting:
+            await asyncio.sleep(POLL_S)
+            given_up_s = time.perf_counter() - self._timeout_s - PATIENCE_S
+            for query in [query for query in self._sent if query.sent_s < given_up_s]:
+                self._end(query, EXPIRED, b"", 0.0)
 
     def _start(self, queries: Sequence[Query]) -> None:
-        send = self._send_when_free if self._max_in_flight else self._send
-        for query in queries:
-            task = self._loop.create_task(send(query))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._waiting.extend(queries)
+        self._send_what_may()
 
-    async def _send_when_free(self, query: Query) -> None:
-        async with self._slots:
-            await self._send(query)
+    def _send_what_may(self) -> None:
+        while self._waiting and (self._max_in_flight is None or len(self._sent) < self._max_in_flight):
+            query = self._waiting.popleft()
+            query.sent_s = time.perf_counter()
+            self._sent.add(query)
+            self._channel.call(INFER_PATH, next(self._bodies), self._timeout_s, partial(self._end, query))
 
-    async def _send(self, query: Query) -> None:
-        query.sent_s = time.perf_counter()
-        try:
-            await self._infer(next(self._bodies), timeout=self._timeout_s)
-        except grpc.aio.AioRpcError as error:
-            query.status = error.code().name
+    def _end(self, query: Query, status: str, answer: bytes, now_s: float) -> None:
+        if query not in self._sent:  # given up already
+            return
+        self._sent.remove(query)
+        query.status = "" if status == OK else status
         query.finished_s = time.perf_counter()
         self._on_finish(query)
+        self._send_what_may()

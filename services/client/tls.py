@@ -28,14 +28,22 @@ class Tls:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("--tls-cert and --tls-key show who calls together; one of them is missing")
 
+    def is_wanted(self, url: str) -> bool:
+        """Whether a connection to host:port, with or without https:// before it, is one by TLS."""
+        return url.startswith(_SCHEME) or self.ca is not None or self.certificate is not None
+
+    def strip_scheme(self, url: str) -> str:
+        """Leave host:port."""
+        return url.removeprefix(_SCHEME)
+
     def open_channel(self, library: Any, url: str, options: Sequence[tuple[str, Any]] = ()) -> Any:
         """Open a gRPC channel of `grpc` or `grpc.aio` to host:port, with or without https:// before it.
 
         Raises:
             OSError: a file cannot be read.
         """
-        address = url.removeprefix(_SCHEME)
-        if address == url and self.ca is None and self.certificate is None:
+        address = self.strip_scheme(url)
+        if not self.is_wanted(url):
             return library.insecure_channel(address, options=options)
         pem = [None if path is None else path.read_bytes() for path in (self.ca, self.key, self.certificate)]
         return library.secure_channel(address, grpc.ssl_channel_credentials(*pem), options=options)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from loadtests.bench.arrivals import measure_capacity, send_poisson
-from loadtests.generate.lean_grpc import CONNECTION_LOST, open_lean_channel
+from loadtests.generate.lean_grpc import CONNECTION_LOST, RECONNECT_S, open_lean_channel
+from loadtests.generate.lean_grpc import CallError as LostCall
 from model_store.open_inference import INFER_PATH, STREAM_INFER_PATH
 from services.grpc_server import CallError, GrpcStatus, Limits, Server, Streaming, Unary
 
@@ -45,7 +46,7 @@ async def call(channel, message):
 async def test_a_call_ends_with_its_status_and_its_answer(server):
     async with open_lean_channel(server[1]) as channel:
         assert await call(channel, b"a") == ("OK", b"a" * 20_000)
-        assert await call(channel, BUSY) == ("RESOURCE_EXHAUSTED", b"")
+        assert await call(channel, BUSY) == ("RESOURCE_EXHAUSTED", b"no")
         answers = await asyncio.gather(*(call(channel, bytes([number])) for number in range(50)))
     assert answers == [("OK", bytes([number]) * 20_000) for number in range(50)]
 
@@ -90,3 +91,19 @@ async def test_capacity_counts_answers_while_callers_wait_for_theirs(server, mon
     assert 0 < await measure_capacity(server[1], [b"a"], 4) <= 400
     with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
         await measure_capacity(server[1], [BUSY], 4)
+
+
+async def test_a_connection_that_was_lost_is_made_anew(server):
+    async with open_lean_channel(server[1]) as channel:
+        for connection in channel._connections:
+            connection._transport.abort()
+        with pytest.raises(LostCall, match=CONNECTION_LOST):
+            await channel.ask(INFER_PATH, b"a", 5.0)
+        await asyncio.sleep(3 * RECONNECT_S)
+        assert await channel.ask(INFER_PATH, b"a", 5.0) == b"a" * 20_000
+
+
+async def test_a_call_that_failed_says_what_the_server_said_of_it(server):
+    async with open_lean_channel(server[1]) as channel:
+        with pytest.raises(LostCall, match="RESOURCE_EXHAUSTED: no"):
+            await channel.ask(INFER_PATH, BUSY, 5.0)
