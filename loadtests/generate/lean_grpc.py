@@ -80,11 +80,8 @@ class _Connection(asyncio.Protocol):
                 on_end = self._calls.pop(event.stream_id)
                 self._listeners.pop(event.stream_id, None)
                 body = self._bodies.pop(event.stream_id, b"")[_PREFIX_BYTES:]
-                status, reason = (
-                    self._statuses.pop(event.stream_id, "NO_STATUS"),
-                    self._reasons.pop(event.stream_id, b""),
-                )
-                on_end(status, body if status == OK else reason, now_s)
+                said, reason = self._statuses.pop(event.stream_id, "NO_STATUS"), self._reasons.pop(event.stream_id, b"")
+                on_end(said, body if said == OK else reason, now_s)
         self._flush_soon()
 
     def _tell_messages(self, stream_id: int, now_s: float) -> None:
