@@ -18,7 +18,8 @@ def capture(program: ProgramSpec, device: torch.device) -> ExportedProgram:
     """
     module = program.module.to(device).eval()
     _normalize_layouts(module)
-    inputs = tuple(tensor.to(device).contiguous() for tensor in program.example_inputs)  # as handlers send them
+    # Contiguous as handlers send them; of their own, since a view would be saved with all that it is a view of.
+    inputs = tuple(tensor.to(device).clone(memory_format=torch.contiguous_format) for tensor in program.example_inputs)
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=program.dynamic_shapes)
 

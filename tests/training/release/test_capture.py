@@ -70,3 +70,11 @@ def test_inputs_that_are_no_tensors_are_refused():
     exported = torch.export.export(Scaled(), (torch.ones(2), 3))
     with pytest.raises(ValueError, match="every input of the program must be a tensor"):
         input_values(exported)
+
+
+def test_a_captured_program_holds_its_example_rows_and_not_the_data_that_they_are_part_of(tmp_path):
+    data = torch.zeros(10_000, 64)
+    rows = torch.export.Dim("rows", min=1, max=8)
+    spec = ProgramSpec(module=torch.nn.Linear(64, 2), example_inputs=(data[:4],), dynamic_shapes=({0: rows},))
+    torch.export.save(capture(spec, CPU), tmp_path / "program.pt2")
+    assert (tmp_path / "program.pt2").stat().st_size < 100_000
