@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from model_store.exit_status import exit_status_of
+from model_store.frontier import FRONT_MARK, figures_of, find_front
 from model_store.live_gate import read_progress
-from model_store.manifest import Manifest
+from model_store.manifest import Manifest, ParentRun, Quality, Speed
 from model_store.release import Release, UnknownReleaseError
 from model_store.rollback import restore as restore_release
 from model_store.rollback import roll_back
@@ -201,9 +202,30 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
         for certificate in release.certificates
         if certificate.variant == manifest.variant
     ]
+    lines += _describe_frontier(release)
     lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
     lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]
     return lines
+
+
+def _describe_frontier(release: Release) -> list[str]:
+    """All variants side by side, those that no other beats marked; and the run that they were made from."""
+    served = {variant: figures_of(release.manifests[variant]) for variant in release.index.archives}
+    front = find_front(served)
+    rows: list[tuple[str, Quality | ParentRun, Speed, int]] = [
+        (variant, manifest.quality, manifest.speed, manifest.size_bytes)
+        for variant, manifest in release.manifests.items()
+    ]
+    parent = release.manifests[release.index.default].parent
+    if parent is not None:
+        rows.append((f"made from {parent.run}", parent, parent.speed, parent.size_bytes))
+    width = max(len(name) for name, *_ in rows)
+    return [
+        f"  frontier  {FRONT_MARK if name in front else ' '} {name:<{width}}  {quality.value:.4f} "
+        f"({quality.interval[0]:.4f} … {quality.interval[1]:.4f})  {speed.rows_per_s:>9,.0f} rows/s  "
+        f"{speed.single_row_ms:>8.3f} ms  {size_bytes / 1e6:>7.1f} MB"
+        for name, quality, speed, size_bytes in rows
+    ]
 
 
 def _describe_golden(release: Release, variant: str) -> list[str]:

@@ -178,6 +178,16 @@ class Speed(Part):
     host: str
 
 
+class ParentRun(Part):
+    """The run that this one was made from, its networks as they are, measured on the same rows and in turns."""
+
+    run: str
+    value: float = Field(description="in the metric of the variants' quality")
+    interval: tuple[float, float] = Field(description="95 % confidence interval of the value")
+    speed: Speed
+    size_bytes: int = Field(description="of its weights")
+
+
 class Target(Part):
     """What a program is bound to: it is refused elsewhere."""
 
@@ -230,6 +240,7 @@ class Manifest(Part):
     )
     speed: Speed
     size_bytes: int = Field(description="of the program files together")
+    parent: ParentRun | None = Field(None, description="of a run that was pruned, taught or trained on")
     target: Target
     files: dict[str, str] = Field(description="file inside the archive → sha256; the manifest itself is not among them")
     source: Source

@@ -13,6 +13,7 @@ from loadtests.judge.load import MEANINGS
 from loadtests.judge.recommendation import count_reasons, find_held, find_peak_rows_per_s
 from loadtests.judge.verdict import bound_percentile
 from loadtests.report import charts
+from loadtests.report.frontier import draw_frontier, list_front, list_places
 from loadtests.report.picture import make_png_url
 from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
@@ -55,6 +56,7 @@ def describe_model(model: ModelResults) -> dict[str, Any]:
     reference = find_peak_rows_per_s(model.runs, model.served[0].version)
     colours = charts.assign_colours(model)
     variants = [describe_variant(model, manifest, reference) for manifest in model.served]
+    places = list_places(model)
     return {
         "results": model,
         "variants": variants,
@@ -62,6 +64,8 @@ def describe_model(model: ModelResults) -> dict[str, Any]:
         "valid": count_valid(model.runs),
         "invalid": count_reasons(model.runs).most_common(),
         "charts": charts.draw_charts(model),
+        "places": places,
+        "frontier": draw_frontier(places, model.served[0].quality.metric),
         "legend": [(manifest.variant, colours[manifest.version]) for manifest in model.served],
         "best": next(row for row in variants if row["manifest"].version == model.recommendation.version),
     }
@@ -76,6 +80,7 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "manifest": manifest,
         "colour": charts.assign_colours(model)[manifest.version],
         "is_default": manifest.variant == model.index.default,
+        "is_front": manifest.variant in list_front(model),
         "is_best": model.recommendation.standing == "shown" and manifest.version == model.recommendation.version,
         "peak": peak,
         "gain": peak / reference if reference else None,

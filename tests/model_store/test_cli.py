@@ -106,3 +106,15 @@ def test_rolls_back_and_restores_by_signed_acts_that_are_shown(run, add_release,
     assert run("restore", "net/2").output == "restored net/2\n"
     store.acts("net").folder.joinpath("2.json").write_text("{}")
     assert run("verify").exit_code == 1
+
+
+def test_shows_all_variants_side_by_side_with_the_front_marked(run, add_release):
+    speed = {"rows": 8, "rows_per_s": 400.0, "single_row_ms": 0.5, "threads": 1, "host": "here"}
+    parent = {"run": "runs/wide", "value": 0.95, "interval": (0.94, 0.96), "size_bytes": 3_000_000, "speed": speed}
+    add_release(variants={"eager": {}, "int8": {"speed": speed}}, parent=parent)
+    lines = [line for line in run("show", "net").output.splitlines() if line.startswith("  frontier")]
+    assert [" ".join(line.split()) for line in lines] == [
+        "frontier eager 0.9300 (0.9200 … 0.9400) 100 rows/s 1.000 ms 1.0 MB",
+        "frontier ◆ int8 0.9300 (0.9200 … 0.9400) 400 rows/s 0.500 ms 1.0 MB",
+        "frontier made from runs/wide 0.9500 (0.9400 … 0.9600) 400 rows/s 0.500 ms 3.0 MB",
+    ]

@@ -20,7 +20,7 @@ from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_nam
 from model_store.store import Store
 from training.release.agreement import CLOSENESS
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
-from training.release.evaluation import Evaluated, Evaluation
+from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.golden import choose_examples
 from training.release.input_statistics import describe_inputs
 from training.release.measurement import rows_digest
@@ -34,7 +34,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     """
     archives, manifests, rejected = {}, {}, {}
     for variant, evaluated in evaluation.variants.items():
-        manifest = complete_manifest(spec, evaluated, source)
+        manifest = complete_manifest(spec, evaluated, source, evaluation.parent)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
@@ -62,7 +62,9 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     return store.publish(folder, index)
 
 
-def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any]) -> Manifest:
+def complete_manifest(
+    spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any], parent: EvaluatedParent | None = None
+) -> Manifest:
     """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
     add_worker(evaluated.folder, spec.kind, known["target"])
@@ -86,11 +88,19 @@ def complete_manifest(spec: ReleaseSpec, evaluated: Evaluated, source: dict[str,
             "gate": dataclasses.asdict(evaluated.verdict) | {"live_margin": _live_margin(spec)},
             "row_check": _fields_of(RowCheck, evaluated.finding),
             "speed": dataclasses.asdict(evaluated.timing),
+            "parent": _describe_parent(parent),
             "size_bytes": evaluated.size_bytes,
             "files": {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files},
             "source": source,
         }
     )
+
+
+def _describe_parent(parent: EvaluatedParent | None) -> dict[str, Any] | None:
+    if parent is None:
+        return None
+    known = dataclasses.asdict(parent)
+    return {"speed": known.pop("timing"), **known}
 
 
 def _live_margin(spec: ReleaseSpec) -> float | None:

@@ -9,6 +9,7 @@ import torch
 
 from handlers.archive import open_handler
 from host.progress import ProgressBar
+from model_store.frontier import Figures, find_front, shown_difference
 from training.release.build import Built
 from training.release.default_variant import Objective, choose_default
 from training.release.gate import Verdict, explain_rows, judge
@@ -25,6 +26,8 @@ from training.release.parent import Parent
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
 
+_PARENT = "its parent"  # no variant's name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
@@ -40,6 +43,28 @@ class Evaluated:
     size_bytes: int
     golden: Recorded
 
+    @property
+    def figures(self) -> Figures:
+        """What it is weighed by against the others."""
+        compared = self.comparison
+        return Figures(
+            quality=shown_difference(compared.difference, compared.interval) if compared else 0.0,
+            rows_per_s=self.timing.rows_per_s,
+            single_row_ms=self.timing.single_row_ms,
+            size_bytes=self.size_bytes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedParent:
+    """The run that the released one was made from, its networks as they are timed in turns with the variants."""
+
+    run: str
+    value: float
+    interval: tuple[float, float]
+    timing: Timing
+    size_bytes: int
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -49,6 +74,12 @@ class Evaluation:
     default: str
     objective: Objective
     left_out: dict[str, str]
+    parent: EvaluatedParent | None = None
+
+    @property
+    def front(self) -> list[str]:
+        """The variants that no other beats, among those that may be served."""
+        return find_front({name: one.figures for name, one in self.variants.items() if one.verdict.passed})
 
 
 def evaluate_variants(
@@ -80,7 +111,8 @@ def evaluate_variants(
                 found.failing if found is not None else (),
             )
             measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
-    timings = measure_speed(handlers, spec.held_out, spec.max_rows)
+    timed = handlers if parent is None else handlers | {_PARENT: parent.handler}
+    timings = measure_speed(timed, spec.held_out, spec.max_rows)
     examples = choose_examples(spec)
     variants: dict[str, Evaluated] = {}
     for variant, folder in built.folders.items():
@@ -118,4 +150,20 @@ def evaluate_variants(
         )
     passed = {variant: result for variant, result in variants.items() if result.verdict.passed}
     default = choose_default(passed, objective)
-    return Evaluation(variants=variants, default=default, objective=objective, left_out=built.left_out)
+    return Evaluation(
+        variants=variants,
+        default=default,
+        objective=objective,
+        left_out=built.left_out,
+        parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
+    )
+
+
+def _describe_parent(parent: Parent, timing: Timing) -> EvaluatedParent:
+    return EvaluatedParent(
+        run=str(parent.run),
+        value=parent.measurement.value,
+        interval=parent.measurement.interval,
+        timing=timing,
+        size_bytes=parent.size_bytes,
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from handlers.base import Handler
 from training.engine.runs import read_run
 from training.models import load_model
 from training.release.measurement import Measurement, measure_quality
@@ -17,10 +18,12 @@ from training.release.spec import ReleaseSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Parent:
-    """How good another run's network is on the held-out rows of the one that is released."""
+    """Another run's networks, how good they are on the held-out rows of the run that is released, and their weights."""
 
     run: Path
     measurement: Measurement
+    handler: Handler
+    size_bytes: int
 
 
 def measure_parent(spec: ReleaseSpec, device: torch.device) -> Parent | None:
@@ -34,4 +37,10 @@ def measure_parent(spec: ReleaseSpec, device: torch.device) -> Parent | None:
     parent = load_model(read_run(spec.parent)["model"]).describe_release(spec.parent, str(device))
     with tempfile.TemporaryDirectory(prefix="release-") as work:
         handler = open_reference(parent, device, Path(work))
-        return Parent(run=spec.parent, measurement=measure_quality(handler, spec.held_out, parent.max_rows))
+    weights = [weight for program in parent.programs.values() for weight in program.module.state_dict().values()]
+    return Parent(
+        run=spec.parent,
+        measurement=measure_quality(handler, spec.held_out, parent.max_rows),
+        handler=handler,
+        size_bytes=sum(weight.nbytes for weight in weights),
+    )

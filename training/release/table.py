@@ -6,11 +6,12 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from training.release.evaluation import Evaluation
+from model_store.frontier import FRONT_MARK
+from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words
 
-COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "verdict")
+COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "front", "verdict")
 _WIDTH = 130  # where no terminal says how wide it is
 
 
@@ -33,7 +34,11 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
         if result.against_parent is not None:
             low, high = result.against_parent.interval
             change = f"{result.against_parent.difference:+.4f} ({low:+.4f} … {high:+.4f})"
-            print(f"{variant} against {result.against_parent.reference}, which it was made from: {change}")
+            gain = result.timing.rows_per_s / evaluation.parent.timing.rows_per_s if evaluation.parent else 1.0
+            print(
+                f"{variant} against {result.against_parent.reference}, which it was made from: {change}, "
+                f"{gain:.2f} × its rows/s"
+            )
         if not result.verdict.passed:
             print(f"{variant} rejected: {result.verdict.why}")
     for variant, why in evaluation.left_out.items():
@@ -63,7 +68,6 @@ def _print_range(tensor: TensorSpec) -> None:
 def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for variant, result in evaluation.variants.items():
-        low, high = result.measurement.interval
         difference = "reference"
         if result.comparison is not None:
             bounds = result.comparison.interval
@@ -72,16 +76,26 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
         rows.append(
             (
                 variant,
-                f"{result.measurement.value:.4f}",
-                f"{low:.4f} … {high:.4f}",
+                *_quality(result.measurement.value, result.measurement.interval),
                 difference,
-                f"{result.timing.rows_per_s:,.0f}",
-                f"{result.timing.single_row_ms:.3f} ms",
-                f"{result.size_bytes / 1e6:.1f} MB",
+                *_cost(result),
+                FRONT_MARK if variant in evaluation.front else "",
                 verdict,
             )
         )
+    if evaluation.parent is not None:
+        parent = evaluation.parent
+        rows.append(("(made from)", *_quality(parent.value, parent.interval), "", *_cost(parent), "", ""))
     return rows
+
+
+def _quality(value: float, interval: tuple[float, float]) -> tuple[str, str]:
+    return f"{value:.4f}", f"{interval[0]:.4f} … {interval[1]:.4f}"
+
+
+def _cost(measured: Evaluated | EvaluatedParent) -> tuple[str, str, str]:
+    timing = measured.timing
+    return f"{timing.rows_per_s:,.0f}", f"{timing.single_row_ms:.3f} ms", f"{measured.size_bytes / 1e6:.1f} MB"
 
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:

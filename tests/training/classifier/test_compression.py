@@ -85,5 +85,6 @@ def test_a_release_says_how_it_compares_with_the_run_it_was_made_from(teacher, t
     assert spec.parent == teacher
     parent = measure_parent(spec, torch.device("cpu"))
     assert parent.measurement.value == pytest.approx(read_run(teacher)["metrics"]["accuracy"], abs=1e-4)
+    assert parent.size_bytes == sum(weight.nbytes for weight in load_program(teacher)[0].state_dict().values())
     (teacher / "network.pt").rename(teacher / "gone")
     assert describe_release(run, "cpu").parent is None

@@ -1,0 +1,110 @@
+"""Quality against speed and size: all variants of a release and the run it was made from, the Pareto front filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+from markupsafe import Markup
+
+from loadtests.report.charts import PALETTE, assign_colours
+from loadtests.report.svg import Axis, Line, draw_both, draw_lines, make_linear_axis, make_log_axis
+from loadtests.results import ModelResults
+from model_store.frontier import figures_of, find_front
+from model_store.manifest import ParentRun, Quality, Speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A variant in the picture; `state` says why it is hollow, '' for one of the front."""
+
+    name: str
+    state: str
+    quality: Quality | ParentRun
+    speed: Speed
+    size_bytes: int
+    colour: str
+
+    @property
+    def figures(self) -> str:
+        low, high = self.quality.interval
+        return (
+            f"{self.name}: {self.quality.value:.4f} ({low:.4f} to {high:.4f}), {self.speed.rows_per_s:,.0f} rows/s, "
+            f"{self.size_bytes / 1e6:.2f} MB{self.state and '; '}{self.state}"
+        )
+
+
+def list_front(model: ModelResults) -> list[str]:
+    """Name the served variants that no other beats in quality, speed and size, as the release measured them."""
+    return find_front({manifest.variant: figures_of(manifest) for manifest in model.served})
+
+
+def list_places(model: ModelResults) -> list[Place]:
+    """All variants, the refused ones too, and last the run that they were made from."""
+    front, colours = list_front(model), assign_colours(model)
+    others = cycle(PALETTE[len(colours) :] or PALETTE)
+    places = []
+    for manifest in (*model.served, *model.rejected):
+        state = "" if manifest.variant in front else "another is as good in all and better in one"
+        places.append(
+            Place(
+                name=manifest.variant,
+                state=state if manifest.version in colours else "refused by the gate",
+                quality=manifest.quality,
+                speed=manifest.speed,
+                size_bytes=manifest.size_bytes,
+                colour=colours.get(manifest.version) or next(others),
+            )
+        )
+    parent = model.served[0].parent
+    if parent is not None:
+        places.append(
+            Place(
+                name="made from",
+                state=f"{parent.run}, not released here",
+                quality=parent,
+                speed=parent.speed,
+                size_bytes=parent.size_bytes,
+                colour=next(others),
+            )
+        )
+    return places
+
+
+def draw_frontier(places: Sequence[Place], metric: str) -> Markup:
+    """Two pictures beside each other: quality over rows per second, and over size; intervals upright."""
+    speeds = _draw(places, metric, lambda place: place.speed.rows_per_s, "rows/s, one thread", make_linear_axis)
+    sizes = _draw(places, metric, lambda place: place.size_bytes / 1e6, "size, MB", make_log_axis)
+    return Markup('<div class="pair">{}{}</div>').format(speeds, sizes)
+
+
+def _draw(
+    places: Sequence[Place],
+    metric: str,
+    cost_of: Callable[[Place], float],
+    title: str,
+    make_axis: Callable[[str, Sequence[float]], Axis],
+) -> Markup:
+    lines = [line for place in places for line in _draw_place(place, cost_of(place))]
+    ends = [end for place in places for end in place.quality.interval]
+    y = make_linear_axis(f"{metric}, 95 % interval", ends, from_zero=False)
+    x = make_axis(title, [1.05 * cost_of(place) for place in places])
+    return draw_both(lambda width_px: draw_lines(x, y, lines, width_px=_half(width_px), rule=None))
+
+
+def _draw_place(place: Place, cost: float) -> list[Line]:
+    low, high = place.quality.interval
+    return [
+        Line(points=[(cost, low), (cost, high)], colour=place.colour, is_dotted=bool(place.state)),
+        Line(
+            points=[(cost, place.quality.value)],
+            colour=place.colour,
+            marks=[not place.state],
+            titles=[place.figures],
+        ),
+    ]
+
+
+def _half(width_px: int) -> int:
+    return width_px // 2 if width_px > 400 else width_px

@@ -1,0 +1,61 @@
+from loadtests.report.frontier import draw_frontier, list_front, list_places
+from loadtests.results import Agreement, Bound, ModelResults, Recommendation
+from model_store.manifest import ReleaseIndex
+from tests.loadtests.conftest import make_manifest
+from tests.loadtests.report.test_report import FIRST
+
+SPEED = {"rows": 64, "rows_per_s": 80.0, "single_row_ms": 2.0, "threads": 1, "host": "here"}
+PARENT = {"run": "runs/wide", "value": 0.95, "interval": (0.94, 0.96), "size_bytes": 4_000_000, "speed": SPEED}
+
+
+def make_model(**changes):
+    manifests = [
+        make_manifest("eager", speed=100.0, size_bytes=2_000_000, **changes),
+        make_manifest("onnx", speed=300.0, size_bytes=1_000_000, **changes),
+        make_manifest("int8", speed=500.0, passed=False, size_bytes=500_000, **changes),
+    ]
+    index = ReleaseIndex(
+        model="double",
+        release=1,
+        default="onnx",
+        archives={"eager": "0", "onnx": "0"},
+        manifests={"eager": "0", "onnx": "0", "int8": "0"},
+        rejected={"int8": "worse"},
+        examples="0",
+    )
+    return ModelResults(
+        index=index,
+        manifests=manifests,
+        agreement=Agreement(first=FIRST, rows=8, largest_difference=0.0),
+        bound=Bound(ms=50.0, why="as given"),
+        searches=[],
+        runs=[],
+        recommendation=Recommendation(
+            version="1-onnx", standing="shown", headline="Deploy", reasons=("fast",), caveats=()
+        ),
+    )
+
+
+def test_only_what_may_be_served_is_on_the_front():
+    model = make_model()
+    assert list_front(model) == ["onnx"]
+    states = {place.name: place.state for place in list_places(model)}
+    assert states == {
+        "eager": "another is as good in all and better in one",
+        "onnx": "",
+        "int8": "refused by the gate",
+    }
+
+
+def test_the_run_that_a_release_was_made_from_stands_beside_its_variants():
+    place = list_places(make_model(parent=PARENT))[-1]
+    assert place.figures == ("made from: 0.9500 (0.9400 to 0.9600), 80 rows/s, 4.00 MB; runs/wide, not released here")
+
+
+def test_every_variant_is_drawn_with_its_interval_and_the_front_alone_is_filled():
+    picture = draw_frontier(list_places(make_model()), "accuracy")
+    num_drawings = 4  # over speed and over size, wide and narrow
+    assert picture.count("<circle") == 3 * num_drawings
+    assert picture.count('fill="var(--card)"') == 2 * num_drawings
+    assert picture.count('<path d="M') == 6 * num_drawings
+    assert "onnx: 0.9300 (0.9200 to 0.9400), 300 rows/s, 1.00 MB</title>" in picture
