@@ -11,42 +11,64 @@ from loadtests.measure.time_split import split_time
 from tests.loadtests.conftest import run_http_server
 
 
+class Endpoint:
+    """A metrics endpoint whose counter stands at `value`."""
+
+    def __init__(self) -> None:
+        self.value = 100
+        self.url = ""
+        self._num_scrapes = 0
+
+    def write_page(self) -> bytes:
+        self._num_scrapes += 1
+        return f'# TYPE work_total counter\nwork_total{{model="m"}} {self.value}\n# TYPE idle gauge\nidle 1\n'.encode()
+
+    def wait_for_a_scrape(self) -> None:
+        """Wait until a scrape has begun and ended."""
+        wanted = self._num_scrapes + 2
+        end_s = time.monotonic() + 60
+        while self._num_scrapes < wanted:
+            assert time.monotonic() < end_s, "nobody scrapes"
+            time.sleep(0.02)
+
+
 @pytest.fixture
-def counting_endpoint():
-    """A metrics endpoint whose counter grows by 100 a second."""
-    start_s = time.monotonic()
+def endpoint():
+    endpoint = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            value = 100 * (time.monotonic() - start_s)
-            body = f'# TYPE work_total counter\nwork_total{{model="m"}} {value}\n# TYPE idle gauge\nidle 1\n'.encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(endpoint.write_page())
 
         def log_message(self, *arguments):
             pass
 
     with run_http_server(Handler) as server:
-        yield f"http://127.0.0.1:{server.server_port}/metrics"
+        endpoint.url = f"http://127.0.0.1:{server.server_port}/metrics"
+        yield endpoint
 
 
 @pytest.mark.parametrize(
     "installed",
     [False, pytest.param(True, marks=pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus"))],
 )
-def test_increases_between_two_moments_are_seen(counting_endpoint, installed, monkeypatch):
+def test_increases_between_two_moments_are_seen(endpoint, installed, monkeypatch):
     if not installed:
         monkeypatch.setattr(shutil, "which", lambda name: None)
-    with scrape(counting_endpoint) as collect:
-        time.sleep(1.0)
+    with scrape(endpoint.url) as collect:
+        endpoint.wait_for_a_scrape()
         start = time.time()
-        time.sleep(1.5)
+        endpoint.wait_for_a_scrape()
+        endpoint.value += 150
+        endpoint.wait_for_a_scrape()
         end = time.time()
-        time.sleep(0.7)
+        endpoint.wait_for_a_scrape()
+        endpoint.value += 1000
         metrics = collect()
-    assert metrics.increase("work_total", start, end, model="m") == pytest.approx(150, rel=0.15)
+    assert metrics.increase("work_total", start, end, model="m") == pytest.approx(150)
     assert metrics.increase("work_total", start, end, model="other") == 0
     assert metrics.source == ("Prometheus" if installed else "embedded scraper")
 
