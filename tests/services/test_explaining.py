@@ -6,6 +6,7 @@ import os
 import httpx
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from model_store.signing import Keyring
 from model_store.store import Store
@@ -86,8 +87,9 @@ async def test_an_archive_from_before_cannot_explain(store):
         await Explanations().explain(release, b"")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http(store):
+    """The door of a console, one for all tests: the process that explains takes seconds to import torch."""
     gateway = Gateway(select_variants(store, ["brightness"], ["default"], "cpu"), SmallModels(), GatewaySettings())
     console = Console(gateway, store)
     async with httpx.AsyncClient(
@@ -102,6 +104,7 @@ def body(**changes):
     return {"inputs": [image]} | changes
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_verb_answers_in_the_protocols_own_form(http):
     answer = await http.post("/v2/models/brightness/explain", json=body())
     assert answer.status_code == 200, answer.text
@@ -111,6 +114,7 @@ async def test_the_verb_answers_in_the_protocols_own_form(http):
     assert np.argmax(outputs["probabilities"]["data"]) == 1
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

@@ -19,3 +19,11 @@ def _glyphs_are_drawn_once():
             lambda count, *, seed: tuple(array.copy() for array in drawn(count, seed=seed)),
         )
         yield
+
+
+@pytest.fixture(scope="module")
+def no_pictures():
+    """Leave a classifier's pictures undrawn where nobody looks at them: they take longer than small trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.classifier.session._draw", lambda *given: None)
+        yield

@@ -7,7 +7,7 @@ import math
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _short_evaluations():
     """Draw few bootstrap samples, and evaluate at some of the levels only: the others take the same way."""
     with pytest.MonkeyPatch.context() as patch:

@@ -18,6 +18,9 @@ from training.release.parent import measure_parent
 SHORT = replace(TINY, epochs=1, average_decay=0.0)
 
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     return train(replace(TINY, widths=(16, 32, 32), epochs=4), make_options(tmp_path_factory.mktemp("teacher")))
