@@ -72,12 +72,13 @@ def test_the_walk_through_a_model_of_ones_own_answers(walk, tmp_path):
 
 def wait_until_ready(served, port, log):
     end_s = time.monotonic() + READY_S
-    while True:
-        assert served.poll() is None, log.read_text()
-        assert time.monotonic() < end_s, log.read_text()
-        try:
-            if httpx.get(f"http://localhost:{port}/v2/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        while True:
+            assert served.poll() is None, log.read_text()
+            assert time.monotonic() < end_s, log.read_text()
+            try:
+                if client.get("/v2/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
