@@ -76,22 +76,26 @@ def test_torchserves_own_import_of_torch_waits_until_torch_is_used(portable_cont
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("archive", "damage", "message"),
     [
-        (lambda folder: (folder / "programs/main/main.pt2").unlink(), "main.pt2"),
-        (lambda folder: (folder / "handlers/classifier.py").write_text("import nothing_like_it"), "nothing_like_it"),
-        (lambda folder: retarget(folder, "AVX999"), "built for cpu (AVX999"),
+        ("portable_content", lambda folder: (folder / "programs/main/program.onnx").unlink(), "program.onnx"),
+        ("portable_content", lambda folder: break_import(folder / "handlers/classifier.py"), "nothing_like_it"),
+        ("content", lambda folder: retarget(folder, "AVX999"), "built for cpu (AVX999"),
     ],
 )
-def test_a_failing_start_prints_its_traceback_for_the_supervisor(content, tmp_path, damage, message):
+def test_a_failing_start_prints_its_traceback_for_the_supervisor(archive, damage, message, tmp_path, request):
     broken = tmp_path / "broken"
-    shutil.copytree(content, broken)
+    shutil.copytree(request.getfixturevalue(archive), broken)
     damage(broken)
     done = run_archive(broken)
     assert done.returncode != 0
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("MILLRACE WORKER FAILED: ")]
     assert lines[0] == "MILLRACE WORKER FAILED: Traceback (most recent call last):"
     assert message in lines[-1]
+
+
+def break_import(module):
+    module.write_text("import nothing_like_it")
 
 
 def retarget(folder, capability):

@@ -13,7 +13,7 @@ IMAGES = torch.randn(6, 1, 20, 20)
 
 def make_network() -> CompactNetwork:
     torch.manual_seed(1)
-    return CompactNetwork(channels=1, num_classes=4, widths=(8, 16), depth=2, kernel=2, whiten_epochs=0)
+    return CompactNetwork(channels=1, num_classes=4, widths=(8,), depth=2, kernel=2, whiten_epochs=0)
 
 
 @pytest.fixture(scope="module")
