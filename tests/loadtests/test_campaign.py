@@ -10,6 +10,7 @@ from loadtests.campaign import Campaign, estimate_campaign_s, round_up
 from loadtests.presets import PRESETS, Preset
 from loadtests.subject import find_variant, list_subjects
 from model_store.release import UnknownReleaseError
+from tests.loadtests import synthetic
 from tests.services.client.open_inference_server import run_server
 
 TINY = Preset(
@@ -102,3 +103,25 @@ def test_the_locustfile_calls_the_models_default_for_the_whole_run_time(store, k
     assert len(server.requests) > 10
     assert {request.model_version for request in server.requests} == {"1-int8"}
     assert "0(0.00%)" in done.stdout + done.stderr
+
+
+def test_an_offline_run_that_did_not_settle_is_made_again_for_longer(store, rest_url, monkeypatch):
+    asked = []
+
+    def run(plan):
+        asked.append((plan.scenario, plan.measure_s))
+        growing = sum(scenario == "Offline" for scenario, _ in asked) == 1
+        return synthetic.run_closed(lambda time_s: 0.01 * (1 + time_s / 10 * growing))
+
+    monkeypatch.setattr("loadtests.campaign.run_open_loop", run)
+    with run_server() as server:
+        campaign = Campaign(
+            addresses=Addresses(grpc=server.url, http=rest_url, metrics=f"{rest_url}/metrics"),
+            preset=TINY,
+            processes=1,
+            advance=lambda what, planned_s: None,
+        )
+        results, _ = campaign.measure(store.open("double", 1))
+    assert [measure_s for scenario, measure_s in asked if scenario == "Offline"] == [0.3, 0.75, 0.3]
+    (offline,) = results.select("1-eager", "Offline")
+    assert (offline.verdict.valid, offline.round) == (True, 1)

@@ -65,6 +65,15 @@ def test_a_burst_of_other_work_does_not_decide_a_search():
     assert seen.count(50) == 2
 
 
+def test_a_first_rate_that_is_far_off_costs_few_probes():
+    def probe(rate):
+        return Probe(rate=rate, requests=500, over=0, seconds=1.0, outcome="holds" if rate < 40 else "fails")
+
+    found = search_rate(probe, bound_ms=50.0, first_rate=800, budget_s=100, resolution=1.12)
+    assert next(number for number, tried in enumerate(found.probes) if tried.outcome == "holds") <= 5
+    assert 40 / 1.12 <= found.held < 40
+
+
 @pytest.mark.parametrize(("bound_s", "rate", "percentile"), [(0.01, 400, 99.0), (0.3, 400, 99.0), (1.0, 30, 90.0)])
 def test_a_probe_can_always_prove_what_it_is_asked(bound_s, rate, percentile):
     length_s = max(4.0, 10 * bound_s) - bound_s
