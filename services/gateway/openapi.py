@@ -20,11 +20,13 @@ INFER_BODY = {
             "minItems": 1,
             "items": {
                 "type": "object",
-                "required": ["name", "datatype", "shape"],
+                # With the binary extension `data` stays away, but then the body is not JSON alone.
+                "required": ["name", "datatype", "shape", "data"],
                 "properties": {
                     "name": {"type": "string"},
                     "datatype": {"type": "string", "enum": list(DTYPES)},
-                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                    "shape": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+                    "data": {"type": "array"},
                 },
             },
         },
@@ -46,4 +48,17 @@ _ERROR = {
     },
 }
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": _ERROR, "5XX": _ERROR}
-FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+# A probe says whether, in the same words either way.
+PROBES: dict[int | str, dict[str, Any]] = {
+    503: {
+        "description": "It does not answer now",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "required": ["ready"], "properties": {"ready": {"type": "boolean"}}}
+            }
+        },
+    }
+}
+FORM = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
+GENERATE_EXAMPLE = {"text": "156 days ago", "parameters": {"beam_size": 1}}
+GENERATE_BODY = {"type": "object", "minProperties": 1, "properties": {"parameters": {"type": "object"}}}

@@ -38,7 +38,7 @@ from services.gateway.errors import (
 from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
 from services.gateway.model_control import check_parameters
-from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, ROWS_EXAMPLE
+from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, PROBES, ROWS_EXAMPLE
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import make_headers
 from services.gateway.readable import describe_answer, describe_rows
@@ -152,7 +152,7 @@ def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @app.get("/v2/health/ready", summary="Do all models answer?")
+    @app.get("/v2/health/ready", summary="Do all models answer?", responses=PROBES)
     async def ready() -> Response:
         is_ready = gateway.is_ready()
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
@@ -236,8 +236,8 @@ def _add_model_routes(app: FastAPI, gateway: Gateway) -> None:
             "parameters": [parameter.model_dump(exclude_defaults=True) for parameter in manifest.parameters],
         }
 
-    @app.get("/v2/models/{model}/ready", summary="Does the model answer?")
-    @app.get("/v2/models/{model}/versions/{version}/ready", summary="Does the model version answer?")
+    @app.get("/v2/models/{model}/ready", summary="Does the model answer?", responses=PROBES)
+    @app.get("/v2/models/{model}/versions/{version}/ready", summary="Does the model version answer?", responses=PROBES)
     async def model_ready(model: str, version: str = "") -> Response:
         variant = gateway.find_variant(model, version)
         is_ready = gateway.is_model_ready(variant)

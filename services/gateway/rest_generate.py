@@ -22,18 +22,18 @@ from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.core import Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, InvalidRequestError
+from services.gateway.openapi import GENERATE_BODY, GENERATE_EXAMPLE
 from services.gateway.plain_requests import decode_rows
 from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_messages import decode_json
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
 
-_EXAMPLE = {"text": "156 days ago", "parameters": {"beam_size": 1}}
-
 
 def add_generate_routes(app: FastAPI, gateway: Gateway) -> None:
     """Add `generate` and `generate_stream` for each model."""
-    body = {"requestBody": {"required": True, "content": {"application/json": {"example": _EXAMPLE}}}}
+    content = {"application/json": {"schema": GENERATE_BODY, "example": GENERATE_EXAMPLE}}
+    body = {"requestBody": {"required": True, "content": content}}
 
     async def read(request: Request, model: str, version: str) -> InferRequest:
         content = await request.body()

@@ -124,6 +124,21 @@ async def test_each_operation_has_an_id_of_its_own(http):
     assert len(ids) == len(set(ids)) > 15
 
 
+async def test_bodies_and_failures_are_described_as_they_are_taken_and_told(http):
+    paths = (await http.get("/openapi.json")).json()["paths"]
+
+    def schema(path, kind="application/json", method="post"):
+        return paths[path][method]["requestBody"]["content"][kind]["schema"]
+
+    assert schema("/v2/models/{model}/generate_stream")["type"] == "object"
+    assert schema("/v1/{model}", "multipart/form-data", "put")["required"] == ["file"]
+    inputs = schema("/v2/models/{model}/infer")["properties"]["inputs"]
+    assert inputs["items"]["required"] == ["name", "datatype", "shape", "data"]
+    for path in ("/v2/health/ready", "/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"):
+        refusal = paths[path]["get"]["responses"]["503"]["content"]["application/json"]["schema"]
+        assert refusal["required"] == ["ready"]
+
+
 async def test_a_body_over_the_limit_and_an_unknown_path_carry_the_requests_id(http):
     for response, status in (
         (await http.post("/v1/net", content=bytes(2 * 2**20)), 413),
