@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from k8s.checkov import INSTALL, find_checkov_faults
 from k8s.checks import build_all, check_edge, check_rules, find_faults
 from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
@@ -158,24 +159,27 @@ def monitoring(
 
 @app.command(epilog="Example: k8s check")
 def check() -> None:
-    """Check overlays, components, alert rules and edge without a cluster: schemas, policy, promtool, envoy."""
+    """Check overlays, components, alert rules and edge without a cluster: schemas, policy, envoy, promtool, checkov."""
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         copy_sources(Path(folder))
-        faults, names = [], []
-        for name, objects in build_all(Path(folder)):
-            names.append(name)
-            faults += find_faults(name, objects)
+        fleets = dict(build_all(Path(folder)))
+        faults = [fault for name, objects in fleets.items() for fault in find_faults(name, objects)]
         faults += check_edge(Path(folder))
-    told = check_rules(ROOM / "monitoring")
-    for fault in [*faults, *(told or ())]:
+    optional = {
+        "promtool on the alert rules (Debian: prometheus)": check_rules(ROOM / "monitoring"),
+        f"checkov ({INSTALL})": find_checkov_faults(fleets),
+    }
+    faults += [fault for told in optional.values() for fault in told or ()]
+    for fault in faults:
         typer.echo(f"k8s: {fault}", err=True)
-    if faults or told:
+    if faults:
         raise typer.Exit(1)
-    promtool = "alert rules tested" if told is not None else "alert rules not tested (no promtool; Debian: prometheus)"
     typer.echo(
-        f"{len(names)} renderings fit Kubernetes {VERSIONS[0]} to {VERSIONS[-1]} and {len(RULES)} rules; "
-        f"Envoy takes the edge; {promtool}"
+        f"{len(fleets)} renderings fit Kubernetes {VERSIONS[0]} to {VERSIONS[-1]} and {len(RULES)} rules; "
+        "Envoy takes the edge"
     )
+    for tool, told in optional.items():
+        typer.echo(f"  {'passed' if told is not None else 'not run'}: {tool}")
 
 
 def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
