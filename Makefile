@@ -18,7 +18,7 @@ space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train release serve loadtest report deploy smoke fleet images check format test test-all gpu-check clean
+.PHONY: help setup demo train release serve loadtest report deploy smoke fleet images image-check check format test test-all gpu-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
 
 images: setup  ## Build the image IMAGE with buildah, podman or docker, and its SBOM: ENGINE=onnx, cpu or cuda
 	@ENGINE=$(ENGINE) k8s/images/build $(or $(IMAGE),localhost/millrace:$(ENGINE))
+
+image-check: setup  ## Build the onnx image on a bare Debian, look at its size, and call it; takes root, buildah, debootstrap
+	@k8s/images/check
 
 check: setup  ## Lint, format and types; every fleet's manifests against schemas and policy
 	@$(RUN) ruff check .

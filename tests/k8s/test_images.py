@@ -61,7 +61,7 @@ def test_nothing_in_the_onnx_image_needs_what_was_left_out():
     assert all("--no-deps" in install for install in installs)
 
 
-@pytest.mark.parametrize("script", ["build"])
+@pytest.mark.parametrize("script", ["build", "check"])
 def test_the_scripts_are_sound_shell(script):
     path = ROOM / "images" / script
     assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
