@@ -150,10 +150,14 @@ class Followers:
             logger.error("still used by another gateway process; unloading it", variant=name, gateways=busy)
 
     async def ask_all(self, word: str, *arguments: Any) -> dict[int, Any]:
-        """Ask all and return the answers of those that answer, by number."""
-        members = [member for member in self._members if member.has_joined and member.channel is not None]
-        answers = await asyncio.gather(*(self._ask(member, word, *arguments) for member in members))
-        return {member.number: answer[0] for member, answer in zip(members, answers, strict=True) if answer}
+        """Ask all and return the answers of those that answer and are still there, by number."""
+        asked = [(member, member.channel) for member in self._members if member.has_joined and member.channel]
+        answers = await asyncio.gather(*(self._ask(*each, word, *arguments) for each in asked))
+        return {
+            member.number: answer[0]
+            for (member, channel), answer in zip(asked, answers, strict=True)
+            if answer and member.channel is channel
+        }
 
     async def stop(self, grace_s: float) -> None:
         """Have all answer what they have, at most for so long, and end."""
@@ -170,10 +174,9 @@ class Followers:
             await asyncio.gather(*self._keepers, return_exceptions=True)
         self._keepers = []
 
-    async def _ask(self, member: _Member, word: str, *arguments: Any) -> tuple[Any] | None:
-        assert member.channel is not None
+    async def _ask(self, member: _Member, channel: Channel, word: str, *arguments: Any) -> tuple[Any] | None:
         try:
-            return (await member.channel.ask(word, *arguments, timeout_s=ANSWER_S),)
+            return (await channel.ask(word, *arguments, timeout_s=ANSWER_S),)
         except TimeoutError:
             logger.warning("a gateway process does not answer", gateway=member.number, question=word)
         except GatewayError:  # it has gone, or knows less than this process
