@@ -202,6 +202,12 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
         for certificate in release.certificates
         if certificate.variant == manifest.variant
     ]
+    for trial in manifest.search.trials if manifest.search else ():
+        low, high = trial.interval
+        lines.append(
+            f"  {'chosen' if trial.is_chosen else 'tried':<9} {trial.rounding}: {trial.difference:+.4f} ({low:+.4f} … "
+            f"{high:+.4f}), {trial.rows_per_s:,.0f} rows/s, {'passed' if trial.passed else 'failed'}"
+        )
     lines += _describe_frontier(release)
     lines += [f"  rejected  {variant}: {why}" for variant, why in release.index.rejected.items()]
     lines += [f"  left out  {variant}: {why}" for variant, why in release.index.left_out.items()]

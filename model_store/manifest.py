@@ -188,6 +188,25 @@ class ParentRun(Part):
     size_bytes: int = Field(description="of its weights")
 
 
+class Trial(Part):
+    """One way to round a variant, and what the search's own rows showed of it."""
+
+    rounding: str
+    difference: float = Field(description="from the reference, in the metric's unit, positive = better")
+    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
+    rows_per_s: float
+    passed: bool = Field(description="whether the gate's rule held on the search's rows")
+    is_chosen: bool
+
+
+class Search(Part):
+    """The ways to round that were tried; the rows are others than those of the variant's quality."""
+
+    dataset: str
+    n: int
+    trials: tuple[Trial, ...]
+
+
 class Target(Part):
     """What a program is bound to: it is refused elsewhere."""
 
@@ -240,6 +259,7 @@ class Manifest(Part):
     )
     speed: Speed
     size_bytes: int = Field(description="of the program files together")
+    search: Search | None = Field(None, description="of a variant that was chosen among several ways to round it")
     parent: ParentRun | None = Field(None, description="of a run that was pruned, taught or trained on")
     target: Target
     files: dict[str, str] = Field(description="file inside the archive → sha256; the manifest itself is not among them")

@@ -19,11 +19,13 @@ from model_store.manifest import GoldenOutput, GoldenRows, Manifest, PairedTest,
 from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_name, file_digest, manifest_name
 from model_store.store import Store
 from training.release.agreement import CLOSENESS
+from training.release.build import SEARCHED
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.golden import choose_examples
 from training.release.input_statistics import describe_inputs
 from training.release.measurement import rows_digest
+from training.release.rounding import Search
 from training.release.spec import ReleaseSpec
 
 
@@ -34,7 +36,8 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     """
     archives, manifests, rejected = {}, {}, {}
     for variant, evaluated in evaluation.variants.items():
-        manifest = complete_manifest(spec, evaluated, source, evaluation.parent)
+        search = evaluation.search if variant == SEARCHED else None
+        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
@@ -63,7 +66,11 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
 
 
 def complete_manifest(
-    spec: ReleaseSpec, evaluated: Evaluated, source: dict[str, Any], parent: EvaluatedParent | None = None
+    spec: ReleaseSpec,
+    evaluated: Evaluated,
+    source: dict[str, Any],
+    parent: EvaluatedParent | None = None,
+    search: Search | None = None,
 ) -> Manifest:
     """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
@@ -89,6 +96,7 @@ def complete_manifest(
             "row_check": _fields_of(RowCheck, evaluated.finding),
             "speed": dataclasses.asdict(evaluated.timing),
             "parent": _describe_parent(parent),
+            "search": dataclasses.asdict(search) if search else None,
             "size_bytes": evaluated.size_bytes,
             "files": {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files},
             "source": source,

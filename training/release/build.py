@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.left_out import LeftOutError
 from training.release.onnx_program import SUFFIX, OnnxNetwork
+from training.release.rounding import Search
 from training.release.spec import ProgramSpec, ReleaseSpec
 from training.release.variants import (
     PORTABLE_VARIANTS,
@@ -28,6 +29,7 @@ from training.release.variants import (
 )
 
 FAILED = "could not be made"
+SEARCHED = "onnx-int8"  # the variant that may be rounded in more than one way
 _INT8_VARIANTS = {"int8", "onnx-int8"}
 # How variants of lower precision hold a program that is exact; `compiled` where not named.
 _EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
@@ -35,10 +37,15 @@ _EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """Variant → its archive's content as a folder, and variant → why it was not built."""
+    """Variant → its archive's content as a folder, and variant → why it was not built.
+
+    `recipes` maps the roles of the searched variant that are rounded statically to how; `search` is what came of it.
+    """
 
     folders: dict[str, Path]
     left_out: dict[str, str]
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    search: Search | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +73,7 @@ def build_variants(
     variants = _choose_variants(spec, device, wanted)
     left_out = {name: why for name, why in spec.left_out.items() if name in variants}
     orders = _write_orders(spec, device, work, [name for name in variants if name not in left_out], left_out)
-    programs = _make_programs(orders, left_out, reference=variants[0])
+    programs, recipes = _make_programs(orders, left_out, reference=variants[0])
     folders = {}
     for variant in variants:
         if variant in left_out or variant not in programs:
@@ -75,7 +82,7 @@ def build_variants(
         folders[variant].mkdir(parents=True)
         target = describe_target(variant, device)
         lay_out(folders[variant], spec, release=release, variant=variant, programs=programs[variant], target=target)
-    return Built(folders=folders, left_out=left_out)
+    return Built(folders=folders, left_out=left_out, recipes=recipes)
 
 
 def _choose_variants(spec: ReleaseSpec, device: torch.device, wanted: Sequence[str]) -> list[str]:
@@ -147,15 +154,18 @@ def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str,
     return orders
 
 
-def _make_programs(orders: Sequence[_Order], left_out: dict[str, str], *, reference: str) -> dict[str, dict[str, Path]]:
+def _make_programs(
+    orders: Sequence[_Order], left_out: dict[str, str], *, reference: str
+) -> tuple[dict[str, dict[str, Path]], dict[str, Recipe]]:
     programs: dict[str, dict[str, Path]] = {}
+    recipes: dict[str, Recipe] = {}
     for order in orders:
         if order.recipe.variant == "eager":  # a copy, for which no process need load torch
             for variant in order.variants:
                 programs.setdefault(variant, {})[order.role] = make_program(order.recipe)
     orders = [order for order in orders if order.recipe.variant != "eager"]
     if not orders:
-        return programs
+        return programs, recipes
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
     pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
     with pool, ProgressBar("making variants", total=sum(1 + (order.then is not None) for order in orders)) as bar:
@@ -174,8 +184,10 @@ def _make_programs(orders: Sequence[_Order], left_out: dict[str, str], *, refere
                 else:
                     for variant in order.variants:
                         programs.setdefault(variant, {})[order.role] = program
+                    if order.recipe.variant == SEARCHED and order.recipe.quantization == "static":
+                        recipes[order.role] = order.recipe
                     if order.then is not None:
-                        recipe = replace(order.then.recipe, source=program)
-                        pending[pool.submit(make_program, recipe)] = order.then
+                        then = replace(order.then, recipe=replace(order.then.recipe, source=program))
+                        pending[pool.submit(make_program, then.recipe)] = then
                 bar.advance(1, order.recipe.variant)
-    return {variant: roles for variant, roles in programs.items() if variant not in left_out}
+    return {variant: roles for variant, roles in programs.items() if variant not in left_out}, recipes

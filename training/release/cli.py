@@ -70,6 +70,14 @@ def release(
     objective: Annotated[
         Objective, typer.Option(help="What the default is best at, of the variants that pass: rows/s, one row, size.")
     ] = Objective.THROUGHPUT,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search",
+            help="Try several ways to round onnx-int8 and take the fastest that passes: half of the held-out rows "
+            "choose it, and the gate judges all variants on the other half.",
+        ),
+    ] = False,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
     device: Annotated[str, typer.Option(help="What to release for: auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -81,7 +89,7 @@ def release(
         own = _OwnOptions(calibration, max_rows, margin, tuple(ranges or ()), trust)
         spec = _describe(run, program, name, own, device)
         wanted = [variant.strip() for variant in variants.split(",") if variant.strip()]
-        done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted, objective)
+        done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted, objective, search=search)
     except (ValueError, OSError) as error:
         typer.echo(f"release: {error}", err=True)
         raise typer.Exit(2) from error
@@ -94,21 +102,29 @@ def release_model(
     device_name: str,
     wanted: list[str],
     objective: Objective = Objective.THROUGHPUT,
+    *,
+    search: bool = False,
 ) -> Release:
     """Build, measure and publish a release; prints its table."""
     from training.release.archive import publish
     from training.release.build import build_variants
     from training.release.evaluation import evaluate_variants
+    from training.release.held_out_part import halve
     from training.release.parent import measure_parent
     from training.release.reference_check import check_reference
+    from training.release.search import search_rounding
     from training.release.table import print_evaluation
 
     device = choose_device(device_name)
     reference = check_reference(spec, device)
     spec = reference.spec
+    for_search, for_gate = halve(spec.held_out) if search else (spec.held_out, spec.held_out)
+    spec = replace(spec, held_out=for_gate)
     parent = measure_parent(spec, device)
     with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
+        if search:
+            built = search_rounding(built, replace(spec, held_out=for_search), device, Path(work) / "search")
         evaluation = evaluate_variants(built, spec, device, reference.finding, objective, parent)
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))

@@ -23,6 +23,7 @@ from training.release.measurement import (
     measure_speed,
 )
 from training.release.parent import Parent
+from training.release.rounding import Search
 from training.release.row_check import RowFinding, check_rows
 from training.release.spec import ReleaseSpec
 
@@ -75,6 +76,7 @@ class Evaluation:
     objective: Objective
     left_out: dict[str, str]
     parent: EvaluatedParent | None = None
+    search: Search | None = None
 
     @property
     def front(self) -> list[str]:
@@ -155,6 +157,7 @@ def evaluate_variants(
         default=default,
         objective=objective,
         left_out=built.left_out,
+        search=built.search,
         parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
     )
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from handlers.device import Cpu
+from handlers.program import load_program
 from training.release.left_out import LeftOutError
+from training.release.rounding import DEFAULT, PORTABLE_WEIGHT_BITS, Rounding
 
 # What is worth quantizing, and what else has an int8 form, so that no conversion stands between two of them. Softmax
 # and the like are absent: 256 steps are too few for probabilities.
@@ -28,34 +31,88 @@ _BETWEEN = (
     *("Reshape", "Resize", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
 _BLOCK_SIZE = 32
+_METHODS = {
+    "extremes": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
+_PERCENTILE = 99.9  # of an activation's values lie inside the range; onnxruntime's own 99.999 are nearly all
 _INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations become int8, each row in blocks with their own scales
 
 
-def quantize_statically(source: Path, path: Path, calibration: Iterable[Sequence[np.ndarray]]) -> Path:
+def quantize_statically(
+    source: Path, path: Path, calibration: Iterable[Sequence[np.ndarray]], rounding: Rounding = DEFAULT
+) -> Path:
     """Quantize an ONNX file by the ranges that calibration batches show, weights by channel.
 
     Raises:
         LeftOutError: there is nothing in it to quantize.
     """
     with tempfile.TemporaryDirectory(prefix="onnx-") as work:
-        prepared = Path(work) / "prepared.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        graph = onnx.load(prepared).graph
-        if not any(node.op_type in _CORE for node in graph.node):
-            raise LeftOutError("it has no convolution or matrix product to quantize")
-        names = [value.name for value in graph.input]
-        quantize_static(
-            prepared,
-            path,
-            _Batches(dict(zip(names, batch, strict=True)) for batch in calibration),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=[*_CORE, *_BETWEEN],
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        prepared, _ = _prepare(source, Path(work))
+        _quantize(prepared, path, calibration, rounding)
     return path
+
+
+def rank_layers(source: Path, calibration: Sequence[Sequence[np.ndarray]]) -> list[str]:
+    """Name the convolutions and products, first the one whose rounding alone moves the outputs most.
+
+    Raises:
+        LeftOutError: there is nothing in it to quantize.
+    """
+    with tempfile.TemporaryDirectory(prefix="onnx-") as work:
+        prepared, layers = _prepare(source, Path(work))
+        exact = _answer(prepared, calibration)
+        moved = {}
+        for layer in layers:
+            path = Path(work) / "alone.onnx"
+            _quantize(prepared, path, calibration, DEFAULT, only=[layer])
+            moved[layer] = max(
+                float(np.linalg.norm(found - right) / (np.linalg.norm(right) or 1.0))
+                for found, right in zip(_answer(path, calibration), exact, strict=True)
+            )
+    return sorted(layers, key=lambda layer: -moved[layer])
+
+
+def _prepare(source: Path, work: Path) -> tuple[Path, list[str]]:
+    """Write a file's simplified form; also name what in it is worth quantizing."""
+    path = work / "prepared.onnx"
+    quant_pre_process(source, path, skip_symbolic_shape=True)
+    layers = [node.name for node in onnx.load(path).graph.node if node.op_type in _CORE]
+    if not layers:
+        raise LeftOutError("it has no convolution or matrix product to quantize")
+    return path, [name for name in layers if name]
+
+
+def _quantize(
+    prepared: Path,
+    path: Path,
+    calibration: Iterable[Sequence[np.ndarray]],
+    rounding: Rounding,
+    only: Sequence[str] = (),
+) -> None:
+    names = [value.name for value in onnx.load(prepared).graph.input]
+    quantize_static(
+        prepared,
+        path,
+        _Batches(dict(zip(names, batch, strict=True)) for batch in calibration),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=[*_CORE, *_BETWEEN],
+        per_channel=True,
+        reduce_range=rounding.weight_bits == PORTABLE_WEIGHT_BITS,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        nodes_to_quantize=[*only],
+        nodes_to_exclude=[*rounding.in_floats],
+        calibrate_method=_METHODS[rounding.ranges],
+        extra_options={"CalibPercentile": _PERCENTILE},
+    )
+
+
+def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    run = load_program(path, Cpu())
+    answers = [run([*batch]) for batch in batches]
+    return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
 
 
 def quantize_products(source: Path, path: Path) -> Path:

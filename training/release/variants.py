@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
@@ -20,6 +21,7 @@ from torch.utils import _pytree as pytree
 from handlers.target import cpu_features, describe_host
 from training.release.capture import capture_again
 from training.release.left_out import LeftOutError
+from training.release.rounding import DEFAULT, Rounding
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
@@ -32,7 +34,8 @@ class Recipe:
     """What it takes to make one program of a variant.
 
     `source` is the captured program, or the variant `onnx` where it is to be quantized. `quantization` is static or
-    dynamic; `calibration` is a file with a list of example inputs (torch.save), which the static one needs.
+    dynamic; `calibration` is a file with a list of example inputs (torch.save), which the static one needs, and
+    `rounding` says how `onnx-int8` uses them.
     """
 
     variant: str
@@ -41,6 +44,7 @@ class Recipe:
     device: str
     calibration: Path | None = None
     quantization: str = "static"
+    rounding: Rounding = DEFAULT
 
 
 def variants_for(device: torch.device) -> tuple[str, ...]:
@@ -84,10 +88,7 @@ def make_program(recipe: Recipe) -> Path:
     Raises:
         LeftOutError: the variant makes no sense for this program.
     """
-    # The compiler warns about itself and about a missing CUDA; what matters comes as an exception.
-    warnings.simplefilter("ignore")
-    for name in ("torch", "onnxscript", "onnx_ir", "onnxruntime"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _silence()
     recipe.folder.mkdir(parents=True, exist_ok=True)
     if recipe.variant == "eager":
         return Path(shutil.copy(recipe.source, recipe.folder))
@@ -127,6 +128,13 @@ def compile_program(program: ExportedProgram, folder: Path, device: torch.device
     return folder / "program.so"
 
 
+def _silence() -> None:
+    """Keep still what compilers say of themselves and of a missing CUDA; what matters comes as an exception."""
+    warnings.simplefilter("ignore")
+    for name in ("torch", "onnxscript", "onnx_ir", "onnxruntime"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def _make_portable(recipe: Recipe) -> Path:
     path = recipe.folder / "program.onnx"
     if recipe.variant == "onnx" and recipe.source.suffix == ".onnx":
@@ -141,8 +149,20 @@ def _make_portable(recipe: Recipe) -> Path:
         return quantize_products(recipe.source, path)
     if recipe.calibration is None:
         raise LeftOutError("there are no calibration rows")
-    batches = torch.load(recipe.calibration)
-    return quantize_statically(recipe.source, path, ([tensor.numpy() for tensor in batch] for batch in batches))
+    return quantize_statically(recipe.source, path, _read_calibration(recipe.calibration), recipe.rounding)
+
+
+def find_sensitive_layers(recipe: Recipe) -> list[str]:
+    """Name the layers of a static `onnx-int8` program, first the one whose rounding harms its outputs most."""
+    from training.release.onnx_quantization import rank_layers
+
+    assert recipe.calibration is not None, "without calibration rows there is no such program"
+    _silence()
+    return rank_layers(recipe.source, _read_calibration(recipe.calibration))
+
+
+def _read_calibration(path: Path) -> list[list[np.ndarray]]:
+    return [[tensor.numpy() for tensor in batch] for batch in torch.load(path)]
 
 
 def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) -> ExportedProgram:
