@@ -94,6 +94,6 @@ DEMO = replace(
     num_test=1000,
     max_threads=1,
 )
-BUNDLED = replace(FULL, data="bundled", period=12, steps=1500)
+BUNDLED = replace(FULL, data="bundled", steps=1500)
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "bundled": BUNDLED}
