@@ -24,6 +24,9 @@ for change in ("widths=8,16,16", "resolution=20", "epochs=1", "batch_size=75", "
     TINY += ["--set", change]
 
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
 def call(*arguments):
     return CliRunner().invoke(app, ["classifier", *map(str, arguments)])
 
