@@ -228,7 +228,8 @@ class Streams:
     def _expect_worker(self) -> int | None:
         """Which worker a call will reach at once, where there is no choice: it is told meanwhile who joins."""
         workers = self._backend.ready_workers(self._variant)
-        return next(iter(workers)) if len(workers) == self._num_workers == 1 and not self._count_calls() else None
+        is_sure = self._is_alone and len(workers) == self._num_workers == 1 and not self._count_calls()
+        return next(iter(workers)) if is_sure else None
 
     def _tell(self, session: _Session, record: bytes) -> None:
         if not session.is_open:

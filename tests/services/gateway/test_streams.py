@@ -209,6 +209,19 @@ async def test_beside_other_gateways_a_session_takes_nobody_else_and_does_not_li
         one.task.cancel()
 
 
+async def test_beside_other_gateways_a_worker_is_told_who_has_left_when_the_session_has_reached_it(variant, backend):
+    limits = {"num_workers": 1, "max_wait_s": 10, "max_waiting": 8}
+    streams = Streams(variant, backend, Metrics(), count_calls=lambda: 0, is_alone=False, **limits)
+    backend.workers = frozenset({WORKER})
+    caller = Caller(streams)
+    await turn()
+    caller.task.cancel()
+    await turn()
+    assert backend.told == []  # it may be busy with another gateway's session, to which this would say nothing
+    backend.sessions[0].open()
+    assert [(kind, worker) for kind, _, worker in backend.told] == [(Kind.LEAVE, WORKER)]
+
+
 async def test_a_session_of_an_older_worker_is_told_nothing_that_it_does_not_know(streams, backend):
     Caller(streams)
     await turn()
