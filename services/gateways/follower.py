@@ -141,7 +141,7 @@ class Follower:
         self._engine.take(served.engine, served.workers)
         gateway.readiness.believe(served.proven)
         gateway.catalogue, gateway.router, gateway.refused = served.catalogue, served.router, served.refused
-        gateway.is_draining = served.is_draining
+        gateway.is_draining = gateway.is_draining or served.is_draining  # this process may end by itself
         for name, variant in self._held.items():
             if name not in wanted and name not in self._is_leaving:
                 self._is_leaving[name] = asyncio.create_task(self._leave(name, variant))
@@ -165,10 +165,12 @@ class Life:
     def __init__(
         self,
         make_engine: Callable[[Setup, Channel], Engine],
-        prepare: Callable[[Setup], None] = lambda setup: None,
+        *,
+        on_setup: Callable[[Setup], None] = lambda setup: None,
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
-        """`prepare` is called once it is known what there is to do."""
-        self._make_engine, self._prepare = make_engine, prepare
+        """`on_setup` is called once it is known what there is to do, `on_open` once it is done for callers."""
+        self._make_engine, self._on_setup, self._on_open = make_engine, on_setup, on_open
         self._follower: Follower | None = None
         self._told: tuple[int, Served] | None = None  # before there was a follower
         self._end: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
@@ -180,7 +182,7 @@ class Life:
         running.add_done_callback(lambda _: self.stop(0))
         try:
             setup: Setup = await channel.ask("setup")
-            self._prepare(setup)
+            self._on_setup(setup)
             await self._serve(Follower(setup, channel, self._make_engine(setup, channel)))
         except NotReadyError:  # the leader has ended meanwhile
             pass
@@ -200,6 +202,7 @@ class Life:
             self._follower = follower
             if self._told is not None:
                 follower.take(*self._told)
+            self._on_open()
             grace_s = await self._end
         finally:
             await follower.close(grace_s)
@@ -219,7 +222,7 @@ class Life:
 
 
 async def _live(end: socket.socket) -> None:
-    life = Life(_make_engine, _prepare)
+    life = Life(_make_engine, on_setup=_configure, on_open=collect_garbage_rarely)
     # Somebody ends this process by itself, or all of a server's at once.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, life.stop)
     await life.live(end)
@@ -229,9 +232,8 @@ def _make_engine(setup: Setup, channel: Channel) -> FollowedEngine:
     return FollowedEngine(setup.num_workers, setup.response_timeout_s, lambda: channel.tell("call failed"))
 
 
-def _prepare(setup: Setup) -> None:
+def _configure(setup: Setup) -> None:
     configure_logs(setup.settings.log_level, gateway=setup.number)
-    collect_garbage_rarely()
 
 
 def main(descriptor: int) -> None:
