@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import sys
 import threading
@@ -59,6 +60,7 @@ class Sender:
             ValueError: the examples lack an input.
         """
         sys.setswitchinterval(SWITCH_S)
+        gc.freeze()  # to look through all that was imported takes long enough to send some requests late
         self._traffic, self._bodies, self._on_finish = traffic, itertools.cycle(make_bodies(traffic)), on_finish
         self._max_in_flight, self._timeout_s = max_in_flight, timeout_s
         self._waiting: deque[Query] = deque()
