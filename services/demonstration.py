@@ -110,7 +110,9 @@ async def demonstrate(demonstration: Demonstration, settings: GatewaySettings, a
         PortTakenError: the page's port is used by another process.
     """
     listener = open_port(settings.host, settings.http_port, "http_port")
-    server = HttpServer(Page(_make_app(demonstration)), listener, settings.make_tls_context("http/1.1"))
+    server = HttpServer(
+        Page(_make_app(demonstration), "demonstration.html"), listener, settings.make_tls_context("http/1.1")
+    )
     port = server.port
     server.start()
     announce(port)

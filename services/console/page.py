@@ -48,15 +48,17 @@ class Page:
     Its files are the same for everybody and tell nothing of what is served.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, first: str = "index.html") -> None:
+        """`first` is the file at `/`."""
         self._app = app
+        self._first = FILES / first
         self._files = _PageFiles(directory=FILES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
         elif scope["path"] == "/" and wants_page(Headers(scope=scope).get("accept", "")):
-            page = FileResponse(FILES / "index.html", headers=_HEADERS | {"vary": "accept"}, media_type="text/html")
+            page = FileResponse(self._first, headers=_HEADERS | {"vary": "accept"}, media_type="text/html")
             await page(scope, receive, send)
         elif scope["path"].startswith(_FOLDER):
             path = scope["path"].removeprefix(_FOLDER)

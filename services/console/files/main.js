@@ -35,9 +35,7 @@ async function show() {
     leave = (await module.show(page, words)) ?? leave;
   } catch (error) {
     if (mine !== turn) return;
-    const making = error.status === 503 ? await (await import("./demo.js")).show(page) : null;
-    root.replaceChildren(...(making ? [page] : [h("h1", {}, title), problem(error)]));
-    leave = making ?? leave;
+    root.replaceChildren(h("h1", {}, title), problem(error));
   }
 }
 
