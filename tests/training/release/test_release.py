@@ -177,7 +177,7 @@ def test_a_run_is_released_under_another_name(tmp_path, monkeypatch):
         margin=0,
     )
 
-    def refuse(spec, *others):
+    def refuse(spec, *others, **named):
         raise ValueError(f"{spec.model} is a {spec.kind}")
 
     recipes = SimpleNamespace(describe_release=lambda run, device: spec)
