@@ -21,7 +21,7 @@ from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
-from services.gateway.errors import InvalidRequestError
+from services.gateway.errors import UnknownPathError
 from services.gateway.rest_answers import make_answer_response
 from services.gateway.rest_messages import OutputEncoding
 from services.gateway.rest_screen import describe_caller
@@ -117,7 +117,7 @@ def _encode_row(variant: ServedVariant, examples: Mapping[str, np.ndarray], row:
     inputs = []
     for name, rows in examples.items():
         if not 0 <= row < len(rows):
-            raise InvalidRequestError(f"there is no example {row}; {variant.model} has 0 to {len(rows) - 1}")
+            raise UnknownPathError(f"there is no example {row}; {variant.model} has 0 to {len(rows) - 1}")
         one = take_rows(rows[row:], 1)
         inputs.append(NamedTensor(name, datatype_of(one), one.shape, encode_raw(one)))
     answer = InferAnswer(variant.model, variant.version, "", inputs)

@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -101,6 +102,14 @@ def _add_errors(app: FastAPI) -> None:
     async def answer_broken(request: Request, error: Exception) -> Response:
         """Answer in the form of all failures; the exception goes on to the log."""
         return make_error_response(InternalError(SERVER_FAILED), request.state.id)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_invalid(request: Request, error: RequestValidationError) -> Response:
+        """Parts of paths and queries that are of another type than the route takes."""
+        found = "; ".join(
+            f"{'.'.join(map(str, one['loc']))} is {one['input']!r}: {one['msg']}" for one in error.errors()
+        )
+        return make_error_response(InvalidRequestError(f"{found}; GET /docs says what is taken"), request.state.id)
 
     @app.exception_handler(GatewayError)
     async def answer_error(request: Request, error: GatewayError) -> Response:

@@ -22,7 +22,7 @@ from services.gateway.call_parameters import apply_call_parameters
 from services.gateway.core import Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, InvalidRequestError
-from services.gateway.openapi import GENERATE_BODY, GENERATE_EXAMPLE
+from services.gateway.openapi import EVENTS, GENERATE_BODY, GENERATE_EXAMPLE
 from services.gateway.plain_requests import decode_rows
 from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_messages import decode_json
@@ -50,9 +50,17 @@ def add_generate_routes(app: FastAPI, gateway: Gateway) -> None:
         decoded = await read(request, model, version)
         return JSONResponse(_describe(await answer_while_present(request, gateway.infer(decoded))))
 
-    @app.post("/v2/models/{model}/generate_stream", summary="An answer bit by bit, as events", openapi_extra=body)
     @app.post(
-        "/v2/models/{model}/versions/{version}/generate_stream", summary="The same with a version", openapi_extra=body
+        "/v2/models/{model}/generate_stream",
+        summary="An answer bit by bit, as events",
+        openapi_extra=body,
+        responses=EVENTS,
+    )
+    @app.post(
+        "/v2/models/{model}/versions/{version}/generate_stream",
+        summary="The same with a version",
+        openapi_extra=body,
+        responses=EVENTS,
     )
     async def generate_stream(request: Request, model: str, version: str = "") -> Response:
         answers = gateway.stream(await read(request, model, version))

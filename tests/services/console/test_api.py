@@ -93,7 +93,10 @@ def test_latents_are_those_that_seeds_draw(http):
     first, second = http.get("/api/latents?seed=1&seed=2&size=4").json()
     assert len(first) == 4
     assert first != second
-    assert http.get("/api/latents?seed=1&size=0").status_code == 422
+    refusal = http.get("/api/latents?seed=1&size=0")
+    assert refusal.status_code == 400
+    assert refusal.json()["error"].startswith("query.size is '0': Input should be greater than")
+    assert refusal.json()["request"] == refusal.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("name", ["../secret", "..%2Fsecret", "%2e%2e", "no", "."])

@@ -131,6 +131,8 @@ async def test_bodies_and_failures_are_described_as_they_are_taken_and_told(http
         return paths[path][method]["requestBody"]["content"][kind]["schema"]
 
     assert schema("/v2/models/{model}/generate_stream")["type"] == "object"
+    events = paths["/v2/models/{model}/generate_stream"]["post"]["responses"]["200"]["content"]
+    assert "text/event-stream" in events
     assert schema("/v1/{model}", "multipart/form-data", "put")["required"] == ["file"]
     inputs = schema("/v2/models/{model}/infer")["properties"]["inputs"]
     assert inputs["items"]["required"] == ["name", "datatype", "shape", "data"]
