@@ -20,6 +20,7 @@ from host.threads import share_cores
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 
 from model_store.exit_status import exit_status_of
+from training.engine.distributed import joined_processes, refuse_processes
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.help import describe_kind, summarize_kind
@@ -115,7 +116,11 @@ def make_command(model: Model[Any]) -> typer.Typer:
             elif inspect is not None:
                 typer.echo(inspect_file(model, inspect, out or Path("runs") / model.kind / "inspection"))
             else:
-                report(model.train(*settle(model, request)))
+                if not model.divides_batches:
+                    refuse_processes(f"train {model.kind}")
+                recipe, options = settle(model, request)
+                with joined_processes(device):
+                    report(model.train(recipe, options))
 
     for name, function in model.commands.items():
         command.command(name)(_speaking_plainly(function))
@@ -141,6 +146,7 @@ def _speaking_plainly(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def call(**given: Any) -> None:
         with plain_errors("the same command"):
+            refuse_processes("this command")
             function(**given)
 
     return call

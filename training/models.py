@@ -27,7 +27,8 @@ class Model(Generic[Recipe]):
     its folder, `describe_release(run, device)` makes of it what `release` takes. `length` is the field of the recipe
     that says how long to train: a run may be resumed with a greater one. `compare(first, second)` says whether
     two finished runs differ, `inspect(file, folder)` describes a file of data and draws it into a folder. `commands`
-    are further verbs by name, functions that typer can call: `train KIND NAME`.
+    are further verbs by name, functions that typer can call: `train KIND NAME`. `divides_batches` says that its
+    steps take this process's share of a batch where torchrun has started several.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Model(Generic[Recipe]):
     train: Callable[[Recipe, TrainOptions], Path]
     describe_release: Callable[[Path, str], ReleaseSpec]
     length: str = "epochs"
+    divides_batches: bool = False
     compare: Callable[[Path, Path], str] | None = None
     inspect: Callable[[Path, Path], str] | None = None
     commands: Mapping[str, Callable[..., None]] = field(default_factory=dict)

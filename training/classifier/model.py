@@ -16,5 +16,6 @@ MODEL = Model[Recipe](
     data_sets=DATA_SETS,
     train=train,
     describe_release=describe_release,
+    divides_batches=True,
     compare=compare_runs,
 )

@@ -17,6 +17,7 @@ from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.distillation import soften_and_compare
+from training.engine.distributed import own_share
 from training.engine.optimization import Updater
 from training.engine.quantize_aware import RoundedNetwork
 from training.images.augmentation import TrainingBatches
@@ -72,16 +73,20 @@ class ClassifierTask(Resumable):
         """Fit one batch; log its loss and accuracy."""
         self._prepare_epoch(step // self.batches.steps_per_epoch)
         images, labels = self.batches.at(step)
+        rows = own_share(len(labels))
+        share = (rows.stop - rows.start) / len(labels)
+        images, labels = images[rows], labels[rows]
         self.network.train()
         with autocast(self.device, self.precision):
             logits = (self.rounded or self.network)(self.normalization(images)).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         if self.teacher:
             loss = torch.lerp(loss, self._compare_with(self.teacher, images, logits), self.teacher.weight)
+        loss = share * loss
         self.updater.update(loss, step)
         if self.average:
             self.average.update(self.network)
-        accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        accuracy = share * (logits.detach().argmax(1) == labels).float().mean()
         return {"loss": loss.detach(), "accuracy": accuracy}
 
     @torch.no_grad()

@@ -27,8 +27,10 @@ from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.restore import check_same_task, restore_network
 from training.classifier.transfer import PretrainedNetwork
+from training.engine.batch_norm import share_batch_norms
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads, place
+from training.engine.distributed import num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -67,7 +69,12 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
 
 
 def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) -> tuple[ClassifierTask, int]:
-    """Build network, optimizers and batches; also return the number of steps in all."""
+    """Build network, optimizers and batches; also return the number of steps in all.
+
+    Raises:
+        ValueError: several processes cannot divide this recipe's batches.
+    """
+    _check_divisible(recipe)
     batches = TrainingBatches(
         data.train,
         batch_size=recipe.batch_size,
@@ -83,6 +90,7 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
     else:
         network = build_network(recipe, data.shape, len(data.labels))
         normalization = _initialize(network, recipe, data)
+    share_batch_norms(network)
     network = place(network, device)
     normalization = normalization.to(device)
     rounded = None
@@ -103,6 +111,13 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         rounded=rounded,
     )
     return task, num_steps
+
+
+def _check_divisible(recipe: Recipe) -> None:
+    if recipe.batch_size < num_processes():
+        raise ValueError(f"batch_size={recipe.batch_size} gives not one image to each of {num_processes()} processes")
+    if recipe.quantize_aware and num_processes() > 1:
+        raise ValueError("quantize_aware observes the ranges of whole batches; train with one process")
 
 
 def _start_from(run: Path, recipe: Recipe, data: ImageData) -> tuple[nn.Module, Normalization]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from training.engine.distributed import leads
+
 
 class EventLog:
-    """Writes scalars into a run's folder; writes nothing where tensorboard is not installed."""
+    """Writes scalars into a run's folder; writes nothing where another process leads or tensorboard is missing."""
 
     def __init__(self, folder: Path) -> None:
         self._writer: Any = None
-        if importlib.util.find_spec("tensorboard"):
+        if leads() and importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter  # slow to import, and may be missing
 
             self._writer = SummaryWriter(str(folder), max_queue=100, flush_secs=30)

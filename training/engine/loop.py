@@ -16,6 +16,7 @@ from torch import Tensor
 
 from host.progress import ProgressBar
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.distributed import add_up_figures, agree, dismiss, draw_apart, from_leader, leads, num_processes
 from training.engine.events import EventLog
 from training.engine.interruption import Interrupted, Interruption
 
@@ -27,7 +28,8 @@ class Task(Protocol):
     """What is trained. A step may do anything: several optimizers, token batches, data generated on the fly.
 
     What a step draws at random must come from `generator_for(seed, step)` or from torch's global generator; both are
-    the same again after a resume.
+    the same again after a resume. Where several processes train, each takes its share of a step's batch
+    (`distributed.own_share`), and what it returns and gives to an Updater are shares of the batch's loss and figures.
     """
 
     device: torch.device
@@ -86,16 +88,23 @@ class Progress:
 def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
     """Train a task to the end of its plan, leaving checkpoints and events in the run's folder.
 
+    Several processes start from the leader's state, so that the others need not see the run's folder.
+
     Raises:
+        Dismissed: other processes have trained too, and this one does not lead.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint holds the last finished step.
         FloatingPointError: the loss is no longer finite.
         ValueError: a resumed run has come further than the plan goes.
     """
     progress = Progress()
-    if resume:
+    if resume and leads():
         state, saved = load_checkpoint(run / CHECKPOINT, task.device)
         task.load_state_dict(state)
         progress = _extend(Progress(**saved), plan, run)
+    if num_processes() > 1:
+        state, saved = from_leader(lambda: (task.state_dict(), vars(progress)), task.device)
+        task.load_state_dict(state)
+        progress = Progress(**saved)
     progress.num_steps = plan.num_steps
     events = EventLog(run)
     try:
@@ -103,6 +112,7 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
             _Fit(task, plan, run, progress, events, bar).run_steps(interruption)
     finally:
         events.close()
+    dismiss()
     if plan.patience:
         state, _ = load_checkpoint(run / BEST, task.device)
         task.load_state_dict(state)
@@ -135,25 +145,29 @@ class _Fit:
     def run_steps(self, interruption: Interruption) -> None:
         plan, progress = self.plan, self.progress
         started = time.monotonic() - progress.elapsed_s
+        seed = torch.initial_seed()
         while progress.step < plan.num_steps and not progress.stopped_early:
+            draw_apart(seed, progress.step)
             metrics = self.task.train_step(progress.step)
             progress.step += 1
             progress.elapsed_s = time.monotonic() - started
             is_last = progress.step == plan.num_steps
             note = self._log(metrics) if is_last or progress.step % plan.log_every == 0 else None
             self.bar.advance(1, note)
+            stopping = agree(interruption.requested)
             if is_last or progress.step % plan.validate_every == 0:
                 self._validate()
                 self._save(CHECKPOINT)
-            elif interruption.requested:
+            elif stopping:
                 self._save(CHECKPOINT)
-            if interruption.requested and not is_last:
+            if stopping and not is_last:
+                dismiss()
                 checkpoint = self.run / CHECKPOINT
                 raise Interrupted(f"stopped after step {progress.step} of {plan.num_steps}; {checkpoint} is complete")
 
     def _log(self, metrics: Mapping[str, Tensor]) -> str:
         step = self.progress.step
-        values = {name: float(value) for name, value in metrics.items()}
+        values = add_up_figures(metrics)
         for name, value in values.items():
             if not math.isfinite(value):
                 raise FloatingPointError(f"{name} is {value} at step {step}; lower the learning rate or set clip_norm")
@@ -162,9 +176,9 @@ class _Fit:
 
     def _validate(self) -> None:
         plan, progress = self.plan, self.progress
-        scores = self.task.validate()
+        scores = from_leader(lambda: dict(self.task.validate()))
         self.events.add_scalars("validation", scores, progress.step)
-        if isinstance(self.task, Illustrated):
+        if isinstance(self.task, Illustrated) and leads():
             self.events.add_pictures(self.task.draw_pictures(), progress.step)
         figures = "  ".join(f"{name} {value:.5g}" for name, value in scores.items())
         self.bar.say(f"step {progress.step}/{plan.num_steps}  {progress.elapsed_s:.0f} s  validation: {figures}")
@@ -179,4 +193,5 @@ class _Fit:
             self.bar.say(f"no better {plan.monitor} for {plan.patience} validations: stopped, keeping the best state")
 
     def _save(self, name: str) -> None:
-        save_checkpoint(self.run / name, self.task.state_dict(), vars(self.progress))
+        if leads():
+            save_checkpoint(self.run / name, self.task.state_dict(), vars(self.progress))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.engine.distributed import add_up_gradients
 from training.engine.schedules import Schedule
 
 
@@ -27,15 +28,20 @@ class Updater:
             group.setdefault("initial_lr", group["lr"])
 
     def update(self, loss: Tensor, step: int) -> None:
-        """Propagate a loss and take one step of every optimizer at the rates of `step`."""
+        """Propagate a loss and take one step of every optimizer at the rates of `step`.
+
+        Of several processes each gives its share of the loss.
+        """
         factor = self.schedule(step)
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        parameters = [p for group in self._groups() for p in group["params"]]
+        add_up_gradients(parameters)
         if self.clip_norm:
-            nn.utils.clip_grad_norm_([p for group in self._groups() for p in group["params"]], self.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from host.replacement import replacing
+from training.engine.distributed import leads
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
 
@@ -25,10 +26,14 @@ NETWORK = "network.pt"
 def start_run(options: TrainOptions, recipe: Any) -> Path:
     """Make the run's folder and record options and recipe in it; a resumed run's record notes what has changed.
 
+    Of several processes the leader alone does so.
+
     Raises:
         FileExistsError: the folder holds a run, and neither to resume nor to overwrite it was asked for.
     """
     record = options.out / RECORD
+    if not leads():
+        return options.out
     if options.resume:
         _continue_run(options, recipe)
         return options.out

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.engine.distributed import own_share
 from training.engine.seeds import generator_for
 from training.seq2seq.vocabulary import BEGIN, PAD
 
@@ -22,6 +23,18 @@ class Batch:
     source: Tensor
     target_in: Tensor
     target_out: Tensor
+
+    @property
+    def num_pieces(self) -> Tensor:
+        """Pieces to learn, padding left out."""
+        return (self.target_out != PAD).sum()
+
+    def take_share(self) -> Batch:
+        """This process's sentences; where there are too few for it, one of which nothing is to be learned."""
+        rows = own_share(len(self.source))
+        if rows.stop > rows.start:
+            return Batch(self.source[rows], self.target_in[rows], self.target_out[rows])
+        return Batch(self.source[:1], self.target_in[:1], torch.full_like(self.target_out[:1], PAD))
 
 
 class TokenBatches:

@@ -18,6 +18,7 @@ MODEL = Model[Recipe](
     data_sets=DATA_SETS,
     train=train,
     describe_release=describe_release,
+    divides_batches=True,
     compare=compare_runs,
     commands={"comparison": compare_all, "benchmark": measure_speed},
 )

@@ -48,7 +48,8 @@ class TranslationTask(Resumable):
 
     def train_step(self, step: int) -> Mapping[str, Tensor]:
         """Fit one batch; log its loss per piece and its tokens."""
-        batch = self.batches.at(step)
+        whole = self.batches.at(step)
+        batch = whole.take_share()
         self.network.train()
         with autocast(self.device, self.precision):
             logits = self.network(batch.source, batch.target_in, self.sampling(step))
@@ -57,7 +58,9 @@ class TranslationTask(Resumable):
             batch.target_out.flatten(),
             ignore_index=PAD,
             label_smoothing=self.label_smoothing,
+            reduction="sum",
         )
+        loss = loss / whole.num_pieces
         self.updater.update(loss, step)
         if self.average:
             self.average.update(self.network)

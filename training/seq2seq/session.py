@@ -13,6 +13,7 @@ import torch
 from host.progress import ProgressBar
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device
+from training.engine.distributed import leads, num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -32,7 +33,13 @@ from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:
-    """Train a translator and leave its network, vocabulary and evaluation in the run's folder."""
+    """Train a translator and leave its network, vocabulary and evaluation in the run's folder.
+
+    Raises:
+        ValueError: several processes would each ask the teacher.
+    """
+    if recipe.teacher and not options.resume and num_processes() > 1:
+        raise ValueError("one process asks the teacher: begin the run with one, stop it, and resume it with several")
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, num_validation=recipe.num_validation)
     seed_everything(options.seed)
@@ -42,9 +49,10 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
         data = read_lesson(data, options.out) if options.resume else learn_from(Path(recipe.teacher), data, device)
     task, num_steps = make_task(recipe, data, vocabulary, device, options.seed)
     run = start_run(options, recipe)
-    if recipe.teacher:
-        keep_lesson(data, run)
-    vocabulary.save(run / VOCABULARY)
+    if leads():
+        vocabulary.save(run / VOCABULARY)
+        if recipe.teacher:
+            keep_lesson(data, run)
     print(
         f"{data.name}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test pairs, "
         f"{len(vocabulary)} pieces; {num_steps} steps on {device}",
