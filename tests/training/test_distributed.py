@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from host.ports import find_free_ports
 from tests.training.distributed_trainings import NUM_STEPS, TASKS, fit_task
 from tests.training.engine.test_events import read_events
 from training.cli import app
+from training.engine.options import TrainOptions
 from training.images.glyphs import draw_glyphs
+from training.models import load_model
 
 LOSS_RTOL = 1e-5
 WEIGHT_ATOL = 2e-5
@@ -109,3 +112,25 @@ def test_what_cannot_be_divided_refuses_several_processes(monkeypatch, arguments
     answer = CliRunner().invoke(app, arguments)
     assert answer.exit_code != 0
     assert "does not divide its work, but 2 processes were started; start one" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "reason"),
+    [
+        ("classifier", {"batch_size": 1}, "batch_size=1 gives not one image to each of 2 processes"),
+        ("classifier", {"quantize_aware": True}, "quantize_aware observes the ranges of whole batches"),
+        ("seq2seq", {"teacher": "runs/none"}, "one process asks the teacher"),
+    ],
+)
+def test_recipes_whose_work_cannot_be_divided_are_refused_before_a_run_is_begun(
+    monkeypatch, tmp_path, kind, change, reason
+):
+    monkeypatch.setattr(f"training.{kind}.session.num_processes", lambda: 2)
+    model = load_model(kind)
+    recipe = model.presets["demo"]
+    options = TrainOptions(
+        model=kind, preset="demo", data=recipe.data, data_root=tmp_path, out=tmp_path / "run", device="cpu"
+    )
+    with pytest.raises(ValueError, match=reason):
+        model.train(replace(recipe, **change), options)
+    assert not (tmp_path / "run").exists()
