@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from host.replacement import replacing
 
 _FOLDER = ".gates"
 Outcome = Literal["pass", "fail", "undecided"]
@@ -51,9 +52,8 @@ def write_progress(root: Path, progress: GateProgress) -> None:
     """
     folder = root / progress.model / _FOLDER
     folder.mkdir(exist_ok=True)
-    draft = folder / f".{os.getpid()}.draft"
-    draft.write_text(progress.model_dump_json())
-    draft.replace(folder / f"{progress.version}@{progress.host}.json")
+    with replacing(folder / f"{progress.version}@{progress.host}.json") as file:
+        file.write(progress.model_dump_json().encode())
 
 
 def read_progress(root: Path, model: str, version: str) -> list[GateProgress]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from host.replacement import replacing
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT, keys_folder
 
@@ -302,9 +303,9 @@ def _announce(
                 typer.echo(f"  try      {line}")
     typer.echo("Ctrl-C stops it")
     if ready_file is not None:
-        draft = ready_file.with_name(f".{ready_file.name}.draft")
-        draft.write_text(json.dumps({"host": host, "ports": ports, "pid": os.getpid(), "ready_s": round(seconds, 2)}))
-        draft.replace(ready_file)
+        ready = {"host": host, "ports": ports, "pid": os.getpid(), "ready_s": round(seconds, 2)}
+        with replacing(ready_file) as file:
+            file.write(json.dumps(ready).encode())
 
 
 def _describe_trust(files: TlsFiles, host: str) -> tuple[str, dict[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from host.replacement import replacing
 from k8s.fleet.envoy import Certificates
 from k8s.routes import NODES_HOST
 
@@ -45,11 +45,9 @@ class Authority:
             builder = builder.add_extension(names, critical=False)
         certificate = builder.issuer_name(self._name).sign(self._key, hashes.SHA256())
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        draft = path.with_name(f".{path.name}.draft")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with replacing(path, mode=0o600) as file:
             file.write(certificate.public_bytes(encoding))
             file.write(key.private_bytes(encoding, form, serialization.NoEncryption()))
-        draft.replace(path)
 
 
 @dataclass(frozen=True)

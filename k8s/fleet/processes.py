@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from host.child import end_with_parent
+from host.replacement import replacing
 from k8s.fleet.envoy import Edge, Node, Object, make_configuration, make_followed
 from k8s.fleet.network import Loopback, Namespaces
 from k8s.settings import PRE_STOP_S
@@ -180,10 +181,8 @@ def _write_whole(path: Path, content: Object) -> None:
     text = json.dumps(content, indent=1)
     if path.exists() and path.read_text() == text:
         return
-    draft = path.with_name(f".{path.name}.draft")
-    draft.touch(mode=0o600)  # it may hold the callers' keys
-    draft.write_text(text)
-    draft.replace(path)
+    with replacing(path, mode=0o600) as file:  # it may hold the callers' keys
+        file.write(text.encode())
 
 
 def validate(configuration: Path) -> str:
