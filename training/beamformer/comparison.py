@@ -20,27 +20,17 @@ from training.beamformer.recipe import PRESETS, Recipe
 from training.beamformer.session import fit_beamformer
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
-from training.engine.runs import finish_run, read_run, train_or_resume
+from training.engine.runs import finish_run, read_run, train_all
 
 NETWORKS = ("full", "no-gate", "one-stage", "squared-error", "residual-encoder", "complex-cnn")
 CSI_SNR_DB = (10.0, 0.0, -5.0, -10.0, -15.0)
 _DATA_SNR_DB = 0.0
 
 
-def train_all(recipes: Mapping[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> dict[str, Path]:
-    """Train every recipe on the same data; a run that `out` holds is finished, not begun anew."""
-
-    def fit_and_finish(recipe: Recipe, options: TrainOptions) -> None:
-        run, progress = fit_beamformer(recipe, options)
-        finish_run(run, {"train_s": round(progress.elapsed_s, 1), "steps": progress.step})
-
-    runs = {}
-    for name, recipe in recipes.items():
-        options = TrainOptions(
-            model="beamformer", preset=name, data=data, data_root=data_root, out=out / name, seed=seed
-        )
-        runs[name] = train_or_resume(recipe, options, fit_and_finish)
-    return runs
+def fit_only(recipe: Recipe, options: TrainOptions) -> None:
+    """Train a network that is measured beside the others, not by itself."""
+    run, progress = fit_beamformer(recipe, options)
+    finish_run(run, {"train_s": round(progress.elapsed_s, 1), "steps": progress.step})
 
 
 def compare_networks(runs: Mapping[str, Path], held_out: HeldOutChannels) -> list[Figure]:
@@ -86,7 +76,8 @@ def compare_all(
 ) -> None:
     """Train the network, its ablations and the thesis's networks; print what each reaches, and by how much less."""
     recipes = {name: override(PRESETS[name], changes or ()) for name in NETWORKS}
-    runs = train_all(recipes, data, data_root, out, seed)
+    common = TrainOptions(model="beamformer", preset="", data=data, data_root=data_root, out=out, seed=seed)
+    runs = train_all(recipes, common, fit_only)
     recipe = recipes[NETWORKS[0]]
     held_out = load_held_out(data, data_root, make_channel_model(recipe), recipe.num_test)
     title = f"{len(held_out.channel)} test channels of {held_out.name}; in brackets the 95 % interval of first − row"

@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,16 @@ def train_or_resume(recipe: Any, options: TrainOptions, train: Callable[[Any, Tr
     if not record["finished"]:
         train(from_record(type(recipe), record["recipe"]), dataclasses.replace(options, resume=True))
     return run
+
+
+def train_all(
+    recipes: Mapping[str, Any], common: TrainOptions, train: Callable[[Any, TrainOptions], object]
+) -> dict[str, Path]:
+    """Train recipes on the same data, each in a folder of its name below `common.out`; see `train_or_resume`."""
+    return {
+        name: train_or_resume(recipe, dataclasses.replace(common, preset=name, out=common.out / name), train)
+        for name, recipe in recipes.items()
+    }
 
 
 def stop_run(run: Path, reason: str) -> None:

@@ -15,27 +15,16 @@ import typer
 
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
-from training.engine.runs import read_run, train_or_resume
+from training.engine.runs import read_run, train_all
 from training.forecaster.data import GENERATED, load_data
 from training.forecaster.evaluate import NAIVE, NETWORK, Figure, compare_methods, forecast_baselines
 from training.forecaster.network import load_network
 from training.forecaster.program import forecast_network
-from training.forecaster.recipe import PRESETS, Network, Recipe
+from training.forecaster.recipe import PRESETS, Network
 from training.forecaster.scores import score_steps
 from training.forecaster.session import train
 
 NETWORKS: tuple[Network, ...] = get_args(Network)
-
-
-def train_all(recipes: Mapping[str, Recipe], data: str, data_root: Path, out: Path, seed: int) -> dict[str, Path]:
-    """Train every recipe on the same data; a run that `out` holds is finished, not begun anew."""
-    runs = {}
-    for name, recipe in recipes.items():
-        options = TrainOptions(
-            model="forecaster", preset=name, data=data, data_root=data_root, out=out / name, seed=seed
-        )
-        runs[name] = train_or_resume(recipe, options, train)
-    return runs
 
 
 def compare_networks(runs: Mapping[str, Path], data: str, data_root: Path) -> list[Figure]:
@@ -94,7 +83,8 @@ def compare_all(
     if preset not in PRESETS:
         raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
     recipe = override(PRESETS[preset], changes or ())
-    runs = train_all({name: replace(recipe, network=name) for name in NETWORKS}, data, data_root, out, seed)
+    common = TrainOptions(model="forecaster", preset="", data=data, data_root=data_root, out=out, seed=seed)
+    runs = train_all({name: replace(recipe, network=name) for name in NETWORKS}, common, train)
     table = format_table(compare_networks(runs, data, data_root), runs)
     (out / "comparison.md").write_text(table)
     typer.echo(table)

@@ -6,20 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from training.beamformer.comparison import CSI_SNR_DB, compare_networks, format_table, train_all
+from training.beamformer.comparison import CSI_SNR_DB, compare_networks, fit_only, format_table
 from training.beamformer.data import load_held_out, make_channel_model
 from training.beamformer.evaluate import evaluate_run
 from training.beamformer.recipe import PRESETS
 from training.beamformer.servable import describe_release
+from training.engine.options import TrainOptions
+from training.engine.runs import train_all
 
 CHANGES = {"steps": 2, "batch_size": 2, "validate_every": 2, "num_validation": 2, "num_test": 4}
 RECIPES = {name: replace(PRESETS[name], **CHANGES) for name in ("no-gate", "squared-error", "residual-encoder")}
 
 
+def _options(out):
+    return TrainOptions(model="beamformer", preset="", data="generated", data_root=Path(), out=out)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
-    return train_all(RECIPES, "generated", Path(), out, 0)
+    return train_all(RECIPES, _options(out), fit_only)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,8 @@ def test_the_table_names_every_network_and_level(runs, measured):
 
 def test_finished_runs_are_not_trained_again(runs, monkeypatch):
     monkeypatch.setattr("training.beamformer.comparison.fit_beamformer", None)
-    again = train_all(RECIPES, "generated", Path(), next(iter(runs.values())).parent, 0)
+    out = next(iter(runs.values())).parent
+    again = train_all(RECIPES, _options(out), fit_only)
     assert again == runs
 
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
-from training.forecaster.comparison import compare_networks, format_table, train_all
+from training.engine.runs import train_all
+from training.forecaster.comparison import compare_networks, format_table
 from training.forecaster.difference import compare_runs
 from training.forecaster.network import load_network, measure_scale
 from training.forecaster.objective import ForecasterTask
@@ -139,7 +140,8 @@ def test_two_runs_are_compared_by_their_forecasts_of_the_same_windows(finished_r
 def test_networks_stand_beside_the_baselines_in_one_table(tiny_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr("training.forecaster.evaluate.draw_all", lambda *given: None)
     recipes = {name: replace(tiny_recipe, network=name, steps=1, validate_every=1) for name in ("cnn", "gru")}
-    runs = train_all(recipes, "generated", tmp_path, tmp_path, 0)
+    common = TrainOptions(model="forecaster", preset="", data="generated", data_root=tmp_path, out=tmp_path)
+    runs = train_all(recipes, common, train)
     lines = format_table(compare_networks(runs, "generated", tmp_path), runs).splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == ["cnn", "gru", "seasonal-naive", "linear"]
     assert "…" not in lines[2]
