@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call
+from services.client.inference import infer_answers, make_infer_call, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -104,9 +104,6 @@ def _join(answers: list[Answer], names: tuple[str, ...]) -> Beams:
     arrays = {
         name: np.concatenate([answer.arrays[name].view(np.complex64)[..., 0] for answer in answers]) for name in names
     }
-    errors = []
-    for answer in answers:
-        found = answer.arrays.get(ROW_ERRORS)
-        errors += [""] * len(answer.arrays["precoder"]) if found is None else [error.decode() for error in found]
+    errors = [error for answer in answers for error in read_row_errors(answer, len(answer.arrays["precoder"]))]
     parts = {name: arrays.get(name) for name in _HYBRID}
     return Beams(arrays["precoder"], arrays["combiner"], **parts, errors=tuple(errors), version=answers[0].version)

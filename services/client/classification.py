@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call
+from services.client.inference import infer_answers, make_infer_call, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -134,10 +134,8 @@ def _encode_image(image: Any) -> bytes:
 
 def _read_answer(answer: Answer) -> list[Classification]:
     labels, probabilities = answer.arrays["label"], answer.arrays["probabilities"]
-    errors = answer.arrays.get(ROW_ERRORS)
     found = []
-    for row in range(len(labels)):
-        error = errors[row].decode() if errors is not None else ""
+    for row, error in enumerate(read_row_errors(answer, len(labels))):
         scores = zip(np.atleast_1d(labels[row]), np.atleast_1d(probabilities[row]), strict=True)
         top = () if error else tuple(Score(label.decode(), float(probability)) for label, probability in scores)
         found.append(Classification(top, answer.version, error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, metadata
+from services.client.inference import infer_answers, make_infer_call, metadata, read_row_errors
 from services.client.steps import Steps
 
 ROWS_PER_CALL = 64
@@ -65,10 +65,7 @@ def forecast(
     ]
     answers = yield from infer_answers(calls)
     quantiles = {level: np.concatenate([answer.arrays[level] for answer in answers]) for level in levels}
-    errors: list[str] = []
-    for answer in answers:
-        found = answer.arrays.get(ROW_ERRORS)
-        errors += [""] * len(answer.arrays[levels[0]]) if found is None else [error.decode() for error in found]
+    errors = [error for answer in answers for error in read_row_errors(answer, len(answer.arrays[levels[0]]))]
     return Forecast(quantiles, tuple(errors), answers[0].version)
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from model_store.open_inference import messages
+from model_store.open_inference import ROW_ERRORS, messages
 from services.client.errors import DeadlineError, NotReadyError, ServerError, UnknownModelError
 from services.client.steps import Call, Pause, Steps
 from services.client.wire import Answer, decode_infer_response, encode_infer_request
@@ -66,6 +66,12 @@ def infer_answers(calls: Sequence[Call]) -> Steps[list[Answer]]:
     """Make inference calls together and decode their answers."""
     answers = yield calls
     return [_decode(answer, call) for answer, call in zip(answers, calls, strict=True)]
+
+
+def read_row_errors(answer: Answer, num_rows: int) -> list[str]:
+    """Why each row failed, '' for good ones."""
+    errors = answer.arrays.get(ROW_ERRORS)
+    return [""] * num_rows if errors is None else [error.decode() for error in errors]
 
 
 def _decode(answer: bytes, call: Call) -> Answer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call
+from services.client.inference import infer_answers, make_infer_call, read_row_errors
 from services.client.steps import Following, Steps
 from services.client.wire import Answer, decode_stream_response
 
@@ -148,10 +148,9 @@ def _read_bit(answer: Answer) -> TranslationBit:
 
 def _read_answer(answer: Answer) -> list[Translation]:
     texts, scores = answer.arrays["translation"], answer.arrays["score"]
-    errors, alignments = answer.arrays.get(ROW_ERRORS), answer.arrays.get("alignment")
+    alignments = answer.arrays.get("alignment")
     found = []
-    for row in range(len(texts)):
-        error = errors[row].decode() if errors is not None else ""
+    for row, error in enumerate(read_row_errors(answer, len(texts))):
         hypotheses = (
             ()
             if error
