@@ -41,13 +41,14 @@ class Master:
         self._wait(READY, CONNECT_TIMEOUT_S, f"connected to {plan.remote.address}")
         self._num_workers = len(self._answers[READY])
 
-    def tell(self, kind: str, data: dict[str, Any] | None = None, *, answered_by: str = "") -> list[Any]:
-        """Tell all workers something; wait for what they answer by messages of that kind."""
-        if not answered_by:
-            self._runner.send_message(kind, data)
-            return []
-        self._answers[answered_by].clear()
+    def tell(self, kind: str, data: dict[str, Any] | None = None) -> None:
+        """Tell all workers something."""
         self._runner.send_message(kind, data)
+
+    def ask(self, kind: str, data: dict[str, Any] | None = None, *, answered_by: str) -> list[Any]:
+        """Tell all workers something and wait for what they answer by messages of that kind."""
+        self._answers[answered_by].clear()
+        self.tell(kind, data)
         self._wait(answered_by, ANSWER_TIMEOUT_S, "answered")
         return list(self._answers[answered_by].values())
 
@@ -79,7 +80,7 @@ def run_remote_levels(plan: Distributed) -> list[Recording]:
     master = Master(plan, make_user_class(loop.traffic))
     try:
         examples = loop.traffic.examples_path.read_bytes()
-        master.tell(PLAN, {"plan": loop.model_dump_json(), "examples": examples}, answered_by=PREPARED)
+        master.ask(PLAN, {"plan": loop.model_dump_json(), "examples": examples}, answered_by=PREPARED)
         return [_run_level(master, loop, callers) for callers in loop.callers]
     finally:
         master.quit()
@@ -92,7 +93,7 @@ def _run_level(master: Master, loop: ClosedLoop, callers: int) -> Recording:
     started = time.time()
     master.tell(RECORD)
     gevent.sleep(loop.most_s)
-    found: Sequence[str] = master.tell(FINISH, answered_by=RECORDED)
+    found: Sequence[str] = master.ask(FINISH, answered_by=RECORDED)
     recordings = [Recording.model_validate_json(recording) for recording in found]
     return merge_recordings(recordings).model_copy(update={"started": started})
 

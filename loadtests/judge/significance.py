@@ -14,8 +14,8 @@ from scipy.special import bdtr, bdtrc, stdtrit
 CONFIDENCE = 0.99
 PERCENTILES = (99.9, 99.0, 90.0)
 # Fewer windows tell nothing of how they hang together.
-FEWEST_WINDOWS = 8
-MOST_SHARE = 0.9
+_FEWEST_CORRELATED = 8
+_MOST_SHARE = 0.9
 
 
 def is_supported(num_requests: int, num_over_bound: int, percentile: float) -> bool:
@@ -107,10 +107,10 @@ def _find_inflation(means: Sequence[float]) -> float:
     """
     rest = _subtract_line(means)
     squares = sum(value**2 for value in rest)
-    if len(means) < FEWEST_WINDOWS or not squares:
+    if len(means) < _FEWEST_CORRELATED or not squares:
         return 1.0
     share = sum(one * other for one, other in pairwise(rest)) / squares
-    share = min(max(0.0, share + (2 + 4 * share) / len(means)), MOST_SHARE)
+    share = min(max(0.0, share + (2 + 4 * share) / len(means)), _MOST_SHARE)
     return min((1 + share) / (1 - share), len(means) / 2)
 
 
