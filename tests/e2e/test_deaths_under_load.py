@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import numpy as np
 import psutil
@@ -16,6 +14,7 @@ import uvloop
 
 from loadtests.bench.arrivals import measure_capacity, send_poisson
 from loadtests.generate.lean_grpc import open_lean_channel
+from tests.background import meanwhile
 from tests.e2e.conftest import Served
 from tests.e2e.test_life_and_death import scale_request
 
@@ -59,19 +58,6 @@ def describe(what, calls):
     times_ms = 1e3 * np.array([call.took_s for call in calls if call.status == "OK"])
     quantiles = dict(zip(("p50", "p99", "most"), np.quantile(times_ms, (0.5, 0.99, 1)).round(1).tolist(), strict=True))
     print(f"\n{what}: {len(calls)} calls, {dict(Counter(call.status for call in calls))}, ms {quantiles}")
-
-
-@contextmanager
-def meanwhile(act):
-    """Do something in a thread of its own while the block runs."""
-    stop = threading.Event()
-    thread = threading.Thread(target=act, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_no_call_fails_while_a_worker_is_killed_every_five_seconds(pair, half_load):

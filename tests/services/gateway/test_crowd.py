@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -22,6 +23,7 @@ import pytest
 
 from host.descriptors import allow_many_descriptors
 from model_store.open_inference import messages
+from tests.background import meanwhile
 from tests.services.grpc_server.wire import (
     DATA,
     END_HEADERS,
@@ -98,14 +100,8 @@ def crowd(grpc_port: int, http_port: int) -> Iterator[None]:
             head = frame(HEADERS, END_HEADERS, 1, call_head(PATH))
             beginning = frame(DATA, 0, 1, message(b"\0" * 100_000)[:5])
             writers.append((add(grpc_port, PREFACE, settings(), head, beginning), frame(DATA, 0, 1, b"\0")))
-        stop = threading.Event()
-        thread = threading.Thread(target=write_slowly, args=(writers, stop))
-        thread.start()
-        try:
+        with meanwhile(partial(write_slowly, writers)):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
 
 def write_slowly(writers: list[tuple[socket.socket, bytes]], stop: threading.Event) -> None:
