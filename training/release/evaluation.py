@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from handlers.archive import open_handler
+from handlers.base import Handler
 from host.progress import ProgressBar
 from model_store.frontier import Figures, find_front, shown_difference
 from training.release.build import Built
@@ -101,18 +103,7 @@ def evaluate_variants(
     """
     reference = next(iter(built.folders))
     handlers = {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
-    num_rows = len(next(iter(spec.held_out.inputs.values())))
-    findings, measured = {}, {}
-    with ProgressBar("measuring quality", total=num_rows * len(handlers)) as bar:
-        for variant, handler in handlers.items():
-            findings[variant] = check_rows(
-                handler,
-                spec.held_out.inputs,
-                spec.held_out.parameters,
-                spec.max_rows,
-                found.failing if found is not None else (),
-            )
-            measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
+    findings, measured = _measure(handlers, spec, found)
     timed = handlers if parent is None else handlers | {_PARENT: parent.handler}
     timings = measure_speed(timed, spec.held_out, spec.max_rows)
     examples = choose_examples(spec)
@@ -160,6 +151,22 @@ def evaluate_variants(
         search=built.search,
         parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
     )
+
+
+def _measure(
+    handlers: Mapping[str, Handler], spec: ReleaseSpec, found: RowFinding | None
+) -> tuple[dict[str, RowFinding], dict[str, Measurement]]:
+    """Check each variant's rows for independence, and measure its quality."""
+    num_rows = len(next(iter(spec.held_out.inputs.values())))
+    failing = found.failing if found is not None else ()
+    findings, measured = {}, {}
+    with ProgressBar("measuring quality", total=num_rows * len(handlers)) as bar:
+        for variant, handler in handlers.items():
+            findings[variant] = check_rows(
+                handler, spec.held_out.inputs, spec.held_out.parameters, spec.max_rows, failing
+            )
+            measured[variant] = measure_quality(handler, spec.held_out, spec.max_rows, bar.advance)
+    return findings, measured
 
 
 def _describe_parent(parent: Parent, timing: Timing) -> EvaluatedParent:
