@@ -12,7 +12,7 @@ from training.release.spec import HeldOut, ReleaseSpec, TensorSpec
 from training.seq2seq.network import build_network
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.servable import OUTPUTS, describe_parameters, describe_programs, encode_texts
-from training.seq2seq.vocabulary import END, learn_vocabulary
+from training.sequences.vocabulary import END, learn_vocabulary
 
 WORDS = ["one", "two", "three", "red", "green", "blue", "dog", "cat", "house", "sees", "runs", "under", "a"]
 NUM_PIECES = 300

@@ -11,7 +11,7 @@ from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.reference import open_reference
 from training.seq2seq.servable import encode_texts
-from training.seq2seq.vocabulary import BEGIN, END
+from training.sequences.vocabulary import BEGIN, END
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.engine.distributed import own_share
 from training.engine.seeds import generator_for
-from training.seq2seq.vocabulary import BEGIN, PAD
+from training.sequences.vocabulary import BEGIN, PAD
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from training.seq2seq.evaluate import Bleu
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.servable import VOCABULARY, describe_translator, encode_texts, load_network
 from training.seq2seq.transformer import Transformer
-from training.seq2seq.vocabulary import Vocabulary
+from training.sequences.vocabulary import Vocabulary
 
 Translator = Callable[[Sequence[str]], list[str]]
 

@@ -15,7 +15,7 @@ from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.seq2seq.batches import Batch, TokenBatches
-from training.seq2seq.vocabulary import PAD
+from training.sequences.vocabulary import PAD
 
 
 class TranslationTask(Resumable):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.seq2seq.vocabulary import BEGIN, PAD, UNKNOWN
+from training.sequences.vocabulary import BEGIN, PAD, UNKNOWN
 
 _GROUP = 64
 

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from training.seq2seq.program import Step
 from training.seq2seq.transformer import hide_padding
-from training.seq2seq.vocabulary import PAD
 from training.sequences.dropout import Dropout
+from training.sequences.vocabulary import PAD
 
 CELLS: dict[str, tuple[Any, Any]] = {
     "rnn": (nn.RNN, nn.RNNCell),

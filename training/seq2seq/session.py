@@ -29,7 +29,7 @@ from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.servable import VOCABULARY, describe_translator
-from training.seq2seq.vocabulary import Vocabulary, learn_vocabulary
+from training.sequences.vocabulary import Vocabulary, learn_vocabulary
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:

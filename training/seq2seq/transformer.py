@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.program import Step
-from training.seq2seq.vocabulary import PAD
 from training.sequences.attention import CrossAttention, SelfAttention
 from training.sequences.dropout import Dropout
 from training.sequences.encoder import EncoderLayer, FeedForward, sinusoids
+from training.sequences.vocabulary import PAD
 
 
 class DecoderLayer(nn.Module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.seq2seq.batches import TokenBatches
-from training.seq2seq.vocabulary import BEGIN, END, PAD
+from training.sequences.vocabulary import BEGIN, END, PAD
 
 
 @pytest.fixture

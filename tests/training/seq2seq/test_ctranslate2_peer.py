@@ -10,7 +10,7 @@ from handlers.program import wrap_tensors
 from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
 from training.seq2seq.network import build_network
 from training.seq2seq.program import DecoderProgram, EncoderProgram
-from training.seq2seq.vocabulary import END
+from training.sequences.vocabulary import END
 
 
 @pytest.mark.parametrize("pre_norm", [False, True])

@@ -1,7 +1,7 @@
 import torch
 
 from training.seq2seq.program import DecoderProgram, rank_pieces
-from training.seq2seq.vocabulary import BEGIN, PAD, UNKNOWN
+from training.sequences.vocabulary import BEGIN, PAD, UNKNOWN
 
 
 def test_the_likeliest_are_those_of_topk_whatever_the_size():

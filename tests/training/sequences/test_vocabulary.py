@@ -1,6 +1,6 @@
 import pytest
 
-from training.seq2seq.vocabulary import END, Vocabulary, learn_vocabulary
+from training.sequences.vocabulary import END, Vocabulary, learn_vocabulary
 
 TEXTS = ["the dog sees the cat", "le chien voit le chat", "12 dogs and 345 cats"] * 5
 

@@ -1,4 +1,4 @@
-"""Subwords: one byte-pair encoding for both languages, learned by sentencepiece."""
+"""Subwords: a byte-pair encoding learned by sentencepiece, one for all texts of a run."""
 
 from __future__ import annotations
 
