@@ -25,5 +25,5 @@ def _glyphs_are_drawn_once():
 def no_pictures():
     """Leave a classifier's pictures undrawn where nobody looks at them: they take longer than small trainings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.classifier.session._draw", lambda *given: None)
+        patch.setattr("training.labels.record.draw_all", lambda *given: None)
         yield

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from training.classifier.difference import compare_runs
 from training.classifier.recipe import PRESETS, Recipe
 from training.classifier.servable import describe_release
 from training.classifier.session import train
 from training.images.datasets import DATA_SETS
+from training.labels.difference import compare_runs
 from training.models import Model
 
 MODEL = Model[Recipe](

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from training.classifier.compact import CompactNetwork
 from training.classifier.data import fit_recipe, load_data
-from training.classifier.evaluate import (
-    EVALUATION,
-    PREDICTIONS,
-    evaluate_predictions,
-    fit_temperature,
-    measure_reliability,
-)
+from training.classifier.evaluate import evaluate_run
 from training.classifier.network import build_network
 from training.classifier.normalization import Normalization
 from training.classifier.objective import ClassifierTask, Teacher
-from training.classifier.pictures import draw_confusion_matrix, draw_reliability
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.restore import check_same_task, restore_network
@@ -36,11 +27,12 @@ from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.pruning import prune_channels
 from training.engine.quantize_aware import RoundedNetwork
-from training.engine.runs import NETWORK, finish_run, start_run, write_json
+from training.engine.runs import NETWORK, finish_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.augmentation import TrainingBatches
 from training.images.splits import ImageData
+from training.labels.figures import fit_temperature
 
 _PRUNING_IMAGES = 500  # that say which channels are worth least
 
@@ -198,25 +190,4 @@ def finish_classifier(run: Path, recipe: Recipe, data: ImageData, task: Classifi
         },
         run / NETWORK,
     )
-    return record_evaluation(run, predict_logits(program, data.test.images, device), data, temperature)
-
-
-def record_evaluation(run: Path, logits: Tensor, data: ImageData, temperature: float) -> dict:
-    """Write figures, pictures and the predictions that `--compare` needs; return the headline figures."""
-    figures = {"dataset": f"{data.name} test"} | evaluate_predictions(
-        logits, data.test.labels, temperature, data.labels
-    )
-    write_json(run / EVALUATION, figures)
-    np.savez_compressed(run / PREDICTIONS, logits=logits.numpy(), labels=data.test.labels.numpy())
-    _draw(run, logits, data, temperature, figures)
-    return {name: figures[name] for name in ("accuracy", "accuracy_interval", "n", "ece", "temperature")}
-
-
-def _draw(run: Path, logits: Tensor, data: ImageData, temperature: float, figures: dict) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        return
-    draw_confusion_matrix(np.array(figures["confusion_matrix"]), data.labels, run / "confusion_matrix.png")
-    labels = data.test.labels.numpy()
-    before = measure_reliability(logits.softmax(1).numpy(), labels)
-    after = measure_reliability((logits / temperature).softmax(1).numpy(), labels)
-    draw_reliability(before, after, run / "reliability.png")
+    return evaluate_run(run, predict_logits(program, data.test.images, device), data, temperature)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.classifier.evaluate import PREDICTIONS
+from training.labels.figures import PREDICTIONS
 from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
 
 

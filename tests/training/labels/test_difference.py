@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.classifier.difference import compare_rows, compare_runs
+from training.labels.difference import compare_rows, compare_runs
 
 
 def write_run(folder, right, labels):

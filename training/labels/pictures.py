@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.classifier.evaluate import Reliability
+from training.labels.figures import Reliability
 
 
 def draw_confusion_matrix(matrix: np.ndarray, names: tuple[str, ...], path: Path) -> None:

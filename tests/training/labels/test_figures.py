@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.classifier.evaluate import (
+from training.labels.figures import (
     confusion_matrix,
     evaluate_predictions,
     fit_temperature,
     measure_reliability,
 )
-from training.classifier.pictures import draw_confusion_matrix, draw_reliability
+from training.labels.pictures import draw_confusion_matrix, draw_reliability
 
 
 def test_confusion_matrix_has_true_classes_in_rows():
