@@ -1,4 +1,4 @@
-"""Batches of about equal numbers of tokens, made of sentences of about equal length.
+"""Batches of sentences and their translations.
 
 Dimensions: B sentences, S source pieces, T target pieces.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.engine.distributed import own_share
-from training.engine.seeds import generator_for
+from training.sequences.batching import LengthPlan, pad_rows
 from training.sequences.vocabulary import BEGIN, PAD
 
 
@@ -54,33 +54,22 @@ class TokenBatches:
         Raises:
             ValueError: a sentence alone is longer than a batch.
         """
-        longest = max(map(len, (*sources, *targets)))
-        if longest > tokens_per_batch:
-            raise ValueError(f"a sentence has {longest} pieces, more than tokens_per_batch={tokens_per_batch}")
-        self.sources, self.targets = sources, targets
-        self.tokens_per_batch, self.seed, self.device = tokens_per_batch, seed, device
-        self._lengths = [max(len(a), len(b)) for a, b in zip(sources, targets, strict=True)]
-        self._epoch, self._plan = -1, self._cut(torch.arange(len(sources)).tolist())
+        self.sources, self.targets, self.device = sources, targets, device
+        lengths = [max(len(a), len(b)) for a, b in zip(sources, targets, strict=True)]
+        self._plan = LengthPlan(lengths, tokens_per_batch=tokens_per_batch, seed=seed)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Equal in all epochs: the cuts depend on the sorted lengths alone."""
-        return len(self._plan)
+        """Equal in all epochs."""
+        return self._plan.steps_per_epoch
 
     def at(self, step: int) -> Batch:
         """Make the batch of a step; the same again after a resume."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            generator = generator_for(self.seed, epoch)
-            rows = torch.randperm(len(self.sources), generator=generator).tolist()
-            plan = self._cut(rows)
-            order = torch.randperm(len(plan), generator=generator).tolist()
-            self._epoch, self._plan = epoch, [plan[place] for place in order]
-        return self.make_batch(self._plan[index])
+        return self.make_batch(self._plan.at(step))
 
     def in_order(self) -> list[Batch]:
         """All sentences once, for validation."""
-        return [self.make_batch(rows) for rows in self._cut(list(range(len(self.sources))))]
+        return [self.make_batch(rows) for rows in self._plan.in_order()]
 
     def make_batch(self, rows: Sequence[int]) -> Batch:
         """Pad some sentences to their longest."""
@@ -90,20 +79,3 @@ class TokenBatches:
             pad_rows([[BEGIN, *target[:-1]] for target in targets]).to(self.device),
             pad_rows(targets).to(self.device),
         )
-
-    def _cut(self, rows: list[int]) -> list[list[int]]:
-        """Sort by length, keeping the given order among equals, and fill batches up to the bound."""
-        batches: list[list[int]] = []
-        for row in sorted(rows, key=self._lengths.__getitem__):
-            if not batches or (len(batches[-1]) + 1) * self._lengths[row] > self.tokens_per_batch:
-                batches.append([])
-            batches[-1].append(row)
-        return batches
-
-
-def pad_rows(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Stack rows of piece numbers into int64 [B, longest]."""
-    padded = torch.full((len(rows), max(map(len, rows))), PAD)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = torch.tensor(row)
-    return padded

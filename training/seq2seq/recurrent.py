@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.program import Step
-from training.seq2seq.transformer import hide_padding
+from training.sequences.batching import hide_padding
 from training.sequences.dropout import Dropout
 from training.sequences.vocabulary import PAD
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from training.seq2seq.program import Step
 from training.sequences.attention import CrossAttention, SelfAttention
+from training.sequences.batching import hide_padding
 from training.sequences.dropout import Dropout
 from training.sequences.encoder import EncoderLayer, FeedForward, sinusoids
 from training.sequences.vocabulary import PAD
@@ -136,8 +137,3 @@ class Transformer(nn.Module):
 
     def _embed(self, pieces: Tensor, positions: Tensor) -> Tensor:
         return self.dropout(self.embedding(pieces) * math.sqrt(self.width) + positions)
-
-
-def hide_padding(source: Tensor) -> Tensor:
-    """Bias float32 [B, S]: 0 for pieces, −∞ for padding."""
-    return torch.zeros_like(source, dtype=torch.float32).masked_fill(source == PAD, -math.inf)
