@@ -356,6 +356,7 @@ class ReleaseIndex(Part):
     left_out: dict[str, str] = Field(default_factory=dict, description="variant → why it was not built")
     examples: str = Field(description="sha256 of examples.npz: a few real input rows for warm-up and load tests")
     golden: GoldenRows | None = Field(None, description="absent in releases from before there were golden rows")
+    evidence: str | None = Field(None, description="sha256 of evidence.zip: what the training run left to look at")
 
     @model_validator(mode="after")
     def _check(self) -> ReleaseIndex:

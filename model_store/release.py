@@ -19,6 +19,7 @@ INDEX_NAME = "release.json"
 SIGNATURE_NAME = "release.json.sig"
 EXAMPLES_NAME = "examples.npz"
 GOLDEN_NAME = "golden.npz"
+EVIDENCE_NAME = "evidence.zip"
 
 
 class UnknownReleaseError(LookupError):
@@ -72,6 +73,11 @@ class Release:
         raise UnknownReleaseError(
             f"{self.model} release {self.number} has no variant {variant!r}{reason}; it has {', '.join(self.variants)}"
         )
+
+    @property
+    def evidence_path(self) -> Path | None:
+        """What its training run left to look at (see evidence.py); None of a release that came without a run."""
+        return None if self.index.evidence is None else self.folder / EVIDENCE_NAME
 
     def examples(self) -> dict[str, np.ndarray]:
         """A few real input rows by input name; BYTES inputs as object arrays of bytes."""

@@ -1,9 +1,9 @@
 """The store: releases on disk, each complete and signed, or not visible at all.
 
 `<root>/<model>/<release>/` holds `release.json`, its signature, one .mar for each variant that passed, one manifest for
-each that was measured, `examples.npz` and, for their answers, `golden.npz`. A release is built in
-`.building-<release>/` and appears by one rename. What is measured of it later, certificates of its capacity, is added
-beside it, each a file with a signature of its own.
+each that was measured, `examples.npz`, for their answers `golden.npz`, and of what a training run made `evidence.zip`.
+A release is built in `.building-<release>/` and appears by one rename. What is measured of it later, certificates of
+its capacity, is added beside it, each a file with a signature of its own.
 Numbers are never used twice: a removed release leaves an empty `.removed-<release>`. Decisions about releases lie
 beside them; see acts.py. Imports no torch.
 """
@@ -24,6 +24,7 @@ from model_store.acts import Acts, Course
 from model_store.certificate import Certificate
 from model_store.manifest import NAME_PATTERN, ReleaseIndex, read_manifest
 from model_store.release import (
+    EVIDENCE_NAME,
     EXAMPLES_NAME,
     GOLDEN_NAME,
     INDEX_NAME,
@@ -97,6 +98,8 @@ class Store:
         _check_digest(folder / EXAMPLES_NAME, index.examples)
         if index.golden is not None:
             _check_digest(folder / GOLDEN_NAME, index.golden.digest)
+        if index.evidence is not None:
+            _check_digest(folder / EVIDENCE_NAME, index.evidence)
         return Release(folder, index, manifests, self._read_certificates(folder, index))
 
     def certify(self, certificate: Certificate) -> Path:

@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 
 from model_store.certificate import BatchTime, Certificate, HostClass, Setup
+from model_store.evidence import write_evidence
 from model_store.examples import write_examples
 from model_store.golden import GoldenAnswer
 from model_store.manifest import GoldenOutput, GoldenRows, Manifest, ReleaseIndex
-from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_name, file_digest, manifest_name
+from model_store.release import (
+    EVIDENCE_NAME,
+    EXAMPLES_NAME,
+    GOLDEN_NAME,
+    Release,
+    archive_name,
+    file_digest,
+    manifest_name,
+)
 from model_store.store import Store
 from model_store.tuning import Tuning
 
@@ -61,6 +70,7 @@ def publish_release(
     left_out: Mapping[str, str] | None = None,
     examples: Mapping[str, np.ndarray] | None = None,
     golden: Mapping[str, GoldenAnswer] | None = None,
+    evidence: Mapping[str, bytes] | None = None,
     **changes: Any,
 ) -> Release:
     """Publish a signed release; `variants` maps each to changes of its manifest, and `changes` are those of all.
@@ -91,6 +101,7 @@ def publish_release(
             left_out=dict(left_out or {}),
             examples=file_digest(folder / EXAMPLES_NAME),
             golden=None if golden is None else _write_golden(folder / GOLDEN_NAME, golden),
+            evidence=None if evidence is None else _write_evidence(folder / EVIDENCE_NAME, evidence),
         )
         return store.publish(folder, index)
 
@@ -141,6 +152,11 @@ def make_tuning(**changes: Any) -> Tuning:
         "created": "2026-01-01T00:00:00+00:00",
     }
     return Tuning.model_validate(fields | changes)
+
+
+def _write_evidence(path: Path, evidence: Mapping[str, bytes]) -> str:
+    write_evidence(path, evidence)
+    return file_digest(path)
 
 
 def _write_golden(path: Path, golden: Mapping[str, GoldenAnswer]) -> GoldenRows:

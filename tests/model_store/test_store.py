@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from model_store.evidence import list_evidence, read_evidence
 from model_store.examples import read_examples, write_examples
 from model_store.release import UnknownReleaseError
 from model_store.signing import Keyring, VerificationError
@@ -59,11 +60,15 @@ def test_names_what_there_is_when_a_version_is_unknown(store, add_release, model
 
 
 @pytest.mark.parametrize(
-    "name", ["release.json", "net-1-int8.mar", "net-1-eager.json", "examples.npz", "golden.npz", "release.json.sig"]
+    "name",
+    [
+        *("release.json", "net-1-int8.mar", "net-1-eager.json", "examples.npz", "golden.npz", "evidence.zip"),
+        "release.json.sig",
+    ],
 )
 @pytest.mark.parametrize("change", ["altered", "removed"])
 def test_refuses_a_release_with_a_changed_file(store, add_release, golden, name, change):
-    add_release(golden=golden)
+    add_release(golden=golden, evidence={"a.png": b"picture"})
     path = store.root / "net" / "1" / name
     if change == "removed":
         path.unlink()
@@ -81,6 +86,19 @@ def test_golden_rows_come_back_with_their_variants_and_are_copied(store, add_rel
     (eager,), (int8,) = release.golden("eager"), release.golden("int8")
     assert (eager.inputs, eager.output, eager.tolerance, eager.expected.tolist()) == (("x",), "y", 0.001, [[1, 1]] * 3)
     assert (int8.tolerance, int8.expected.tolist()) == (0, [[b"one"], [b""]])
+
+
+def test_evidence_is_copied_with_its_release_and_read_by_name(store, add_release, tmp_path):
+    add_release(evidence={"training.json": b"{}", "a.png": b"picture"})
+    path = store.copy("net", 1, tmp_path / "other").evidence_path
+    assert path == tmp_path / "other" / "net" / "1" / "evidence.zip"
+    assert list_evidence(path) == ("training.json", "a.png")
+    assert read_evidence(path, "a.png") == b"picture"
+
+
+def test_a_program_without_a_run_has_no_evidence(store, add_release):
+    add_release()
+    assert store.open("net", 1).evidence_path is None
 
 
 def test_a_release_from_before_golden_rows_has_none(store, add_release):

@@ -1,4 +1,4 @@
-"""TensorBoard event files."""
+"""What a run logs: its curves, and TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from training.engine.curves import CurveFile
 from training.engine.distributed import leads
 
 
 class EventLog:
-    """Writes scalars into a run's folder; writes nothing where another process leads or tensorboard is missing."""
+    """Writes into a run's folder; nothing where another process leads, curves alone where tensorboard is missing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, last_step: int = 0) -> None:
+        """`last_step` is the step of the checkpoint from which a run goes on."""
+        self._curves = CurveFile(folder, last_step=last_step) if leads() else None
         self._writer: Any = None
         if leads() and importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter  # slow to import, and may be missing
@@ -24,9 +27,12 @@ class EventLog:
 
     def add_scalars(self, prefix: str, values: Mapping[str, float], step: int) -> None:
         """Record one value under each `prefix/name`."""
+        named = {f"{prefix}/{name}": value for name, value in values.items()}
+        if self._curves is not None:
+            self._curves.add(named, step)
         if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(f"{prefix}/{name}", value, step)
+            for name, value in named.items():
+                self._writer.add_scalar(name, value, step)
 
     def add_pictures(self, pictures: Mapping[str, np.ndarray], step: int) -> None:
         """Record pictures uint8 [H, W, C], of 1 or 3 channels, under their names."""
@@ -35,5 +41,7 @@ class EventLog:
                 self._writer.add_image(name, picture, step, dataformats="HWC")
 
     def close(self) -> None:
+        if self._curves is not None:
+            self._curves.close()
         if self._writer is not None:
             self._writer.close()

@@ -106,7 +106,7 @@ def fit(task: Task, plan: Plan, run: Path, *, resume: bool = False) -> Progress:
         task.load_state_dict(state)
         progress = Progress(**saved)
     progress.num_steps = plan.num_steps
-    events = EventLog(run)
+    events = EventLog(run, last_step=progress.step)
     try:
         with Interruption() as interruption, ProgressBar("training", plan.num_steps, done=progress.step) as bar:
             _Fit(task, plan, run, progress, events, bar).run_steps(interruption)

@@ -14,14 +14,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from model_store.evidence import write_evidence
 from model_store.examples import write_examples
 from model_store.manifest import GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
-from model_store.release import EXAMPLES_NAME, GOLDEN_NAME, Release, archive_name, file_digest, manifest_name
+from model_store.release import (
+    EVIDENCE_NAME,
+    EXAMPLES_NAME,
+    GOLDEN_NAME,
+    Release,
+    archive_name,
+    file_digest,
+    manifest_name,
+)
 from model_store.store import Store
 from training.release.agreement import CLOSENESS
 from training.release.build import SEARCHED
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
+from training.release.evidence import gather_evidence
 from training.release.golden import choose_examples
 from training.release.input_statistics import describe_inputs
 from training.release.measurement import rows_digest
@@ -61,6 +71,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         left_out=evaluation.left_out,
         examples=file_digest(folder / EXAMPLES_NAME),
         golden=_write_golden(folder / GOLDEN_NAME, evaluation),
+        evidence=None if spec.run is None else _write_evidence(folder / EVIDENCE_NAME, spec.run),
     )
     return store.publish(folder, index)
 
@@ -141,6 +152,11 @@ def pack(content: Path, manifest: Manifest, archive: Path) -> None:
 def _fields_of(part: type[BaseModel], measured: Any) -> dict[str, Any] | None:
     """Those attributes of what was measured that a part of the manifest has."""
     return {name: getattr(measured, name) for name in part.model_fields} if measured is not None else None
+
+
+def _write_evidence(path: Path, run: Path) -> str:
+    write_evidence(path, gather_evidence(run))
+    return file_digest(path)
 
 
 def _write_golden(path: Path, evaluation: Evaluation) -> GoldenRows:

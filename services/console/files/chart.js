@@ -1,10 +1,26 @@
-// Lines over time, by uPlot (MIT licence, vendor/uplot.LICENSE), in the page's own colours.
+// Lines over time or over steps, by uPlot (MIT licence, vendor/uplot.LICENSE), in the page's own colours.
 
 import { formatNumber, h } from "./dom.js";
 
 const HEIGHT_PX = 190;
 const LENGTH_S = 900;
 const STYLES = [["--series-1", []], ["--series-2", [6, 4]], ["--series-3", [2, 3]]];
+const formatTime = (seconds, options) => new Date(1000 * seconds).toLocaleTimeString("en-GB", options);
+// What the horizontal axis is: how far it goes, how it is read, and what of the vertical one follows from that.
+const OVER_TIME = {
+  name: "time", sync: "live", format: (value) => formatTime(value),
+  range: (low, high) => (high ? [high - LENGTH_S, high] : [0, LENGTH_S]),
+  ticks: (value) => formatTime(value, { hour: "2-digit", minute: "2-digit" }),
+  height: (low, high) => [0, high > 0 ? high * 1.15 : 1],
+};
+// Curves have points at steps of their own, so a line goes on over those that only another one has.
+export const OVER_STEPS = {
+  name: "step", sync: null, format: formatNumber, range: (low, high) => [Math.min(low, 0), high || 1], ticks: formatNumber, spanGaps: true,
+  height: (low, high) => {
+    const margin = (high - low || Math.abs(high) || 1) * 0.08;
+    return [low - margin, high + margin];
+  },
+};
 const isDark = matchMedia("(prefers-color-scheme: dark)");
 let library = null;
 
@@ -17,7 +33,7 @@ function loadLibrary() {
   return library;
 }
 
-export function makeChart(title, unit, names) {
+export function makeChart(title, unit, names, over = OVER_TIME) {
   const place = h("div", { class: "plot" });
   const words = h("p", { class: "hidden" });
   const element = h("section", { class: "card chart" }, h("h2", {}, title, h("span", { class: "muted small" }, ` ${unit}`)), place, words);
@@ -29,7 +45,7 @@ export function makeChart(title, unit, names) {
     await loadLibrary();
     if (isGone) return;
     plot?.destroy();
-    plot = new globalThis.uPlot(options(place.clientWidth || 320, names), data, place);
+    plot = new globalThis.uPlot(options(place.clientWidth || 320, names, over), data, place);
   }
   const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: HEIGHT_PX }));
   resized.observe(place);
@@ -62,18 +78,18 @@ function colour(name) {
   return color;
 }
 
-function options(width, names) {
+function options(width, names, over) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   return {
     width, height: HEIGHT_PX,
-    cursor: { sync: { key: "live" }, drag: { x: false, y: false } },
+    cursor: { sync: { key: over.sync }, drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { x: { range: (_, low, high) => (high ? [high - LENGTH_S, high] : [0, LENGTH_S]) }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
-    axes: [{ ...axis, values: (_, times) => times.map((time) => new Date(1000 * time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
+    scales: { x: { time: over === OVER_TIME, range: (_, low, high) => over.range(low, high) }, y: { range: (_, low, high) => over.height(low, high) } },
+    axes: [{ ...axis, values: (_, values) => values.map(over.ticks) },
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
-    series: [{ label: "time", value: (_, time) => (time ? new Date(1000 * time).toLocaleTimeString("en-GB") : "–") },
+    series: [{ label: over.name, value: (_, value) => (value ? over.format(value) : "–") },
       ...names.map((label, place) => ({
-        label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { size: 4 },
+        label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { size: 4 }, spanGaps: over.spanGaps,
         value: (_, value) => (value === null || value === undefined ? "–" : formatNumber(value, 3)),
       }))],
   };

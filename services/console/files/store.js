@@ -1,29 +1,34 @@
 // Store: releases, their variants, and the evidence on which the gate decided.
 
 import { getJson } from "./api.js";
+import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
 import { formatBytes, formatNumber, h, problem, put, scroller } from "./dom.js";
 
 export async function show(root) {
   const [releases, routing] = await Promise.all([getJson("api/releases"), getJson("api/routing")]);
+  const runs = [];
+  const leave = () => runs.splice(0).forEach((run) => run.remove());
   const changed = async () => {
+    leave();
     root.replaceChildren();
     await show(root);
   };
   root.append(h("h1", {}, "Store"));
   if (!releases.length) {
     root.append(h("p", { class: "muted" }, "The store of this server holds no releases."));
-    return;
+    return leave;
   }
   const newest = new Set();
   for (const release of releases) {
     const isNewest = !newest.has(release.model);
     newest.add(release.model);
-    root.append(showRelease(release, isNewest, routing, changed));
+    root.append(showRelease(release, isNewest, routing, changed, runs));
   }
+  return leave;
 }
 
-function showRelease(release, isOpen, routing, changed) {
+function showRelease(release, isOpen, routing, changed, runs) {
   const serves = release.variants.filter(({ state }) => state);
   const body = h("div", {});
   const details = h("details", { class: "card release", open: isOpen },
@@ -44,7 +49,7 @@ function showRelease(release, isOpen, routing, changed) {
     steeringControls(release, routing, changed) ?? "",
     variantTable(release),
     judgements(release));
-  const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release) }, h("summary", {}, "What the training run left"));
+  const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release, runs) }, h("summary", {}, "What the training run left"));
   body.append(run);
   return details;
 }
@@ -105,19 +110,23 @@ function fact(name, ...value) {
   return h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
 }
 
-async function loadRun(details, { model, release }) {
+async function loadRun(details, { model, release }, runs) {
   if (details.children.length > 1) return;
   const place = h("div", { class: "evidence" }, h("p", { class: "muted" }, "Loading …"));
   details.append(place);
   const path = `api/releases/${encodeURIComponent(model)}/${release}/run`;
   try {
     const run = await getJson(path);
-    if (!run.found) {
-      place.replaceChildren(h("p", { class: "muted" }, "The run does not lie on this machine, or not where this server was started."));
+    const { curves = {}, ...training } = run.training;
+    if (!training.command) {
+      place.replaceChildren(h("p", { class: "muted" }, "Nothing came along with this release: it was made of a program without a run, or before releases kept that."));
       return;
     }
+    const drawn = trainingCurves(curves);
+    runs.push(drawn);
     put(place,
-      h("p", { class: "small" }, h("code", {}, run.command)),
+      h("p", { class: "small" }, h("code", {}, training.command)),
+      drawn.element,
       figures(run.evaluation),
       confusion(run.evaluation),
       h("div", { class: "pictures" }, run.pictures.map((picture) => {

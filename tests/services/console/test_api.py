@@ -8,7 +8,6 @@ from prometheus_client.registry import Collector
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.console import Console
-from services.console.evidence import find_run
 from services.console.history import DRIFT, History, find_quantiles
 from services.console.page import wants_page
 from services.gateway.core import Gateway
@@ -176,13 +175,16 @@ def test_quantiles_lie_within_their_bucket():
     assert find_quantiles({"1.0": 1, "+Inf": 2}, [0.99]) == [1.0]  # beyond the last bound nobody knows
 
 
-def test_a_run_is_found_where_the_recorded_command_names_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "net").mkdir(parents=True)
-    assert find_run("release runs/net --store s") is None
-    (tmp_path / "runs" / "net" / "run.json").write_text("{}")
-    assert str(find_run("release runs/net --store s")) == "runs/net"
-    assert find_run("release 'unclosed") is None
+def test_what_the_training_run_left_comes_with_the_release(http):
+    run = http.get("/api/releases/digits/2/run").json()
+    assert run["training"]["curves"]["validation/accuracy"]["steps"] == [100, 200]
+    assert run["evaluation"]["confusion_matrix"] == [[5, 1], [0, 6]]
+    assert run["pictures"] == ["samples.png"]
+    picture = http.get("/api/releases/digits/2/run/samples.png")
+    assert (picture.headers["content-type"], picture.content[:4]) == ("image/png", b"\x89PNG")
+    for other in ("training.json", "../release.json", "no.png"):
+        assert http.get(f"/api/releases/digits/2/run/{other}").status_code == 404
+    assert http.get("/api/releases/digits/1/run").json() == {"training": {}, "evaluation": {}, "pictures": []}
 
 
 class DriftedNet(Collector):

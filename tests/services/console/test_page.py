@@ -176,6 +176,18 @@ def test_the_store_shows_who_serves_and_why(page: Page):
     expect(release).to_contain_text("not worse by more than 0.003")
 
 
+def test_the_store_shows_how_the_training_went(page: Page):
+    open_view(page, "store")
+    release = page.locator(".release", has_text="digits 2")
+    release.get_by_text("What the training run left").click()
+    expect(release.locator(".chart h2")).to_have_text([re.compile("^loss"), re.compile("^accuracy")])
+    expect(release.locator(".uplot")).to_have_count(2)
+    loss = release.locator(".chart .hidden").first
+    expect(loss).to_have_text("loss (by step): validation 0.5, at most 1.2; train 0.4, at most 2.3")
+    expect(release.locator(".counts .wrong")).to_have_text("1")
+    expect(release.locator(".pictures img")).to_have_js_property("naturalWidth", 8)
+
+
 def test_a_report_runs_alone_in_its_frame_and_two_are_compared(page: Page):
     open_view(page, "reports")
     page.get_by_role("link", name="2026-01-01").click()

@@ -119,6 +119,23 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return images, data.target
 
 
+def _leave_run(images: np.ndarray) -> dict[str, bytes]:
+    """What a training run leaves: curves of two parts of the data, an evaluation and a picture."""
+    curves = {
+        "train/loss": {"steps": [50, 100, 150, 200], "values": [2.3, 1.1, 0.6, 0.4]},
+        "validation/loss": {"steps": [100, 200], "values": [1.2, 0.5]},
+        "validation/accuracy": {"steps": [100, 200], "values": [0.7, 0.9]},
+    }
+    evaluation = {"accuracy": 0.9, "confusion_matrix": [[5, 1], [0, 6]], "classes": {"one": {}, MARKUP: {}}}
+    picture = io.BytesIO()
+    Image.fromarray(images[0, :, :, 0]).save(picture, "PNG")
+    return {
+        "training.json": json.dumps({"command": f"train classifier {MARKUP}", "curves": curves}).encode(),
+        "evaluation.json": json.dumps(evaluation).encode(),
+        "samples.png": picture.getvalue(),
+    }
+
+
 def publish_all(store: Store) -> None:
     images, _ = _digits()
     channel = np.random.default_rng(0).standard_normal((3, 2, 4, 9, 2)).astype(np.float32)
@@ -126,7 +143,7 @@ def publish_all(store: Store) -> None:
     texts[:] = [b"good morning", f"see {MARKUP}".encode()]
     variants: dict[str, dict[str, Any]] = {"eager": {}, "int8": {"size_bytes": 300_000}}
     publish_release(store, "digits", variants, examples={"image": images[:6]}, left_out={"bf16": MARKUP}, **_DIGITS)
-    publish_release(store, "digits", variants, examples={"image": images[:6]}, **_DIGITS)
+    publish_release(store, "digits", variants, examples={"image": images[:6]}, evidence=_leave_run(images), **_DIGITS)
     publish_release(store, "translator", {"eager": {}}, examples={"text": texts}, **_TRANSLATOR)
     publish_release(store, "painter", {"eager": {}}, examples={"seed": np.arange(3, dtype=np.int64)}, **_PAINTER)
     publish_release(

@@ -20,6 +20,7 @@ from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 from training.images.glyphs import draw_glyphs
+from training.release.evidence import gather_evidence
 
 TINY = replace(
     DEMO,
@@ -119,6 +120,14 @@ def test_run_learns_and_leaves_everything(finished_run):
     assert record["finished"] is not None
     for name in ("checkpoint.pt", "network.pt", "predictions.npz", "confusion_matrix.png", "reliability.png"):
         assert (finished_run / name).stat().st_size > 0
+
+
+def test_curves_figures_and_pictures_go_along_with_a_release(finished_run):
+    files = gather_evidence(finished_run)
+    assert list(files) == ["training.json", "evaluation.json", "confusion_matrix.png", "reliability.png"]
+    curves = json.loads(files["training.json"])["curves"]
+    assert {"train/loss", "validation/accuracy"} <= set(curves)
+    assert curves["validation/accuracy"]["values"][-1] > 0.8
 
 
 def test_release_description_matches_the_run(finished_run):
