@@ -19,6 +19,7 @@ from loadtests.bench.int8 import compare_int8
 from loadtests.bench.lengths import compare_lengths
 from loadtests.bench.open_loop import measure_open_loop
 from loadtests.bench.overload import measure_overload
+from loadtests.bench.polling import measure_polling
 from loadtests.bench.protection import compare_protection
 from loadtests.bench.served import compare_served
 from loadtests.bench.shadow import compare_shadow, write_routing
@@ -218,6 +219,16 @@ def gateways(
 def protection(repeats: RepeatsOption = 5, seconds: MeasureOption = 5.0) -> None:
     """What keys, TLS and tracing cost, a tiny network behind them. Example: loadtest bench protection"""
     _exit(compare_protection(repeats=repeats, measure_s=seconds, console=console))
+
+
+@app.command()
+def polling(
+    pages: Annotated[int, typer.Option(help="pages of the console that are open", min=1)] = 1,
+    repeats: RepeatsOption = 5,
+    seconds: MeasureOption = 10.0,
+) -> None:
+    """What an open page of the console costs, a tiny network behind the door. Example: loadtest bench polling"""
+    _exit(measure_polling(pages=pages, repeats=repeats, measure_s=seconds, console=console))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-// Answers by what their tensors mean: ranked labels, images, aligned texts, beams; else the values themselves.
+// Answers by what their tensors mean: ranked labels, images, aligned texts, beams, forecasts; else the values themselves.
 
 import { infer } from "./api.js";
 import { formatNumber, h } from "./dom.js";
@@ -31,6 +31,12 @@ export async function showAnswer(manifest, result, request) {
     const module = await import("./beams.js");
     parts.push(module.showBeams(beams));
     take(...beams.used);
+  }
+  const forecast = findForecast(request, tensors);
+  if (forecast) {
+    const module = await import("./forecast.js");
+    parts.push(module.showForecast(forecast));
+    take(...forecast.quantiles.map(({ tensor }) => tensor));
   }
   for (const tensor of [...rest].filter(({ datatype }) => datatype === "BYTES")) {
     parts.push(await showTexts(tensor, tensors));
@@ -112,6 +118,15 @@ async function findBeams(request, tensors) {
   const precoder = tensors.find(fits(transmit));
   const combiner = tensors.find((tensor) => tensor !== precoder && fits(receive)(tensor));
   return precoder && combiner ? { channel, precoder, combiner, used: [precoder, combiner] } : null;
+}
+
+// Three quantiles or more, [N, H] each and named as q10 is, of a history [N, L] that was sent.
+function findForecast(request, tensors) {
+  const isSeries = ({ datatype, shape }) => datatype.startsWith("FP") && shape.length === 2;
+  const history = request.inputs.find(isSeries);
+  const quantiles = tensors.filter((tensor) => isSeries(tensor) && /^q\d\d$/.test(tensor.name))
+    .map((tensor) => ({ tensor, level: Number(tensor.name.slice(1)) / 100 })).sort((a, b) => a.level - b.level);
+  return history && quantiles.length >= 3 ? { history, quantiles } : null;
 }
 
 async function showTexts(tensor, tensors) {

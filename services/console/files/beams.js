@@ -16,14 +16,14 @@ export function showBeams({ channel, precoder, combiner }) {
   const carrier = h("input", { type: "range", min: 0, max: carriers - 1, value: 0, id: "carrier", oninput: draw });
   const said = h("output", { for: "carrier" });
   function draw() {
-    said.textContent = `subcarrier ${Number(carrier.value) + 1} of ${carriers}`;
+    said.textContent = `${Number(carrier.value) + 1} of ${carriers}`;
     plots.replaceChildren(
       polar("Precoder", complex.matrixOf(precoder, carrier.value)),
       polar("Combiner", complex.matrixOf(combiner, carrier.value)));
   }
   draw();
   return h("section", { class: "beams" }, plots,
-    h("div", { class: "row" }, h("label", { for: "carrier" }, "Where"), carrier, said),
+    h("div", { class: "row" }, h("label", { for: "carrier" }, "Subcarrier"), carrier, said),
     efficiencies(channel, precoder, combiner));
 }
 

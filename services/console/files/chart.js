@@ -87,12 +87,18 @@ function options(width, names, over) {
     scales: { x: { time: over === OVER_TIME, range: (_, low, high) => over.range(low, high) }, y: { range: (_, low, high) => over.height(low, high) } },
     axes: [{ ...axis, values: (_, values) => values.map(over.ticks) },
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
-    series: [{ label: over.name, value: (_, value) => (value ? over.format(value) : "–") },
+    series: [{ label: over.name, value: (...at) => formatPoint(over.format, ...at) },
       ...names.map((label, place) => ({
         label, stroke: colour(STYLES[place][0]), dash: STYLES[place][1], width: 2, points: { size: 4 }, spanGaps: over.spanGaps,
-        value: (_, value) => (value === null || value === undefined ? "–" : formatNumber(value, 3)),
+        value: (...at) => formatPoint((value) => formatNumber(value, 3), ...at),
       }))],
   };
+}
+
+// What the legend says of a line: its value at the pointer, and without one, as on a phone, its last.
+function formatPoint(format, plot, value, line, index) {
+  const said = index === null || index === undefined ? plot.data[line].findLast((each) => each !== null) : value;
+  return said === null || said === undefined ? "–" : format(said);
 }
 
 // What the lines show, for those who do not see them.

@@ -2,10 +2,11 @@
 
 import { fetchExample, getManifest, infer, listExamples } from "./api.js";
 import { findRanking, formatShare, readRanking } from "./answers.js";
-import { formatBytes, formatMs, formatNumber, h, problem, put, scroller } from "./dom.js";
+import { formatBytes, formatMs, formatNumber, h, problem, put } from "./dom.js";
 import { isImage, makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
 import { chooseModel } from "./picker.js";
+import { makeTable } from "./table.js";
 import { readText } from "./wire.js";
 
 const NUM_REPEATS = 30;
@@ -74,16 +75,12 @@ async function compareOne(manifest, versions, request, size) {
   const first = answers.get(versions[0]);
   const medians = versions.map((version) => quantile(times.get(version), 0.5));
   const fastest = Math.min(...medians);
-  return scroller("Comparison", h("table", {},
-    h("thead", {}, h("tr", {}, [["Version"], ["Answer"], ["Difference"], ["Median", true], ["p90", true], ["Size", true]]
-      .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : null }, title)))),
-    h("tbody", {}, versions.map((version, place) => h("tr", {},
-      h("th", { scope: "row" }, version),
-      h("td", {}, summarize(manifest, answers.get(version))),
-      h("td", {}, place === 0 ? h("span", { class: "muted" }, "the reference") : describeDifference(first, answers.get(version))),
-      h("td", { class: "number" }, formatMs(medians[place]), medians[place] === fastest ? [" ", h("span", { class: "badge good" }, "fastest")] : null),
-      h("td", { class: "number" }, formatMs(quantile(times.get(version), 0.9))),
-      h("td", { class: "number" }, formatBytes(size(version))))))));
+  const columns = ["Version", "Answer", "Difference", ["Median", "number"], ["p90", "number"], ["Size", "number"]];
+  return makeTable("Comparison", columns, versions.map((version, place) => [
+    version, summarize(manifest, answers.get(version)),
+    place === 0 ? h("span", { class: "muted" }, "the reference") : describeDifference(first, answers.get(version)),
+    [formatMs(medians[place]), medians[place] === fastest ? [" ", h("span", { class: "badge good" }, "fastest")] : null],
+    formatMs(quantile(times.get(version), 0.9)), formatBytes(size(version))]));
 }
 
 async function compareExamples(manifest, versions, examples) {
@@ -99,12 +96,12 @@ async function compareExamples(manifest, versions, examples) {
   rows.sort((a, b) => a.agrees - b.agrees || b.distance - a.distance);
   return h("div", {},
     h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
-    scroller("Examples", h("table", {},
-      h("thead", {}, h("tr", {}, ["Example", ...versions, "Largest difference"].map((title) => h("th", { scope: "col" }, title)))),
-      h("tbody", {}, rows.map(({ example, answers, agrees, distance }) => h("tr", { class: agrees ? null : "disagrees" },
-        h("th", { scope: "row" }, example.image ? h("img", { src: example.image, alt: `Example ${example.row + 1}`, class: "pixels mini" }) : example.text ?? String(example.row + 1)),
-        answers.map((answer) => h("td", {}, summarize(manifest, answer))),
-        h("td", { class: "number" }, formatNumber(distance, 2))))))));
+    makeTable("Examples", ["Example", ...versions, ["Largest difference", "number"]], rows.map(({ example, answers, agrees, distance }) => ({
+      class: agrees ? null : "disagrees",
+      cells: [
+        example.image ? h("img", { src: example.image, alt: `Example ${example.row + 1}`, class: "pixels mini" }) : example.text ?? String(example.row + 1),
+        ...answers.map((answer) => summarize(manifest, answer)), formatNumber(distance, 2)],
+    }))));
 }
 
 function quantile(values, share) {

@@ -31,8 +31,8 @@ export function latentWalk(manifest, { seed, latent, others }, firstSeed, ask) {
   const size = latent.shape[1];
   const canvas = h("canvas", { role: "img", "aria-label": "The image on the way", class: "walk" });
   const ends = [firstSeed, firstSeed + 1].map((value, place) =>
-    h("input", { type: "number", step: 1, value, "aria-label": place ? "To seed" : "From seed", onchange: load }));
-  const slider = h("input", { type: "range", min: 0, max: 100, value: 0, "aria-label": "Share of the way", oninput: () => step() });
+    h("input", { type: "number", step: 1, value, "aria-label": place ? "To seed" : "From seed", onchange: () => load().catch(fail) }));
+  const slider = h("input", { type: "range", min: 0, max: 100, value: 0, "aria-label": "Share of the way", oninput: () => step().catch(fail) });
   const said = h("output", { class: "muted small" });
   let latents = null;
 
@@ -51,7 +51,8 @@ export function latentWalk(manifest, { seed, latent, others }, firstSeed, ask) {
     latents = await getJson(`api/latents?size=${size}&${query}`);
     await step();
   }
-  load().catch((error) => (said.textContent = error.message));
+  const fail = (error) => (said.textContent = error.message);
+  load().catch(fail);
   return h("section", { class: "walker" }, h("h3", {}, "From seed to seed"), canvas,
     h("div", { class: "row" }, ends[0], slider, ends[1]), said);
 }

@@ -2,7 +2,8 @@
 
 import { getJson } from "./api.js";
 import { makeChart } from "./chart.js";
-import { formatMs, formatNumber, h, problem, scroller } from "./dom.js";
+import { formatMs, formatNumber, h, problem } from "./dom.js";
+import { makeTable } from "./table.js";
 
 const CHARTS = [
   ["Requests", "per second", [["answered and refused", (at) => at.requests_per_s], ["refused", (at) => at.errors_per_s]]],
@@ -19,8 +20,8 @@ export async function show(root, [wanted]) {
   const picker = h("select", { id: "live-version", onchange: () => { chosen = picker.value; draw(); } });
   const tiles = h("dl", { class: "tiles" });
   const charts = CHARTS.map(([title, unit, lines]) => ({ lines, chart: makeChart(title, unit, lines.map(([name]) => name)) }));
-  const table = scroller("Versions");
-  const errors = scroller("Recent errors");
+  const table = h("div", {});
+  const errors = h("div", {});
   const trouble = h("div", {});
   const grafana = h("span", {});
   root.append(
@@ -106,16 +107,14 @@ function showTiles(place, at) {
 function showVersions(place, versions) {
   const names = Object.keys(versions).filter(Boolean).sort();
   const more = [...new Set(names.flatMap((name) => Object.keys(versions[name].gauges)))].filter((gauge) => !SHOWN_GAUGES.has(gauge));
-  place.replaceChildren(h("table", {},
-    h("thead", {}, h("tr", {}, ["Version", "State", "Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map((gauge) => gauge.replace("millrace_", "").replaceAll("_", " "))]
-      .map((title, place) => h("th", { scope: "col", class: place > 1 ? "number" : null }, title)))),
-    h("tbody", {}, names.map((name) => {
-      const { gauges, ...at } = versions[name];
-      return h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, badge(gauges)),
-        [formatNumber(at.requests_per_s, 3), formatMs(at.latency_ms[0]), formatMs(at.latency_ms[2]), formatNumber(gauges.millrace_waiting_rows ?? 0),
-          `${gauges.millrace_busy_slots ?? 0} of ${gauges.millrace_slots ?? 0}`, ...more.map((gauge) => (gauge in gauges ? formatNumber(gauges[gauge]) : "–"))]
-          .map((text) => h("td", { class: "number" }, text)));
-    }))));
+  const numbers = ["Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map((gauge) => gauge.replace("millrace_", "").replaceAll("_", " "))];
+  const rows = names.map((name) => {
+    const { gauges, ...at } = versions[name];
+    return [name, badge(gauges), formatNumber(at.requests_per_s, 3), formatMs(at.latency_ms[0]), formatMs(at.latency_ms[2]),
+      formatNumber(gauges.millrace_waiting_rows ?? 0), `${gauges.millrace_busy_slots ?? 0} of ${gauges.millrace_slots ?? 0}`,
+      ...more.map((gauge) => (gauge in gauges ? formatNumber(gauges[gauge]) : "–"))];
+  });
+  place.replaceChildren(makeTable("Versions", ["Version", "State", ...numbers.map((name) => [name, "number"])], rows));
 }
 
 function badge(gauges) {
@@ -128,10 +127,7 @@ function showErrors(place, errors) {
     place.replaceChildren(h("p", { class: "muted" }, "None since the server was started."));
     return;
   }
-  place.replaceChildren(h("table", {},
-    h("thead", {}, h("tr", {}, ["When", "Model", "What", "Why", "Request"].map((title) => h("th", { scope: "col" }, title)))),
-    h("tbody", {}, errors.map((error) => h("tr", {},
-      h("td", { class: "nowrap" }, new Date(1000 * error.time_s).toLocaleTimeString("en-GB")),
-      h("td", {}, `${error.model} ${error.version}`), h("td", {}, h("span", { class: "badge warn" }, error.outcome)),
-      h("td", { class: "why" }, error.why), h("td", {}, h("code", {}, error.request)))))));
+  place.replaceChildren(makeTable("Recent errors", ["When", "Model", "What", ["Why", "why"], "Request"], errors.map((error) => [
+    new Date(1000 * error.time_s).toLocaleTimeString("en-GB"), `${error.model} ${error.version}`,
+    h("span", { class: "badge warn" }, error.outcome), error.why, h("code", {}, error.request)])));
 }

@@ -1,7 +1,8 @@
 // Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
 
 import { getJson } from "./api.js";
-import { formatNumber, h, scroller } from "./dom.js";
+import { formatNumber, h } from "./dom.js";
+import { makeTable } from "./table.js";
 
 export async function show(root, [name, other]) {
   const reports = await getJson("api/reports");
@@ -50,23 +51,19 @@ async function compare(root, first, second) {
   const [before, after] = results.map(bestRates);
   const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
   root.append(h("section", { class: "card" }, h("h2", {}, "Most rows/s of each version"),
-    scroller("Rates", h("table", {},
-      h("thead", {}, h("tr", {}, ["Model and version", ...names, "Change"].map((title, place) => h("th", { scope: "col", class: place ? "number" : null }, title)))),
-      h("tbody", {}, keys.map((key) => {
-        const [a, b] = [before.get(key), after.get(key)];
-        const change = a && b ? b.rate / a.rate - 1 : null;
-        return h("tr", {}, h("th", { scope: "row" }, key), [a, b].map((each) => h("td", { class: "number" }, each ? `${formatNumber(each.rate, 3)} at p${each.percentile} ${formatNumber(each.ms, 3)} ms${each.valid ? "" : " · invalid"}` : "–")),
-          h("td", { class: "number" }, change === null ? "–" : h("span", { class: `badge ${change < -0.05 ? "bad" : change > 0.05 ? "good" : ""}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`)));
-      })))),
+    makeTable("Rates", ["Model and version", ...[...names, "Change"].map((name) => [name, "number"])], keys.map((key) => {
+      const [a, b] = [before.get(key), after.get(key)];
+      const change = a && b ? b.rate / a.rate - 1 : null;
+      return [key, ...[a, b].map((each) => (each ? `${formatNumber(each.rate, 3)} at p${each.percentile} ${formatNumber(each.ms, 3)} ms${each.valid ? "" : " · invalid"}` : "–")),
+        change === null ? "–" : h("span", { class: `badge ${change < -0.05 ? "bad" : change > 0.05 ? "good" : ""}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`)];
+    })),
     h("p", { class: "hint" }, "Of each kind of run the fastest. What is invalid has been judged no evidence; the reports say why.")));
 }
 
 function facts(names, results) {
   const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
     ["Cores", (each) => each.host?.cores_usable], ["Deploys", (each) => each.models?.map((model) => model.recommendation?.version ?? "–").join(", ")]];
-  return scroller("Facts", h("table", {},
-    h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, rows.map(([title, read]) => h("tr", {}, h("th", { scope: "row" }, title), results.map((each) => h("td", {}, String(read(each) ?? "–"))))))));
+  return makeTable("Facts", ["", ...names], rows.map(([title, read]) => [title, ...results.map((each) => String(read(each) ?? "–"))]));
 }
 
 // The fastest run of each version, kind and protocol.

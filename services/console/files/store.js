@@ -4,6 +4,7 @@ import { getJson } from "./api.js";
 import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
 import { formatBytes, formatNumber, h, problem, put, scroller } from "./dom.js";
+import { makeTable } from "./table.js";
 
 export async function show(root) {
   const [releases, routing] = await Promise.all([getJson("api/releases"), getJson("api/routing")]);
@@ -58,18 +59,15 @@ function variantTable({ variants, default: standard }) {
   const [{ quality }] = variants;
   const values = variants.flatMap(({ quality: each }) => each.interval);
   const scale = [Math.min(...values), Math.max(...values)];
-  return scroller("Variants", h("table", { class: "variants" },
-    h("thead", {}, h("tr", {}, [["Variant"], ["Gate"], [`${quality.metric} with 95 % interval`], ["Against the reference"], ["Rows/s", true], ["One row", true], ["Size", true]]
-      .map(([title, isNumber]) => h("th", { scope: "col", class: isNumber ? "number" : "wide" }, title)))),
-    h("tbody", {}, variants.map((each) => h("tr", {},
-      h("th", { scope: "row" }, each.variant, " ", each.variant === standard ? h("span", { class: "badge" }, "default") : null,
-        each.state === "READY" ? h("span", { class: "badge now" }, "serves") : each.state ? h("span", { class: "badge warn" }, "not ready") : null),
-      h("td", {}, each.gate.passed ? h("span", { class: "badge good" }, "passed") : h("span", { class: "badge bad" }, "failed")),
-      h("td", {}, interval(each.quality, scale)),
-      h("td", {}, each.quality.paired ? difference(each.quality.paired) : h("span", { class: "muted" }, "the reference")),
-      h("td", { class: "number" }, formatNumber(each.speed.rows_per_s, 3)),
-      h("td", { class: "number" }, `${formatNumber(each.speed.single_row_ms, 3)} ms`),
-      h("td", { class: "number" }, formatBytes(each.size_bytes)))))));
+  const columns = ["Variant", "Gate", [`${quality.metric} with 95 % interval`, "wide"], ["Against the reference", "wide"],
+    ["Rows/s", "number"], ["One row", "number"], ["Size", "number"]];
+  return makeTable("Variants", columns, variants.map((each) => [
+    [each.variant, " ", each.variant === standard ? h("span", { class: "badge" }, "default") : null,
+      each.state === "READY" ? h("span", { class: "badge now" }, "serves") : each.state ? h("span", { class: "badge warn" }, "not ready") : null],
+    each.gate.passed ? h("span", { class: "badge good" }, "passed") : h("span", { class: "badge bad" }, "failed"),
+    interval(each.quality, scale),
+    each.quality.paired ? difference(each.quality.paired) : h("span", { class: "muted" }, "the reference"),
+    formatNumber(each.speed.rows_per_s, 3), `${formatNumber(each.speed.single_row_ms, 3)} ms`, formatBytes(each.size_bytes)]));
 }
 
 // A value in its interval, all variants on one scale.

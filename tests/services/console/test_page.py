@@ -13,7 +13,17 @@ from playwright.sync_api import Page, expect
 
 from tests.services.console.world import LABELS, MARKUP, World
 
-VIEWS = ["try/digits", "try/translator", "try/painter", "try/beams", "compare/digits", "live", "store", "reports"]
+VIEWS = [
+    "try/digits",
+    "try/translator",
+    "try/painter",
+    "try/beams",
+    "try/series",
+    "compare/digits",
+    "live",
+    "store",
+    "reports",
+]
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # rules that another colour scheme may break
 MAX_FIRST_BYTES = 150_000
 MAX_FIRST_PAINT_MS = 500
@@ -102,6 +112,21 @@ def test_beams_are_drawn_and_measured_against_classical_ones(page: Page):
     assert numbers[1] > max(numbers[2:])
 
 
+def test_a_forecast_is_drawn_as_a_fan_behind_its_history(page: Page):
+    open_view(page, "try/series")
+    fan = page.locator(".fan")
+    expect(fan.locator(".band")).to_have_count(2)
+    expect(page.locator(".answer")).to_contain_text("between the quantiles 0.1 and 0.9, 0.25 and 0.75")
+    past, future = (
+        [tuple(map(float, point.split(","))) for point in fan.locator(line).get_attribute("points").split()]
+        for line in (".past", ".future")
+    )
+    assert (len(past), len(future)) == (48, 12)
+    assert future[0][1] == pytest.approx(past[36][1], abs=0.1)  # as a season before
+    assert past[-1][0] < future[0][0]
+    expect(page.locator(".answer pre")).to_have_count(0)
+
+
 def test_an_array_comes_from_an_npy_file(page: Page, tmp_path):
     open_view(page, "try/beams")
     expect(page.locator(".polar")).to_have_count(2)
@@ -161,6 +186,8 @@ def test_live_shows_what_was_answered_and_refused(page: Page, world: World):
     world.take_sample()
     open_view(page, "live")
     expect(page.locator(".uplot")).to_have_count(4)
+    # Without a pointer over it a legend says the last values.
+    expect(page.locator(".u-legend").first.locator(".u-value").first).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
     row = page.get_by_role("region", name="Versions").locator("tr", has_text="digits 2-int8")
     expect(row).to_contain_text("ready")
     expect(page.get_by_role("region", name="Recent errors")).to_contain_text("mine-1")
@@ -348,6 +375,9 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, view):
     open_view(page, view)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    tables = page.locator(".scroll:has(.records)").all()
+    assert all(table.evaluate("table => table.scrollWidth <= table.clientWidth") for table in tables)
+    assert bool(tables) == (view in ("live", "store"))
 
 
 def test_the_first_answer_costs_little(page: Page, world: World):

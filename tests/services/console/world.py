@@ -113,6 +113,19 @@ _BEAMS = {
 }
 
 
+_LEVELS = (10, 25, 50, 75, 90)
+_SERIES = {
+    "kind": "forecaster",
+    "description": "goes on as a season before",
+    "inputs": [{"name": "history", "datatype": "FP32", "shape": [-1, 48], "meaning": "the last values of a series"}],
+    "input_sets": [["history"]],
+    "outputs": [
+        {"name": f"q{level}", "datatype": "FP32", "shape": [-1, 12], "meaning": f"below with {level} %"}
+        for level in _LEVELS
+    ],
+}
+
+
 def _digits() -> tuple[np.ndarray, np.ndarray]:
     data = load_digits()
     images = np.clip(data.images * 16, 0, 255).astype(np.uint8)[..., None]
@@ -146,6 +159,7 @@ def publish_all(store: Store) -> None:
     publish_release(store, "digits", variants, examples={"image": images[:6]}, evidence=_leave_run(images), **_DIGITS)
     publish_release(store, "translator", {"eager": {}}, examples={"text": texts}, **_TRANSLATOR)
     publish_release(store, "painter", {"eager": {}}, examples={"seed": np.arange(3, dtype=np.int64)}, **_PAINTER)
+    publish_release(store, "series", {"eager": {}}, examples={"history": _waves()}, **_SERIES)
     publish_release(
         store,
         "beams",
@@ -153,6 +167,11 @@ def publish_all(store: Store) -> None:
         examples={"channel": channel, "csi_snr_db": np.zeros(3, np.float32)},
         **_BEAMS,
     )
+
+
+def _waves() -> np.ndarray:
+    steps = np.arange(48)
+    return np.stack([level + np.sin(steps * np.pi / 6) for level in (3, 5)]).astype(np.float32)
 
 
 class SmallModels:
@@ -213,6 +232,10 @@ class SmallModels:
             latents = np.stack([draw_latent(int(seed), 4) for seed in inputs["seed"]])
         stripes = np.tile(np.repeat(latents, 2, axis=1)[:, None, :], (1, SIZE_PX, 1))
         return {"image": np.clip(128 + 60 * stripes, 0, 255).astype(np.uint8)[..., None]}
+
+    def _series(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        season = inputs["history"][:, -12:]
+        return {f"q{level}": season + np.float32((level - 50) / 50) for level in _LEVELS}
 
     def _beams(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         channel = np.ascontiguousarray(inputs["channel"]).view(np.complex64)[..., 0]
