@@ -13,46 +13,35 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.program import Step
-from training.sequences.attention import CrossAttention, SelfAttention
+from training.sequences.attention import CrossAttention, Past, SelfAttention
 from training.sequences.batching import hide_padding
 from training.sequences.dropout import Dropout
-from training.sequences.encoder import EncoderLayer, FeedForward, sinusoids
+from training.sequences.encoder import EncoderLayer, FeedForward, ResidualLayer, sinusoids
 from training.sequences.vocabulary import PAD
 
 
-class DecoderLayer(nn.Module):
+class DecoderLayer(ResidualLayer):
     def __init__(self, width: int, num_heads: int, hidden: int, dropout: float, *, pre_norm: bool) -> None:
-        super().__init__()
-        self.pre_norm, self.dropout = pre_norm, Dropout(dropout)
+        super().__init__(width, 3, dropout, pre_norm=pre_norm)
         self.attention = SelfAttention(width, num_heads)
         self.cross_attention = CrossAttention(width, num_heads)
         self.feed_forward = FeedForward(width, hidden)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(self, x: Tensor, bias: Tensor, memory: Tensor, memory_bias: Tensor) -> Tensor:
         """[B, Q, D] → [B, Q, D]; memory is what `cross_attention.remember` made."""
-        x = self._after(0, x, self.attention(self._before(0, x), bias))
+        x = self.after(0, x, self.attention(self.before(0, x), bias))
         return self._finish(x, memory, memory_bias)[0]
 
-    def step(
-        self, x: Tensor, past: tuple[Tensor, Tensor], bias: Tensor, memory: Tensor, memory_bias: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, x: Tensor, past: Past, memory: Tensor, memory_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One new place [B, K, D] of K beams → the same, its key and value [2, B, K, D], cross weights [B, H, K, S]."""
-        mixed, entry = self.attention.step(self._before(0, x), *past, bias)
-        x, weights = self._finish(self._after(0, x, mixed), memory, memory_bias)
+        mixed, entry = self.attention.step(self.before(0, x), past)
+        x, weights = self._finish(self.after(0, x, mixed), memory, memory_bias)
         return x, entry, weights
 
     def _finish(self, x: Tensor, memory: Tensor, memory_bias: Tensor) -> tuple[Tensor, Tensor]:
-        mixed, weights = self.cross_attention(self._before(1, x), memory, memory_bias)
-        x = self._after(1, x, mixed)
-        return self._after(2, x, self.feed_forward(self._before(2, x))), weights
-
-    def _before(self, index: int, x: Tensor) -> Tensor:
-        return self.norms[index](x) if self.pre_norm else x
-
-    def _after(self, index: int, x: Tensor, change: Tensor) -> Tensor:
-        x = x + self.dropout(change)
-        return x if self.pre_norm else self.norms[index](x)
+        mixed, weights = self.cross_attention(self.before(1, x), memory, memory_bias)
+        x = self.after(1, x, mixed)
+        return self.after(2, x, self.feed_forward(self.before(2, x))), weights
 
 
 class Transformer(nn.Module):
@@ -123,9 +112,9 @@ class Transformer(nn.Module):
         index = ancestors[..., None].expand(-1, -1, -1, self.width)
         entries, weights = [], torch.empty(0)
         for number, layer in enumerate(self.decoder_layers()):
-            past = (cache[:, 2 * number].gather(2, index), cache[:, 2 * number + 1].gather(2, index))
+            past = Past(cache[:, 2 * number].gather(2, index), cache[:, 2 * number + 1].gather(2, index), bias)
             keys_values = memory[2 * number : 2 * number + 2]
-            x, entry, weights = layer.step(x, past, bias, keys_values, source_bias[:, None, None])
+            x, entry, weights = layer.step(x, past, keys_values, source_bias[:, None, None])
             entries.append(entry)
         return Step(F.linear(self.norms[1](x), self.embedding.weight), torch.cat(entries), weights.mean(1))
 

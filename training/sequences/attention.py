@@ -1,11 +1,12 @@
 """Attention in all its forms here.
 
-Dimensions: B sentences, Q queries, S keys, H heads, E features of a head, D = H·E features.
+Dimensions: B sentences, Q queries, S keys, T earlier places, K beams, H heads, E features of a head, D = H·E features.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,17 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple
     similarity = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1]) + bias
     weights = similarity.softmax(-1)
     return weights @ values, weights
+
+
+class Past(NamedTuple):
+    """Earlier places that a step looks at: keys and values [T, B, K, D], and what is added to their similarities.
+
+    The bias broadcasts to [T, B, K, H, 1]; K may be 1 where all beams share them.
+    """
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor
 
 
 def split_heads(features: Tensor, num_heads: int) -> Tensor:
@@ -46,28 +58,40 @@ class SelfAttention(nn.Module):
 
     def forward(self, features: Tensor, bias: Tensor) -> Tensor:
         """[B, S, D] → [B, S, D]; bias broadcasts to [B, H, S, S]."""
-        queries, keys, values = (split_heads(part, self.num_heads) for part in self.project(features).chunk(3, -1))
+        return self.read(features, bias)[0]
+
+    def read(self, features: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`; also returns the keys and values side by side [B, S, 2D], for steps that come later."""
+        projected = self.project(features)
+        queries, keys, values = (split_heads(part, self.num_heads) for part in projected.chunk(3, -1))
         mixed, _ = attend(queries, keys, values, bias)
-        return self.output(join_heads(mixed))
+        return self.output(join_heads(mixed)), projected[..., features.shape[-1] :]
 
-    def step(self, features: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Look from one new position at it and at the T before.
+    def step(self, features: Tensor, *pasts: Past) -> tuple[Tensor, Tensor]:
+        """Look from one new position [B, K, D] at it and at those before; returns the mixture [B, K, D] and the new
+        key and value [2, B, K, D].
 
-        features [B, K, D] of K beams, past [T, B, K, D], bias [T, B, 1, 1, 1] → [B, K, D] and the new key and value
-        [2, B, K, D]. Products and sums instead of matrices of one row: a compiler makes one loop of them.
+        Products and sums instead of matrices of one row: a compiler makes one loop of them.
         """
         # Stacked with what is returned, queries lie in memory too: otherwise a compiler makes them anew, from the
         # projection's product, for every earlier position. Hence also sums are scaled instead of queries.
         projected = torch.stack(self.project(features).chunk(3, -1))
         queries, keys, values = projected.unbind()
         scale = (queries.shape[-1] // self.num_heads) ** -0.5
-        past = (self._heads(queries) * self._heads(past_keys)).sum(-1, keepdim=True) * scale + bias
         own = (self._heads(queries) * self._heads(keys)).sum(-1, keepdim=True) * scale
-        top = torch.maximum(past.amax(0), own)
-        past, own = (past - top).exp(), (own - top).exp()
-        mixed = (past * self._heads(past_values)).sum(0) + own * self._heads(values)
-        mixed = mixed / (past.sum(0) + own)
-        return self.output(mixed.flatten(-2)), projected[1:]
+        looks = [
+            (self._heads(queries) * self._heads(past.keys)).sum(-1, keepdim=True) * scale + past.bias for past in pasts
+        ]
+        top = own
+        for look in looks:
+            top = torch.maximum(top, look.amax(0))
+        own = (own - top).exp()
+        mixed, total = own * self._heads(values), own
+        for look, past in zip(looks, pasts, strict=True):
+            shares = (look - top).exp()
+            mixed = mixed + (shares * self._heads(past.values)).sum(0)
+            total = total + shares.sum(0)
+        return self.output((mixed / total).flatten(-2)), projected[1:]
 
     def _heads(self, features: Tensor) -> Tensor:
         return features.unflatten(-1, (self.num_heads, -1))

@@ -1,10 +1,11 @@
-"""Subwords: a byte-pair encoding learned by sentencepiece, one for all texts of a run."""
+"""Pieces of text, learned by sentencepiece, one vocabulary for all texts of a run: subwords or single characters."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -56,17 +57,40 @@ def learn_vocabulary(texts: Iterable[str], size: int, *, lowercase: bool) -> Voc
     Raises:
         ValueError: the texts have too few different words for so many pieces.
     """
+    folded = (text.lower() if lowercase else text for text in texts)
+    return Vocabulary(
+        _learn(folded, model_type="bpe", vocab_size=size, normalization_rule_name="nmt_nfkc"), lowercase=lowercase
+    )
+
+
+def learn_exact_vocabulary(lines: Iterable[str], size: int) -> Vocabulary:
+    """Learn pieces of which any text can be put together to the letter: spaces, line breaks and capitals are kept.
+
+    `size` subwords, or with 0 one piece for each character of the lines (and bytes for all others).
+
+    Raises:
+        ValueError: the lines have too few different words for so many pieces.
+    """
+    form = {"model_type": "bpe", "vocab_size": size} if size else {"model_type": "char", "use_all_vocab": True}
+    exactly = {
+        "normalization_rule_name": "identity",
+        "add_dummy_prefix": False,
+        "remove_extra_whitespaces": False,
+        "user_defined_symbols": ["\n"],
+    }
+    return Vocabulary(_learn(lines, **form, **exactly), lowercase=False)
+
+
+def _learn(texts: Iterable[str], **form: Any) -> bytes:
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(text.lower() if lowercase else text for text in texts),
+            **form,
+            sentence_iterator=iter(texts),
             model_writer=model,
-            model_type="bpe",
-            vocab_size=size,
             character_coverage=1.0,
             byte_fallback=True,
             split_digits=True,
-            normalization_rule_name="nmt_nfkc",
             pad_id=PAD,
             unk_id=UNKNOWN,
             bos_id=BEGIN,
@@ -75,5 +99,6 @@ def learn_vocabulary(texts: Iterable[str], size: int, *, lowercase: bool) -> Voc
             minloglevel=2,
         )
     except RuntimeError as error:
+        size = form.get("vocab_size")
         raise ValueError(f"no vocabulary of {size} pieces can be learned, lower vocabulary_size: {error}") from None
-    return Vocabulary(model.getvalue(), lowercase=lowercase)
+    return model.getvalue()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.sequences.attention import CrossAttention, SelfAttention
+from training.sequences.attention import CrossAttention, Past, SelfAttention
 
 
 def hide(lengths, size):
@@ -42,3 +42,19 @@ def test_cross_attention_and_its_weights_are_those_of_torch(reference):
     mixed, ours_weights = ours(features, ours.remember(memory), bias)
     torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(ours_weights, weights, atol=1e-5, rtol=0)
+
+
+def test_a_step_after_what_was_read_and_what_was_written_is_a_place_of_the_whole():
+    torch.manual_seed(1)
+    attention = SelfAttention(24, 4).eval()
+    features = torch.randn(3, 7, 24)
+    bias = torch.full((7, 7), -torch.inf).triu(1)
+    whole, keys_values = attention.read(features, bias)
+    keys, values = (part.transpose(0, 1)[:, :, None] for part in keys_values.chunk(2, -1))
+    none = torch.zeros(1, 1, 1, 1, 1)
+    # Of the place before the first, which nobody has written, nothing may be seen.
+    written = Past(*(torch.cat([torch.ones_like(part[:1]), part[4:6]]) for part in (keys, values)), none.clone())
+    hidden = torch.tensor([-torch.inf, 0, 0])[:, None, None, None, None]
+    found, entry = attention.step(features[:, 6:], Past(keys[:4], values[:4], none), written._replace(bias=hidden))
+    torch.testing.assert_close(found, whole[:, 6:], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(entry[:, :, 0], torch.stack(keys_values[:, 6].chunk(2, -1)))
