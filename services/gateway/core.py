@@ -43,7 +43,7 @@ from services.gateway.routing import Router
 from services.gateway.served_model import ServedModel
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
-from services.gateway.streams import Streams, say_whole
+from services.gateway.streams import say_whole
 from services.gateway.tensors import InferAnswer, InferRequest
 from services.gateway.valve import Valve
 
@@ -143,7 +143,7 @@ class Gateway:
                 outputs = lookup.outputs
             else:
                 asked = model
-                model = self._valve.admit(model, request, num_rows, arrived_s)
+                model = self._valve.admit(model, request, lambda served: served.check(request, num_rows), arrived_s)
                 outputs = await self._submit(model, request, num_rows, arrived_s)
                 if lookup is not None and model is asked:
                     lookup.keep(outputs)
@@ -170,38 +170,35 @@ class Gateway:
             GatewayError: as `infer`; what was told before it holds.
         """
         arrived_s = monotonic()
-        streams = self._find_streams(request)
-        if streams is None:
+        model = self._find_streaming(request)
+        if model is None:
             yield await self.infer(request)
             return
-        model = self._begin(request)
-        variant = model.variant
+        self._begin(request, model)
         status = CANCELLED
         told: list[Outputs] = []
         try:
             self._check(model, request, arrived_s)
             lookup, recorder = self._prepare(model, request)
             if lookup is not None and lookup.outputs is not None:
-                bits = say_whole(lookup.outputs)
+                bits, lookup = say_whole(lookup.outputs), None
             else:
-                streams.admit(request)
-                bits = streams.answer(request, arrived_s)
+                asked = model
+                model = self._valve.admit(model, request, lambda served: served.check_stream(request), arrived_s)
+                lookup = lookup if model is asked else None
+                bits = model.stream(request, arrived_s)
             request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
             with self._caller_limit.hold(request):
                 async with aclosing(bits):
                     async for bit in bits:
-                        answer = InferAnswer(variant.model, variant.version, request.id, bit.outputs)
+                        answer = InferAnswer(model.variant.model, model.variant.version, request.id, bit.outputs)
                         answer.is_last = bit.is_last
-                        if lookup is not None or recorder is not None:
-                            told.append(bit.outputs)
+                        told.append(bit.outputs)
                         if bit.is_last:
                             status = OK
                             if request.wants_provenance:
-                                answer.parameters = describe_provenance(request, variant)
-                            if lookup is not None and lookup.outputs is None:
-                                lookup.keep(join_bits(told))
-                            if recorder is not None:
-                                recorder.keep(request, variant, replace(answer, outputs=join_bits(told)))
+                                answer.parameters = describe_provenance(request, model.variant)
+                            self._keep(request, model.variant, answer, told, lookup, recorder)
                         yield answer
         except GatewayError as error:
             status = self.journal.refuse(model, request, error)
@@ -209,22 +206,40 @@ class Gateway:
         finally:
             self.journal.end(model, request, 1, status, arrived_s)
 
-    def _find_streams(self, request: InferRequest) -> Streams | None:
-        """Find what answers a request bit by bit, and route it for good; None where nothing does."""
+    def _keep(
+        self,
+        request: InferRequest,
+        variant: ServedVariant,
+        last: InferAnswer,
+        told: list[Outputs],
+        lookup: Lookup | None,
+        recorder: Recorder | None,
+    ) -> None:
+        """Give the whole of an answer that was told bit by bit to whoever wants it."""
+        if lookup is None and recorder is None and self.shadows is None:
+            return
+        whole = replace(last, outputs=join_bits(told))
+        if lookup is not None:
+            lookup.keep(whole.outputs)
+        if recorder is not None:
+            recorder.keep(request, variant, whole)
+        if self.shadows is not None:
+            self.shadows.offer(request, variant, whole)
+
+    def _find_streaming(self, request: InferRequest) -> ServedModel | None:
+        """Find the version that answers a request bit by bit; None where none does, or nobody knows the model."""
         try:
             model = self._find_model(request)
         except UnknownModelError:  # refused, and counted, where a whole answer would be
             return None
-        if model.streams is None or any(tensor.shape[:1] != (1,) for tensor in request.inputs):
-            return None
-        request.version = model.variant.version
-        return model.streams
+        is_one_row = all(tensor.shape[:1] == (1,) for tensor in request.inputs)
+        return model if model.streams is not None and is_one_row else None
 
-    def _begin(self, request: InferRequest) -> ServedModel:
+    def _begin(self, request: InferRequest, model: ServedModel | None = None) -> ServedModel:
         try:
             if self.guard is not None:
                 self.guard.check_model(request.caller, Verb.INFER, request.model)
-            model = self._find_model(request)
+            model = model or self._find_model(request)
         except (UnknownModelError, PermissionDeniedError) as error:
             self.journal.refuse_early(request, error)
             raise
@@ -380,11 +395,7 @@ class Gateway:
 
     def has_room(self) -> bool:
         """Say whether each version that answers callers has an idle worker, and nothing waits."""
-        for variant in self.catalogue.required:
-            batcher = self._models[variant.model, variant.version].batcher
-            if batcher.waiting_rows or batcher.num_calls >= self._backend.num_workers(variant):
-                return False
-        return True
+        return all(self._models[variant.model, variant.version].has_room for variant in self.catalogue.required)
 
     def is_ready(self) -> bool:
         """Say whether every model can answer and the server takes requests."""

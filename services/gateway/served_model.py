@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from time import monotonic
 
@@ -15,7 +15,7 @@ from services.gateway.batching import Batcher, Outputs
 from services.gateway.drift import make_monitor
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.settings import GatewaySettings
-from services.gateway.streams import Streams
+from services.gateway.streams import Bit, Streams
 from services.gateway.tensors import InferRequest, split_rows
 from services.gateway.validation import Validator
 
@@ -26,6 +26,7 @@ class ServedModel:
     def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
         num_workers = backend.num_workers(variant)
         self.variant = variant
+        self._num_workers = num_workers
         self.answered_s = monotonic()
         self.relieved_until_s = 0.0
         self.max_rows = min(variant.manifest.max_rows, settings.max_batch_rows or variant.manifest.max_rows)
@@ -69,6 +70,26 @@ class ServedModel:
     def is_busy(self) -> bool:
         """Whether anybody waits for it or is being answered."""
         return bool(self.batcher.num_calls or self.batcher.waiting_rows or (self.streams and self.streams.count()))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is idle and nothing waits."""
+        num_busy = self.batcher.num_calls + (self.streams.count_busy_workers() if self.streams else 0)
+        return not self.batcher.waiting_rows and num_busy < self._num_workers
+
+    def check(self, request: InferRequest, num_rows: int) -> None:
+        """Let a request pass that may wait; raises as Admission does."""
+        self.admission.check(request, num_rows, self.batcher)
+
+    def check_stream(self, request: InferRequest) -> None:
+        """Let a stream pass that may wait; raises as Streams does."""
+        assert self.streams is not None
+        self.streams.admit(request)
+
+    def stream(self, request: InferRequest, arrived_s: float) -> AsyncGenerator[Bit]:
+        """Have an admitted request answered bit by bit; raises as Streams does."""
+        assert self.streams is not None
+        return self.streams.answer(request, arrived_s)
 
     async def submit(self, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Have an admitted request answered; raises as the batcher does."""

@@ -144,6 +144,10 @@ class Streams:
         """How many streams wait or are being answered."""
         return len(self._waiting) + sum(len(session.streams) for session in self._sessions)
 
+    def count_busy_workers(self) -> int:
+        """How many workers have streams; one that only lingers for the next has none."""
+        return sum(bool(session.streams) for session in self._sessions)
+
     def admit(self, request: InferRequest) -> None:
         """Let a valid request of one row pass whose answer can begin in time.
 

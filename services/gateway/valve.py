@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from services.catalogue import ServedVariant
-from services.gateway.admission import Admission, WaitingRows
 from services.gateway.errors import OverloadedError
 from services.gateway.metrics import ModelMetrics
 from services.gateway.tensors import InferRequest
@@ -31,10 +30,6 @@ class Served(Protocol):
     @property
     def variant(self) -> ServedVariant: ...
     @property
-    def admission(self) -> Admission: ...
-    @property
-    def batcher(self) -> WaitingRows: ...
-    @property
     def metrics(self) -> ModelMetrics: ...
 
 
@@ -49,22 +44,24 @@ class Valve(Generic[Model]):
         self._list_ready = list_ready
         self._is_open_for_all = is_open_for_all
 
-    def admit(self, model: Model, request: InferRequest, num_rows: int, arrived_s: float) -> Model:
+    def admit(self, model: Model, request: InferRequest, check: Callable[[Model], None], arrived_s: float) -> Model:
         """Find who answers a valid request in time: the version that it means, or a faster one if it may.
+
+        `check` raises OverloadedError where a version would be late.
 
         Raises:
             OverloadedError: nobody.
         """
         if arrived_s < model.relieved_until_s and (faster := self._list_relief(model, request)):
-            return _relieve(model, faster, request, num_rows)
+            return _relieve(model, faster, check)
         try:
-            model.admission.check(request, num_rows, model.batcher)
+            check(model)
         except OverloadedError:
             faster = self._list_relief(model, request)
             if not faster:
                 raise
             model.relieved_until_s = arrived_s + RELIEF_S
-            return _relieve(model, faster, request, num_rows)
+            return _relieve(model, faster, check)
         return model
 
     def _list_relief(self, model: Model, request: InferRequest) -> list[Model]:
@@ -88,14 +85,14 @@ def is_faster(variant: ServedVariant, other: ServedVariant) -> bool:
     )
 
 
-def _relieve(model: Model, faster: list[Model], request: InferRequest, num_rows: int) -> Model:
+def _relieve(model: Model, faster: list[Model], check: Callable[[Model], None]) -> Model:
     *first, last = faster
     for other in first:
         with contextlib.suppress(OverloadedError):
-            other.admission.check(request, num_rows, other.batcher)
+            check(other)
             break
     else:
         other = last
-        other.admission.check(request, num_rows, other.batcher)
+        check(other)
     model.metrics.count_redirected(other.variant.version)
     return other

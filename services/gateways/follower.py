@@ -129,6 +129,8 @@ class Follower:
             return list(self.gateway.metrics.registry.collect())
         if word == "errors":
             return list(self.gateway.journal.recent_errors)
+        if word == "pulse":
+            return None
         return self.gateway.list_statistics(*arguments)
 
     def _serve(self, served: Served) -> None:

@@ -26,6 +26,11 @@ logger = structlog.get_logger("gateways")
 RESTART_DELAYS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AFTER_S = 60.0
 ANSWER_S = 2.0
+# One that is there but answers nothing keeps callers waiting at its share of the port: after so many questions without
+# an answer it is replaced. More than one, for this process may have been the one that stood still.
+PULSE_S = 1.0
+SILENT_S = 5.0
+MOST_SILENT = 2
 # From what a process was given for its end to when it is ended.
 LAST_S = 3.0
 FOLLOWER = "services.gateways.follower"
@@ -208,7 +213,11 @@ class Followers:
             process = await self._launch(member.number, theirs)
         try:
             member.channel = await Channel.open(ours, partial(self._take, member), partial(self._reply, member))
-            await member.channel.run()
+            pulse = asyncio.create_task(self._feel_pulse(member, member.channel, process))
+            try:
+                await member.channel.run()
+            finally:
+                pulse.cancel()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_S):
                     await process.wait()
@@ -221,6 +230,23 @@ class Followers:
             self._on_gone(member.number)
             self._note_change()
         return status
+
+    async def _feel_pulse(self, member: _Member, channel: Channel, process: Process) -> None:
+        """Kill a process that serves and has ceased to answer."""
+        silences = 0
+        while silences < MOST_SILENT:
+            await asyncio.sleep(PULSE_S)
+            if not member.has_served or self._is_stopping:
+                continue
+            try:
+                await channel.ask("pulse", timeout_s=SILENT_S)
+                silences = 0
+            except TimeoutError:
+                silences += 1
+            except GatewayError:  # it has just ended
+                return
+        logger.error("a gateway process answers nothing; ending it", gateway=member.number, pid=process.pid)
+        process.kill()
 
     def _take(self, member: _Member, word: str, content: Any) -> None:
         if word == "holds":

@@ -1,6 +1,7 @@
 """Streams through the core: refused, recorded and cached as other requests are."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,12 +68,18 @@ class TellingBackend:
 
 @pytest.fixture
 def make_gateway(tmp_path):
-    def make(**settings):
+    def make(variants=("eager",), **settings):
         changes = {"inputs": INPUTS, "input_sets": (("text",),), "outputs": OUTPUTS, "parameters": ()}
-        manifest = make_manifest(streams=True, **changes)
-        variant = make_variant(manifest, tmp_path, *GOLDEN, release_digest="a1b2")
+        served = []
+        for number, name in enumerate(variants):
+            folder = tmp_path / name
+            folder.mkdir()
+            speed = {"rows": 8, "rows_per_s": 100.0 + number, "single_row_ms": 1.0, "threads": 1, "host": "here"}
+            manifest = make_manifest(streams=True, variant=name, speed=speed, **changes)
+            variant = make_variant(manifest, folder, *GOLDEN, release_digest="a1b2")
+            served.append(replace(variant, is_default=number == 0))
         backend = TellingBackend()
-        return Gateway(Catalogue([variant]), backend, GatewaySettings(**settings)), backend
+        return Gateway(Catalogue(served), backend, GatewaySettings(**settings)), backend
 
     return make
 
@@ -109,15 +116,59 @@ async def test_an_equal_stream_is_answered_from_the_cache_in_one_bit(make_gatewa
     assert backend.num_streams == 2
 
 
+async def overload(gateway, backend):
+    """Give the first variant more streams of seconds than it takes at once; returns them."""
+    await listen(gateway, make_request())
+    gateway._models["double", "3-eager"].streams._admission.observe_end(9.0)
+    backend.gate.clear()
+    tasks = [asyncio.create_task(listen(gateway, make_request(b"%d" % number))) for number in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_faster_variant_answers_a_stream_that_would_be_refused_if_its_caller_says_so(make_gateway):
+    gateway, backend = make_gateway(("eager", "int8"), max_wait_ms=1, cache_mib=1)
+    await gateway.readiness.prove()
+    tasks = await overload(gateway, backend)
+    for request in (make_request(b"bye"), replace(make_request(b"bye"), version="3-eager", any_variant=True)):
+        with pytest.raises(OverloadedError):
+            await listen(gateway, request)
+    backend.gate.set()
+    versions = [answer.version async for answer in gateway.stream(replace(make_request(b"bye"), any_variant=True))]
+    assert versions == ["3-int8"] * len(BITS)
+    await asyncio.gather(*tasks)
+    # What another variant said is not kept as an answer of the one that was asked.
+    again = [answer.version async for answer in gateway.stream(make_request(b"bye"))]
+    assert again == ["3-eager"] * len(BITS)
+
+
+async def test_there_is_no_room_for_candidates_while_a_stream_has_the_only_worker(make_gateway):
+    gateway, backend = make_gateway()
+    assert gateway.has_room()
+    tasks = await overload(gateway, backend)
+    assert not gateway.has_room()
+    backend.gate.set()
+    await asyncio.gather(*tasks)
+    assert gateway.has_room()
+
+
+async def test_a_streams_whole_answer_is_offered_to_a_candidate(make_gateway):
+    offered = []
+
+    class Shadows:
+        def offer(self, request, variant, answer):
+            offered.append((variant.version, [decode_raw(o.data, o.datatype, o.shape)[0] for o in answer.outputs]))
+
+    gateway, _ = make_gateway()
+    gateway.shadows = Shadows()
+    await listen(gateway, make_request())
+    assert offered == [("3-eager", [b"guten Tag", 0.5])]
+
+
 async def test_a_stream_without_a_deadline_that_would_wait_for_too_long_is_refused_and_counted(make_gateway):
     gateway, backend = make_gateway(max_wait_ms=1)
-    await listen(gateway, make_request())
-    streams = gateway._models["double", "3-eager"].streams
-    streams._admission.observe_end(9.0)
-    backend.gate.clear()
-    tasks = [asyncio.create_task(listen(gateway, make_request())) for _ in range(4)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    tasks = await overload(gateway, backend)
     with pytest.raises(OverloadedError, match="may wait for 1 ms without a deadline"):
         await listen(gateway, make_request())
     backend.gate.set()

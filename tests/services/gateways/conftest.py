@@ -64,6 +64,13 @@ class TaskProcess:
     def kill(self):
         self.task.cancel()
 
+    def stop(self):
+        """Stand still as a process does that was sent SIGSTOP, as far as the leader can see."""
+        self.life._follower.answer = self.stand_still
+
+    async def stand_still(self, word, *arguments):
+        await asyncio.Event().wait()
+
 
 class Control:
     """Loads nothing, and remembers who was to be loaded."""

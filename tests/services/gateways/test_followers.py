@@ -69,6 +69,20 @@ async def test_one_that_is_killed_comes_back_and_its_counts_stay(make_world):
     assert after["millrace_gateway_restarts_total", "1"] == 1
 
 
+async def test_one_that_stands_still_is_replaced_and_no_other(make_world, monkeypatch):
+    monkeypatch.setattr("services.gateways.processes.PULSE_S", 0.01)
+    monkeypatch.setattr("services.gateways.processes.SILENT_S", 0.2)
+    async with make_world(3) as world:
+        still, other = world.processes[1], world.processes[2]
+        still.stop()
+        await world.until(lambda: world.processes[1] is not still and world.processes[1].life._follower is not None)
+        await world.followers.spread()
+        assert still.task.done()
+        assert world.processes[2] is other
+        assert world.followers.restarts == {1: 1, 2: 0}
+        assert set(await world.call(20)) == {200}
+
+
 async def test_all_refuse_a_key_that_was_revoked(make_world, tmp_path, monkeypatch):
     monkeypatch.setattr("services.gateway.keys.LOOK_S", 0.0)
     file = KeyFile(tmp_path / "keys.json")
