@@ -43,8 +43,8 @@ class Console:
         self._explanations = Explanations()
         self.history = History()
 
-    def add_routes(self, app: FastAPI) -> None:
-        add_model_routes(app, self._gateway)
+    def add_routes(self, app: FastAPI, grpc_port: int) -> None:
+        add_model_routes(app, self._gateway, grpc_port)
         add_live_routes(app, self._gateway, self.history)
         add_release_routes(app, self._shelf)
         add_explain_routes(app, self._gateway, self._shelf, self._explanations)

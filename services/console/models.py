@@ -16,7 +16,6 @@ from model_store.examples import read_examples
 from model_store.golden import take_rows
 from model_store.latents import draw_latent
 from model_store.manifest import Manifest
-from model_store.settings import DEFAULT_GRPC_PORT
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.caller import may_see
@@ -33,11 +32,10 @@ MAX_TEXT_CHARS = 200
 MAX_LATENT_SIZE = 65_536
 
 
-def add_model_routes(app: FastAPI, gateway: Gateway) -> None:
+def add_model_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
     @app.get("/api/server", summary="Where the other protocols are", tags=["console"])
     async def describe_server() -> dict[str, Any]:
-        settings = gateway.settings
-        return {"grpc_port": settings.grpc_port or DEFAULT_GRPC_PORT, "tls": settings.tls_cert is not None}
+        return {"grpc_port": grpc_port}
 
     @app.get("/api/models", summary="Models, their versions and whether they answer", tags=["console"])
     async def list_models(request: Request) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int
     add_generate_routes(app, gateway)
     _add_short_way(app, gateway)
     if console is not None:
-        console.add_routes(app)
+        console.add_routes(app, grpc_port)
     screened: ASGIApp = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
     if console is not None:
         screened = Page(screened)

@@ -3,7 +3,7 @@
 import { HEADER_LENGTH, decodeBody, encodeRequest } from "./wire.js";
 
 const KEY = "millrace-key";
-const LOOK_MS = 5000;
+const PERIOD_MS = 5000;
 export const server = new EventTarget();
 let isThere = null;
 
@@ -95,15 +95,26 @@ export async function fetchExample(model, version, row) {
   return decodeBody(await response.arrayBuffer(), response.headers.get(HEADER_LENGTH)).tensors;
 }
 
-// Look after the server while somebody looks at the page.
-export async function watch() {
-  for (;;) {
-    if (document.visibilityState === "visible") await look();
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+// Do something now and every few seconds while the page is seen, and at once when it is seen again; returns what ends it.
+export function whileSeen(work) {
+  let timer = 0;
+  let isOver = false;
+  async function turn() {
+    if (isOver || document.visibilityState !== "visible") return;
+    await work();
+    clearTimeout(timer);
+    timer = setTimeout(turn, PERIOD_MS);
   }
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", turn);
+  };
 }
 
-async function look() {
+export async function lookAfterServer() {
   try {
     const response = await fetch("v2/health/ready");
     tell(true, response.ok ? "Ready" : "Not every model answers", response.ok);

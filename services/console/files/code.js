@@ -8,14 +8,26 @@ import { getJson, readKey } from "./api.js";
 const MAX_INLINE = 120;
 let language = "curl";
 let ports = null;
+const isTls = location.protocol === "https:";
+// As this project's client reads it from the environment.
+const KEY = "MILLRACE_API_KEY";
 
 export async function showCode(place, manifest, version, request) {
-  ports ??= getJson("api/server").catch(() => ({ grpc_port: 8001 }));
+  ports ??= getJson("api/server").catch((error) => {
+    ports = null;
+    throw error;
+  });
   const { grpc_port } = await ports;
-  const files = new Map();
   const writers = { curl: writeCurl, Python: writePython, tritonclient: writeTriton };
   const pre = h("pre", { tabindex: 0 });
-  const write = () => (pre.textContent = writers[language](manifest, version, request, files, grpc_port));
+  const needed = h("p", { class: "row small" });
+  function write() {
+    const files = new Map();
+    pre.textContent = writers[language](manifest, version, request, files, grpc_port);
+    needed.hidden = !files.size;
+    put(needed, "Its files:", [...files].map(([name, content]) =>
+      h("button", { type: "button", class: "quiet", onclick: () => download(name, content) }, name)));
+  }
   write();
   put(place,
     h("h2", {}, "This call"),
@@ -26,8 +38,8 @@ export async function showCode(place, manifest, version, request) {
       }),
       copyButton(() => pre.textContent)),
     pre,
-    files.size ? h("p", { class: "row small" }, "Its files:", [...files].map(([name, content]) =>
-      h("button", { type: "button", class: "quiet", onclick: () => download(name, content) }, name))) : null);
+    readKey() ? h("p", { class: "hint" }, "It reads the key from the environment: ", h("code", {}, `export ${KEY}=…`)) : null,
+    needed);
 }
 
 function base() {
@@ -39,7 +51,7 @@ function quote(text) {
 }
 
 function writeCurl(manifest, version, { inputs, parameters, outputs }, files) {
-  const key = readKey() ? ' -H "Authorization: Bearer $KEY"' : "";
+  const key = readKey() ? ` -H "authorization: Bearer $${KEY}"` : "";
   const query = Object.entries(parameters).map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join("&");
   const url = `${base()}/v1/${manifest.model}/${version}`;
   const [only] = inputs;
@@ -97,7 +109,7 @@ function writePython(manifest, version, { inputs, parameters, outputs }, files, 
   return [
     imports(inputs) + "from services.client import Client",
     "",
-    `with Client(${JSON.stringify(`${location.hostname}:${grpcPort}`)}) as client:`,
+    `with Client(${JSON.stringify(`${isTls ? "https://" : ""}${location.hostname}:${grpcPort}`)}) as client:`,
     `    answer = client.infer(${JSON.stringify(manifest.model)}, {`,
     ...lines.map((line) => `    ${line}`),
     `    }, version=${JSON.stringify(version)}${Object.keys(parameters).length ? `, parameters=${pythonDict(parameters)}` : ""}${outputs.length ? `, outputs=${JSON.stringify(outputs)}` : ""})`,
@@ -112,13 +124,14 @@ function writeTriton(manifest, version, { inputs, parameters, outputs }, files) 
   ]);
   const wanted = outputs.length ? `, outputs=[triton.InferRequestedOutput(name) for name in ${JSON.stringify(outputs)}]` : "";
   const given = Object.keys(parameters).length ? `, parameters=${pythonDict(parameters)}` : "";
+  const key = readKey() ? `, headers={"authorization": f"Bearer {os.environ['${KEY}']}"}` : "";
   return [
-    imports(inputs) + "import tritonclient.http as triton",
+    (key ? "import os\n" : "") + imports(inputs) + "import tritonclient.http as triton",
     "",
-    `client = triton.InferenceServerClient(${JSON.stringify(location.host)})`,
+    `client = triton.InferenceServerClient(${JSON.stringify(location.host)}${isTls ? ", ssl=True" : ""})`,
     "inputs = []",
     ...lines,
-    `answer = client.infer(${JSON.stringify(manifest.model)}, inputs, model_version=${JSON.stringify(version)}${wanted}${given})`,
+    `answer = client.infer(${JSON.stringify(manifest.model)}, inputs, model_version=${JSON.stringify(version)}${wanted}${given}${key})`,
     "print(answer.get_response())",
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 // Live: the last quarter of an hour of every model version, from the gateway's own metrics.
 
-import { getJson } from "./api.js";
+import { getJson, whileSeen } from "./api.js";
 import { makeChart } from "./chart.js";
 import { formatMs, formatNumber, h, problem } from "./dom.js";
 import { makeTable } from "./table.js";
@@ -31,25 +31,20 @@ export async function show(root, [wanted]) {
     h("section", { class: "card" }, h("h2", {}, "Versions"), table),
     h("section", { class: "card" }, h("h2", {}, "Recent errors"), errors));
 
-  let timer = 0;
-  let isGone = false;
   async function poll() {
     try {
-      if (document.visibilityState === "visible") {
-        const last = samples.at(-1)?.number ?? 0;
-        const [live, failed] = await Promise.all([getJson(`api/live?after=${last}`), getJson("api/errors")]);
-        // A server that was started anew counts from one again.
-        if (live.samples.length && live.samples[0].number <= last) samples = [];
-        samples = [...samples, ...live.samples].slice(-Math.round(live.length_s / live.interval_s));
-        grafana.replaceChildren(live.grafana && /^https?:/.test(live.grafana) ? h("a", { href: live.grafana, rel: "noreferrer" }, "Grafana") : "");
-        trouble.replaceChildren();
-        draw();
-        showErrors(errors, failed);
-      }
+      const last = samples.at(-1)?.number ?? 0;
+      const [live, failed] = await Promise.all([getJson(`api/live?after=${last}`), getJson("api/errors")]);
+      // A server that was started anew counts from one again.
+      if (live.samples.length && live.samples[0].number <= last) samples = [];
+      samples = [...samples, ...live.samples].slice(-Math.round(live.length_s / live.interval_s));
+      grafana.replaceChildren(live.grafana && /^https?:/.test(live.grafana) ? h("a", { href: live.grafana, rel: "noreferrer" }, "Grafana") : "");
+      trouble.replaceChildren();
+      draw();
+      showErrors(errors, failed);
     } catch (error) {
       trouble.replaceChildren(problem(error));
     }
-    if (!isGone) timer = setTimeout(poll, 5000);
   }
 
   function draw() {
@@ -67,10 +62,9 @@ export async function show(root, [wanted]) {
     showVersions(table, samples.at(-1)?.versions ?? {});
   }
 
-  await poll();
+  const stop = whileSeen(poll);
   return () => {
-    isGone = true;
-    clearTimeout(timer);
+    stop();
     charts.forEach(({ chart }) => chart.remove());
   };
 }

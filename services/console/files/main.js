@@ -1,6 +1,6 @@
 // Which view is shown: the part of the address after #, as in #/try/classifier.
 
-import { readKey, server, setKey, watch } from "./api.js";
+import { lookAfterServer, readKey, server, setKey, whileSeen } from "./api.js";
 import { h, problem } from "./dom.js";
 
 const VIEWS = {
@@ -87,5 +87,5 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 button.textContent = readKey() ? "Key set" : "Key";
-watch();
+whileSeen(lookAfterServer);
 show();

@@ -115,5 +115,11 @@ export function toNested(tensor) {
 
 function writeNumber(value, datatype) {
   if (datatype === "BOOL") return value ? "true" : "false";
-  return datatype === "FP32" ? String(Number(value.toPrecision(8))) : String(value);
+  if (datatype !== "FP32") return String(value);
+  // The fewest digits that are this very number: `String` would write those of a double.
+  for (const digits of [7, 8]) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from loadtests.bench.polling import ERRORS, LIVE, PERIOD_S, READY
 from tests.services.console.world import LABELS, MARKUP, World
 
 VIEWS = [
@@ -154,19 +157,55 @@ def test_an_array_comes_from_a_matlab_file_in_the_order_of_its_axes(page: Page, 
     assert '{"inputs": {"channel": [[[[[0, 0], [1, 2], [2, 4]' in sent
 
 
-def test_code_for_every_language_is_this_very_call(page: Page, world: World):
+@pytest.mark.parametrize(
+    ("model", "output", "shape"),
+    [
+        ("digits", "probabilities", [1, 10]),
+        ("translator", "translation", [1]),
+        ("painter", "image", [16, 8, 8, 1]),
+        ("beams", "precoder", [1, 2, 9, 2, 2]),
+        ("series", "q50", [1, 12]),
+    ],
+)
+def test_code_in_every_language_runs_as_it_stands(page: Page, tmp_path, monkeypatch, model, output, shape):
+    """What is shown is pasted; `expected` is what the page itself was answered."""
+    monkeypatch.chdir(tmp_path)
+    with page.expect_response("**/infer") as first:
+        open_view(page, f"try/{model}")
+    header_bytes = int(first.value.headers["inference-header-content-length"])
+    answered = json.loads(first.value.body()[:header_bytes])
+    assert next(each for each in answered["outputs"] if each["name"] == output)["shape"] == shape
+    code = page.locator(".code pre")
+    for language in ("curl", "Python", "tritonclient"):
+        page.get_by_role("button", name=language, exact=True).click()
+        for button in page.locator(".code .row button.quiet:not(.copy)").all():
+            with page.expect_download() as download:
+                button.click()
+            download.value.save_as(tmp_path / download.value.suggested_filename)
+        text = code.text_content()
+        assert text is not None
+        if language == "curl":
+            done = subprocess.run(["sh", "-c", f"{text} -sS"], capture_output=True, check=True, text=True)
+            rows = json.loads(done.stdout)["rows"]
+            assert len(rows) == shape[0], done.stdout
+            assert np.shape(rows[0][output]) == tuple(shape[1:])
+        else:
+            namespace: dict = {}
+            exec(text, namespace)
+            answer = namespace["answer"]
+            found = answer[output] if language == "Python" else answer.as_numpy(output)
+            assert list(found.shape) == shape
+
+
+def test_code_for_a_server_with_keys_takes_the_key_from_the_environment(page: Page):
+    page.add_init_script("sessionStorage.setItem('millrace-key', 'secret')")
     open_view(page, "try/painter")
     code = page.locator(".code pre")
-    page.get_by_label("seed", exact=True).fill("7")
-    page.locator("#rows").fill("2")
-    expect(code).to_contain_text('"seed": [7, 8]')
-    page.get_by_role("button", name="Python", exact=True).click()
-    expect(code).to_contain_text('"seed": np.array([7, 8], np.int64)')
+    expect(code).to_contain_text('curl -H "authorization: Bearer $MILLRACE_API_KEY"')
     page.get_by_role("button", name="tritonclient").click()
-    expect(code).to_contain_text(f'InferenceServerClient("127.0.0.1:{world.port}")')
-    namespace: dict = {}
-    exec(code.text_content(), namespace)  # what is shown runs
-    assert namespace["answer"].as_numpy("image").shape == (2, 8, 8, 1)
+    expect(code).to_contain_text("os.environ['MILLRACE_API_KEY']")
+    expect(page.locator(".code")).not_to_contain_text("secret")
+    compile(code.text_content() or "", "code", "exec")
 
 
 def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
@@ -191,6 +230,30 @@ def test_live_shows_what_was_answered_and_refused(page: Page, world: World):
     row = page.get_by_role("region", name="Versions").locator("tr", has_text="digits 2-int8")
     expect(row).to_contain_text("ready")
     expect(page.get_by_role("region", name="Recent errors")).to_contain_text("mine-1")
+
+
+def test_an_open_page_asks_what_the_benchmark_asks_and_a_hidden_one_nothing(page: Page):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.clock.install(time=0)
+    open_view(page, "live")
+    expect(page.locator(".uplot")).to_have_count(4)
+    page.wait_for_load_state("networkidle")
+    for advance in (lambda: page.clock.pause_at(10**6), lambda: page.clock.run_for(1000 * PERIOD_S)):
+        asked.clear()
+        errors, live, ready = (page.expect_response(f"**{path}*") for path in (ERRORS, LIVE, READY))
+        with errors, live, ready:
+            advance()
+        page.wait_for_load_state("networkidle")
+    page.clock.run_for(900 * PERIOD_S)
+    assert sorted(asked) == sorted((READY, LIVE, ERRORS))
+    asked.clear()
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})")
+    page.clock.run_for(5000 * PERIOD_S)
+    assert asked == []
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'visible'})")
+    with page.expect_response(f"**{LIVE}*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_the_store_shows_who_serves_and_why(page: Page):

@@ -21,9 +21,9 @@ from model_store.store import Store
 from model_store.tensors import datatype_of, decode_raw, encode_raw
 from services.catalogue import Catalogue, ServedVariant
 from services.console import Console
+from services.doors import Doors
 from services.gateway.core import Gateway
-from services.gateway.http_server import HttpServer, open_port
-from services.gateway.rest import make_app
+from services.gateway.http_server import open_port
 from services.gateway.settings import GatewaySettings
 from services.selection import select_variants
 from tests.builders import publish_release
@@ -291,11 +291,12 @@ class World:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         gateway = self._gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
         self._console = Console(gateway, self._store, self._reports)
-        server = HttpServer(make_app(gateway, self._console), open_port("127.0.0.1", self.port, "http_port"))
-        self.port = server.port
-        server.start()
+        http, grpc = (open_port("127.0.0.1", port, "port") for port in (self.port, 0))
+        doors = Doors(gateway, self._console, http, grpc)
+        self.port = doors.ports["http"]
+        await doors.open()
         assert not [error for _, error in await gateway.readiness.prove()]
         self._take_sample()
         started.set()
         await self._end.wait()
-        await server.stop(0)
+        await doors.close(0)
