@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
-from model_store.acts import Kind
-from model_store.live_gate import GateProgress, write_progress
-from model_store.release import Release, UnknownReleaseError
-from model_store.signing import VerificationError
 from model_store.store import Store
+from services.candidates import Candidates
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.core import Gateway
 from services.gateway.errors import GatewayError, NotReadyError, UnknownModelError
-from services.gateway.live_gate import GateMetrics, choose_margin
 from services.gateway.routing import Canary, Router, Routing, RoutingError, read_routing
-from services.gateway.shadow import Copying, Shadows
-from services.selection import ModelPlan, NothingToServeError, Planner, Wish, make_catalogue
+from services.opened_releases import UNUSABLE, OpenedReleases
+from services.selection import ModelPlan, Planner, Wish, make_catalogue
 from services.torchserve.command import StartError
 from services.watching import LOOK_S, watch_file, watch_store
 
 logger = structlog.get_logger("serving")
 
 RETRY_S = 0.5
-_UNUSABLE = (UnknownReleaseError, NothingToServeError, VerificationError)
 
 
 class Engine(Backend, Protocol):
@@ -46,40 +41,6 @@ class Engine(Backend, Protocol):
 
 class MismatchError(Exception):
     """A version computes something else than was released."""
-
-
-class Releases:
-    """Releases opened and verified once; again only when their files have changed and nothing of them is loaded."""
-
-    def __init__(self, store: Store, is_loaded: Callable[[str, int], bool]) -> None:
-        self._store = store
-        self._is_loaded = is_loaded
-        self._known: dict[tuple[str, int], tuple[object, Release | Exception]] = {}
-
-    def open(self, model: str, number: int) -> Release:
-        """Open a release, as Store.open does."""
-        stamp, found = self._known.get((model, number), (None, None))
-        if not (isinstance(found, Release) and self._is_loaded(model, number)):
-            now = self._stamp(model, number)
-            if found is None or stamp != now:
-                found = self._verify(model, number)
-                self._known[model, number] = now, found
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def _verify(self, model: str, number: int) -> Release | Exception:
-        try:
-            return self._store.open(model, number)
-        except (*_UNUSABLE, ValueError) as error:
-            return error
-
-    def _stamp(self, model: str, number: int) -> object:
-        try:
-            files = [(path, path.stat()) for path in (self._store.root / model / str(number)).iterdir()]
-        except OSError:
-            return None
-        return sorted((path.name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in files)
 
 
 class Lifecycle:
@@ -104,7 +65,7 @@ class Lifecycle:
         self._on_change = on_change
         self._changed = asyncio.Event()
         self._settled = asyncio.Condition()
-        self._releases = Releases(store, self._has_loaded)
+        self._releases = OpenedReleases(store, self._has_loaded)
         self._routing = Routing()
         self._routing_problem = ""
         self._loaded = {str(variant): variant for variant in gateway.catalogue.variants}
@@ -114,23 +75,20 @@ class Lifecycle:
         self._refused: dict[tuple[str, str], str] = {}
         self._unloaded: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._shadows = Shadows(gateway.infer, gateway.has_room, engine, self._decide)
-        self._yielding: set[str] = set()  # candidates whose workers leave the processor to everybody else
-        self._noted: dict[str, GateProgress] = {}
-        gateway.metrics.registry.register(GateMetrics(self._shadows.report))
+        self._candidates = Candidates(store, gateway, engine, self._changed.set)
 
     async def run(self) -> None:
         """Follow the store and the routing file until cancelled."""
         watchers = [asyncio.create_task(watch_store(self._store.root, self._changed))]
         if self._gateway.settings.routing is not None:
             watchers.append(asyncio.create_task(watch_file(self._gateway.settings.routing, self._changed)))
-            watchers.append(asyncio.create_task(self._shadows.run()))
+            watchers.append(asyncio.create_task(self._candidates.run()))
         try:
             while True:
                 self._changed.clear()
                 try:
                     await self.look()
-                    await self._note_gates()
+                    await self._candidates.note_progress()
                 except Exception:
                     logger.exception("what should be served could not be found out; trying again")
                 with contextlib.suppress(TimeoutError):
@@ -203,7 +161,7 @@ class Lifecycle:
                 continue
             try:
                 plans[model] = planner.plan_model(model, self._routing.of(model))
-            except (*_UNUSABLE, ValueError) as error:
+            except (*UNUSABLE, ValueError) as error:
                 refuse(model, "", str(error))
                 if model in self._serving:
                     plans[model] = self._serving[model]
@@ -221,7 +179,7 @@ class Lifecycle:
                 planner.check_routing(routing)
                 self._routing = routing
                 logger.info("routing", file=str(path), models=sorted(routing.models))
-        except (RoutingError, *_UNUSABLE) as error:
+        except (RoutingError, *UNUSABLE) as error:
             problem = str(error)
         self._gateway.metrics.routing_refused.set(bool(problem))
         if problem and problem != self._routing_problem:
@@ -266,24 +224,7 @@ class Lifecycle:
             if canary is not None:
                 canaries[model] = canary, {variant.version: variant for variant in plan.variants}
         self._gateway.router = Router(canaries) if canaries else None
-        copyings = [copying for model, plan in plans.items() for copying in self._copy(model, plan)]
-        self._yielding |= {str(copying.candidate) for copying in copyings if copying.yields}
-        self._shadows.change(copyings)
-        self._gateway.shadows = self._shadows if copyings else None
-
-    def _copy(self, model: str, plan: ModelPlan) -> Iterator[Copying]:
-        """Say who gets copies of a model's requests."""
-        rules = self._routing.of(model)
-        for candidate in (*plan.others, *plan.candidates):
-            if rules.shadow is not None and candidate.version == rules.shadow.to:
-                yield Copying(
-                    candidate=candidate,
-                    incumbent=plan.default,
-                    share=rules.shadow.share,
-                    margin=choose_margin(candidate, rules.shadow.margin),
-                    promote=rules.shadow.promote,
-                    yields=candidate in plan.candidates and not rules.has_canary(candidate.version),
-                )
+        self._candidates.follow({model: (plan, self._routing.of(model)) for model, plan in plans.items()})
 
     def _renew(self, plans: dict[str, ModelPlan]) -> None:
         """Load again what has left the processor to others and now answers callers: a worker cannot take that back."""
@@ -292,27 +233,8 @@ class Lifecycle:
             canaries = [other for other in plan.candidates if rules.has_canary(other.version)]
             for variant in (plan.default, *plan.others, *canaries):
                 name = str(variant)
-                if name in self._yielding and name in self._loaded and name not in self._busy:
+                if self._candidates.has_yielded(variant) and name in self._loaded and name not in self._busy:
                     self._begin(name, self._retire(variant))
-
-    async def _decide(self, copying: Copying, progress: GateProgress) -> None:
-        """Sign what a live gate has found, where the routing says that it counts."""
-        if copying.promote:
-            kind: Kind = "promote" if progress.outcome == "pass" else "drop"
-            acts = self._store.acts(progress.model)
-            await asyncio.to_thread(acts.add, kind, progress.version, progress.in_words, progress.against)
-        self._changed.set()
-
-    async def _note_gates(self) -> None:
-        """Leave in the store what is known of candidates, for `store show`."""
-        for progress in self._shadows.report():
-            before = self._noted.get(progress.model)
-            if before is None or before.model_copy(update={"updated": progress.updated}) != progress:
-                self._noted[progress.model] = progress
-                try:
-                    await asyncio.to_thread(write_progress, self._store.root, progress)
-                except OSError as error:
-                    logger.warning("the store cannot be written; `store show` knows of no live gate", why=str(error))
 
     async def _load(self, variant: ServedVariant) -> None:
         try:
@@ -349,7 +271,7 @@ class Lifecycle:
         self._gateway.remove(variant)
         await self._engine.unload(variant)
         del self._loaded[str(variant)]
-        self._yielding.discard(str(variant))
+        self._candidates.forget(variant)
         logger.info("unloaded", variant=str(variant))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
