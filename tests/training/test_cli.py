@@ -95,7 +95,10 @@ def test_interrupted_run_says_how_to_resume_resumes_and_is_made_longer(tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["classifier", "--preset", "huge"], "classifier has no preset 'huge'; there are: demo, full, resnet18"),
+        (
+            ["classifier", "--preset", "huge"],
+            "classifier has no preset 'huge'; there are: demo, full, resnet18, vit, depthwise",
+        ),
         (["clasifier"], "unknown model 'clasifier'; there are: "),
         (["classifier", "--set", "epoch=3"], "no field 'epoch'; did you mean epochs?"),
         (["classifier", "--set", "epochs=-1"], "epochs must be positive, got -1.0"),

@@ -7,10 +7,12 @@ from typing import get_args
 from torch import nn
 
 from training.classifier.compact import CompactNetwork
+from training.classifier.depthwise import DepthwiseNetwork
 from training.classifier.recipe import Network, Recipe
 from training.classifier.resnet import ResNet18
 from training.classifier.transfer import PRETRAINED, PretrainedNetwork
 from training.classifier.vgg import Vgg
+from training.classifier.vit import VisionTransformer
 
 NETWORKS: tuple[Network, ...] = get_args(Network)
 
@@ -38,6 +40,22 @@ def build_network(recipe: Recipe, shape: tuple[int, int, int], num_classes: int)
         )
     if name in ("vgg11", "vgg16"):
         return Vgg(layers=int(name[3:]), channels=channels, num_classes=num_classes, dropout=recipe.dropout)
+    if name == "depthwise":
+        return DepthwiseNetwork(
+            channels=channels, num_classes=num_classes, resolution=min(height, width), dropout=recipe.dropout
+        )
+    if name in ("vit", "deit"):
+        return VisionTransformer(
+            shape=shape,
+            num_classes=num_classes,
+            patch_px=recipe.patch_px,
+            convolutional_stem=recipe.stem == "convolutions",
+            width=recipe.token_width,
+            num_layers=recipe.num_layers,
+            num_heads=recipe.num_heads,
+            dropout=recipe.dropout,
+            distilled=name == "deit",
+        )
     if name in PRETRAINED:
         return PretrainedNetwork(name, channels=channels, num_classes=num_classes, frozen_epochs=recipe.frozen_epochs)
     raise ValueError(f"unknown network {name!r}; use one of {', '.join(NETWORKS)}")

@@ -1,4 +1,4 @@
-"""What the classifier is trained on: smoothed cross-entropy, and a teacher's answers where it has one, step by step."""
+"""What the classifier is trained on, step by step: smoothed cross-entropy, and a teacher's answers where it has one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from training.classifier.compact import CompactNetwork
 from training.classifier.normalization import Normalization
 from training.classifier.program import Program
 from training.classifier.transfer import PretrainedNetwork
+from training.classifier.vit import VisionTransformer
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
@@ -20,17 +21,22 @@ from training.engine.distillation import soften_and_compare
 from training.engine.distributed import own_share
 from training.engine.optimization import Updater
 from training.engine.quantize_aware import RoundedNetwork
+from training.engine.seeds import generator_for
 from training.images.augmentation import TrainingBatches
+from training.images.mixing import mix
 from training.images.splits import Split
+
+_MIXING = 3  # what its random draws are for, beside those of the batches
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """Whose answers are learned, which share of the loss they have, and how softened they are."""
+    """Whose answers are learned, which share of the loss they have, and how softened; a `hard` one tells its choice."""
 
     program: Program
     weight: float
     temperature: float
+    hard: bool = False
 
 
 class ClassifierTask(Resumable):
@@ -52,6 +58,8 @@ class ClassifierTask(Resumable):
         device: torch.device,
         precision: str = "auto",
         label_smoothing: float = 0.0,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
         average_decay: float = 0.0,
         teacher: Teacher | None = None,
         rounded: RoundedNetwork | None = None,
@@ -60,6 +68,7 @@ class ClassifierTask(Resumable):
         self.network, self.normalization = network, normalization
         self.batches, self.validation = batches, validation
         self.updater, self.label_smoothing = updater, label_smoothing
+        self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.average = WeightAverage(network, average_decay) if average_decay else None
         self.teacher, self.rounded = teacher, rounded
         self._epoch = -1
@@ -75,18 +84,26 @@ class ClassifierTask(Resumable):
         images, labels = self.batches.at(step)
         rows = own_share(len(labels))
         share = (rows.stop - rows.start) / len(labels)
-        images, labels = images[rows], labels[rows]
+        mixture = mix(
+            images,
+            labels,
+            generator_for(self.batches.seed, _MIXING, step),
+            mixup_alpha=self.mixup_alpha,
+            cutmix_alpha=self.cutmix_alpha,
+        ).take(rows)
         self.network.train()
         with autocast(self.device, self.precision):
-            logits = (self.rounded or self.network)(self.normalization(images)).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+            answers = self._answer(self.normalization(mixture.images))
+        logits = answers[0].float()
+        loss = mixture.cross_entropy(logits, self.label_smoothing)
         if self.teacher:
-            loss = torch.lerp(loss, self._compare_with(self.teacher, images, logits), self.teacher.weight)
+            learned = self._compare_with(self.teacher, mixture.images, answers[-1].float())
+            loss = torch.lerp(loss, learned, self.teacher.weight)
         loss = share * loss
         self.updater.update(loss, step)
         if self.average:
             self.average.update(self.network)
-        accuracy = share * (logits.detach().argmax(1) == labels).float().mean()
+        accuracy = share * (logits.detach().argmax(1) == mixture.labels).float().mean()
         return {"loss": loss.detach(), "accuracy": accuracy}
 
     @torch.no_grad()
@@ -102,9 +119,17 @@ class ClassifierTask(Resumable):
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         return {"accuracy": right / len(self.validation), "loss": loss / len(self.validation)}
 
+    def _answer(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits for the labels first, those for the teacher last."""
+        if isinstance(self.network, VisionTransformer) and not self.rounded:
+            return self.network.answer(x)
+        return ((self.rounded or self.network)(x),)
+
     def _compare_with(self, teacher: Teacher, images: Tensor, logits: Tensor) -> Tensor:
         with torch.no_grad(), autocast(self.device, self.precision):
             expected = teacher.program.logits(images).float()
+        if teacher.hard:
+            return F.cross_entropy(logits, expected.argmax(1))
         return soften_and_compare(logits, expected, teacher.temperature)
 
     def _prepare_epoch(self, epoch: int) -> None:

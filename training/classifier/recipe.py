@@ -5,7 +5,7 @@ Everything a run depends on is a field of `Recipe`; `train classifier --set fiel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from training.classifier.transfer import PRETRAINED
@@ -18,6 +18,9 @@ Network = Literal[
     "resnet18",
     "vgg11",
     "vgg16",
+    "depthwise",
+    "vit",
+    "deit",
     "mobilenet_v3_small",
     "mobilenet_v3_large",
     "resnet18_pretrained",
@@ -33,10 +36,16 @@ _POSITIVE = (
     "max_rows",
     "margin",
     "teacher_temperature",
+    "patch_px",
+    "token_width",
+    "num_layers",
+    "num_heads",
 )
 _NOT_NEGATIVE = (
     "shift_px",
     "cutout_px",
+    "mixup_alpha",
+    "cutmix_alpha",
     "patience",
     "clip_norm",
     "weight_decay",
@@ -64,7 +73,17 @@ class Recipe:
     whiten_kernel: Annotated[int, "side of the compact network's whitening filters, in pixels"] = 2
     whiten_epochs: Annotated[int, "epochs in which the whitening layer's bias is trained"] = 3
     attention: Annotated[Literal["none", "se", "cbam"], "attention in the blocks of resnet18"] = "none"
-    dropout: Annotated[float, "share of features left out in front of the last layer of vgg11 and vgg16"] = 0.0
+    dropout: Annotated[
+        float,
+        "share of features left out in front of the last layer of vgg and depthwise, in each layer of vit and deit",
+    ] = 0.0
+    patch_px: Annotated[int, "side of the patches that vit and deit see, in pixels"] = 4
+    stem: Annotated[Literal["patches", "convolutions"], "how vit and deit read patches: each alone, or with others"] = (
+        "patches"
+    )
+    token_width: Annotated[int, "features of each patch in vit and deit"] = 64
+    num_layers: Annotated[int, "layers of vit and deit"] = 4
+    num_heads: Annotated[int, "attention heads in each layer of vit and deit"] = 4
     weights_file: Annotated[str | None, "torchvision state dict (.pth) to start from"] = None
     frozen_epochs: Annotated[int, "epochs in which only the new last layer of such a network is trained"] = 0
     start_from: Annotated[str | None, "finished run of the same network whose weights training starts from"] = None
@@ -72,6 +91,9 @@ class Recipe:
     teacher: Annotated[str | None, "finished run on the same data whose answers are learned beside the labels"] = None
     teacher_weight: Annotated[float, "share of the loss that the teacher's answers have"] = 0.9
     teacher_temperature: Annotated[float, "temperature at which teacher and student are compared"] = 4.0
+    teacher_answers: Annotated[
+        Literal["soft", "hard"], "what is learned from the teacher: all its softened probabilities, or its choice"
+    ] = "soft"
     quantize_aware: Annotated[bool, "train with the rounding of int8 in place"] = False
     layer_decay: Annotated[float, "learning rate of a layer relative to that above it"] = 1.0
 
@@ -81,6 +103,10 @@ class Recipe:
     flip: Annotated[bool, "mirror training images in every second epoch"] = True
     shift_px: Annotated[int, "farthest random shift of training images, in pixels"] = 2
     cutout_px: Annotated[int, "side of a square covered in each training image, in pixels"] = 0
+    mixup_alpha: Annotated[
+        float, "α of the Beta distribution by which training images are blended in pairs; 0: not"
+    ] = 0.0
+    cutmix_alpha: Annotated[float, "the same of those that get a rectangle of another; 0: not"] = 0.0
 
     epochs: Annotated[float, "passes through the training images"] = 10.0
     batch_size: Annotated[int, "images in a step"] = 500
@@ -106,6 +132,12 @@ class Recipe:
         check_bounds(self, positive=_POSITIVE, not_negative=_NOT_NEGATIVE, fractions=_FRACTIONS)
         if self.weights_file and self.network not in PRETRAINED:
             raise ValueError(f"weights_file goes with network {', '.join(PRETRAINED)}; got {self.network}")
+        if self.network == "deit" and not self.teacher:
+            raise ValueError(
+                "network deit has a token that learns from a teacher: set teacher to a finished run, or use vit"
+            )
+        if self.quantize_aware and self.network == "deit":
+            raise ValueError("quantize_aware rounds networks of one answer, and deit gives two; use vit")
         if self.pruned_fraction and not self.start_from:
             raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
         if self.quantize_aware and self.precision == "bf16":
@@ -150,5 +182,28 @@ RESNET18 = Recipe(
     shift_px=1,
     label_smoothing=0.05,
 )
+# 16 patches, because a step costs a third of one with the 49 of 4 pixels, and a network begins to learn by many steps.
+VIT = Recipe(
+    data="fashion-mnist",
+    network="vit",
+    resolution=32,
+    patch_px=8,
+    stem="convolutions",
+    token_width=96,
+    epochs=10,
+    batch_size=128,
+    lr=0.002,
+    weight_decay=0.05,
+    schedule="cosine",
+    warmup_fraction=0.15,
+    clip_norm=1.0,
+)
+DEPTHWISE = replace(RESNET18, network="depthwise", epochs=5)
 
-PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "resnet18": RESNET18}
+PRESETS: dict[str, Recipe] = {
+    "demo": DEMO,
+    "full": FULL,
+    "resnet18": RESNET18,
+    "vit": VIT,
+    "depthwise": DEPTHWISE,
+}

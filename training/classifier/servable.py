@@ -104,6 +104,7 @@ def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, devic
         example_inputs=(rows[:4].to(device),),
         dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
         calibration=calibration,
+        quantization="dynamic" if recipe.network in ("vit", "deit") else "static",
     )
 
 

@@ -18,6 +18,7 @@ from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.restore import check_same_task, restore_network
 from training.classifier.transfer import PretrainedNetwork
+from training.classifier.vit import VisionTransformer
 from training.engine.batch_norm import share_batch_norms
 from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads, place
@@ -98,6 +99,8 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         device=device,
         precision="fp32" if recipe.quantize_aware else recipe.precision,
         label_smoothing=recipe.label_smoothing,
+        mixup_alpha=recipe.mixup_alpha,
+        cutmix_alpha=recipe.cutmix_alpha,
         average_decay=recipe.average_decay,
         teacher=_find_teacher(recipe, data, device),
         rounded=rounded,
@@ -138,7 +141,7 @@ def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device) -> Teac
     network, normalization, _, stored = restore_network(Path(recipe.teacher))
     check_same_task(Path(recipe.teacher), stored, data)
     program = place(Program(normalization, network, test_flip=False).requires_grad_(False), device)
-    return Teacher(program, recipe.teacher_weight, recipe.teacher_temperature)
+    return Teacher(program, recipe.teacher_weight, recipe.teacher_temperature, hard=recipe.teacher_answers == "hard")
 
 
 def _initialize(network: nn.Module, recipe: Recipe, data: ImageData) -> Normalization:
@@ -158,6 +161,8 @@ def _make_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Opt
         return network.make_optimizers(
             filter_lr=recipe.lr, batch_size=recipe.batch_size, weight_decay=recipe.weight_decay
         )
+    if isinstance(network, VisionTransformer):
+        return [torch.optim.AdamW(make_parameter_groups(network, recipe))]
     return [torch.optim.SGD(make_parameter_groups(network, recipe), momentum=recipe.momentum, nesterov=True)]
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from tests.training.classifier.test_session import TINY, load, make_options
+from training.classifier.data import load_data
 from training.classifier.restore import restore_network
 from training.classifier.servable import describe_release, load_program
-from training.classifier.session import train
+from training.classifier.session import make_task, train
 from training.engine.overrides import override
 from training.engine.runs import read_run
 from training.release.parent import measure_parent
@@ -57,6 +59,44 @@ def test_a_student_comes_nearer_to_its_teacher_than_one_that_learns_alone(teache
     assert distance(taught) < distance(alone)
 
 
+def make_distilled(teacher, *changes):
+    small = ["network=deit", f"teacher={teacher}", "patch_px=5", "token_width=16", "num_layers=1", "dropout=0"]
+    return override(SHORT, [*small, "label_smoothing=0", *changes])
+
+
+@pytest.mark.parametrize("answers", ["soft", "hard"])
+def test_the_class_token_learns_from_labels_and_the_distillation_token_from_the_teacher(answers, teacher):
+    gradients = {}
+    for weight in (0, 0.5):
+        recipe = make_distilled(teacher, f"teacher_weight={weight}", f"teacher_answers={answers}")
+        torch.manual_seed(0)
+        task, _ = make_task(recipe, load_data("glyphs", teacher, recipe), torch.device("cpu"), seed=0)
+        images, labels = task.batches.at(0)
+        by_class, by_distillation = task.network.answer(task.normalization(images))
+        choices = task.teacher.program.logits(images).argmax(1)
+        loss = task.train_step(0)["loss"]
+        gradients[weight] = [head.weight.grad for head in task.network.heads]
+        if answers == "hard" or weight == 0:
+            from_labels = nn.functional.cross_entropy(by_class, labels)
+            from_teacher = nn.functional.cross_entropy(by_distillation, choices)
+            torch.testing.assert_close(loss, torch.lerp(from_labels, from_teacher, weight).detach())
+    torch.testing.assert_close(2 * gradients[0.5][0], gradients[0][0])
+    assert gradients[0][1].abs().max() == 0
+    assert gradients[0.5][1].abs().max() > 0
+
+
+def test_a_distilled_transformer_is_released_with_the_mean_of_its_answers(teacher, tmp_path):
+    run = train(make_distilled(teacher, "epochs=0.2"), make_options(tmp_path))
+    spec = describe_release(run, "cpu")
+    network, normalization, _, stored = restore_network(run)
+    images = torch.from_numpy(spec.held_out.inputs["image"][:8])
+    with torch.no_grad():
+        answers = torch.stack(network.answer(normalization(images)))
+        expected = (answers.mean(0) / stored["temperature"]).softmax(1)
+        torch.testing.assert_close(spec.programs["main"].module(images), expected)
+    assert spec.programs["main"].quantization == "dynamic"
+
+
 def test_training_for_int8_learns_and_keeps_the_ranges_in_its_checkpoint(tmp_path):
     run = train(replace(SHORT, quantize_aware=True, epochs=3, lr=0.2), make_options(tmp_path))
     assert read_run(run)["metrics"]["accuracy"] > 0.5  # of ten classes
@@ -69,6 +109,8 @@ def test_training_for_int8_learns_and_keeps_the_ranges_in_its_checkpoint(tmp_pat
     [
         (["pruned_fraction=0.5"], "set start_from to a finished run"),
         (["quantize_aware=true", "precision=bf16"], "set precision to fp32 or auto"),
+        (["network=deit"], "set teacher to a finished run, or use vit"),
+        (["network=deit", "teacher=runs/a", "quantize_aware=true"], "deit gives two; use vit"),
         (["teacher_temperature=0"], "teacher_temperature must be positive"),
     ],
 )

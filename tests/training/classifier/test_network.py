@@ -26,7 +26,8 @@ def make_images(count=6, size=28, channels=1):
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in PRETRAINED])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_network_turns_images_into_logits(name, channels):
-    network = build_network(replace(SMALL, network=name), (28, 28, channels), 7).eval()
+    recipe = replace(SMALL, network=name, teacher="runs/teacher")  # deit has one
+    network = build_network(recipe, (28, 28, channels), 7).eval()
     assert network(torch.randn(2, channels, 28, 28)).shape == (2, 7)
 
 
@@ -40,7 +41,7 @@ def test_attention_adds_its_parameters(attention, extra):
 
 def test_no_module_runs_twice_in_one_pass():
     """The static quantizer cannot tell two calls of one module apart."""
-    for name in ("compact", "resnet18", "vgg11"):
+    for name in ("compact", "resnet18", "vgg11", "depthwise"):
         for attention in ("none", "se", "cbam"):
             network = build_network(replace(SMALL, network=name, attention=attention), (28, 28, 1), 10).eval()
             calls: dict[nn.Module, int] = {}
