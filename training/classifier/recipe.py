@@ -186,7 +186,6 @@ RESNET18 = Recipe(
 VIT = Recipe(
     data="fashion-mnist",
     network="vit",
-    resolution=32,
     patch_px=8,
     stem="convolutions",
     token_width=96,

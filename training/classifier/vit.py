@@ -8,6 +8,8 @@ Dimensions: N images, C channels, H height, W width, S patches, T tokens beside 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -43,18 +45,18 @@ class VisionTransformer(nn.Module):
         """Take the shape (height, width, channels) of the images.
 
         Raises:
-            ValueError: patches that do not fill the image, or features that do not divide among heads.
+            ValueError: patches, read each alone, do not fill the image, or features do not divide among heads.
         """
         super().__init__()
         image_height, image_width, channels = shape
-        if image_height % patch_px or image_width % patch_px:
+        if not convolutional_stem and (image_height % patch_px or image_width % patch_px):
             raise ValueError(
                 f"patches of {patch_px} pixels do not fill images of {image_height}×{image_width}; "
-                "set patch_px to a divisor of both, or resolution to a multiple of patch_px"
+                "set patch_px to a divisor of both, resolution to a multiple of it, or stem=convolutions"
             )
         if width % num_heads:
             raise ValueError(f"token_width={width} does not divide among num_heads={num_heads}")
-        num_patches = (image_height // patch_px) * (image_width // patch_px)
+        num_patches = math.ceil(image_height / patch_px) * math.ceil(image_width / patch_px)
         num_tokens = 2 if distilled else 1
         self.embedding: nn.Module = nn.Conv2d(channels, width, patch_px, patch_px)
         if convolutional_stem:

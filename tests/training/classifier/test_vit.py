@@ -14,6 +14,7 @@ def make_network(**changes) -> VisionTransformer:
 
 def test_each_place_is_a_patch_and_one_more_for_each_token():
     assert make_network().positions.shape == (1, 1 + 3 * 2, 8)
+    assert make_network(shape=(14, 7, 1), convolutional_stem=True).positions.shape == (1, 1 + 4 * 2, 8)
     assert make_network(distilled=True).positions.shape == (1, 2 + 3 * 2, 8)
 
 
