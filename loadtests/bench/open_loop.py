@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,7 @@ LOADS = ((1000.0, 1), (3000.0, 2))
 BAR_LATE_PERCENT, BAR_CORES = 1.0, 1.0
 ROW_FLOATS = 150
 WARM_UP_S = 1.0
+BARE_S = 5.0
 
 
 def measure_open_loop(*, measure_s: float, console: Console) -> bool:
@@ -45,9 +47,24 @@ def measure_open_loop(*, measure_s: float, console: Console) -> bool:
                 f"{cost.late_mean_ms:.3f} ms late on average, {cost.cpu_cores:.2f} cores"
             )
             late_percent = 100 * cost.late_share
+            host_percent = 100 * measure_late_wakeups(rate / processes, BARE_S)
+            console.print(
+                f"of as many bare sleeps of an idle process {host_percent:.1f} % end as late: the host's part"
+            )
             what = f"{name}: sent more than {1e3 * LATE_S:g} ms late"
             reached.append(print_bar(console, what, late_percent, BAR_LATE_PERCENT, at_least=False, unit=" %"))
             cores = cost.cpu_cores / processes
             reached.append(print_bar(console, f"{name}: cores each", cores, BAR_CORES, at_least=False))
             reached.append(recording.num_errors == 0)
     return all(reached)
+
+
+def measure_late_wakeups(rate: float, measure_s: float) -> float:
+    """Measure which share of sleeps to random times, so many a second, ends more than LATE_S late."""
+    gaps_s = np.random.default_rng(0).exponential(1 / rate, max(1, round(rate * measure_s)))
+    due_s = time.perf_counter() + np.cumsum(gaps_s)
+    num_late = 0
+    for each_s in due_s.tolist():
+        time.sleep(max(0.0, each_s - time.perf_counter()))
+        num_late += time.perf_counter() > each_s + LATE_S
+    return num_late / len(due_s)
