@@ -61,7 +61,12 @@ PROBES: dict[int | str, dict[str, Any]] = {
 }
 FORM = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
 GENERATE_EXAMPLE = {"text": "156 days ago", "parameters": {"beam_size": 1}}
-GENERATE_BODY = {"type": "object", "minProperties": 1, "properties": {"parameters": {"type": "object"}}}
+_NAMES = {"type": "array", "items": {"type": "string"}}
+GENERATE_BODY = {
+    "type": "object",
+    "minProperties": 1,
+    "properties": {"parameters": {"type": "object"}, "outputs": _NAMES},
+}
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "An event for each bit of the answer", "content": {"text/event-stream": {}}}
 }

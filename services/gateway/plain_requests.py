@@ -101,12 +101,21 @@ def _add_rows(request: InferRequest, manifest: Manifest, message: Any) -> None:
     if not isinstance(inputs, dict):
         inputs = {_single_input(manifest, inputs): inputs}
     request.inputs = [decode_rows(manifest, name, rows) for name, rows in inputs.items()]
-    outputs, parameters = message.get("outputs", []), message.get("parameters", {})
-    if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
-        raise InvalidRequestError("outputs must be a list of names")
+    parameters = message.get("parameters", {})
     if not isinstance(parameters, dict):
         raise InvalidRequestError("parameters must be a JSON object of names and values")
-    request.outputs, request.parameters = tuple(outputs), dict(parameters)
+    request.outputs, request.parameters = read_names(message.get("outputs", [])), dict(parameters)
+
+
+def read_names(outputs: Any) -> tuple[str, ...]:
+    """Read which outputs a JSON message asks for.
+
+    Raises:
+        InvalidRequestError: these are no names.
+    """
+    if not isinstance(outputs, list) or not all(isinstance(name, str) for name in outputs):
+        raise InvalidRequestError("outputs must be a list of names")
+    return tuple(outputs)
 
 
 def decode_rows(manifest: Manifest, name: str, rows: Any) -> NamedTensor:

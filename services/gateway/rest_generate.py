@@ -2,7 +2,7 @@
 
 curl localhost:8000/v2/models/seq2seq/generate_stream -d '{"text": "156 days ago", "beam_size": 1}'
 
-Names that are no inputs are parameters, as are those under "parameters".
+Names that are no inputs are parameters, as are those under "parameters"; "outputs" may name the wanted outputs.
 Source: triton-inference-server/server, docs/protocol/extension_generate.md.
 """
 
@@ -23,7 +23,7 @@ from services.gateway.core import Gateway
 from services.gateway.departure import answer_while_present
 from services.gateway.errors import GatewayError, InvalidRequestError
 from services.gateway.openapi import EVENTS, GENERATE_BODY, GENERATE_EXAMPLE
-from services.gateway.plain_requests import decode_rows
+from services.gateway.plain_requests import decode_rows, read_names
 from services.gateway.rest_calls import note_caller, route
 from services.gateway.rest_messages import decode_json
 from services.gateway.rest_refusals import recording_refusals
@@ -94,7 +94,8 @@ def _decode_generate(variant: ServedVariant, content: bytes) -> InferRequest:
     parameters, identity = message.pop("parameters", {}), message.pop("id", "")
     if not isinstance(parameters, dict):
         raise InvalidRequestError("parameters must be a JSON object of names and values")
-    request = InferRequest(variant.model, variant.version, str(identity), [])
+    outputs = read_names(message.pop("outputs", []))
+    request = InferRequest(variant.model, variant.version, str(identity), [], outputs)
     for name, value in message.items():
         if manifest.input(name) is not None:
             request.inputs.append(decode_rows(manifest, name, value))

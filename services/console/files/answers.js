@@ -147,7 +147,7 @@ function scoresOf(tensor, tensors) {
   return tensors.filter(({ datatype, shape }) => datatype.startsWith("FP") && String(shape) === String(tensor.shape));
 }
 
-function readAlignment(text) {
+export function readAlignment(text) {
   if (!text?.startsWith("{")) return null;
   try {
     const { source, target, weights } = JSON.parse(text);

@@ -1,5 +1,6 @@
 // Answers that come bit by bit: Triton's generate extension, as server-sent events.
 
+import { readAlignment } from "./answers.js";
 import { send } from "./api.js";
 import { h } from "./dom.js";
 import { readText } from "./wire.js";
@@ -9,19 +10,26 @@ export function canStream(manifest) {
 }
 
 // Send a request of texts and show each text of its answer as it grows, by what each event adds; resolves when it is whole.
-export async function streamText(place, manifest, version, { inputs, parameters }) {
+// Where a translator looked comes at the end, and is drawn then.
+export async function streamText(place, manifest, version, { inputs, parameters, outputs }) {
   const texts = new Map();
   const shown = h("div", { class: "texts" });
   place.replaceChildren(shown);
   const body = Object.fromEntries(inputs.map(({ name, data }) => [name, data.map(readText)[0]]));
   const path = `v2/models/${encodeURIComponent(manifest.model)}/versions/${encodeURIComponent(version)}/generate_stream`;
   const response = await send(path, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters }),
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters, outputs }),
   });
   for await (const event of readEvents(response)) {
     if (event.error) throw new Error(event.error);
     for (const { name, datatype } of manifest.outputs) {
       if (datatype !== "BYTES" || typeof event[name] !== "string") continue;
+      const alignment = readAlignment(event[name]);
+      if (alignment) {
+        const module = await import("./alignment.js");
+        shown.append(module.alignmentMap(alignment));
+        continue;
+      }
       if (!texts.has(name)) {
         texts.set(name, h("p", { class: "text" }));
         shown.append(h("h3", {}, name), texts.get(name));

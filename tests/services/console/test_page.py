@@ -142,6 +142,24 @@ def test_an_array_comes_from_an_npy_file(page: Page, tmp_path):
     expect(page.locator(".sketch [role=alert]")).to_contain_text("this one is [2, 4]")
 
 
+def test_an_array_is_typed_or_dropped_as_json(page: Page):
+    open_view(page, "try/series")
+    expect(page.locator(".fan")).to_be_visible()
+    page.get_by_label("history", exact=True).fill(json.dumps([7.5] * 48))
+    page.keyboard.press("Tab")
+    expect(page.locator(".sketch")).to_contain_text("7.5 to 7.5")
+    drop = """text => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([text], 'series.json'));
+        document.querySelector('.drop').dispatchEvent(new DragEvent('drop', {dataTransfer, bubbles: true}));
+    }"""
+    page.evaluate(drop, json.dumps([list(range(48))]))
+    expect(page.locator(".sketch")).to_contain_text("0 to 47")
+    expect(page.locator(".code pre")).to_contain_text('"history": [[0, 1, 2, 3')
+    page.evaluate(drop, "[1, 2")
+    expect(page.locator(".sketch [role=alert]")).to_be_visible()
+
+
 def test_an_array_comes_from_a_matlab_file_in_the_order_of_its_axes(page: Page, tmp_path):
     from scipy.io import savemat
 
@@ -216,7 +234,12 @@ def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
     expect(rows.nth(1)).to_contain_text("% of the largest value")
     expect(page.get_by_text("fastest", exact=True)).to_have_count(1)
     page.get_by_role("button", name="Run all examples").click()
-    expect(page.locator("main")).to_contain_text("6 of 6 examples get the same answer")
+    expect(page.locator("main")).to_contain_text("5 of 6 examples get the same answer")
+    examples = page.get_by_role("region", name="Examples").locator("tbody tr")
+    expect(examples.locator("th img")).to_have_count(6)
+    assert ["disagrees" in (row.get_attribute("class") or "") for row in examples.all()] == [True] + [False] * 5
+    first = [cell.text_content().split()[0] for cell in examples.first.locator("td").all()[:4]]
+    assert sorted(set(first)) == ["3", "5"]
 
 
 def test_live_shows_what_was_answered_and_refused(page: Page, world: World):
@@ -230,6 +253,20 @@ def test_live_shows_what_was_answered_and_refused(page: Page, world: World):
     row = page.get_by_role("region", name="Versions").locator("tr", has_text="digits 2-int8")
     expect(row).to_contain_text("ready")
     expect(page.get_by_role("region", name="Recent errors")).to_contain_text("mine-1")
+
+
+@pytest.mark.parametrize(
+    ("address", "count"), [("https://grafana.example/d/1", 1), ("javascript:window.hacked=1", 0), ("", 0)]
+)
+def test_live_leads_to_grafana_where_that_is_configured(page: Page, address, count):
+    live = page.request.get("/api/live").json() | {"grafana": address}
+    page.route("**/api/live*", lambda route: route.fulfill(json=live))
+    with page.expect_response("**/api/errors"):
+        open_view(page, "live")
+    link = page.get_by_role("link", name="Grafana")
+    expect(link).to_have_count(count)
+    if count:
+        expect(link).to_have_attribute("href", address)
 
 
 def test_an_open_page_asks_what_the_benchmark_asks_and_a_hidden_one_nothing(page: Page):
@@ -415,6 +452,17 @@ def test_an_answer_grows_as_it_streams(page: Page):
     expect(page.locator(".alignment")).to_be_visible()
     page.get_by_role("button", name="Stream").click()
     expect(page.locator(".answer .text")).to_have_text("bonjour <b>")
+
+
+def test_where_it_looked_is_drawn_when_a_stream_ends(page: Page):
+    manifest = page.request.get("/api/models/translator").json() | {"streams": True}
+    page.route("**/api/models/translator?*", lambda route: route.fulfill(json=manifest))
+    open_view(page, "try/translator")
+    expect(page.locator(".alignment")).to_be_visible()
+    page.get_by_label("text", exact=True).fill("hello world")
+    page.get_by_role("button", name="Stream").click()
+    expect(page.locator(".answer .text")).to_have_text("olleh dlrow")
+    expect(page.locator(".alignment tbody th")).to_have_text(["olleh", "dlrow"])
 
 
 def test_no_view_has_serious_findings_of_axe_in_light_or_dark(page: Page):
