@@ -4,12 +4,13 @@ import { formatNumber, h } from "./dom.js";
 
 const HEIGHT_PX = 190;
 const LENGTH_S = 900;
+const SHORTEST_S = 60; // of a server that has just been started
 const STYLES = [["--series-1", []], ["--series-2", [6, 4]], ["--series-3", [2, 3]]];
 const formatTime = (seconds, options) => new Date(1000 * seconds).toLocaleTimeString("en-GB", options);
 // What the horizontal axis is: how far it goes, how it is read, and what of the vertical one follows from that.
 const OVER_TIME = {
-  name: "time", sync: "live", format: (value) => formatTime(value),
-  range: (low, high) => (high ? [high - LENGTH_S, high] : [0, LENGTH_S]),
+  name: "time", sync: "live", steps: [60, 120, 300], format: (value) => formatTime(value),
+  range: (low, high) => (high ? [Math.max(high - LENGTH_S, Math.min(low, high - SHORTEST_S)), high] : [0, LENGTH_S]),
   ticks: (value) => formatTime(value, { hour: "2-digit", minute: "2-digit" }),
   height: (low, high) => [0, high > 0 ? high * 1.15 : 1],
 };
@@ -85,7 +86,7 @@ function options(width, names, over) {
     cursor: { sync: { key: over.sync }, drag: { x: false, y: false } },
     legend: { live: true },
     scales: { x: { time: over === OVER_TIME, range: (_, low, high) => over.range(low, high) }, y: { range: (_, low, high) => over.height(low, high) } },
-    axes: [{ ...axis, values: (_, values) => values.map(over.ticks) },
+    axes: [{ ...axis, values: (_, values) => values.map((value) => over.ticks(value)), ...(over.steps && { incrs: over.steps }) },
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
     series: [{ label: over.name, value: (...at) => formatPoint(over.format, ...at) },
       ...names.map((label, place) => ({

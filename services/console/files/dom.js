@@ -35,7 +35,9 @@ export function formatNumber(value, digits = 4) {
   if (typeof value === "bigint") return value.toString();
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return Number(value.toPrecision(digits)).toString();
+  const size = Math.abs(value);
+  if (size < 1e-4) return value.toExponential(Math.min(digits, 3) - 1);
+  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 20 });
 }
 
 export function formatBytes(size) {

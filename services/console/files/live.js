@@ -2,7 +2,7 @@
 
 import { getJson, whileSeen } from "./api.js";
 import { makeChart } from "./chart.js";
-import { formatMs, formatNumber, h, problem } from "./dom.js";
+import { formatBytes, formatMs, formatNumber, h, problem } from "./dom.js";
 import { makeTable } from "./table.js";
 
 const CHARTS = [
@@ -12,6 +12,7 @@ const CHARTS = [
   ["Rows per batch", "mean", [["rows", (at) => at.batch_rows]]],
 ];
 const SHOWN_GAUGES = new Set(["millrace_slots", "millrace_busy_slots", "millrace_waiting_rows", "millrace_model_ready", "millrace_golden_mismatch"]);
+const UNIT = /_(bytes|seconds)$/;
 const EVERYTHING = "all";
 
 export async function show(root, [wanted]) {
@@ -101,14 +102,21 @@ function showTiles(place, at) {
 function showVersions(place, versions) {
   const names = Object.keys(versions).filter(Boolean).sort();
   const more = [...new Set(names.flatMap((name) => Object.keys(versions[name].gauges)))].filter((gauge) => !SHOWN_GAUGES.has(gauge));
-  const numbers = ["Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map((gauge) => gauge.replace("millrace_", "").replaceAll("_", " "))];
+  const numbers = ["Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map((gauge) => gauge.replace(/^millrace_/, "").replace(UNIT, "").replaceAll("_", " "))];
   const rows = names.map((name) => {
     const { gauges, ...at } = versions[name];
     return [name, badge(gauges), formatNumber(at.requests_per_s, 3), formatMs(at.latency_ms[0]), formatMs(at.latency_ms[2]),
       formatNumber(gauges.millrace_waiting_rows ?? 0), `${gauges.millrace_busy_slots ?? 0} of ${gauges.millrace_slots ?? 0}`,
-      ...more.map((gauge) => (gauge in gauges ? formatNumber(gauges[gauge]) : "–"))];
+      ...more.map((gauge) => formatGauge(gauge, gauges[gauge]))];
   });
   place.replaceChildren(makeTable("Versions", ["Version", "State", ...numbers.map((name) => [name, "number"])], rows));
+}
+
+// A metric's name ends with its unit, as Prometheus wants it.
+function formatGauge(name, value) {
+  if (value === undefined) return "–";
+  const [, unit] = UNIT.exec(name) ?? [];
+  return unit === "bytes" ? formatBytes(value) : unit === "seconds" ? formatMs(1000 * value) : formatNumber(value);
 }
 
 function badge(gauges) {

@@ -1,7 +1,7 @@
 // Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
 
-import { getJson } from "./api.js";
-import { formatNumber, h } from "./dom.js";
+import { getJson, readKey, send } from "./api.js";
+import { download, formatNumber, h, problem } from "./dom.js";
 import { makeTable } from "./table.js";
 
 export async function show(root, [name, other]) {
@@ -38,6 +38,14 @@ function list(root, reports) {
 
 function open(root, name) {
   const source = `api/reports/${encodeURIComponent(name)}/page`;
+  if (readKey()) {
+    // A frame would ask without the key, and a page of ours may not run the report's scripts.
+    const trouble = h("div", {});
+    const save = async () => download(`${name}.html`, await (await send(source)).blob(), "text/html");
+    root.append(h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name),
+      h("button", { type: "button", onclick: () => save().catch((error) => trouble.replaceChildren(problem(error))) }, "Save it to read it")), trouble);
+    return;
+  }
   root.append(
     h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name), h("a", { href: source, target: "_blank", rel: "noopener" }, "Open by itself")),
     h("iframe", { src: source, title: `Report ${name}`, sandbox: "allow-scripts", class: "report" }));
@@ -54,14 +62,25 @@ async function compare(root, first, second) {
     makeTable("Rates", ["Model and version", ...[...names, "Change"].map((name) => [name, "number"])], keys.map((key) => {
       const [a, b] = [before.get(key), after.get(key)];
       const change = a && b ? b.rate / a.rate - 1 : null;
-      return [key, ...[a, b].map((each) => (each ? `${formatNumber(each.rate, 3)} at p${each.percentile} ${formatNumber(each.ms, 3)} ms${each.valid ? "" : " · invalid"}` : "–")),
-        change === null ? "–" : h("span", { class: `badge ${change < -0.05 ? "bad" : change > 0.05 ? "good" : ""}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`)];
+      return [key, ...[a, b].map(describeRate), change === null ? "–" : showChange(change, a.valid && b.valid)];
     })),
     h("p", { class: "hint" }, "Of each kind of run the fastest. What is invalid has been judged no evidence; the reports say why.")));
 }
 
+function describeRate(best) {
+  if (!best) return "–";
+  const time = best.percentile === null ? "" : ` at p${best.percentile} ${formatNumber(best.ms, 3)} ms`;
+  return `${formatNumber(best.rate, 3)}${time}${best.valid ? "" : " · invalid"}`;
+}
+
+// What no evidence supports is neither good nor bad.
+function showChange(change, isEvident) {
+  const judged = isEvident && Math.abs(change) > 0.05 ? (change > 0 ? "good" : "bad") : "";
+  return h("span", { class: `badge ${judged}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`);
+}
+
 function facts(names, results) {
-  const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
+  const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => each.bound_ms && `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
     ["Cores", (each) => each.host?.cores_usable], ["Deploys", (each) => each.models?.map((model) => model.recommendation?.version ?? "–").join(", ")]];
   return makeTable("Facts", ["", ...names], rows.map(([title, read]) => [title, ...results.map((each) => String(read(each) ?? "–"))]));
 }

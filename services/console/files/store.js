@@ -1,6 +1,6 @@
 // Store: releases, their variants, and the evidence on which the gate decided.
 
-import { getJson } from "./api.js";
+import { getJson, send } from "./api.js";
 import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
 import { formatBytes, formatNumber, h, problem, put, scroller } from "./dom.js";
@@ -127,13 +127,21 @@ async function loadRun(details, { model, release }, runs) {
       drawn.element,
       figures(run.evaluation),
       confusion(run.evaluation),
-      h("div", { class: "pictures" }, run.pictures.map((picture) => {
-        const title = picture.replace(/\.png$/, "").replaceAll("_", " ");
-        return h("figure", {}, h("img", { src: `${path}/${encodeURIComponent(picture)}`, alt: title, loading: "lazy" }), h("figcaption", {}, title));
-      })));
+      h("div", { class: "pictures" }, run.pictures.map((name) => showPicture(path, name))));
   } catch (error) {
     place.replaceChildren(problem(error));
   }
+}
+
+// Fetched here, because an image element would ask without the key; a click makes it as wide as the card, and small again.
+function showPicture(path, name) {
+  const title = name.replace(/\.png$/, "").replaceAll("_", " ");
+  const image = h("img", { alt: title, onload: () => URL.revokeObjectURL(image.src) });
+  const figure = h("figure", {},
+    h("button", { type: "button", class: "zoom", onclick: () => figure.classList.toggle("whole") }, image), h("figcaption", {}, title));
+  send(`${path}/${encodeURIComponent(name)}`).then(async (response) => (image.src = URL.createObjectURL(await response.blob())))
+    .catch((error) => figure.replaceChildren(problem(error)));
+  return figure;
 }
 
 function figures(evaluation) {

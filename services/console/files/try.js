@@ -25,8 +25,8 @@ async function openBench(bench, manifest, examples, { state, reason }) {
   const answer = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The answer comes here."));
   const code = h("section", { class: "card code" });
   const run = h("button", { type: "submit", class: "primary" }, "Run");
-  const stream = canStream(manifest)
-    ? h("button", { type: "button", onclick: () => form.read().then((request) => streamText(answer, manifest, version, request)).catch(fail) }, "Stream") : null;
+  const streaming = canStream(manifest)
+    ? h("button", { type: "button", onclick: () => stream().catch(fail) }, "Stream") : null;
   const timing = h("span", { class: "muted small timing" });
   const form = makeForm(manifest, examples, { onready: () => ask() });
 
@@ -37,12 +37,19 @@ async function openBench(bench, manifest, examples, { state, reason }) {
       const result = await infer(manifest.model, version, request);
       timing.textContent = `${formatMs(result.ms)} here and back`;
       answer.replaceChildren(await showAnswer(manifest, result, request));
-      showCode(code, manifest, version, request);
+      await showCode(code, manifest, version, request);
     } catch (error) {
       fail(error);
     }
     run.removeAttribute("aria-busy");
   });
+
+  async function stream() {
+    timing.textContent = "";
+    const request = await form.read();
+    await streamText(answer, manifest, version, request);
+    await showCode(code, manifest, version, request);
+  }
 
   function fail(error) {
     timing.textContent = "";
@@ -54,7 +61,7 @@ async function openBench(bench, manifest, examples, { state, reason }) {
       h("h2", {}, "Ask"),
       state === "READY" ? null : h("p", { class: "problem" }, `This version does not answer now: ${reason}`),
       form.element,
-      h("p", { class: "row" }, run, stream, timing)),
+      h("p", { class: "row" }, run, streaming, timing)),
     h("section", { class: "card said" }, h("h2", {}, "Answer"), answer),
     code);
   await form.takeFirstExample();

@@ -327,6 +327,7 @@ def test_a_report_runs_alone_in_its_frame_and_two_are_compared(page: Page):
         page.get_by_label(f"Compare {name}").check()
     page.get_by_role("button", name="Compare two").click()
     expect(page.locator("main")).to_contain_text("+50.0 %")
+    expect(page.locator(".badge.good")).to_have_text("+50.0 %")
 
 
 def test_a_server_that_went_away_is_told_and_its_return_too(page: Page, world: World):
@@ -389,6 +390,27 @@ def test_a_wrong_key_is_told_and_a_right_one_is_sent(page: Page):
     expect(best(page)).to_be_visible()
     assert {"", "Bearer wrong", "Bearer right"} == set(sent)
     page.problems.clear()  # the browser names each 401
+
+
+def test_with_a_key_pictures_are_shown_and_reports_saved(page: Page, tmp_path):
+    def answer(route):
+        if route.request.headers.get("authorization") == "Bearer right":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "the key is not known here"})
+
+    page.route("**/api/**", answer)
+    page.add_init_script("sessionStorage.setItem('millrace-key', 'right')")
+    open_view(page, "store")
+    page.locator(".release", has_text="digits 2").get_by_text("What the training run left").click()
+    expect(page.locator(".pictures img")).to_have_js_property("naturalWidth", 8)
+    page.locator(".zoom").click()
+    expect(page.locator(".pictures figure")).to_have_class("whole")
+    open_view(page, "reports/2026-01-01")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save it").click()
+    assert download.value.suggested_filename == "2026-01-01.html"
+    assert "script ran" in download.value.path().read_text()
 
 
 def test_everybody_is_sent_back_to_an_older_release(page: Page):
