@@ -185,6 +185,7 @@ class Serving:
             self._check_when_idle,
             self._doors.renew_certificates,
             self._console.remember,
+            *([] if self.gateway.slowness is None else [self.gateway.slowness.watch]),
             *follow,
         )
         self._keepers = [asyncio.create_task(work()) for work in keepers]

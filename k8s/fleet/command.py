@@ -26,6 +26,7 @@ from k8s.fleet.changes import Changes
 from k8s.fleet.envoy import KEY_HEADER, Certificates, Edge, Node
 from k8s.fleet.network import Loopback
 from k8s.fleet.processes import Command, Fleet, FleetError
+from k8s.settings import read_settings
 from model_store.settings import DEFAULT_ROOT
 
 WATCH_S = 0.5
@@ -88,6 +89,7 @@ def fleet(
 
 def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | None) -> Command:
     """Make what starts a node that serves these models."""
+    slow_factor = read_settings()["MILLRACE_SLOW_FACTOR"]
 
     def command(node: Node, ready: Path) -> list[str]:
         serve = str(Path(sys.executable).with_name("serve"))
@@ -95,7 +97,17 @@ def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | No
         if trust:
             options += ["--tls-cert", str(trust.node), "--tls-key", str(trust.node)]
             options += ["--tls-client-ca", str(trust.nodes.path)]
-        return [serve, *names, *options, "--host", node.host, "--ready-file", str(ready)]
+        return [
+            "env",
+            f"MILLRACE_SLOW_FACTOR={slow_factor}",
+            serve,
+            *names,
+            *options,
+            "--host",
+            node.host,
+            "--ready-file",
+            str(ready),
+        ]
 
     return command
 

@@ -40,7 +40,11 @@ REQUEST_TIMEOUT: Final = "120s"
 # Hears of a drain before the doors close. What answers no check is out after at most 0.5 + 1 + 0.5 + 1 s; the calls
 # that wait there are made again elsewhere.
 HEALTH: Final[Object] = {"timeout": "1s", "interval": "0.5s", "unhealthy_threshold": 2, "healthy_threshold": 1}
-READY_PATH: Final = "/v2/health/ready"
+# Before its first call a cluster would be looked at once a minute, and the minute be waited for. Envoy Gateway cannot say.
+NO_TRAFFIC: Final[Object] = {"no_traffic_interval": HEALTH["interval"]}
+# A node that has become slow is ready, but asks to be left out.
+EDGE_PATH: Final = "/v2/health/edge"
+EDGE_SERVICE: Final = "millrace.Edge"
 KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-client"
 
@@ -237,12 +241,12 @@ def _grpc_cluster(suffix: str, edge: Edge, folder: Path) -> Object:
         # A node that was cut off from here answers no ping: its connection ends, its calls go elsewhere.
         "connection_keepalive": {"interval": "1s", "timeout": "1s"},
     }
-    check: Object = {"grpc_health_check": {}}
+    check: Object = {"grpc_health_check": {"service_name": EDGE_SERVICE}}
     return _cluster(f"grpc{suffix}", edge, folder, {"http2_protocol_options": options}, check, "h2")
 
 
 def _rest_cluster(suffix: str, edge: Edge, folder: Path) -> Object:
-    check: Object = {"http_health_check": {"path": READY_PATH}}
+    check: Object = {"http_health_check": {"path": EDGE_PATH}}
     return _cluster(f"rest{suffix}", edge, folder, {"http_protocol_options": {}}, check, "http/1.1")
 
 
@@ -260,7 +264,7 @@ def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Objec
                 "explicit_http_config": protocol,
             }
         },
-        "health_checks": [{**HEALTH, **check}],
+        "health_checks": [{**HEALTH, **NO_TRAFFIC, **check}],
         "close_connections_on_host_health_failure": True,
         # A node that was taken from the list is about to end, however well it is.
         "ignore_health_on_host_removal": True,

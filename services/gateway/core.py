@@ -43,6 +43,7 @@ from services.gateway.routing import Router
 from services.gateway.served_model import ServedModel
 from services.gateway.settings import GatewaySettings
 from services.gateway.shadow import Shadows
+from services.gateway.slowness import Slowness, Work
 from services.gateway.streams import say_whole
 from services.gateway.tensors import InferAnswer, InferRequest
 from services.gateway.valve import Valve
@@ -90,6 +91,9 @@ class Gateway:
         self.drift = DriftMetrics(self._drift_monitors)
         self.metrics.registry.register(self.drift)
         self.readiness = Readiness(backend, self.infer, self._measure_idle_s)
+        self.slowness: Slowness | None = None  # none: nobody is told when answers take long
+        if settings.slow_factor:
+            self.slowness = Slowness(settings.slow_factor, self.infer, self._list_ready_variants, self._read_work)
         for variant in catalogue.variants:
             self.add(variant)
 
@@ -299,9 +303,16 @@ class Gateway:
         model = self._models[variant.model, variant.version]
         return 0.0 if model.is_busy else monotonic() - model.answered_s
 
+    def _list_ready_variants(self) -> list[ServedVariant]:
+        return list(filter(self.is_model_ready, self.catalogue.required))
+
     def _list_ready(self) -> list[ServedModel]:
-        served = filter(self.is_model_ready, self.catalogue.required)
-        return [self._models[variant.model, variant.version] for variant in served]
+        return [self._models[variant.model, variant.version] for variant in self._list_ready_variants()]
+
+    def _read_work(self, variant: ServedVariant) -> Work:
+        model = self._models[variant.model, variant.version]
+        statistics = model.metrics.statistics
+        return Work(model.batcher.num_calls, statistics.num_calls, statistics.busy_s)
 
     async def _submit(self, model: ServedModel, request: InferRequest, num_rows: int, arrived_s: float) -> Outputs:
         """Answer a request that was admitted, unless its caller has too many."""
@@ -400,6 +411,10 @@ class Gateway:
     def is_ready(self) -> bool:
         """Say whether every model can answer and the server takes requests."""
         return not self.is_draining and all(self.is_model_ready(variant) for variant in self.catalogue.required)
+
+    def wants_calls(self) -> bool:
+        """Say whether an edge should send calls here rather than elsewhere: ready, and not far too slow."""
+        return self.is_ready() and (self.slowness is None or not self.slowness.is_slow)
 
     def is_model_ready(self, variant: ServedVariant) -> bool:
         """Say whether a variant can answer now; see readiness.py."""

@@ -1,4 +1,4 @@
-"""grpc.health.v1: the state of the server (''), and of each model by `model` or `model/version`."""
+"""grpc.health.v1: the state of the server (''), of each model by `model` or `model/version`, and what edges ask."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.gateway.errors import InvalidRequestError, UnknownModelError
 from services.grpc_server import CallContext, Streaming, Unary
 
 HEALTH = "grpc.health.v1.Health"
+EDGE = "millrace.Edge"  # no model's name has a dot
 _Status = health_pb2.HealthCheckResponse
 
 
@@ -62,6 +63,8 @@ class HealthService:
     def _status_of(self, service: str) -> Any:
         if service in ("", SERVICE):
             return _Status.SERVING if self._gateway.is_ready() else _Status.NOT_SERVING
+        if service == EDGE:
+            return _Status.SERVING if self._gateway.wants_calls() else _Status.NOT_SERVING
         model, _, version = service.partition("/")
         try:
             variant = self._gateway.find_variant(model, version)

@@ -17,7 +17,7 @@ _OPEN_GRPC: Final = frozenset(
         *(f"/{HEALTH}/{name}" for name in ("Check", "Watch")),
     )
 )
-_OPEN_HTTP: Final = ("/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json")
+_OPEN_HTTP: Final = ("/v2/health/live", "/v2/health/ready", "/v2/health/edge", "/docs", "/openapi.json")
 _OPEN_FOLDER: Final = "/docs/assets/"
 
 _READ_METHODS = ("ServerMetadata", "ModelMetadata", "RepositoryIndex", "ModelConfig", "ModelStatistics")

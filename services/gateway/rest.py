@@ -166,6 +166,11 @@ def _add_server_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
         is_ready = gateway.is_ready()
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
+    @app.get("/v2/health/edge", summary="Should an edge send calls here rather than elsewhere?", responses=PROBES)
+    async def edge() -> Response:
+        wants_calls = gateway.wants_calls()
+        return JSONResponse({"wants_calls": wants_calls}, 200 if wants_calls else 503)
+
     @app.post("/v2/repository/index", summary="All models and versions with their states")
     async def repository_index(request: Request) -> list[dict[str, str]]:
         caller = describe_caller(request)

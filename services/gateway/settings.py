@@ -67,6 +67,9 @@ class GatewaySettings(BaseSettings):
     trace_endpoint: str | None = Field(None, description="OTLP/HTTP collector, e.g. http://localhost:4318; none = off")
     trace_share: float = Field(0.01, ge=0, le=1, description="of the requests without a trace of their own")
     load_reports: bool = Field(False, description="the load, as ORCA has it, in every answer's headers or trailers")
+    slow_factor: float = Field(
+        0, ge=0, description="edges are asked to look elsewhere when golden rows take so many times too long; 0 = never"
+    )
     drift_rows_per_s: float = Field(10, ge=0, description="rows of a version compared with its training rows; 0 = none")
     grafana_url: str = Field("", description="where the console links to for more than its last 15 minutes")
     cache_mib: int = Field(0, ge=0, description="answers held for equal requests of models that always answer the same")

@@ -16,13 +16,14 @@ class Statistics:
 
     def __init__(self) -> None:
         self.num_successes = self.num_failures = self._num_rows = 0
+        self.num_calls = 0  # packed ones
         self.busy_s = 0.0  # of workers
         self._success_s = self._failure_s = 0.0
         self._last_inference_s = 0.0
         # Of answered requests; each counts the whole time of the packed call that it was part of.
         self._num_requests = 0
         self._queue_s = self._input_s = self._infer_s = self._output_s = 0.0
-        self._num_calls: Counter[int] = Counter()  # by rows
+        self._calls_by_rows: Counter[int] = Counter()
         self._call_s: dict[int, tuple[float, float, float]] = {}
 
     def count_success(self, num_rows: int, seconds: float) -> None:
@@ -40,13 +41,14 @@ class Statistics:
         self, num_rows: int, num_requests: int, queue_s: float, input_s: float, infer_s: float, output_s: float
     ) -> None:
         """Count one answered packed call: `queue_s` of its requests together, then packing, the worker, unpacking."""
+        self.num_calls += 1
         self.busy_s += infer_s
         self._num_requests += num_requests
         self._queue_s += queue_s
         self._input_s += num_requests * input_s
         self._infer_s += num_requests * infer_s
         self._output_s += num_requests * output_s
-        self._num_calls[num_rows] += 1
+        self._calls_by_rows[num_rows] += 1
         before = self._call_s.get(num_rows, (0.0, 0.0, 0.0))
         self._call_s[num_rows] = (before[0] + input_s, before[1] + infer_s, before[2] + output_s)
 
@@ -58,7 +60,7 @@ class Statistics:
             "version": version,
             "last_inference": round(1e3 * self._last_inference_s),
             "inference_count": self._num_rows,
-            "execution_count": self._num_calls.total(),
+            "execution_count": self.num_calls,
             "inference_stats": {
                 "success": _describe(self.num_successes, self._success_s),
                 "fail": _describe(self.num_failures, self._failure_s),
@@ -69,12 +71,12 @@ class Statistics:
                 "cache_hit": _describe(0, 0.0),
                 "cache_miss": _describe(0, 0.0),
             },
-            "batch_stats": [self._describe_calls(num_rows) for num_rows in sorted(self._num_calls)],
+            "batch_stats": [self._describe_calls(num_rows) for num_rows in sorted(self._calls_by_rows)],
         }
 
     def _describe_calls(self, num_rows: int) -> dict[str, Any]:
         names = ("compute_input", "compute_infer", "compute_output")
-        count = self._num_calls[num_rows]
+        count = self._calls_by_rows[num_rows]
         times = zip(names, self._call_s[num_rows], strict=True)
         return {"batch_size": num_rows} | {name: _describe(count, seconds) for name, seconds in times}
 

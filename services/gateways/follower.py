@@ -96,20 +96,22 @@ class Follower:
         self._console = Console(self.gateway, Store(setup.store, Keyring(keys_folder())))
         http, grpc = (join_port(settings.host, port) for port in (settings.http_port, settings.grpc_port))
         self._doors = Doors(self.gateway, self._console, http, grpc)
-        self._renewing: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
         self._serve(setup.served)
 
     async def open(self) -> None:
         """Take connections and say so."""
         await self._doors.open()
-        self._renewing = asyncio.create_task(self._doors.renew_certificates())
+        self._keepers.append(asyncio.create_task(self._doors.renew_certificates()))
+        if self.gateway.slowness is not None:
+            self._keepers.append(asyncio.create_task(self.gateway.slowness.watch()))
         self._tell_holding()
 
     async def close(self, grace_s: float | None = None) -> None:
         """Answer what is here, at most for so long, by default as the settings say, and close the doors."""
         self.gateway.is_draining = True
         await self._doors.close(self._settings.drain_timeout_s if grace_s is None else grace_s)
-        tasks = [*self._is_leaving.values(), *filter(None, [self._renewing])]
+        tasks = [*self._is_leaving.values(), *self._keepers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

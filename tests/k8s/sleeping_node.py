@@ -24,18 +24,19 @@ from services.grpc_server.connection import ALPN
 from tests.k8s.fields import make_fields
 
 RENEW_S = 0.2
+SLOW_S = 1.0
 MODEL = "classifier"
 
 
 class SleepingBackend:
-    """Answers each packed call after the same time, with the number of its release."""
+    """Answers each packed call after the same time, with the number of its release; SIGUSR1 makes that time longer."""
 
     def __init__(self, batch_s):
-        self._batch_s = batch_s
+        self.batch_s = batch_s
 
     async def predict(self, variant, request):
         rows = messages().ModelInferRequest.FromString(request).inputs[0].shape[0]
-        await asyncio.sleep(self._batch_s)
+        await asyncio.sleep(self.batch_s)
         answer = messages().ModelInferResponse(model_name=variant.model)
         answer.outputs.add(name="y", datatype="FP32", shape=[rows, 2])
         answer.raw_output_contents.append(np.full((rows, 2), variant.manifest.release, np.float32).tobytes())
@@ -63,8 +64,10 @@ async def run(arguments: argparse.Namespace) -> None:
         tls_client_ca=arguments.authority,
         batches_per_worker=1,
         drain_delay_s=2.5,
+        slow_factor=arguments.slow_factor,
     )
-    gateway = Gateway(Catalogue([variant]), SleepingBackend(arguments.batch_s), settings)
+    backend = SleepingBackend(arguments.batch_s)
+    gateway = Gateway(Catalogue([variant]), backend, settings)
     contexts = [settings.make_tls_context(protocol) for protocol in ("http/1.1", ALPN)]
     http = HttpServer(make_app(gateway), open_port(settings.host, settings.http_port, "http_port"), contexts[0])
     grpc = GrpcServer(gateway, open_port(settings.host, settings.grpc_port, "grpc_port"), contexts[1])
@@ -72,16 +75,22 @@ async def run(arguments: argparse.Namespace) -> None:
     await grpc.start()
     assert await gateway.readiness.prove() == []
     grpc.update_health()
-    renewing = asyncio.create_task(renew(settings, contexts))
+    keepers = [asyncio.create_task(renew(settings, contexts))]
+    if gateway.slowness is not None:
+        keepers.append(asyncio.create_task(gateway.slowness.watch()))
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    for number, batch_s in ((signal.SIGUSR1, SLOW_S), (signal.SIGUSR2, arguments.batch_s)):
+        loop.add_signal_handler(number, setattr, backend, "batch_s", batch_s)
     arguments.ready_file.touch()
     await stop.wait()
     gateway.is_draining = True
     grpc.update_health()
     await asyncio.sleep(settings.drain_delay_s)
     await asyncio.gather(grpc.stop(5), http.stop(5))
-    renewing.cancel()
+    for keeper in keepers:
+        keeper.cancel()
 
 
 async def renew(settings, contexts) -> None:
@@ -104,5 +113,6 @@ if __name__ == "__main__":
     parser.add_argument("--authority", type=Path, help="PEM of who signs callers' certificates")
     parser.add_argument("--release", type=int, default=1)
     parser.add_argument("--batch-s", type=float, default=0.02)
+    parser.add_argument("--slow-factor", type=float, default=4)
     parser.add_argument("--max-rows", type=int, default=64)
     asyncio.run(run(parser.parse_args()))

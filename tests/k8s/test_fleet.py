@@ -245,8 +245,9 @@ def test_a_cluster_gets_the_same_edge(protocol, tmp_path):
         "unhealthy_threshold": active["unhealthyThreshold"],
         "healthy_threshold": active["healthyThreshold"],
     }
-    check = f"{active['type'].lower()}_health_check", active[active["type"].lower()]
-    assert cluster["health_checks"] == [{**checks, check[0]: check[1]}]
+    asked = {"grpc": {"service_name": "service"}, "http": {"path": "path"}}[kind := active["type"].lower()]
+    check = {ours: active[kind][theirs] for ours, theirs in asked.items()}
+    assert cluster["health_checks"] == [{**checks, **envoy.NO_TRAFFIC, f"{kind}_health_check": check}]
     assert {
         "max_connections": breaker["maxConnections"],
         "max_pending_requests": breaker["maxPendingRequests"],

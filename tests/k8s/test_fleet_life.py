@@ -180,14 +180,12 @@ def test_a_node_that_stands_still_costs_no_call(standing):
     )
 
 
-def test_a_slow_node_gets_what_it_can_do(tmp_path):
-    """It answers, and health checks too, so it stays; least request gives it few calls."""
-    fleet, _, addresses = make_fleet(tmp_path, NUM_NODES - 1, sleeping_node())
-    with fleet:
-        fleet.add(next(addresses), sleeping_node(release=2, batch_s=1.0))
-        wait_for_edge(fleet.edge)
-        outcome, _ = under_load(fleet.edge, lambda: time.sleep(15), num_callers=16, pause_s=PAUSE_S)
-    late = share_of_late(outcome)
-    outcome.describe(f"one of {NUM_NODES} nodes 50 times slower: {late:.2%} of calls late")
-    assert outcome.errors == []
-    assert late < 1 / NUM_NODES + 0.01
+def test_a_slow_node_gets_no_calls_until_it_is_fast_again(standing):
+    """It answers, and is ready; but it knows how long it should take, and asks the edge to be left out."""
+    process = standing[0].processes[standing[0].edge.nodes[3]]
+    lose_for_a_while(
+        standing,
+        "50 times slower",
+        lambda: process.send_signal(signal.SIGUSR1),
+        lambda: process.send_signal(signal.SIGUSR2),
+    )

@@ -36,5 +36,5 @@ def test_it_says_what_is_missing_where_there_is_no_java(tmp_path, monkeypatch):
 
 
 def test_a_preferred_java_must_be_usable(tmp_path):
-    with pytest.raises(NoUsableJavaError, match="MILLRACE_JAVA=.*is Java 8"):
+    with pytest.raises(NoUsableJavaError, match=r"MILLRACE_JAVA=.* is Java 8"):
         find_java(write_java(tmp_path, "1.8.0_292"))
