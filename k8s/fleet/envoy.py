@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from k8s.routes import NODES_HOST
 
@@ -40,11 +40,13 @@ REQUEST_TIMEOUT: Final = "120s"
 # Hears of a drain before the doors close. What answers no check is out after at most 0.5 + 1 + 0.5 + 1 s; the calls
 # that wait there are made again elsewhere.
 HEALTH: Final[Object] = {"timeout": "1s", "interval": "0.5s", "unhealthy_threshold": 2, "healthy_threshold": 1}
-# Before its first call a cluster would be looked at once a minute, and the minute be waited for. Envoy Gateway cannot say.
+# A cluster without calls is looked at once a minute otherwise, and that minute is waited out.
 NO_TRAFFIC: Final[Object] = {"no_traffic_interval": HEALTH["interval"]}
 # A node that has become slow is ready, but asks to be left out.
 EDGE_PATH: Final = "/v2/health/edge"
 EDGE_SERVICE: Final = "millrace.Edge"
+# By the load that nodes report with their answers (ORCA, MILLRACE_LOAD_REPORTS). FLEET.md has what each policy came to.
+WEIGHTED: Final[Object] = {"blackout_period": "2s", "weight_expiration_period": "60s", "weight_update_period": "1s"}
 KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-client"
 
@@ -79,6 +81,7 @@ class Edge:
     requests_per_s: int = 10_000  # of one client
     canary: Sequence[Node] = ()
     canary_percent: int = 0
+    balancing: Literal["least-request", "weighted"] = "least-request"
     certificates: Certificates | None = None  # towards callers
     identity: Certificates | None = None  # towards nodes, which speak TLS then
 
@@ -256,7 +259,7 @@ def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Objec
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _followed(folder, name)},
         "connect_timeout": "0.5s",
-        "lb_policy": "LEAST_REQUEST",
+        **_balancing(edge),
         "common_lb_config": {"healthy_panic_threshold": {"value": 30}},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -279,6 +282,15 @@ def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Objec
         }
         cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
     return cluster
+
+
+def _balancing(edge: Edge) -> Object:
+    if edge.balancing == "least-request":
+        return {"lb_policy": "LEAST_REQUEST"}
+    policy = "client_side_weighted_round_robin"
+    weighted = {"@type": _type(f"load_balancing_policies.{policy}.v3.ClientSideWeightedRoundRobin"), **WEIGHTED}
+    extension = {"name": f"envoy.load_balancing_policies.{policy}", "typed_config": weighted}
+    return {"load_balancing_policy": {"policies": [{"typed_extension_config": extension}]}}
 
 
 def _tls_context(side: str, files: Certificates, protocols: Sequence[str], folder: Path) -> Object:

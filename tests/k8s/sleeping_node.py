@@ -65,6 +65,7 @@ async def run(arguments: argparse.Namespace) -> None:
         batches_per_worker=1,
         drain_delay_s=2.5,
         slow_factor=arguments.slow_factor,
+        load_reports=True,
     )
     backend = SleepingBackend(arguments.batch_s)
     gateway = Gateway(Catalogue([variant]), backend, settings)

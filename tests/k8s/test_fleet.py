@@ -186,6 +186,7 @@ def test_a_node_that_drains_costs_no_call(edge, fleet, trust):
     [
         {},
         {"keys": {"web": "key"}},
+        {"balancing": "weighted"},
         {"canary": [Node("127.0.0.9", 8000, 8001)], "canary_percent": 5},
     ],
 )
