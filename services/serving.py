@@ -16,6 +16,7 @@ from services.catalogue import Catalogue
 from services.console import Console
 from services.doors import Doors
 from services.gateway.core import Gateway
+from services.gateway.edges import TrustedEdges
 from services.gateway.errors import NotReadyError
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.pace import check_pace
@@ -48,6 +49,7 @@ def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> 
     gateway.make_tls_context(ALPN)
     gateway.make_guard()
     gateway.check_openness()
+    TrustedEdges(gateway.trusted_edges)
     for name, is_set in (("ROUTING", gateway.routing is not None), ("MODEL_CONTROL", gateway.model_control)):
         if is_set and not gateway.follow:
             raise ValueError(f"MILLRACE_{name} needs MILLRACE_FOLLOW, which is off; set that or leave it out")

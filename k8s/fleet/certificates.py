@@ -19,6 +19,7 @@ from k8s.routes import NODES_HOST
 
 LIFE_S: Final = 24 * 3600.0
 RENEW_S: Final = 8 * 3600.0
+EDGE_SUBJECT: Final = "CN=edge"  # towards nodes
 _CLOCKS_DIFFER_S: Final = 300.0
 
 

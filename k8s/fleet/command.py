@@ -21,7 +21,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from host.cpu import count_cores
-from k8s.fleet.certificates import RENEW_S, Trust
+from k8s.fleet.certificates import EDGE_SUBJECT, RENEW_S, Trust
 from k8s.fleet.changes import Changes
 from k8s.fleet.envoy import KEY_HEADER, Certificates, Edge, Node
 from k8s.fleet.network import Loopback
@@ -89,7 +89,9 @@ def fleet(
 
 def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | None) -> Command:
     """Make what starts a node that serves these models."""
-    slow_factor = read_settings()["MILLRACE_SLOW_FACTOR"]
+    variables = [f"MILLRACE_SLOW_FACTOR={read_settings()['MILLRACE_SLOW_FACTOR']}"]
+    if trust:
+        variables.append(f"MILLRACE_TRUSTED_EDGES={EDGE_SUBJECT}")
 
     def command(node: Node, ready: Path) -> list[str]:
         serve = str(Path(sys.executable).with_name("serve"))
@@ -99,7 +101,7 @@ def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | No
             options += ["--tls-client-ca", str(trust.nodes.path)]
         return [
             "env",
-            f"MILLRACE_SLOW_FACTOR={slow_factor}",
+            *variables,
             serve,
             *names,
             *options,

@@ -158,6 +158,8 @@ def _listener(edge: Edge, folder: Path) -> Object:
         "common_http_protocol_options": {"idle_timeout": "900s", "headers_with_underscores_action": "REJECT_REQUEST"},
         "generate_request_id": True,
         "access_log": [_access_log()],
+        # Before anything else looks at it: only the edge itself says who calls.
+        "early_header_mutation_extensions": [_take_names_away()],
         "rds": {"route_config_name": "edge", "config_source": _followed(folder, "routes")},
         "http_filters": _filters(edge),
     }
@@ -175,6 +177,14 @@ def _listener(edge: Edge, folder: Path) -> Object:
         "per_connection_buffer_limit_bytes": 2**20,
         "filter_chains": [chain],
     }
+
+
+def _take_names_away() -> Object:
+    config = {
+        "@type": _type("http.early_header_mutation.header_mutation.v3.HeaderMutation"),
+        "mutations": [{"remove": CLIENT_HEADER}],
+    }
+    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": config}
 
 
 def _route_configuration(edge: Edge) -> Object:

@@ -135,7 +135,7 @@ class Fleet:
     def _start(self, node: Node) -> None:
         self._ready_file(node).unlink(missing_ok=True)
         command = self._commands[node](node, self._ready_file(node))
-        with (self._folder / f"{node.host}.log").open("ab") as log:
+        with self._log(node.host).open("ab") as log:
             self.processes[node] = self._network.spawn(command, node, log)
 
     def _start_envoy(self) -> subprocess.Popen[bytes]:
@@ -143,7 +143,7 @@ class Fleet:
         if fault := validate(path):
             raise FleetError(f"Envoy does not take its configuration: {fault}")
         command = [envoy_path(), "-c", str(path), "--log-level", "warning", "--use-dynamic-base-id"]
-        with (self._folder / "envoy.log").open("ab") as log:
+        with self._log("envoy").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
 
     def _tell_edge(self, edge: Edge) -> None:
@@ -164,9 +164,15 @@ class Fleet:
     def _ready_file(self, node: Node) -> Path:
         return self._folder / f"{node.host}.ready"
 
+    def read_log(self, node: Node) -> str:
+        """Read what a node has written since its first start."""
+        return self._log(node.host).read_text(errors="replace")
+
     def _tail(self, name: str) -> str:
-        lines = (self._folder / f"{name}.log").read_text(errors="replace").splitlines()
-        return "\n".join(lines[-10:])
+        return "\n".join(self._log(name).read_text(errors="replace").splitlines()[-10:])
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
 
 
 def write_configuration(edge: Edge, folder: Path) -> Path:

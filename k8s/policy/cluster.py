@@ -162,6 +162,27 @@ def edge_and_nodes_know_each_other(fleet: Fleet) -> Iterator[str]:
             yield f"{name_of(gateway)} has no certificate to show to nodes that ask for one"
 
 
+def nobody_else_names_callers(fleet: Fleet) -> Iterator[str]:
+    """Where nodes believe the edge's word about who calls, only the edge can give it."""
+    believing = False
+    for workload in fleet.of("Deployment"):
+        settings = fleet.settings(server_of(workload))
+        for edge in filter(None, settings.get("MILLRACE_TRUSTED_EDGES", "").split(";")):
+            believing = True
+            if "=" in edge and not settings.get("MILLRACE_TLS_CLIENT_CA"):
+                yield f"{name_of(workload)} believes the certificate {edge} and asks for none"
+            elif edge.endswith("/0"):
+                yield f"{name_of(workload)} believes everybody who names a caller"
+    for gateway in fleet.of("Gateway") if believing else ():
+        removed = [
+            policy["spec"].get("headers", {}).get("earlyRequestHeaders", {}).get("remove", ())
+            for policy in fleet.of("ClientTrafficPolicy")
+            if gateway["metadata"]["name"] in {ref["name"] for ref in policy["spec"]["targetRefs"]}
+        ]
+        if not any("x-client" in names for names in removed):
+            yield f"{name_of(gateway)} lets callers name themselves by the header x-client"
+
+
 def pods_are_watched_where_they_are(fleet: Fleet) -> Iterator[str]:
     for monitor in fleet.of("PodMonitor"):
         taken = [item for item in fleet.of("Deployment") if matches(monitor["spec"]["selector"], labels_of(item))]
@@ -182,5 +203,6 @@ FLEET_RULES = (
     routes_lead_somewhere,
     nobody_enters_unasked,
     edge_and_nodes_know_each_other,
+    nobody_else_names_callers,
     pods_are_watched_where_they_are,
 )

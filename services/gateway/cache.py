@@ -57,7 +57,9 @@ class AnswerCache:
         if manifest.leaves_to_chance(request.parameters):
             return None
         caller = request.caller
-        known_caller = name_caller(caller) if caller.credential is not None or caller.certificate else ""
+        known_caller = (
+            name_caller(caller) if caller.credential is not None or caller.certificate or caller.named_by_edge else ""
+        )
         key = digest_request(request, (known_caller, variant.release_digest, variant.version))
         found = self._answers.get(key)
         self._lookups.labels(variant.model, variant.version, "miss" if found is None else "hit").inc()

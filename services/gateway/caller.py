@@ -13,7 +13,8 @@ class Caller(Protocol):
     """`peer` is an address and port; `metadata` are the headers, by lower-case names.
 
     `credential` is the API key that the caller has shown, `certificate` the subject of the TLS certificate it has
-    proven to own; None and '' without one. `request_id` is the request's, for the log.
+    proven to own; None and '' without one. `named_by_edge` is what a trusted edge says of who asks (edges.py), ''
+    without one. `request_id` is the request's, for the log.
     """
 
     @property
@@ -24,6 +25,8 @@ class Caller(Protocol):
     def credential(self) -> ApiKey | None: ...
     @property
     def certificate(self) -> str: ...
+    @property
+    def named_by_edge(self) -> str: ...
     @property
     def request_id(self) -> str: ...
 
@@ -40,6 +43,7 @@ class KnownCaller:
     credential: ApiKey | None = None
     certificate: str = ""
     request_id: str = ""
+    named_by_edge: str = ""
 
     def header(self, name: str) -> str:
         return self.metadata.get(name, "")
@@ -49,11 +53,14 @@ NOBODY = KnownCaller()
 
 
 def name_caller(caller: Caller) -> str:
-    """Name who asks, for shares, limits and logs: its key's name, else its certificate's subject, else its address.
+    """Name who asks, for shares, limits and logs: by a trusted edge, its key, its certificate's subject or its address.
 
-    The three cannot be mistaken for each other: a key's name has neither '=' nor ':' nor '.', a subject has '='. The
-    address comes without its port, so that all connections of one machine are one caller; '' is the server itself.
+    None of them can be mistaken for another: a key's name has neither '=' nor ':' nor '.', a subject has '=', an edge's
+    word begins with 'edge:'. The address comes without its port, so that all connections of one machine are one caller;
+    '' is the server itself.
     """
+    if caller.named_by_edge:
+        return f"edge:{caller.named_by_edge}"
     if caller.credential is not None:
         return caller.credential.name
     return caller.certificate or caller.peer.rpartition(":")[0]

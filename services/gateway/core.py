@@ -20,6 +20,7 @@ from services.gateway.backends import Backend
 from services.gateway.batching import Outputs
 from services.gateway.cache import AnswerCache, Lookup
 from services.gateway.drift import DriftMetrics, DriftMonitor
+from services.gateway.edges import TrustedEdges
 from services.gateway.errors import (
     CANCELLED,
     OK,
@@ -75,6 +76,7 @@ class Gateway:
         self.journal = Journal(self.metrics, settings)
         self.is_draining = False
         self.guard = settings.make_guard()
+        self.edges = TrustedEdges(settings.trusted_edges) if settings.trusted_edges else None
         self._cache = AnswerCache(settings.cache_mib * 2**20, self.metrics) if settings.cache_mib else None
         self._recorder = Recorder(settings.open_records(), settings.record, self.metrics) if settings.record else None
         self._caller_limit = CallerLimit(settings.max_calls_per_caller)

@@ -23,5 +23,7 @@ def read_request(gateway: Gateway, data: bytes, context: CallContext) -> InferRe
         raise
     request.protocol = "grpc"
     request.caller = context
+    if gateway.edges is not None:
+        context.named_by_edge = gateway.edges.find_name(context)
     request.deadline_s = min(request.deadline_s, context.deadline_s)
     return request

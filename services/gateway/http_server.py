@@ -84,7 +84,15 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._listener = listener
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ws="none",
+            proxy_headers=False,  # a peer is who is connected, not whom a header from this machine names: see edges.py
+        )
         config.load()
         config.ssl = tls
         if tls is not None and tls.verify_mode != ssl.CERT_NONE:

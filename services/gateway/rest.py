@@ -50,7 +50,7 @@ from services.gateway.rest_errors import make_error_response
 from services.gateway.rest_generate import add_generate_routes
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body, decode_json
 from services.gateway.rest_refusals import recording_refusals
-from services.gateway.rest_screen import RestScreen, describe_caller
+from services.gateway.rest_screen import EdgeNames, RestScreen, describe_caller
 
 _INDEX = ("name", "version", "state", "reason")
 
@@ -83,6 +83,8 @@ def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int
     screened: ASGIApp = app if gateway.guard is None else RestScreen(app, gateway, gateway.guard)
     if console is not None:
         screened = Page(screened)
+    if gateway.edges is not None:
+        screened = EdgeNames(screened, gateway.edges)
     inner: ASGIApp = BodyLimit(screened, gateway.settings.max_body_bytes)
     if gateway.load_reports is not None:
         inner = LoadHeaders(inner, gateway.load_reports)

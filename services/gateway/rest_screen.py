@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.gateway.access import Guard
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
+from services.gateway.edges import TrustedEdges
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Verb
 from services.gateway.operations import operation_of_http
@@ -47,9 +48,25 @@ class RestScreen:
         await self._app(scope, receive, send)
 
 
+class EdgeNames:
+    """ASGI middleware: leaves what a trusted edge says of who asks in `request.state.named_by_edge`."""
+
+    def __init__(self, app: ASGIApp, edges: TrustedEdges) -> None:
+        self._app = app
+        self._edges = edges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            request.state.named_by_edge = self._edges.find_name(describe_caller(request))
+        await self._app(scope, receive, send)
+
+
 def describe_caller(request: Request) -> KnownCaller:
     """Say who sent a request, with what the screen and the connection have found out."""
     peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
     state = request.scope["state"]
     credential, certificate = state.get("credential"), state.get("certificate", "")
-    return KnownCaller(peer, dict(request.headers), credential, certificate, state["id"])
+    return KnownCaller(
+        peer, dict(request.headers), credential, certificate, state["id"], state.get("named_by_edge", "")
+    )

@@ -34,6 +34,10 @@ class GatewaySettings(BaseSettings):
     tls_client_ca: Path | None = Field(None, description="PEM authorities: a certificate of theirs lets a caller in")
     api_keys: Path | None = Field(None, description="file of `serve keys`: callers need one of its keys")
     insecure: bool = Field(False, description="listen beyond this machine although nobody is asked who calls")
+    trusted_edges: str = Field(
+        "",
+        description="addresses, networks and certificates' subjects whose header x-client names callers; ';' between",
+    )
     gateways: int = Field(1, ge=1, le=64, description="processes that answer on the REST and gRPC ports")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")
     request_timeout_s: float = Field(60, gt=0, description="limit for a request that brings no deadline")

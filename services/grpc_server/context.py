@@ -13,8 +13,8 @@ MAX_ID_BYTES = 128
 class CallContext:
     """One call: `path`, `peer` (address and port), `metadata`, `deadline_s`, `request_id`, `is_cancelled`.
 
-    `certificate` is the subject of the certificate that the peer has proven to own, '' without one; `credential` is
-    the place for what the server's screen has found out of who calls.
+    `certificate` is the subject of the certificate that the peer has proven to own, '' without one; `credential` and
+    `named_by_edge` are the places for what the server has found out of who calls.
 
     `deadline_s` is in time.monotonic()'s seconds, infinite without one. `is_cancelled` is true once the caller has
     left; the method's task is cancelled then as well.
@@ -31,6 +31,7 @@ class CallContext:
         "credential",
         "deadline_s",
         "is_cancelled",
+        "named_by_edge",
         "path",
         "peer",
     )
@@ -47,6 +48,7 @@ class CallContext:
         self.peer = peer
         self.certificate = ""
         self.credential: Any = None
+        self.named_by_edge = ""
         self.deadline_s = math.inf
         self.is_cancelled = False
         self._headers = headers

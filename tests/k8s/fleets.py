@@ -61,9 +61,10 @@ def open_channel(edge, trust=None):
     return grpc.aio.secure_channel(f"localhost:{edge.port}", credentials)
 
 
-async def call(channel, key="web-key", timeout_s=20):
+async def call(channel, key="web-key", timeout_s=20, **headers):
     """Call once and return the release that answered."""
-    answer = await channel.unary_unary(METHOD)(BODY, metadata=(("x-api-key", key),), timeout=timeout_s)
+    metadata = (("x-api-key", key), *((name.replace("_", "-"), value) for name, value in headers.items()))
+    answer = await channel.unary_unary(METHOD)(BODY, metadata=metadata, timeout=timeout_s)
     return int(messages().ModelInferResponse.FromString(answer).model_version.partition("-")[0])
 
 

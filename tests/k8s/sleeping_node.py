@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from k8s.fleet.certificates import EDGE_SUBJECT
 from model_store.examples import write_examples
 from model_store.manifest import Manifest
 from model_store.open_inference import messages
 from services.catalogue import Catalogue, ServedVariant
+from services.gateway.caller import name_caller
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer, open_port
@@ -49,6 +51,21 @@ class SleepingBackend:
         return 1
 
 
+class NamingGateway(Gateway):
+    """Prints who calls, each name once."""
+
+    def __init__(self, *arguments):
+        self._names = set()
+        super().__init__(*arguments)
+
+    async def infer(self, request):
+        name = name_caller(request.caller)
+        if name not in self._names:
+            self._names.add(name)
+            print(f"caller {name}", flush=True)
+        return await super().infer(request)
+
+
 async def run(arguments: argparse.Namespace) -> None:
     fields = make_fields(MODEL, arguments.release, "int8", "cpu", "") | {"max_rows": arguments.max_rows}
     manifest = Manifest.model_validate(fields)
@@ -66,9 +83,10 @@ async def run(arguments: argparse.Namespace) -> None:
         drain_delay_s=2.5,
         slow_factor=arguments.slow_factor,
         load_reports=True,
+        trusted_edges=EDGE_SUBJECT if arguments.authority else "",
     )
     backend = SleepingBackend(arguments.batch_s)
-    gateway = Gateway(Catalogue([variant]), backend, settings)
+    gateway = NamingGateway(Catalogue([variant]), backend, settings)
     contexts = [settings.make_tls_context(protocol) for protocol in ("http/1.1", ALPN)]
     http = HttpServer(make_app(gateway), open_port(settings.host, settings.http_port, "http_port"), contexts[0])
     grpc = GrpcServer(gateway, open_port(settings.host, settings.grpc_port, "grpc_port"), contexts[1])

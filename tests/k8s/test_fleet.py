@@ -20,6 +20,7 @@ from k8s.fleet.envoy import Edge, Node, make_configuration
 from k8s.fleet.processes import Fleet, validate, write_configuration
 from k8s.routes import NODES_HOST
 from k8s.settings import ROOM
+from services.gateway import edges
 from tests.k8s.fleets import call, open_channel, sleeping_node, under_load, wait_for_edge
 
 NODES = [Node("127.0.0.1", 8000, 8001), Node("127.0.0.1", 8010, 8011)]
@@ -119,6 +120,15 @@ async def test_who_shows_no_certificate_enters_neither_edge_nor_node(edge, fleet
     context.load_cert_chain(trust.caller)  # of the other authority
     with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
         await asyncio.to_thread(open_url, f"https://{node.host}:{node.http_port}/v2", context)
+
+
+async def test_nodes_know_callers_by_the_name_that_the_edge_found_for_their_key(fleet, edge, trust):
+    async with open_channel(edge, trust) as channel:
+        await asyncio.gather(*(call(channel, x_client="admin") for _ in range(8)))
+    names = {line for node in edge.nodes for line in fleet.read_log(node).splitlines() if line.startswith("caller")}
+    assert "caller edge:web" in names
+    assert "caller edge:admin" not in names
+    assert envoy.CLIENT_HEADER == edges.HEADER
 
 
 def test_certificates_are_renewed_without_a_failed_call(edge, fleet, trust):

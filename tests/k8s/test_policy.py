@@ -185,6 +185,11 @@ BREAKERS = {
         lambda objects: objects.remove(of(objects, "EnvoyProxy")),
         remove_at(spec("Gateway"), "infrastructure"),
     ],
+    "nobody_else_names_callers": [
+        remove_at(spec("ClientTrafficPolicy"), "headers"),
+        lambda objects: environment(objects, "MILLRACE_TRUSTED_EDGES", "0.0.0.0/0"),
+        lambda objects: environment(objects, "MILLRACE_TLS_CLIENT_CA", ""),
+    ],
     "pods_are_watched_where_they_are": [
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["selector"], "matchLabels", {"app": "millrace"}),
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0], "port", "web"),
@@ -192,7 +197,7 @@ BREAKERS = {
 }
 
 # Broken where there are certificates.
-RULES_OF_CERTIFICATES = {"certificates_are_whole", "edge_and_nodes_know_each_other"}
+RULES_OF_CERTIFICATES = {"certificates_are_whole", "edge_and_nodes_know_each_other", "nobody_else_names_callers"}
 
 
 def test_every_fleet_keeps_every_rule(fleets):
