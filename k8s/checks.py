@@ -59,8 +59,8 @@ def check_rules(rules: Path) -> list[str] | None:
 
 
 def check_edge(folder: Path) -> list[str]:
-    """Have Envoy judge the edge that a fleet on one machine gets, with keys, certificates and a canary."""
-    nodes, canary = [Node("127.0.1.1", 8000, 8001)], [Node("127.0.1.2", 8000, 8001)]
+    """Have Envoy judge the edge that a fleet on one machine gets, with keys, certificates, a canary and copies."""
+    nodes, canary, mirror = ([Node(f"127.0.1.{number}", 8000, 8001)] for number in (1, 2, 3))
     trust = Trust.make(folder)
     edge = Edge(
         nodes=nodes,
@@ -69,6 +69,8 @@ def check_edge(folder: Path) -> list[str]:
         keys={"client": "key"},
         canary=canary,
         canary_percent=5,
+        mirror=mirror,
+        mirror_percent=10,
         certificates=trust.towards_callers,
         identity=trust.towards_nodes,
     )

@@ -16,7 +16,7 @@ from k8s.monitoring_objects import render_monitoring
 from k8s.planning import ModelPlan, plan_models
 from k8s.policy import RULES
 from k8s.render import render_models, stale_files, write_models
-from k8s.routes import DOMAIN
+from k8s.routes import DOMAIN, Mirror, read_mirror
 from k8s.scaling import PROMETHEUS
 from k8s.schemas import VERSIONS
 from k8s.settings import ROOM, read_settings
@@ -54,6 +54,9 @@ Workers = Annotated[int, typer.Option(min=1, help="Worker processes in each pod.
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
 Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
+Mirrors = Annotated[
+    list[str] | None, typer.Option("--mirror", help="MODEL=SERVICE:PERCENT of calls that the edge copies; repeatable.")
+]
 
 
 @app.command(epilog="Example: k8s render --models classifier,seq2seq:2 --load classifier=5000")
@@ -68,12 +71,13 @@ def render(
     device: Device = "cpu",
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
+    mirror: Mirrors = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = ROOM / "models",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
 ) -> None:
     """Write the per-model manifests that the overlays refer to."""
     plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
-    files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus)
+    files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror))
     if check:
         if stale := stale_files(files, out):
             typer.echo(f"k8s: {out} is not what {store} says; render again. Different: {', '.join(stale)}", err=True)
@@ -99,13 +103,16 @@ def deploy(
     device: Device = "cpu",
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
+    mirror: Mirrors = None,
 ) -> None:
     """Render, apply an overlay with the keys trusted here, and wait until every pod is ready."""
     plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         root = Path(folder)
         copy_sources(root)
-        files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus)
+        files = render_models(
+            plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror)
+        )
         write_models(files, root / "models")
         try:
             fleet = _write_fleet(root, overlay, image, keys_folder())
@@ -215,6 +222,13 @@ def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
         content["images"] = [{"name": old, "newName": name, "newTag": tag} for old in sorted(current)]
     (fleet / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return fleet
+
+
+def _read_mirrors(texts: Sequence[str] | None) -> dict[str, Mirror]:
+    try:
+        return dict(map(read_mirror, texts or []))
+    except ValueError as error:
+        _fail(error)
 
 
 def _plan(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from k8s.kserve import inference_service
 from k8s.nodes import node_kustomization, node_patch
 from k8s.planning import ModelPlan
-from k8s.routes import DOMAIN, model_routes, node_identity
+from k8s.routes import DOMAIN, Mirror, model_routes, node_identity
 from k8s.scaling import PROMETHEUS, adapter_rules, horizontal_autoscaler, scaled_object
 from k8s.settings import grace_period_s
 
@@ -26,8 +27,9 @@ def render_models(
     *,
     domain: str = DOMAIN,
     prometheus: str = PROMETHEUS,
+    mirrors: Mapping[str, Mirror] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Render the generated folder as text by path, the same for the same releases."""
+    """Render the generated folder as text by path, the same for the same releases; `mirrors` are by model."""
     grace_s = grace_period_s(settings)
     files: dict[str, list[Object]] = {"kustomization.yaml": [_kustomization([f"nodes/{plan.model}" for plan in plans])]}
     for plan in plans:
@@ -35,7 +37,7 @@ def render_models(
         files[f"nodes/{plan.model}/deployment.yaml"] = [node_patch(plan, grace_s)]
         files[f"keda/{plan.model}.yaml"] = [scaled_object(plan, prometheus)]
         files[f"hpa/{plan.model}.yaml"] = [horizontal_autoscaler(plan)]
-        files[f"gateway-api/{plan.model}.yaml"] = model_routes(plan, domain)
+        files[f"gateway-api/{plan.model}.yaml"] = model_routes(plan, domain, mirrors.get(plan.model))
         files[f"mtls/{plan.model}.yaml"] = [node_identity(plan)]
         files[f"kserve/{plan.model}.yaml"] = [inference_service(plan, grace_s)]
     for folder in ("keda", "hpa", "gateway-api", "mtls", "kserve"):

@@ -5,6 +5,7 @@ A host name for each model, since a gRPC call names its model only in its body.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from k8s.planning import ModelPlan
@@ -16,8 +17,31 @@ NODES_HOST: Final = "nodes.millrace.svc"  # in the certificate of every node (co
 INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
 
 
-def model_routes(plan: ModelPlan, domain: str = DOMAIN) -> list[Object]:
-    """Make the gRPC and the REST route of one model, below its own host name."""
+@dataclass(frozen=True)
+class Mirror:
+    """A Service that gets copies of so many percent of a model's calls; nobody waits for its answers."""
+
+    service: str
+    percent: int
+
+
+def read_mirror(text: str) -> tuple[str, Mirror]:
+    """Read `MODEL=SERVICE:PERCENT`.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    model, sign, target = text.partition("=")
+    service, colon, percent = target.rpartition(":")
+    if not (model and sign and service and colon and percent.isdecimal() and 1 <= int(percent) <= 100):
+        raise ValueError(
+            f"a mirror is MODEL=SERVICE:PERCENT, 1 to 100, as in classifier=millrace-next:10; got {text!r}"
+        )
+    return model, Mirror(service, int(percent))
+
+
+def model_routes(plan: ModelPlan, domain: str = DOMAIN, mirror: Mirror | None = None) -> list[Object]:
+    """Make the gRPC and the REST route of one model, below its own host name, copied to `mirror`."""
     parent = [{"name": "millrace", "sectionName": "https"}]
     host = f"{plan.resource.removeprefix('millrace-')}.{domain}"
     grpc_matches = [
@@ -25,8 +49,8 @@ def model_routes(plan: ModelPlan, domain: str = DOMAIN) -> list[Object]:
     ]
     http_matches = [{"path": {"type": "PathPrefix", "value": f"/{version}"}} for version in ("v1", "v2")]
     return [
-        _route(plan, "gateway.networking.k8s.io/v1", "GRPCRoute", host, parent, grpc_matches, 8001),
-        _route(plan, "gateway.networking.k8s.io/v1", "HTTPRoute", host, parent, http_matches, 8000),
+        _route(plan, "gateway.networking.k8s.io/v1", "GRPCRoute", host, parent, grpc_matches, 8001, mirror),
+        _route(plan, "gateway.networking.k8s.io/v1", "HTTPRoute", host, parent, http_matches, 8000, mirror),
     ]
 
 
@@ -48,9 +72,20 @@ def node_identity(plan: ModelPlan) -> Object:
 
 
 def _route(
-    plan: ModelPlan, version: str, kind: str, host: str, parent: list[Object], matches: list[Object], port: int
+    plan: ModelPlan,
+    version: str,
+    kind: str,
+    host: str,
+    parent: list[Object],
+    matches: list[Object],
+    port: int,
+    mirror: Mirror | None,
 ) -> Object:
     suffix = "grpc" if kind == "GRPCRoute" else "rest"
+    rule: Object = {"matches": matches, "backendRefs": [{"name": plan.resource, "port": port}]}
+    if mirror is not None:
+        copies = {"backendRef": {"name": mirror.service, "port": port}, "percent": mirror.percent}
+        rule["filters"] = [{"type": "RequestMirror", "requestMirror": copies}]
     return {
         "apiVersion": version,
         "kind": kind,
@@ -58,6 +93,6 @@ def _route(
         "spec": {
             "parentRefs": parent,
             "hostnames": [host],
-            "rules": [{"matches": matches, "backendRefs": [{"name": plan.resource, "port": port}]}],
+            "rules": [rule],
         },
     }

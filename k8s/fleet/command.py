@@ -21,9 +21,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from host.cpu import count_cores
+from k8s.fleet.callers import KEY_HEADER, Tokens
 from k8s.fleet.certificates import EDGE_SUBJECT, RENEW_S, Trust
 from k8s.fleet.changes import Changes
-from k8s.fleet.envoy import KEY_HEADER, Certificates, Edge, Node
+from k8s.fleet.envoy import Certificates, Edge, Node
 from k8s.fleet.network import Loopback
 from k8s.fleet.processes import Command, Fleet, FleetError
 from k8s.settings import read_settings
@@ -52,6 +53,13 @@ def fleet(
     ] = False,
     canary: Annotated[str, typer.Option(help="Models of the canary's node, as in classifier:2; none if empty.")] = "",
     canary_percent: Annotated[int, typer.Option(min=1, max=100, help="Share of calls for the canary.")] = 5,
+    mirror: Annotated[str, typer.Option(help="Models of a node that gets copies, whose answers nobody reads.")] = "",
+    mirror_percent: Annotated[int, typer.Option(min=1, max=100, help="Share of calls that are copied.")] = 100,
+    token_keys: Annotated[
+        Path | None, typer.Option(help="Public keys (JWKS) of --token-issuer: its tokens (JWT) open the edge.")
+    ] = None,
+    token_issuer: Annotated[str, typer.Option(help="The tokens' claim `iss`.")] = "",
+    token_audience: Annotated[str, typer.Option(help="The tokens' claim `aud`; any if empty.")] = "",
 ) -> None:
     """Run a fleet on this machine, wired as on a cluster; a node that dies is started again."""
     if (certificate is None) != (key is None) or (authority and not certificate):
@@ -59,6 +67,12 @@ def fleet(
     if mutual_tls and certificate:
         _fail("--mutual-tls makes its own certificates; leave --certificate out")
     files = Certificates(certificate=certificate, key=key, authority=authority) if certificate and key else None
+    if (token_keys is None) != (not token_issuer) or (token_keys and clients):
+        _fail("--token-keys and --token-issuer go together, and not with --clients: callers show tokens or keys")
+    tokens = None
+    if token_keys:
+        audiences = [token_audience] if token_audience else []
+        tokens = Tokens(issuer=token_issuer, key_set=token_keys.resolve(), audiences=audiences)
     addresses = Loopback(network).addresses()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
         signal.signal(number, _stop)
@@ -70,17 +84,21 @@ def fleet(
             port=port,
             admin_port=port + 1,
             keys={name: secrets.token_urlsafe(24) for name in _split(clients)},
+            tokens=tokens,
             requests_per_s=requests_per_s,
             certificates=trust.towards_callers if trust else files,
             identity=trust.towards_nodes if trust else None,
             canary=[next(addresses)] if canary else (),
             canary_percent=canary_percent if canary else 0,
+            mirror=[next(addresses)] if mirror else (),
+            mirror_percent=mirror_percent if mirror else 0,
         )
         threads = max(1, count_cores() // nodes)
         serve = partial(_serve, store=store, threads=threads, trust=trust)
         command = serve(_split(models))
         try:
-            with Fleet(edge, command, folder, canary=serve(_split(canary)) if canary else None) as running:
+            copies, trial = (serve(_split(names)) if names else None for names in (mirror, canary))
+            with Fleet(edge, command, folder, canary=trial, mirror=copies) as running:
                 _announce(running, trust)
                 _watch(running, trust, Changes(running, command, addresses))
         except FleetError as error:

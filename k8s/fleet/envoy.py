@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from k8s.fleet.callers import CLIENT_HEADER, Tokens, key_filter, limit_filter, take_names_away, token_filter
+from k8s.fleet.extensions import Object, type_of
 from k8s.routes import NODES_HOST
-
-Object = dict[str, Any]
 
 # An inference changes nothing anywhere: a call whose node went away may be made again on another one.
 RETRY_ON: Final = {
@@ -34,7 +34,9 @@ THRESHOLDS: Final[Object] = {
     "max_connections": 1024,
     "max_pending_requests": 4096,
     "max_requests": 16384,
-    "max_retries": 64,
+    # The calls of a lost node are made again at once, many of them in a large fleet; a fleet that fails as a whole
+    # is called half as often again at most. Envoy Gateway has no budget, but a number: `maxParallelRetries`.
+    "retry_budget": {"budget_percent": {"value": 50}, "min_retry_concurrency": 64},
 }
 REQUEST_TIMEOUT: Final = "120s"
 # Hears of a drain before the doors close. What answers no check is out after at most 0.5 + 1 + 0.5 + 1 s; the calls
@@ -47,8 +49,6 @@ EDGE_PATH: Final = "/v2/health/edge"
 EDGE_SERVICE: Final = "millrace.Edge"
 # By the load that nodes report with their answers (ORCA, MILLRACE_LOAD_REPORTS). FLEET.md has what each policy came to.
 WEIGHTED: Final[Object] = {"blackout_period": "2s", "weight_expiration_period": "60s", "weight_update_period": "1s"}
-KEY_HEADER: Final = "x-api-key"
-CLIENT_HEADER: Final = "x-client"
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,13 @@ class Edge:
     port: int
     admin_port: int
     host: str = "127.0.0.1"
-    keys: Mapping[str, str] = field(default_factory=dict)  # client → key; empty = nobody is asked
+    keys: Mapping[str, str] = field(default_factory=dict)  # client → key
+    tokens: Tokens | None = None  # in the place of keys; without both nobody is asked
     requests_per_s: int = 10_000  # of one client
     canary: Sequence[Node] = ()
     canary_percent: int = 0
+    mirror: Sequence[Node] = ()  # get copies of calls; nobody waits for their answers
+    mirror_percent: int = 0
     balancing: Literal["least-request", "weighted"] = "least-request"
     certificates: Certificates | None = None  # towards callers
     identity: Certificates | None = None  # towards nodes, which speak TLS then
@@ -88,11 +91,14 @@ class Edge:
     def __post_init__(self) -> None:
         if not self.nodes:
             raise ValueError("an edge needs at least one node")
-        if not 0 <= self.canary_percent <= 100 or (self.canary_percent and not self.canary):
-            raise ValueError(
-                f"canary_percent is 0 to 100, and above 0 takes canary nodes; got {self.canary_percent} for "
-                f"{len(self.canary)} nodes"
-            )
+        for name in ("canary", "mirror"):
+            percent, nodes = getattr(self, f"{name}_percent"), getattr(self, name)
+            if not 0 <= percent <= 100 or (percent and not nodes):
+                raise ValueError(
+                    f"{name}_percent is 0 to 100, and above 0 takes {name} nodes; got {percent} for {len(nodes)} nodes"
+                )
+        if self.keys and self.tokens:
+            raise ValueError("an edge asks for keys or for tokens; who shows the one cannot show the other")
         if len(set(self.keys.values())) != len(self.keys):
             raise ValueError("two clients have the same key; every key names one client")
 
@@ -109,7 +115,7 @@ def make_configuration(edge: Edge, folder: Path) -> dict[str, Object]:
                 {
                     "name": "envoy.resource_monitors.global_downstream_max_connections",
                     "typed_config": {
-                        "@type": _type("resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"),
+                        "@type": type_of("resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"),
                         "max_active_downstream_connections": 10_000,
                     },
                 }
@@ -138,7 +144,8 @@ def make_followed(edge: Edge) -> dict[str, Object]:
 
 
 def _pools(edge: Edge) -> dict[str, Sequence[Node]]:
-    return {"": edge.nodes, "-canary": edge.canary} if edge.canary else {"": edge.nodes}
+    pools = {"": edge.nodes, "-canary": edge.canary, "-mirror": edge.mirror}
+    return {suffix: nodes for suffix, nodes in pools.items() if nodes}
 
 
 def _resource(kind: str, content: Object) -> Object:
@@ -151,7 +158,7 @@ def _followed(folder: Path, name: str) -> Object:
 
 def _listener(edge: Edge, folder: Path) -> Object:
     manager = {
-        "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "@type": type_of("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "edge",
         "codec_type": "AUTO",
         "http2_protocol_options": {"max_concurrent_streams": 256},
@@ -159,14 +166,14 @@ def _listener(edge: Edge, folder: Path) -> Object:
         "generate_request_id": True,
         "access_log": [_access_log()],
         # Before anything else looks at it: only the edge itself says who calls.
-        "early_header_mutation_extensions": [_take_names_away()],
+        "early_header_mutation_extensions": [take_names_away()],
         "rds": {"route_config_name": "edge", "config_source": _followed(folder, "routes")},
         "http_filters": _filters(edge),
     }
     chain: Object = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     if edge.certificates:
         context = {
-            "@type": _type("transport_sockets.tls.v3.DownstreamTlsContext"),
+            "@type": type_of("transport_sockets.tls.v3.DownstreamTlsContext"),
             "require_client_certificate": edge.certificates.authority is not None,
             "common_tls_context": _tls_context("callers", edge.certificates, ["h2", "http/1.1"], folder),
         }
@@ -177,14 +184,6 @@ def _listener(edge: Edge, folder: Path) -> Object:
         "per_connection_buffer_limit_bytes": 2**20,
         "filter_chains": [chain],
     }
-
-
-def _take_names_away() -> Object:
-    config = {
-        "@type": _type("http.early_header_mutation.header_mutation.v3.HeaderMutation"),
-        "mutations": [{"remove": CLIENT_HEADER}],
-    }
-    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": config}
 
 
 def _route_configuration(edge: Edge) -> Object:
@@ -202,7 +201,7 @@ def _route(edge: Edge, cluster: str) -> Object:
         "retry_host_predicate": [
             {
                 "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")},
+                "typed_config": {"@type": type_of("retry.host.previous_hosts.v3.PreviousHostsPredicate")},
             }
         ],
         # A dead node has the fewest requests: the policy offers it again and again until it is ejected.
@@ -210,6 +209,9 @@ def _route(edge: Edge, cluster: str) -> Object:
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
     }
     route: Object = {"timeout": REQUEST_TIMEOUT, "retry_policy": retry}
+    if edge.mirror:
+        share = {"default_value": {"numerator": edge.mirror_percent, "denominator": "HUNDRED"}}
+        route["request_mirror_policies"] = [{"cluster": f"{cluster}-mirror", "runtime_fraction": share}]
     if not edge.canary:
         return route | {"cluster": cluster}
     shares = {cluster: 100 - edge.canary_percent, f"{cluster}-canary": edge.canary_percent}
@@ -219,33 +221,10 @@ def _route(edge: Edge, cluster: str) -> Object:
 
 
 def _filters(edge: Edge) -> list[Object]:
-    filters: list[Object] = []
-    if edge.keys:
-        credentials = [{"client": client, "key": key} for client, key in sorted(edge.keys.items())]
-        keys = {
-            "@type": _type("filters.http.api_key_auth.v3.ApiKeyAuth"),
-            "credentials": credentials,
-            "key_sources": [{"header": KEY_HEADER}],
-            "forwarding": {"header": CLIENT_HEADER, "hide_credentials": True},
-        }
-        filters.append({"name": "envoy.filters.http.api_key_auth", "typed_config": keys})
-    bucket = {"max_tokens": edge.requests_per_s, "tokens_per_fill": edge.requests_per_s, "fill_interval": "1s"}
-    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    by_client = {"header_name": CLIENT_HEADER, "descriptor_key": "client", "skip_if_absent": True}
-    limit = {
-        "@type": _type("filters.http.local_ratelimit.v3.LocalRateLimit"),
-        "stat_prefix": "edge",
-        "token_bucket": bucket | {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000},
-        "filter_enabled": always,
-        "filter_enforced": always,
-        "rate_limited_as_resource_exhausted": True,
-        "rate_limits": [{"actions": [{"request_headers": by_client}]}],
-        # No value: each client has a bucket of its own.
-        "descriptors": [{"entries": [{"key": "client"}], "token_bucket": bucket}],
-    }
-    filters.append({"name": "envoy.filters.http.local_ratelimit", "typed_config": limit})
-    router = {"@type": _type("filters.http.router.v3.Router")}
-    return [*filters, {"name": "envoy.filters.http.router", "typed_config": router}]
+    filters = [key_filter(edge.keys)] if edge.keys else []
+    filters += [token_filter(edge.tokens)] if edge.tokens else []
+    router = {"name": "envoy.filters.http.router", "typed_config": {"@type": type_of("filters.http.router.v3.Router")}}
+    return [*filters, limit_filter(edge.requests_per_s), router]
 
 
 def _grpc_cluster(suffix: str, edge: Edge, folder: Path) -> Object:
@@ -273,7 +252,7 @@ def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Objec
         "common_lb_config": {"healthy_panic_threshold": {"value": 30}},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": _type("upstreams.http.v3.HttpProtocolOptions"),
+                "@type": type_of("upstreams.http.v3.HttpProtocolOptions"),
                 "explicit_http_config": protocol,
             }
         },
@@ -286,7 +265,7 @@ def _cluster(name: str, edge: Edge, folder: Path, protocol: Object, check: Objec
     }
     if edge.identity:
         context = {
-            "@type": _type("transport_sockets.tls.v3.UpstreamTlsContext"),
+            "@type": type_of("transport_sockets.tls.v3.UpstreamTlsContext"),
             "sni": NODES_HOST,
             "common_tls_context": _tls_context("nodes", edge.identity, [alpn], folder),
         }
@@ -298,7 +277,7 @@ def _balancing(edge: Edge) -> Object:
     if edge.balancing == "least-request":
         return {"lb_policy": "LEAST_REQUEST"}
     policy = "client_side_weighted_round_robin"
-    weighted = {"@type": _type(f"load_balancing_policies.{policy}.v3.ClientSideWeightedRoundRobin"), **WEIGHTED}
+    weighted = {"@type": type_of(f"load_balancing_policies.{policy}.v3.ClientSideWeightedRoundRobin"), **WEIGHTED}
     extension = {"name": f"envoy.load_balancing_policies.{policy}", "typed_config": weighted}
     return {"load_balancing_policy": {"policies": [{"typed_extension_config": extension}]}}
 
@@ -352,7 +331,7 @@ def _access_log() -> Object:
     return {
         "name": "envoy.access_loggers.stdout",
         "typed_config": {
-            "@type": _type("access_loggers.stream.v3.StdoutAccessLog"),
+            "@type": type_of("access_loggers.stream.v3.StdoutAccessLog"),
             "log_format": {"json_format": fields},
         },
     }
@@ -360,7 +339,3 @@ def _access_log() -> Object:
 
 def _address(host: str, port: int) -> Object:
     return {"socket_address": {"address": host, "port_value": port}}
-
-
-def _type(name: str) -> str:
-    return f"type.googleapis.com/envoy.extensions.{name}"

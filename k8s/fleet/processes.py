@@ -14,7 +14,8 @@ from typing import Final
 
 from host.child import end_with_parent
 from host.replacement import replacing
-from k8s.fleet.envoy import Edge, Node, Object, make_configuration, make_followed
+from k8s.fleet.envoy import Edge, Node, make_configuration, make_followed
+from k8s.fleet.extensions import Object
 from k8s.fleet.network import Loopback, Namespaces
 from k8s.settings import PRE_STOP_S
 
@@ -40,15 +41,17 @@ class Fleet:
         folder: Path,
         *,
         canary: Command | None = None,
+        mirror: Command | None = None,
         network: Loopback | Namespaces | None = None,
         pre_stop_s: float = PRE_STOP_S,
     ) -> None:
         """`command` makes a node's command line from its addresses and the file to write when it is ready; `canary`
-        that of the canary's nodes. `pre_stop_s` is the time between a node's leaving the edge and its SIGTERM.
+        and `mirror` those of these nodes. `pre_stop_s` is the time between a node's leaving the edge and its SIGTERM.
         """
         self.edge = edge
         self.processes: dict[Node, subprocess.Popen[bytes]] = {}
-        self._commands = dict.fromkeys(edge.nodes, command) | dict.fromkeys(edge.canary, canary or command)
+        self._commands = dict.fromkeys(edge.nodes, command)
+        self._commands |= dict.fromkeys(edge.canary, canary or command) | dict.fromkeys(edge.mirror, mirror or command)
         self._folder = folder
         self._network = network or Loopback()
         self._pre_stop_s = pre_stop_s

@@ -126,7 +126,10 @@ def routes_lead_somewhere(fleet: Fleet) -> Iterator[str]:
             if parent.get("sectionName") not in listeners:
                 yield f"{name_of(route)} belongs to a listener that is not there"
         for rule in route["spec"]["rules"]:
-            for backend in rule["backendRefs"]:
+            copies = [
+                item["requestMirror"]["backendRef"] for item in rule.get("filters", ()) if "requestMirror" in item
+            ]
+            for backend in [*rule["backendRefs"], *copies]:
                 service = fleet.find("Service", backend["name"])
                 ports = {port["port"] for port in service["spec"]["ports"]} if service else set()
                 if backend.get("port") not in ports:

@@ -44,7 +44,7 @@ class Guard:
             token = authorization[len(_BEARER) :].strip()
         key = self._keys.find(token) if token and self._keys is not None else None
         if key is None:
-            if token or not caller.certificate:
+            if (token and self._keys is not None) or not caller.certificate:
                 raise self._refuse(caller, None, operation, UnauthenticatedError(self._explain(token)))
         elif key.has_expired:
             text = f"the key {key.name} ({key.id}) expired on {key.expires:%Y-%m-%d %H:%M} UTC; have a new one made"

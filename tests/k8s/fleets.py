@@ -41,7 +41,7 @@ def count_healthy(edge):
 
 def wait_for_edge(edge, num_healthy=None):
     """Wait until the edge finds so many nodes healthy, all by default; return the seconds that it took."""
-    wanted = len(edge.nodes) + len(edge.canary) if num_healthy is None else num_healthy
+    wanted = len(edge.nodes) + len(edge.canary) + len(edge.mirror) if num_healthy is None else num_healthy
     started_s = time.monotonic()
     while time.monotonic() - started_s < READY_S:
         try:
@@ -54,11 +54,12 @@ def wait_for_edge(edge, num_healthy=None):
 
 
 def open_channel(edge, trust=None):
+    options = [("grpc.use_local_subchannel_pool", 1)]  # otherwise all channels to one edge share a connection
     if trust is None:
-        return grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}")
+        return grpc.aio.insecure_channel(f"127.0.0.1:{edge.port}", options)
     pem = trust.caller.read_bytes()
     credentials = grpc.ssl_channel_credentials(trust.callers.path.read_bytes(), pem, pem)
-    return grpc.aio.secure_channel(f"localhost:{edge.port}", credentials)
+    return grpc.aio.secure_channel(f"localhost:{edge.port}", credentials, options)
 
 
 async def call(channel, key="web-key", timeout_s=20, **headers):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from k8s.fleet.certificates import EDGE_SUBJECT
 from model_store.examples import write_examples
 from model_store.manifest import Manifest
 from model_store.open_inference import messages
@@ -83,7 +82,7 @@ async def run(arguments: argparse.Namespace) -> None:
         drain_delay_s=2.5,
         slow_factor=arguments.slow_factor,
         load_reports=True,
-        trusted_edges=EDGE_SUBJECT if arguments.authority else "",
+        trusted_edges=arguments.trusted_edges,
     )
     backend = SleepingBackend(arguments.batch_s)
     gateway = NamingGateway(Catalogue([variant]), backend, settings)
@@ -132,6 +131,7 @@ if __name__ == "__main__":
     parser.add_argument("--authority", type=Path, help="PEM of who signs callers' certificates")
     parser.add_argument("--release", type=int, default=1)
     parser.add_argument("--batch-s", type=float, default=0.02)
+    parser.add_argument("--trusted-edges", default="")
     parser.add_argument("--slow-factor", type=float, default=4)
     parser.add_argument("--max-rows", type=int, default=64)
     asyncio.run(run(parser.parse_args()))

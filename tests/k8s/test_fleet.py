@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from host.ports import find_free_ports
-from k8s.fleet import envoy
-from k8s.fleet.certificates import Trust
+from k8s.fleet import callers, envoy
+from k8s.fleet.certificates import EDGE_SUBJECT, Trust
 from k8s.fleet.envoy import Edge, Node, make_configuration
 from k8s.fleet.processes import Fleet, validate, write_configuration
 from k8s.routes import NODES_HOST
@@ -46,7 +46,7 @@ def fleet(trust, tmp_path_factory):
         certificates=trust.towards_callers,
         identity=trust.towards_nodes,
     )
-    command = sleeping_node(certificate=trust.node, authority=trust.nodes.path)
+    command = sleeping_node(certificate=trust.node, authority=trust.nodes.path, trusted_edges=EDGE_SUBJECT)
     with Fleet(edge, command, tmp_path_factory.mktemp("fleet")) as running:
         wait_for_edge(edge)
         yield running
@@ -128,7 +128,7 @@ async def test_nodes_know_callers_by_the_name_that_the_edge_found_for_their_key(
     names = {line for node in edge.nodes for line in fleet.read_log(node).splitlines() if line.startswith("caller")}
     assert "caller edge:web" in names
     assert "caller edge:admin" not in names
-    assert envoy.CLIENT_HEADER == edges.HEADER
+    assert callers.CLIENT_HEADER == edges.HEADER
 
 
 def test_certificates_are_renewed_without_a_failed_call(edge, fleet, trust):
@@ -197,6 +197,7 @@ def test_a_node_that_drains_costs_no_call(edge, fleet, trust):
         {},
         {"keys": {"web": "key"}},
         {"balancing": "weighted"},
+        {"mirror": [Node("127.0.0.9", 8000, 8001)], "mirror_percent": 100},
         {"canary": [Node("127.0.0.9", 8000, 8001)], "canary_percent": 5},
     ],
 )
@@ -218,7 +219,9 @@ def test_envoy_says_what_it_does_not_take(tmp_path):
     [
         ({"nodes": []}, "at least one node"),
         ({"canary_percent": 5}, "above 0 takes canary nodes"),
+        ({"mirror_percent": 5}, "above 0 takes mirror nodes"),
         ({"keys": {"a": "same", "b": "same"}}, "two clients have the same key"),
+        ({"keys": {"a": "key"}, "tokens": callers.Tokens(issuer="i", key_set=ROOM)}, "for keys or for tokens"),
     ],
 )
 def test_an_edge_is_checked(wrong, message):
@@ -263,13 +266,23 @@ def test_a_cluster_gets_the_same_edge(protocol, tmp_path):
         "max_connections": breaker["maxConnections"],
         "max_pending_requests": breaker["maxPendingRequests"],
         "max_requests": breaker["maxParallelRequests"],
-        "max_retries": breaker["maxParallelRetries"],
-    } == envoy.THRESHOLDS
+    }.items() <= envoy.THRESHOLDS.items()
     assert backend["timeout"]["http"]["requestTimeout"] == envoy.REQUEST_TIMEOUT
 
 
 def test_a_cluster_asks_for_the_same_keys():
     text = (ROOM / "components" / "gateway-api" / "policies.yaml").read_text()
     (keys,) = [item["spec"]["apiKeyAuth"] for item in yaml.safe_load_all(text) if item["kind"] == "SecurityPolicy"]
-    assert keys["extractFrom"] == [{"headers": [envoy.KEY_HEADER]}]
-    assert keys["forwardClientIDHeader"] == envoy.CLIENT_HEADER
+    assert keys["extractFrom"] == [{"headers": [callers.KEY_HEADER]}]
+    assert keys["forwardClientIDHeader"] == callers.CLIENT_HEADER
+
+
+def test_a_cluster_asks_for_the_same_tokens(fleets, tmp_path):
+    (jwt,) = [item["spec"] for item in fleets["jwt"] if item["kind"] == "SecurityPolicy"]
+    assert "apiKeyAuth" not in jwt
+    (provider,) = jwt["jwt"]["providers"]
+    (claim,) = provider["claimToHeaders"]
+    tokens = callers.Tokens(issuer=provider["issuer"], key_set=tmp_path / "keys.json", audiences=provider["audiences"])
+    (ours,) = callers.token_filter(tokens)["typed_config"]["providers"].values()
+    assert ours["issuer"] == provider["issuer"]
+    assert ours["claim_to_headers"] == [{"header_name": claim["header"], "claim_name": claim["claim"]}]

@@ -14,7 +14,7 @@ from host.ports import find_free_ports
 from k8s.fleet.envoy import Edge
 from k8s.fleet.network import Loopback, Namespaces
 from k8s.fleet.processes import Fleet
-from tests.k8s.fleets import call_until, sleeping_node, under_load, wait_for_edge
+from tests.k8s.fleets import call, call_until, open_channel, sleeping_node, under_load, wait_for_edge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -134,6 +134,25 @@ def test_a_killed_node_costs_no_call(standing):
     outcome.describe(f"SIGKILL for one of {NUM_NODES} nodes, ejected after {ejected_s:.1f} s")
     assert outcome.errors == []
     assert ejected_s < EJECTED_S
+
+
+def test_many_calls_at_a_node_that_dies_are_all_answered_by_others(tmp_path):
+    """More of them than may be repeated at once by a number that fits small fleets."""
+    fleet, _, _ = make_fleet(tmp_path, NUM_NODES, sleeping_node(batch_s=2.0, max_rows=512))
+
+    async def call_all(victim):
+        channels = [open_channel(fleet.edge) for _ in range(8)]
+        calls = [asyncio.create_task(call(channels[i % 8])) for i in range(480)]
+        await asyncio.sleep(1.0)
+        victim.kill()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.gather(*(channel.close() for channel in channels))
+        return [result for result in results if not isinstance(result, int)]
+
+    with fleet:
+        wait_for_edge(fleet.edge)
+        errors = asyncio.run(call_all(fleet.processes[fleet.edge.nodes[0]]))
+    assert errors == []
 
 
 def lose_for_a_while(standing, what, lose, find):

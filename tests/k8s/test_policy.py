@@ -174,6 +174,11 @@ BREAKERS = {
     "routes_lead_somewhere": [
         set_at(lambda objects: of(objects, "GRPCRoute")["spec"]["rules"][0]["backendRefs"][0], "port", 9000),
         set_at(lambda objects: of(objects, "HTTPRoute")["spec"]["parentRefs"][0], "sectionName", "http"),
+        set_at(
+            lambda objects: of(objects, "GRPCRoute")["spec"]["rules"][0],
+            "filters",
+            [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "millrace-next", "port": 8001}}}],
+        ),
         lambda objects: objects.remove(of(objects, "Gateway")),
     ],
     "nobody_enters_unasked": [

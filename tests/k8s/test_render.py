@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 from k8s.cli import app
 from k8s.kustomize import build, copy_sources
 from k8s.render import render_models, stale_files, write_models
+from k8s.routes import read_mirror
+from k8s.schemas import find_misfits
 from k8s.settings import ROOM, read_settings
 from services.gateway.settings import GatewaySettings
 from services.torchserve.settings import TorchServeSettings
@@ -22,6 +24,26 @@ def render(store, *names, **options):
 
 def test_committed_models_are_what_the_store_says(store):
     assert stale_files(render_models(plan(store), read_settings()), ROOM / "models") == []
+
+
+def test_the_edge_copies_calls_to_the_mirror_that_was_named(store):
+    mirrors = dict([read_mirror("classifier=millrace-next:10")])
+    files = render_models(plan(store), read_settings(), mirrors=mirrors)
+    grpc, rest = yaml.safe_load_all(files["gateway-api/classifier.yaml"])
+    for route, port in ((grpc, 8001), (rest, 8000)):
+        copies = {"backendRef": {"name": "millrace-next", "port": port}, "percent": 10}
+        (rule,) = route["spec"]["rules"]
+        assert rule["filters"] == [{"type": "RequestMirror", "requestMirror": copies}]
+        assert find_misfits([route], "1.37") == []
+    assert "RequestMirror" not in files["gateway-api/seq2seq.yaml"]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["classifier", "classifier=next", "classifier=next:0", "classifier=next:101", "=next:5"]
+)
+def test_a_mirror_that_cannot_be_read_is_refused(wrong):
+    with pytest.raises(ValueError, match="a mirror is MODEL=SERVICE:PERCENT"):
+        read_mirror(wrong)
 
 
 def test_a_deployment_follows_the_manifest(store):

@@ -224,6 +224,8 @@ async def test_a_certificate_lets_its_owner_in_by_both_doors(guarded, certificat
         answer = await client.post("/v2/models/double/infer", json=body)
         assert answer.json()["outputs"][0]["data"] == (2 * ROWS).ravel().tolist()
         assert (await client.post("/v2/repository/models/double/load")).status_code == 403
+        # A token for who stands in front: this server has no keys that it could be.
+        assert (await client.get("/v2/models/double", headers={"authorization": "Bearer a.b.c"})).status_code == 200
 
     def call():
         client = triton_grpc.InferenceServerClient(
