@@ -109,7 +109,8 @@ class Slowness:
         golden = decode_request(build_golden_requests(variant)[0].request)
         golden.id, golden.protocol, golden.priority = f"pace-{variant.version}", PROTOCOL, 1
         # Named outputs make a batch of its own: with others' rows it would take as long as these.
-        golden.outputs = tuple(tensor.name for tensor in variant.manifest.outputs)
+        manifest = variant.manifest
+        golden.outputs = tuple(manifest.default_outputs or (tensor.name for tensor in manifest.outputs))
         golden.packed = None
         golden.deadline_s = sys.float_info.max  # never refused: where all waits are long, only its answer says why
         certificate = variant.certificate

@@ -15,7 +15,7 @@ from services.gateway.grpc_messages import decode_request
 from services.gateway.settings import GatewaySettings
 from services.gateway.slowness import ASK_AGAIN_S, HOLD_S, LOOK_S, NUM_CALLS, Slowness, Work
 from tests import builders
-from tests.services.gateway.conftest import Clock, DoublingBackend
+from tests.services.gateway.conftest import Clock, DoublingBackend, make_manifest, make_variant
 
 
 class Server:
@@ -66,6 +66,12 @@ async def test_golden_rows_are_timed_once_and_not_asked_for_while_batches_take_w
         await server.pass_time(LOOK_S)
     assert len(server.asked) == NUM_CALLS
     assert not server.slowness.is_slow
+
+
+async def test_outputs_that_nobody_gets_unasked_are_not_timed(tmp_path):
+    server = Server(make_variant(make_manifest(default_outputs=("y",)), tmp_path))
+    await server.slowness.look()
+    assert {request.outputs for request in server.asked} == {("y",)}
 
 
 async def test_a_batch_that_does_not_end_and_golden_rows_that_take_long_show_a_slow_server(server):
