@@ -34,9 +34,13 @@ def build_network(recipe: Recipe, shape: tuple[int, int, int], num_classes: int)
             kernel=recipe.whiten_kernel,
             whiten_epochs=recipe.whiten_epochs,
         )
-    if name == "resnet18":
+    if name in ("resnet18", "plain18"):
         return ResNet18(
-            channels=channels, num_classes=num_classes, resolution=min(height, width), attention=recipe.attention
+            channels=channels,
+            num_classes=num_classes,
+            resolution=min(height, width),
+            attention=recipe.attention,
+            shortcuts=name == "resnet18",
         )
     if name in ("vgg11", "vgg16"):
         return Vgg(layers=int(name[3:]), channels=channels, num_classes=num_classes, dropout=recipe.dropout)

@@ -16,6 +16,7 @@ from training.engine.schedules import ScheduleName
 Network = Literal[
     "compact",
     "resnet18",
+    "plain18",
     "vgg11",
     "vgg16",
     "depthwise",
@@ -72,7 +73,7 @@ class Recipe:
     depth: Annotated[int, "convolutions in a stage of the compact network, 2 or 3"] = 2
     whiten_kernel: Annotated[int, "side of the compact network's whitening filters, in pixels"] = 2
     whiten_epochs: Annotated[int, "epochs in which the whitening layer's bias is trained"] = 3
-    attention: Annotated[Literal["none", "se", "cbam"], "attention in the blocks of resnet18"] = "none"
+    attention: Annotated[Literal["none", "se", "cbam"], "attention in the blocks of resnet18 and plain18"] = "none"
     dropout: Annotated[
         float,
         "share of features left out in front of the last layer of vgg and depthwise, in each layer of vit and deit",

@@ -1,4 +1,4 @@
-"""ResNet-18 built from its blocks, with squeeze-and-excitation or CBAM attention as an option.
+"""ResNet-18 built from its blocks, with squeeze-and-excitation or CBAM attention, or without shortcuts, as an option.
 
 Dimensions: N images, C channels, H height, W width.
 """
@@ -63,7 +63,9 @@ ATTENTIONS = tuple(_ATTENTION)
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions around a shortcut. Source: He et al. 2016, https://arxiv.org/abs/1512.03385, figure 2."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, attention: str) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, attention: str, *, has_shortcut: bool = True
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
@@ -72,8 +74,9 @@ class BasicBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.attention = _ATTENTION[attention](out_channels)
         self.relu2 = nn.ReLU()
+        self.has_shortcut = has_shortcut
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
+        if has_shortcut and (stride != 1 or in_channels != out_channels):
             self.shortcut = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
             )
@@ -81,7 +84,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu1(self.norm1(self.conv1(x)))
         y = self.attention(self.norm2(self.conv2(y)))
-        return self.relu2(y + self.shortcut(x))
+        return self.relu2(y + self.shortcut(x) if self.has_shortcut else y)
 
 
 class ResNet18(nn.Module):
@@ -98,6 +101,8 @@ class ResNet18(nn.Module):
         resolution: int,
         attention: str = "none",
         widths: Sequence[int] = (64, 128, 256, 512),
+        blocks_per_stage: int = 2,
+        shortcuts: bool = True,
     ) -> None:
         super().__init__()
         if attention not in _ATTENTION:
@@ -112,9 +117,10 @@ class ResNet18(nn.Module):
         blocks: list[nn.Module] = []
         in_channels = widths[0]
         for index, width in enumerate(widths):
-            blocks.append(BasicBlock(in_channels, width, 1 if index == 0 else 2, attention))
-            blocks.append(BasicBlock(width, width, 1, attention))
-            in_channels = width
+            for place in range(blocks_per_stage):
+                stride = 2 if index and not place else 1
+                blocks.append(BasicBlock(in_channels, width, stride, attention, has_shortcut=shortcuts))
+                in_channels = width
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(widths[-1], num_classes)

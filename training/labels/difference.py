@@ -55,7 +55,7 @@ def compare_runs(first: Path, second: Path) -> str:
         FileNotFoundError: a run has no predictions because it did not finish.
         ValueError: the runs were evaluated on different test rows.
     """
-    (first_right, first_labels), (second_right, second_labels) = _read(first), _read(second)
+    (first_right, first_labels), (second_right, second_labels) = read_right(first), read_right(second)
     if not np.array_equal(first_labels, second_labels):
         raise ValueError(f"{first} and {second} were evaluated on different test rows; compare runs on the same data")
     result = compare_rows(first_right, second_right)
@@ -77,7 +77,12 @@ def _describe(run: Path, right: int, n: int) -> str:
     return f"{run}: accuracy {100 * right / n:.2f} % ({100 * low:.2f} … {100 * high:.2f}) on {n} rows"
 
 
-def _read(run: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_right(run: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Which test rows a finished run got right, bool [N], and their labels, int64 [N].
+
+    Raises:
+        FileNotFoundError: the run has no predictions because it did not finish.
+    """
     path = run / PREDICTIONS
     if not path.is_file():
         raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
