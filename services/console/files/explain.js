@@ -15,9 +15,9 @@ export async function show(root, [model]) {
   const { version } = chosen.versions[0];
   const manifest = await getManifest(chosen.name, version);
   const examples = await listExamples(chosen.name);
-  const isText = manifest.inputs.every(({ datatype }) => datatype === "BYTES");
+  const isText = manifest.outputs.some(({ name }) => name === "alignment");
   if (!isText && !manifest.inputs.some(isImage)) {
-    root.append(h("p", { class: "card" }, "Only answers to images and texts are explained: there a person can see whether the reason is a good one."));
+    root.append(h("p", { class: "card" }, "Only answers to images and translations are explained: there a person can see whether the reason is a good one."));
     return;
   }
   let method = METHODS[0][0];

@@ -23,6 +23,7 @@ VIEWS = [
     "try/beams",
     "try/series",
     "compare/digits",
+    "explain/translator",
     "live",
     "store",
     "reports",
@@ -462,6 +463,13 @@ def test_an_explanation_is_laid_over_the_image(page: Page):
     with page.expect_response("**/explain"):
         page.get_by_role("button", name="Grad-CAM").click()
     assert b'"method":"grad-cam"' in asked[-1]
+
+
+def test_a_translator_explains_itself_and_a_forecaster_cannot(page: Page):
+    open_view(page, "explain/translator")
+    expect(page.locator(".said .alignment")).to_be_visible()
+    open_view(page, "explain/series")
+    expect(page.locator("main")).to_contain_text("Only answers to images and translations are explained")
 
 
 def test_an_answer_grows_as_it_streams(page: Page):
