@@ -24,7 +24,7 @@ from host.cpu import count_cores
 from k8s.fleet.callers import KEY_HEADER, Tokens
 from k8s.fleet.certificates import EDGE_SUBJECT, RENEW_S, Trust
 from k8s.fleet.changes import Changes
-from k8s.fleet.envoy import Certificates, Edge, Node
+from k8s.fleet.envoy import Balancing, Certificates, Edge, Node
 from k8s.fleet.network import Loopback
 from k8s.fleet.processes import Command, Fleet, FleetError
 from k8s.settings import read_settings
@@ -51,6 +51,9 @@ def fleet(
     mutual_tls: Annotated[
         bool, typer.Option("--mutual-tls", help="Callers, edge and nodes show certificates, made and renewed here.")
     ] = False,
+    balancing: Annotated[Balancing, typer.Option(help="least-request, or weighted by the load that nodes report.")] = (
+        "least-request"
+    ),
     canary: Annotated[str, typer.Option(help="Models of the canary's node, as in classifier:2; none if empty.")] = "",
     canary_percent: Annotated[int, typer.Option(min=1, max=100, help="Share of calls for the canary.")] = 5,
     mirror: Annotated[str, typer.Option(help="Models of a node that gets copies, whose answers nobody reads.")] = "",
@@ -86,6 +89,7 @@ def fleet(
             keys={name: secrets.token_urlsafe(24) for name in _split(clients)},
             tokens=tokens,
             requests_per_s=requests_per_s,
+            balancing=balancing,
             certificates=trust.towards_callers if trust else files,
             identity=trust.towards_nodes if trust else None,
             canary=[next(addresses)] if canary else (),
@@ -94,7 +98,7 @@ def fleet(
             mirror_percent=mirror_percent if mirror else 0,
         )
         threads = max(1, count_cores() // nodes)
-        serve = partial(_serve, store=store, threads=threads, trust=trust)
+        serve = partial(_serve, store=store, threads=threads, trust=trust, reports=balancing == "weighted")
         command = serve(_split(models))
         try:
             copies, trial = (serve(_split(names)) if names else None for names in (mirror, canary))
@@ -105,9 +109,12 @@ def fleet(
             _fail(str(error))
 
 
-def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | None) -> Command:
-    """Make what starts a node that serves these models."""
-    variables = [f"MILLRACE_SLOW_FACTOR={read_settings()['MILLRACE_SLOW_FACTOR']}"]
+def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | None, reports: bool) -> Command:
+    """Make what starts a node that serves these models, and that `reports` its load with every answer."""
+    variables = [
+        f"MILLRACE_SLOW_FACTOR={read_settings()['MILLRACE_SLOW_FACTOR']}",
+        f"MILLRACE_LOAD_REPORTS={str(reports).lower()}",
+    ]
     if trust:
         variables.append(f"MILLRACE_TRUSTED_EDGES={EDGE_SUBJECT}")
 

@@ -47,6 +47,7 @@ NO_TRAFFIC: Final[Object] = {"no_traffic_interval": HEALTH["interval"]}
 # A node that has become slow is ready, but asks to be left out.
 EDGE_PATH: Final = "/v2/health/edge"
 EDGE_SERVICE: Final = "millrace.Edge"
+Balancing = Literal["least-request", "weighted"]
 # By the load that nodes report with their answers (ORCA, MILLRACE_LOAD_REPORTS). FLEET.md has what each policy came to.
 WEIGHTED: Final[Object] = {"blackout_period": "2s", "weight_expiration_period": "60s", "weight_update_period": "1s"}
 
@@ -84,7 +85,7 @@ class Edge:
     canary_percent: int = 0
     mirror: Sequence[Node] = ()  # get copies of calls; nobody waits for their answers
     mirror_percent: int = 0
-    balancing: Literal["least-request", "weighted"] = "least-request"
+    balancing: Balancing = "least-request"
     certificates: Certificates | None = None  # towards callers
     identity: Certificates | None = None  # towards nodes, which speak TLS then
 
