@@ -15,6 +15,7 @@ import numpy as np
 from handlers.base import Decoded, Handler
 from handlers.device import Device
 from handlers.images import ImageError, decode_image
+from handlers.ranking import rank_labels
 
 
 class ClassifierHandler(Handler):
@@ -43,17 +44,4 @@ class ClassifierHandler(Handler):
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
     ) -> dict[str, np.ndarray]:
         (probabilities,) = results
-        top_k = parameters.get("top_k")
-        outputs = {}
-        if top_k is None:
-            if "probabilities" in requested:
-                outputs["probabilities"] = probabilities
-            if "label" in requested:
-                outputs["label"] = self.labels[probabilities.argmax(1)]
-            return outputs
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-        if "probabilities" in requested:
-            outputs["probabilities"] = np.take_along_axis(probabilities, best, axis=1)
-        if "label" in requested:
-            outputs["label"] = self.labels[best]
-        return outputs
+        return rank_labels(probabilities, self.labels, parameters.get("top_k"), requested)

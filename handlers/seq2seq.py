@@ -20,6 +20,7 @@ from handlers.beam_search import END, PAD, Beams, Hypothesis, SearchOptions, pad
 from handlers.device import Device
 from handlers.sampling import Sampling
 from handlers.session import StreamingHandler
+from handlers.text import decode_text
 from handlers.translation_session import TranslationSession
 
 
@@ -61,10 +62,7 @@ class TranslatorHandler(StreamingHandler):
         Raises:
             RowError: it is no UTF-8, empty, or too long.
         """
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise RowError(f"the text is no UTF-8 (byte {error.start}); send UTF-8") from None
+        text = decode_text(data)
         pieces = self.vocabulary.encode(text.lower() if self.options["lowercase"] else text)
         if not pieces:
             raise RowError("the text is empty; send at least one word")

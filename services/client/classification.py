@@ -34,7 +34,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What one image shows, likeliest label first; `error` says why there is no answer, and `top` is then empty."""
+    """What one image or text is, likeliest label first; `error` says why there is no answer, `top` is empty then."""
 
     top: tuple[Score, ...]
     version: str
@@ -42,12 +42,12 @@ class Classification:
 
     @property
     def label(self) -> str:
-        """The likeliest label; '' if the image failed."""
+        """The likeliest label; '' if there is no answer."""
         return self.top[0].label if self.top else ""
 
     @property
     def probability(self) -> float:
-        """Probability of the likeliest label; 0 if the image failed."""
+        """Probability of the likeliest label; 0 if there is no answer."""
         return self.top[0].probability if self.top else 0.0
 
 
@@ -82,7 +82,7 @@ def classify(
         for start in range(0, len(rows), ROWS_PER_CALL)
     ]
     answers = yield from infer_answers(calls)
-    return [classification for answer in answers for classification in _read_answer(answer)]
+    return [classification for answer in answers for classification in read_classifications(answer)]
 
 
 def _list_images(images: Any) -> list[Any]:
@@ -132,7 +132,8 @@ def _encode_image(image: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _read_answer(answer: Answer) -> list[Classification]:
+def read_classifications(answer: Answer) -> list[Classification]:
+    """Read the outputs `label` and `probabilities` of an answer with `top_k`."""
     labels, probabilities = answer.arrays["label"], answer.arrays["probabilities"]
     found = []
     for row, error in enumerate(read_row_errors(answer, len(labels))):

@@ -38,6 +38,8 @@ INFRASTRUCTURE = (
     "target",
     "worker",
     "images",
+    "ranking",
+    "text",
     "beam_search",
     "sampling",
     "session",

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from services.client.classification import Classification
 from services.client.connecting import Connect, connecting
+from services.client.label_table import print_labels
 from services.client.options import JsonOption, VersionOption
 
 
@@ -34,16 +32,6 @@ def run(
             json.dumps([{"image": str(path), **asdict(result)} for path, result in zip(images, results, strict=True)])
         )
     else:
-        _print_table(str(context.info_name), images, results)
+        print_labels(str(context.info_name), "image", [path.name for path in images], results)
     if any(result.error for result in results):
         raise typer.Exit(1)
-
-
-def _print_table(model: str, images: list[Path], results: list[Classification]) -> None:
-    table = Table("image", "label", "probability", title=f"{model} {results[0].version}", title_justify="left")
-    for path, result in zip(images, results, strict=True):
-        if result.error:
-            table.add_row(path.name, f"[red]{result.error}[/red]", "")
-        for rank, score in enumerate(result.top):
-            table.add_row(path.name if rank == 0 else "", score.label, f"{score.probability:.1%}")
-    Console().print(table)
