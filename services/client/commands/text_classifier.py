@@ -1,0 +1,41 @@
+"""`infer text_classifier "the room was far from clean"`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from services.client.connecting import Connect, connecting
+from services.client.label_table import print_labels
+from services.client.options import JsonOption, VersionOption
+from services.client.text_classification import classify_texts
+
+
+@connecting
+def run(
+    context: typer.Context,
+    texts: Annotated[list[str] | None, typer.Argument(help="texts; lines of standard input if none")] = None,
+    top: Annotated[int, typer.Option(help="labels to show for each text", min=1)] = 1,
+    *,
+    connect: Connect,
+    version: VersionOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Classify texts. Example: infer text_classifier "the room was far from clean" --top 3"""
+    lines = [] if texts or sys.stdin.isatty() else sys.stdin.readlines()
+    rows = texts or [line.strip() for line in lines if line.strip()]
+    if not rows:
+        raise typer.BadParameter("there is no text: give texts as arguments or on standard input")
+    model = str(context.info_name)
+    with connect() as client:
+        results = client.perform(classify_texts(rows, top=top, model=model, version=version))
+    if as_json:
+        print(json.dumps([{"text": row, **asdict(result)} for row, result in zip(rows, results, strict=True)]))
+    else:
+        print_labels(model, "text", rows, results)
+    if any(result.error for result in results):
+        raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""`classify_texts`: texts to labels with probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from model_store.open_inference import ROW_ERRORS
+from services.client.classification import Classification, read_classifications
+from services.client.inference import infer_answers, make_infer_call
+from services.client.steps import Steps
+
+ROWS_PER_CALL = 32
+
+
+def classify_texts(
+    texts: str | Iterable[str],
+    *,
+    top: int = 1,
+    model: str = "text_classifier",
+    version: str = "",
+    timeout_s: float | None = None,
+) -> Steps[list[Classification]]:
+    """Classify one text or many; `client.perform(classify_texts(…))`. A text that cannot be read fails alone.
+
+    Many texts travel in several calls at once, those of about equal length together, because all texts of a batch take
+    as long as the longest; the answers come in the order of the texts.
+
+    Raises:
+        ClientError: the server refused or did not answer; the subclass says which.
+        ValueError: there is no text.
+    """
+    rows = [texts] if isinstance(texts, str) else list(texts)
+    if not rows:
+        raise ValueError("there is no text to classify")
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    calls = [
+        make_infer_call(
+            model,
+            {"text": np.array([rows[row].encode() for row in order[start : start + ROWS_PER_CALL]], np.object_)},
+            parameters={"top_k": top},
+            version=version,
+            outputs=("label", "probabilities", ROW_ERRORS),
+            timeout_s=timeout_s,
+        )
+        for start in range(0, len(rows), ROWS_PER_CALL)
+    ]
+    answers = yield from infer_answers(calls)
+    found = [classification for answer in answers for classification in read_classifications(answer)]
+    return [classification for _, classification in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]

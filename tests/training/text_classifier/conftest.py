@@ -1,0 +1,37 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.engine.options import TrainOptions
+from training.text_classifier.recipe import DEMO, Recipe
+from training.text_classifier.session import train
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_opinions():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.text_classifier.data.NUM_OPINIONS", {"train": 240, "validation": 40, "test": 60})
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A recipe that takes milliseconds."""
+    return replace(DEMO, width=16, hidden=16, vocabulary_size=400, epochs=1, tokens_per_batch=1500, num_examples=3)
+
+
+@pytest.fixture(scope="session")
+def make_options():
+    def make(out: Path, **changes) -> TrainOptions:
+        options = TrainOptions(
+            model="text_classifier", preset="demo", data="opinions", data_root=out, out=out, device="cpu", seed=4
+        )
+        return replace(options, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_recipe, make_options, tmp_path_factory):
+    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("text") / "run"))

@@ -1,0 +1,83 @@
+"""A table of networks, trained alike and tested on the same texts beside a bag of words.
+
+train text_classifier comparison --preset demo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from training.engine.options import TrainOptions
+from training.engine.overrides import override
+from training.engine.runs import read_run, train_all
+from training.labels.difference import compare_rows, read_right
+from training.release.statistics import wilson_interval
+from training.text_classifier.baselines import predict_by_words
+from training.text_classifier.data import load_data
+from training.text_classifier.evaluate import WORDS
+from training.text_classifier.network import load_network
+from training.text_classifier.recipe import PRESETS, Network
+from training.text_classifier.session import train
+
+NETWORKS: tuple[Network, ...] = ("transformer", "lstm")
+
+
+def format_table(right: Mapping[str, np.ndarray], runs: Mapping[str, Path]) -> str:
+    """Write which test texts, bool [N], each method got right as a Markdown table; differences are first − row."""
+    first = next(iter(right))
+    lines = [
+        "| method | accuracy | first − row, points | right alone: first, row | McNemar p | parameters | training s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, own in right.items():
+        low, high = wilson_interval(int(own.sum()), len(own))
+        cells = [f"{100 * own.mean():.2f} % ({100 * low:.2f} … {100 * high:.2f})", "", "", ""]
+        if name != first:
+            found = compare_rows(own, right[first])
+            low, high = found.interval
+            cells[1:] = [
+                f"{100 * found.difference:+.2f} ({100 * low:+.2f} … {100 * high:+.2f})",
+                f"{found.only_second_right}, {found.only_first_right}",
+                f"{found.p_value:.3g}",
+            ]
+        if name in runs:
+            network, _, _ = load_network(runs[name])
+            cells.append(f"{sum(parameter.numel() for parameter in network.parameters()):,}")
+            cells.append(f"{read_run(runs[name])['metrics']['train_s']:.0f}")
+        else:
+            cells += ["–", "–"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def compare_all(
+    preset: Annotated[str, typer.Option(help="Recipe in which only the network is changed.")] = "demo",
+    data: Annotated[
+        str | None, typer.Option(help="Data set, as for `train text_classifier`.", show_default="the preset's")
+    ] = None,
+    data_root: Annotated[Path, typer.Option(help="Folder that holds data sets.")] = Path("data"),
+    out: Annotated[Path, typer.Option(help="Folder for the runs and comparison.md.")] = Path(
+        "runs/text_classifier/comparison"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
+) -> None:
+    """Train a Transformer and an LSTM on one data set; print what each and a bag of words reach."""
+    if preset not in PRESETS:
+        raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    recipe = replace(override(PRESETS[preset], changes or ()), weights_folder=None, low_rank=0, network=NETWORKS[0])
+    source = data or recipe.data
+    common = TrainOptions(model="text_classifier", preset="", data=source, data_root=data_root, out=out, seed=seed)
+    runs = train_all({name: replace(recipe, network=name) for name in NETWORKS}, common, train)
+    loaded = load_data(source, data_root, validation_fraction=recipe.validation_fraction)
+    right = {name: read_right(run)[0] for name, run in runs.items()}
+    right[WORDS] = predict_by_words(loaded) == loaded.test.labels.numpy()
+    table = format_table(right, runs)
+    (out / "comparison.md").write_text(table)
+    typer.echo(table)

@@ -1,0 +1,138 @@
+"""A finished text classifier run, as `release` wants it described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.engine.runs import read_run
+from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.sequences.batching import pad_rows
+from training.text_classifier.data import TextData, load_data
+from training.text_classifier.network import TextClassifier, load_network
+from training.text_classifier.program import Program
+from training.text_classifier.recipe import Recipe
+from training.text_classifier.subwords import Subwords, load_subwords
+
+MAX_TEXT_BYTES = 65_536
+_RANKING = 3  # what a person wants to read of a classification
+
+
+def describe_release(run: Path, device: str) -> ReleaseSpec:
+    """Describe a run: its program, tensors, held-out texts and margin.
+
+    Raises:
+        ValueError: the run's network is an LSTM, or its data has changed.
+    """
+    record = read_run(run)
+    if record["recipe"]["network"] == "lstm":
+        raise ValueError(
+            f"{run} is an lstm: it is for comparison only, because a compiler unrolls it to one fixed length; release "
+            "a run with network=transformer or pretrained"
+        )
+    network, recipe, stored = load_network(run)
+    data = load_data(record["data"], Path(record["data_root"]), validation_fraction=recipe.validation_fraction)
+    if list(data.labels) != list(stored["labels"]):
+        raise ValueError(f"{run} was trained on other labels than {record['data']} has now")
+    subwords = load_subwords(run, lowercase=recipe.lowercase)
+    texts = encode_texts(data.test.texts)
+    return ReleaseSpec(
+        kind="text_classifier",
+        description=f"{recipe.network} for {data.name}: {', '.join(data.labels[:10])}",
+        programs={"main": _describe_program(network, stored["temperature"], subwords, data, recipe, device)},
+        inputs=(
+            TensorSpec(
+                name="text",
+                datatype="BYTES",
+                shape=(-1,),
+                meaning=f"a text in UTF-8; its first {recipe.max_pieces} subword pieces are read, signs included",
+                max_element_bytes=MAX_TEXT_BYTES,
+                size_sets_time=True,
+            ),
+        ),
+        input_sets=(("text",),),
+        outputs=_describe_outputs(len(data.labels)),
+        parameters=(
+            ParameterSpec(
+                name="top_k",
+                kind="int64",
+                meaning="how many labels to return, most probable first; all if absent",
+                minimum=1,
+                maximum=len(data.labels),
+                readable_default=min(_RANKING, len(data.labels)),
+            ),
+        ),
+        handler_options={"labels": list(data.labels), "max_pieces": recipe.max_pieces, **subwords.describe()},
+        extra_files={subwords.file: run / subwords.file},
+        held_out=HeldOut(
+            inputs={"text": texts},
+            score=make_score(data),
+            metric="accuracy",
+            dataset=f"{data.name} test",
+            binary=True,
+        ),
+        margin=recipe.margin,
+        examples={"text": texts[: recipe.num_examples]},
+        max_rows=recipe.max_rows,
+        usage=f'"{_shorten(data.test.texts[0])}"',
+        seed=record["seed"],
+        run=run,
+    )
+
+
+def make_score(data: TextData) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+    """Score 1 where the most probable label is the true one, else 0."""
+    truth = data.test.labels.numpy()
+
+    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return (outputs["probabilities"].argmax(1) == truth).astype(np.float64)
+
+    return score
+
+
+def encode_texts(texts: Sequence[str]) -> np.ndarray:
+    """Put texts into the BYTES array that a request brings."""
+    array = np.empty(len(texts), np.object_)
+    array[:] = [text.encode() for text in texts]
+    return array
+
+
+def _describe_program(
+    network: TextClassifier, temperature: float, subwords: Subwords, data: TextData, recipe: Recipe, device: str
+) -> ProgramSpec:
+    rows = pad_rows(subwords.encode(data.train.texts[:4], recipe.max_pieces))
+    num_rows = torch.export.Dim("rows", min=1, max=recipe.max_rows)
+    num_pieces = torch.export.Dim("pieces", min=1, max=recipe.max_pieces)
+    return ProgramSpec(
+        module=Program(network, temperature).requires_grad_(False).to(device),
+        example_inputs=(rows.to(device),),
+        dynamic_shapes=({0: num_rows, 1: num_pieces},),
+        quantization="dynamic",
+    )
+
+
+def _describe_outputs(num_labels: int) -> tuple[TensorSpec, ...]:
+    return (
+        TensorSpec(
+            name="probabilities",
+            datatype="FP32",
+            shape=(-1, num_labels),
+            meaning="probability of each label; with top_k of the k most probable ones, in falling order",
+            minimum=0,
+            maximum=1,
+            singular="probability",
+        ),
+        TensorSpec(
+            name="label",
+            datatype="BYTES",
+            shape=(-1,),
+            meaning="name of the most probable label; with top_k of the k most probable ones",
+        ),
+    )
+
+
+def _shorten(text: str) -> str:
+    return " ".join(text.replace('"', "'").split()[:12])
