@@ -8,12 +8,27 @@ from model_store.open_inference import messages
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.gateway.records import Record, RecordFolder, read_key
+from services.replay import answer_again
 from services.replay_cli import app
 
 
+@pytest.fixture(scope="module")
+def answer_once():
+    """Answer by a real engine, and the same request again by the same answer."""
+    answers = []
+
+    async def answer(variant, record, engine):
+        if not answers:
+            answers.append(await answer_again(variant, record, engine))
+        return answers[0]
+
+    return answer
+
+
 @pytest.fixture
-def replay(released, tmp_path, monkeypatch):
+def replay(released, answer_once, tmp_path, monkeypatch):
     """Keep a request of `scale` with an answer, and replay it."""
+    monkeypatch.setattr("services.replay.answer_again", answer_once)
     monkeypatch.setenv("MILLRACE_KEYS", str(released.keys))
     monkeypatch.setenv("MILLRACE_RECORD_KEY", str(tmp_path / "records.key"))
     digest = Store(released.store, Keyring(released.keys)).open("scale", 1).digest
