@@ -7,6 +7,7 @@ import pytest
 
 from loadtests.addresses import Addresses
 from loadtests.campaign import Campaign, estimate_campaign_s, round_up
+from loadtests.judge.rate_search import RateSearch
 from loadtests.presets import PRESETS, Preset
 from loadtests.subject import find_variant, list_subjects
 from model_store.release import UnknownReleaseError
@@ -113,7 +114,11 @@ def test_an_offline_run_that_did_not_settle_is_made_again_for_longer(store, rest
         growing = sum(scenario == "Offline" for scenario, _ in asked) == 1
         return synthetic.run_closed(lambda time_s: 0.01 * (1 + time_s / 10 * growing))
 
+    steady = synthetic.run_closed(lambda time_s: 0.01)
+    found = RateSearch(bound_ms=80.0, held=100.0, failed=None, probes=())
     monkeypatch.setattr("loadtests.campaign.run_open_loop", run)
+    monkeypatch.setattr("loadtests.campaign.run_closed_loop", lambda plan, processes: [steady] * len(plan.callers))
+    monkeypatch.setattr("loadtests.campaign.run_rate_search", lambda plan: found)
     with run_server() as server:
         campaign = Campaign(
             addresses=Addresses(grpc=server.url, http=rest_url, metrics=f"{rest_url}/metrics"),
