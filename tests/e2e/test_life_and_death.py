@@ -71,7 +71,9 @@ def test_answers_or_refuses_properly_while_a_worker_is_killed_and_recovers_by_it
     threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s and len(answers) < 10:
+        time.sleep(0.05)
     before = len(answers)
     worker.kill()
     end_s = time.monotonic() + 60
@@ -131,15 +133,6 @@ def test_ctrl_c_leaves_nothing_behind_and_death_of_torchserve_is_survived(alone)
     assert time.monotonic() - started_s < 15
     assert not any(os.path.exists(folder) for folder in folders)
     assert alone.process.returncode == 0
-
-
-def test_a_killed_server_leaves_nothing_behind(released, tmp_path):
-    served = Served(released, tmp_path, "scale")
-    processes = served.processes()
-    (folder,) = {process.cwd() for process in processes if process.name() == "java"}
-    served.stop(signal.SIGKILL)
-    assert leftovers(processes) == []
-    assert not os.path.exists(folder)
 
 
 @pytest.mark.parametrize(

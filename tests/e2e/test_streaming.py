@@ -18,11 +18,12 @@ import tritonclient.grpc as triton
 from model_store.signing import Keyring
 from model_store.store import Store
 from tests.e2e.conftest import Released, Served
+from tests.e2e.test_life_and_death import leftovers
 from tests.tiny_translator import RECIPE, TEXTS, build_tiny_network, describe_tiny_translator
 from training.release.cli import release_model
 
-# Texts that take seconds where nobody stops them.
-LONG_RECIPE = dataclasses.replace(RECIPE, max_pieces=400)
+# Texts that take seconds where nobody stops them; of one layer, which is exported in half the time.
+LONG_RECIPE = dataclasses.replace(RECIPE, num_layers=1, max_pieces=800)
 LONGEST = 2 * LONG_RECIPE.max_pieces - 1
 GREEDY = {"beam_size": 1, "min_length": 6, "max_length": 12}
 LONG = {"beam_size": 1, "min_length": LONGEST, "max_length": LONGEST}
@@ -249,3 +250,14 @@ def test_a_stream_whose_worker_dies_says_so_and_the_next_one_is_answered(transla
         time.sleep(0.5)
     assert answers
     assert not psutil.pid_exists(worker.pid)
+
+
+def test_a_server_that_is_killed_while_it_answers_leaves_nothing_behind(translating, client):
+    processes = translating.processes()
+    (folder,) = {process.cwd() for process in processes if process.name() == "java"}
+    with open_stream(client) as heard:
+        client.async_stream_infer("translator", make_inputs(TEXTS[0]), parameters=LONG)
+        assert heard.get(timeout=60)[1] is None
+        translating.stop(signal.SIGKILL)
+    assert leftovers(processes) == []
+    assert not os.path.exists(folder)
