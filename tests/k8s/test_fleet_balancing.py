@@ -66,7 +66,7 @@ def measure(folder, policy, batches_s, load, seed):
 
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("name", FLEETS)
-def test_weights_and_least_request_are_close(name, load, tmp_path):
+def test_least_request_is_never_much_worse_than_weights(name, load, tmp_path):
     ratios = []
     for pair in range(NUM_PAIRS):
         order = POLICIES if pair % 2 == 0 else POLICIES[::-1]
@@ -80,4 +80,4 @@ def test_weights_and_least_request_are_close(name, load, tmp_path):
             f"{name}, {load:.0%} load: {what} of weighted to least request {np.median(values):.2f} "
             f"({values.min():.2f} to {values.max():.2f} in {NUM_PAIRS} pairs)"
         )
-    assert 0.7 < np.median(np.transpose(ratios)[0]) < 1.4
+    assert np.median(np.transpose(ratios)[0]) > 0.8
