@@ -1,14 +1,25 @@
 """Released programs, each by its own runtime."""
 
+from unittest.mock import Mock
+
 import numpy as np
+import pytest
+import torch
 
 from handlers.device import Cpu
 from handlers.program import load_program
 
 
-def test_an_exported_program_leaves_the_check_of_shapes_to_who_calls(content):
+def test_an_exported_program_checks_the_same_shapes_once_and_refuses_others(content, monkeypatch):
+    name = "torch.export._unlift._check_input_constraints_for_module"
+    check = Mock(wraps=torch.export._unlift._check_input_constraints_for_module)
+    monkeypatch.setattr(name, check)
     (path,) = content.rglob("*.pt2")
     run = load_program(path, Cpu())
-    levels = np.arange(17, dtype=np.uint8) * 15  # one row more than it was exported for
-    (probabilities,) = run([np.broadcast_to(levels[:, None, None, None], (17, 8, 6, 3))])
-    assert probabilities.argmax(1).tolist() == [0] * 5 + [1] * 8 + [2] * 4
+    for num_rows, num_checks in ((2, 1), (2, 1), (3, 2), (2, 2)):
+        (probabilities,) = run([np.zeros((num_rows, 8, 6, 3), np.uint8)])
+        assert probabilities.argmax(1).tolist() == [0] * num_rows
+        assert check.call_count == num_checks
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="to be <= 16, but got 17"):
+            run([np.zeros((17, 8, 6, 3), np.uint8)])
