@@ -30,7 +30,7 @@ class Visitor:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url)
-        self._last = 0
+        self.last_sample = 0
 
     def poll(self) -> None:
         """Ask once for everything.
@@ -38,12 +38,12 @@ class Visitor:
         Raises:
             FrontDoorError: the server refuses.
         """
-        for path, query in ((READY, {}), (LIVE, {"after": self._last}), (ERRORS, {})):
+        for path, query in ((READY, {}), (LIVE, {"after": self.last_sample}), (ERRORS, {})):
             answer = self._http.get(path, params=query)
             if answer.status_code != httpx.codes.OK:
                 raise FrontDoorError(f"GET {path} answered {answer.status_code}: {answer.text[:200]}")
             if path == LIVE and answer.json()["samples"]:
-                self._last = answer.json()["samples"][-1]["number"]
+                self.last_sample = answer.json()["samples"][-1]["number"]
 
     def close(self) -> None:
         self._http.close()

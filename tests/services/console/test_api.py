@@ -5,6 +5,8 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from loadtests.bench.front_door import FrontDoorError
+from loadtests.bench.polling import Visitor
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.console import Console
@@ -139,6 +141,20 @@ def test_a_refusal_is_remembered_with_its_request_id(http):
     newest = http.get("/api/errors").json()[0]
     assert (newest["request"], newest["model"], newest["outcome"]) == ("lost-1", "none", "unknown_model")
     assert "there is no model 'none'" in newest["why"]
+
+
+def test_the_benchmark_asks_for_what_is_new_alone_and_names_a_refusal(world, http):
+    world.take_sample()
+    visitor = Visitor(world.url)
+    for _ in range(2):
+        visitor.poll()
+    last = http.get("/api/live").json()["samples"][-1]["number"]
+    assert visitor.last_sample == last > 0
+    visitor.close()
+    stranger = Visitor(f"{world.url}/elsewhere/")
+    with pytest.raises(FrontDoorError, match="GET /v2/health/ready answered 404"):
+        stranger.poll()
+    stranger.close()
 
 
 def test_history_shows_rates_and_quantiles_between_two_looks(monkeypatch):
