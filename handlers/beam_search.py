@@ -7,7 +7,7 @@ Dimensions: B sentences, K beams, S source pieces, T places, C cache entries, D 
 encoder: source int64 [B, S] → memory [M, B, …], source bias [B, S], first cache entry [C, B, D]
 decoder: last pieces int64 [B, K], ancestors int64 [T, B, K], starts int64 [B], cache [T, C, B, K, D], memory, source
     bias → log probabilities [B, K, N] of the best next pieces, these pieces [B, K, N], cache entry [C, B, K, D], source
-    weights [B, K, S]
+    weights [B, K, S], if it has a source to look at
 """
 
 from __future__ import annotations
@@ -52,27 +52,25 @@ class Hypothesis:
 
 
 def search(
-    encoder: Program,
-    decoder: Program,
-    device: Device,
+    beams: Beams,
     source: np.ndarray,
     limits: np.ndarray,
-    options: SearchOptions,
+    options: Sequence[SearchOptions],
     departed: Callable[[], Iterable[int]] = tuple,
+    begins: np.ndarray | None = None,
 ) -> list[list[Hypothesis]]:
-    """Translate rows of source pieces int64 [B, S]; returns each row's hypotheses, best first.
+    """Write what follows from rows of source pieces int64 [B, S]; returns each row's hypotheses, best first.
 
-    `limits` [B] bounds each row's length. A row's result does not depend on the other rows. `departed`, asked before
-    each step, names rows that nobody waits for any longer; they have no hypotheses. What grows with the network's width
-    stays on its device.
+    `beams` are new ones; for the others see `Beams.join`. A row's result does not depend on the other rows. `departed`,
+    asked before each step, names rows that nobody waits for any longer; they have no hypotheses. What grows with the
+    network's width stays on its device.
     """
-    beams = Beams(encoder, decoder, device, options.beam_size, alignments=options.alignments)
-    beams.join(range(len(source)), source, limits, [options] * len(source))
+    beams.join(range(len(source)), source, limits, options, begins)
     while beams.keys.size:
         beams.drop(departed())
         if beams.keys.size:
             beams.advance()
-    return [rank_hypotheses(beams.found[row], options) for row in range(len(source))]
+    return [rank_hypotheses(beams.found[row], wanted) for row, wanted in enumerate(options)]
 
 
 def rank_hypotheses(found: Sequence[Hypothesis], options: SearchOptions) -> list[Hypothesis]:
@@ -111,9 +109,17 @@ class Beams:
         self._weights: list[np.ndarray] = []
 
     def join(
-        self, keys: Sequence[int], source: np.ndarray, limits: np.ndarray, options: Sequence[SearchOptions]
+        self,
+        keys: Sequence[int],
+        source: np.ndarray,
+        limits: np.ndarray,
+        options: Sequence[SearchOptions],
+        begins: np.ndarray | None = None,
     ) -> None:
-        """Begin sentences: source pieces int64 [B, S], the most pieces of each [B], what each wants."""
+        """Begin sentences: source pieces int64 [B, S], the most pieces of each [B], what each wants.
+
+        `begins` int64 [B] are the pieces before the first own ones, the begin sign if not given.
+        """
         if self.ended.any():  # the program takes so many rows and no more
             self._leave()
         memory, source_bias, first = self._encoder(self._device.put([source]))
@@ -139,7 +145,8 @@ class Beams:
         ancestors[: place + 1, :num_old] = self._ancestors[: place + 1]
         self._ancestors = ancestors
         shape = (num_new, self.beam_size)
-        self._tokens = np.append(self._tokens, np.full(shape, BEGIN, np.int64), 0)
+        begins = np.full(num_new, BEGIN) if begins is None else begins
+        self._tokens = np.append(self._tokens, np.repeat(begins[:, None], self.beam_size, 1), 0)
         scores = np.full(shape, -np.inf)
         scores[:, 0] = 0.0
         self._scores = np.append(self._scores, scores, 0)
@@ -165,7 +172,7 @@ class Beams:
         places, device = self._num_places, self._device
         # At first all beams are the same: one of them says what all would say, and the others have no score yet.
         beams = 1 if places == 1 else self.beam_size
-        log_probabilities, candidates, entry, weights = self._decoder(
+        log_probabilities, candidates, entry, *weights = self._decoder(
             [
                 *device.put([self._tokens[:, :beams], self._ancestors[:places, :, :beams], self._starts]),
                 self._cache[:places, :, :, :beams],
@@ -175,7 +182,7 @@ class Beams:
         )
         self._cache[places] = entry
         if self.alignments:
-            self._weights += device.fetch([weights])
+            self._weights += device.fetch(weights)
         parents, pieces, scores = self._rank(*device.fetch([log_probabilities, candidates]))
         ended = self._finish(parents, pieces, scores)
         self._follow(parents, pieces, scores)
@@ -209,7 +216,9 @@ class Beams:
         best = np.argsort(-totals, axis=1, kind="stable")
         for index, sampler in enumerate(self._samplers):
             if sampler is not None:
-                place = sampler.choose(totals[index, best[index]])
+                place = sampler.choose(
+                    totals[index, best[index]] - self._scores[index, 0], candidates[index, best[index]]
+                )
                 best[index, [0, place]] = best[index, [place, 0]]
         best = best[:, : 2 * self.beam_size]
         scores, pieces = (np.take_along_axis(array, best, axis=1) for array in (totals, candidates))

@@ -2,7 +2,7 @@
 
 Options: `vocabulary` (file of the sentencepiece model), `lowercase`, `max_pieces` of a source text, the defaults
 `beam_size` and `length_penalty`, and `max_beam_size`, the most beams that a request gets. Programs: `encoder` and
-`decoder`, see beam_search.py. Bit by bit: translation_session.py.
+`decoder`, see beam_search.py. Bit by bit: text_session.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import sentencepiece
 from handlers.base import Decoded, Outputs, RowError
 from handlers.beam_search import END, PAD, Beams, Hypothesis, SearchOptions, pad_rows, search
 from handlers.device import Device
+from handlers.message import Request
 from handlers.sampling import Sampling
 from handlers.session import StreamingHandler
 from handlers.text import decode_text
-from handlers.translation_session import TranslationSession
+from handlers.text_session import TextRow, TextSession
 
 
 class TranslatorHandler(StreamingHandler):
@@ -29,6 +30,8 @@ class TranslatorHandler(StreamingHandler):
 
     With `num_hypotheses` n, each output has shape [N, n], best first.
     """
+
+    text_output = "translation"
 
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
@@ -81,12 +84,29 @@ class TranslatorHandler(StreamingHandler):
         (source,) = values
         options = self.read_options(parameters)
         limits = np.array([self.limit_length(length, parameters) for length in (source != PAD).sum(1).tolist()])
-        programs = (self.programs["encoder"], self.programs["decoder"])
-        found = search(*programs, self.device, source, limits, options, self.departed)
+        found = search(self.make_beams(options), source, limits, [options] * len(source), self.departed)
         return self.collect(found, source, options)
 
-    def open_session(self) -> TranslationSession:
-        return TranslationSession(self)
+    def open_session(self) -> TextSession:
+        return TextSession(self)
+
+    def open_text(self, request: Request) -> TextRow:
+        parameters, requested = request.parameters, request.requested or self.default_outputs
+        if "alignment" in requested:
+            parameters = {**parameters, "alignments": True}
+        source = self.encode_text(request.inputs["text"][0])
+        return TextRow(
+            source=source,
+            limit=self.limit_length(len(source), parameters),
+            options=self.read_options(parameters),
+            parameters=parameters,
+            requested=requested,
+            is_told=self.text_output in requested and "num_hypotheses" not in parameters,
+        )
+
+    def close_text(self, row: TextRow, found: Sequence[Hypothesis]) -> dict[str, np.ndarray]:
+        results = self.collect([found], np.array([row.source]), row.options)
+        return self.encode(results, row.parameters, row.requested)
 
     def make_beams(self, options: SearchOptions) -> Beams:
         """Make beams that sentences with such options may join."""

@@ -43,7 +43,8 @@ INFRASTRUCTURE = (
     "beam_search",
     "sampling",
     "session",
-    "translation_session",
+    "text_session",
+    "forced_writing",
     "conversation",
     "control",
 )

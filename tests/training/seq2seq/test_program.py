@@ -1,6 +1,7 @@
 import torch
 
-from training.seq2seq.program import DecoderProgram, rank_pieces
+from training.seq2seq.program import DecoderProgram
+from training.sequences.ranking import rank_pieces
 from training.sequences.vocabulary import BEGIN, PAD, UNKNOWN
 
 

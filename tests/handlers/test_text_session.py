@@ -7,7 +7,7 @@ import torch
 
 from handlers.beam_search import PAD
 from handlers.message import Request
-from handlers.translation_session import TextStream
+from handlers.text_session import TextStream
 from tests.tiny_translator import RECIPE, TEXTS, build_tiny_network, describe_tiny_translator
 from training.release.reference import open_reference
 from training.seq2seq.servable import encode_texts

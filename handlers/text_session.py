@@ -1,4 +1,4 @@
-"""Translations bit by bit: sentences join and leave while others are being written, and all share each step.
+"""Texts bit by bit: they join and leave while others are being written, and all share each step.
 
 Greedy and sampled pieces are told as they are written, those of beams when all beams agree on them.
 """
@@ -6,43 +6,19 @@ Greedy and sampled pieces are told as they are written, those of beams when all 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from handlers.base import Outputs
-from handlers.beam_search import Beams, Hypothesis, SearchOptions, pad_rows, rank_hypotheses
+from handlers.beam_search import BEGIN, Beams, Hypothesis, SearchOptions, pad_rows, rank_hypotheses
 from handlers.message import Request
 from handlers.session import Part
 
 # What the first bytes of a character decode to, at most three, as long as the last one is missing.
 _UNFINISHED = "\ufffd"
 _MAX_UNFINISHED = 3
-
-
-class Translator(Protocol):
-    """A handler, as far as a session needs it; see seq2seq.py."""
-
-    default_outputs: tuple[str, ...]
-
-    def encode_text(self, data: bytes) -> list[int]: ...
-
-    def read_options(self, parameters: Mapping[str, Any]) -> SearchOptions: ...
-
-    def make_beams(self, options: SearchOptions) -> Beams: ...
-
-    def limit_length(self, num_pieces: int, parameters: Mapping[str, Any]) -> int: ...
-
-    def decode_pieces(self, pieces: np.ndarray) -> str: ...
-
-    def collect(
-        self, found: Sequence[Sequence[Hypothesis]], source: np.ndarray, options: SearchOptions
-    ) -> tuple[np.ndarray, ...]: ...
-
-    def encode(
-        self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
-    ) -> dict[str, np.ndarray]: ...
 
 
 class TextStream:
@@ -65,23 +41,51 @@ class TextStream:
         return told
 
 
-@dataclass(slots=True)
-class _Row:
+@dataclass(slots=True, kw_only=True)
+class TextRow:
+    """A text that is to be written: pieces that are read first, the one that stands before the first own piece, and
+    the most own pieces. `is_told`: bit by bit, before it is done.
+    """
+
     source: list[int]
+    limit: int
+    options: SearchOptions
     parameters: Mapping[str, Any]
     requested: Sequence[str]
-    options: SearchOptions
-    is_told: bool  # before it is done
-    text: TextStream
+    is_told: bool
+    begin: int = BEGIN
+    text: TextStream = field(default_factory=TextStream)
     num_told: int = 0
 
 
-class TranslationSession:
-    """See `handlers.session.Session`. Sentences of equal beams are written together."""
+class Writer(Protocol):
+    """A handler, as far as a session needs it; see seq2seq.py and language_model.py. `text_output` is what is told."""
 
-    def __init__(self, translator: Translator) -> None:
-        self._translator = translator
-        self._rows: dict[int, _Row] = {}
+    text_output: str
+
+    def open_text(self, request: Request) -> TextRow:
+        """Read a request of one row.
+
+        Raises:
+            RowError: it cannot be answered.
+        """
+
+    def make_beams(self, options: SearchOptions) -> Beams:
+        """Make beams that texts with such options may join."""
+
+    def decode_pieces(self, pieces: np.ndarray) -> str:
+        """Turn piece numbers into text."""
+
+    def close_text(self, row: TextRow, found: Sequence[Hypothesis]) -> dict[str, np.ndarray]:
+        """Make the outputs of one row of what was found, best first."""
+
+
+class TextSession:
+    """See `handlers.session.Session`. Texts of equal beams are written together."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._rows: dict[int, TextRow] = {}
         self._joining: list[int] = []
         self._beams: dict[tuple[int, bool], Beams] = {}
 
@@ -90,18 +94,7 @@ class TranslationSession:
         return not self._rows
 
     def join(self, key: int, request: Request) -> None:
-        parameters, requested = request.parameters, request.requested or self._translator.default_outputs
-        if "alignment" in requested:
-            parameters = {**parameters, "alignments": True}
-        (text,) = request.inputs["text"]
-        self._rows[key] = _Row(
-            self._translator.encode_text(text),
-            parameters,
-            requested,
-            self._translator.read_options(parameters),
-            is_told="translation" in requested and "num_hypotheses" not in parameters,
-            text=TextStream(),
-        )
+        self._rows[key] = self._writer.open_text(request)
         self._joining.append(key)
 
     def leave(self, keys: Iterable[int]) -> None:
@@ -122,9 +115,10 @@ class TranslationSession:
             rows = [self._rows[key] for key in keys]
             beams = self._beams.get(kind)
             if beams is None:
-                beams = self._beams[kind] = self._translator.make_beams(rows[0].options)
-            limits = [self._translator.limit_length(len(row.source), row.parameters) for row in rows]
-            beams.join(keys, pad_rows([row.source for row in rows]), np.array(limits), [row.options for row in rows])
+                beams = self._beams[kind] = self._writer.make_beams(rows[0].options)
+            limits = np.array([row.limit for row in rows])
+            begins = np.array([row.begin for row in rows])
+            beams.join(keys, pad_rows([row.source for row in rows]), limits, [row.options for row in rows], begins)
         return bool(joining)
 
     def advance(self) -> list[Part]:
@@ -147,19 +141,19 @@ class TranslationSession:
         num_new = len(pieces) - row.num_told
         if not num_new:
             return []
-        told = row.text.extend(self._translator.decode_pieces(pieces))
+        told = row.text.extend(self._writer.decode_pieces(pieces))
         if not told:
             return []
         row.num_told = len(pieces)
-        return [Part(key, Outputs({"translation": _one_text(told)}), is_last=False, num_tokens=num_new)]
+        return [Part(key, Outputs({self._writer.text_output: _one_text(told)}), is_last=False, num_tokens=num_new)]
 
     def _finish(self, key: int, found: list[Hypothesis]) -> Part:
         row = self._rows.pop(key)
         best = rank_hypotheses(found, row.options)
-        results = self._translator.collect([best], np.array([row.source]), row.options)
-        arrays = self._translator.encode(results, row.parameters, row.requested)
+        arrays = self._writer.close_text(row, best)
         if row.is_told:
-            arrays["translation"] = _one_text(row.text.finish(arrays["translation"][0].decode()))
+            (whole,) = arrays[self._writer.text_output]
+            arrays[self._writer.text_output] = _one_text(row.text.finish(whole.decode()))
         return Part(key, Outputs(arrays), is_last=True, num_tokens=len(best[0].pieces) - row.num_told)
 
 

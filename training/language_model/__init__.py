@@ -1,0 +1,1 @@
+"""The beginning of a text in, how it goes on out."""

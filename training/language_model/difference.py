@@ -1,0 +1,42 @@
+"""Whether two finished runs really differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from training.language_model.evaluate import PREDICTIONS
+from training.language_model.scores import bits_per_character
+from training.release.statistics import paired_bootstrap
+
+
+def compare_runs(first: Path, second: Path) -> str:
+    """Compare two finished runs' bits per character of the same test texts; returns the finding as text.
+
+    Raises:
+        FileNotFoundError: a run has no predictions because it did not finish.
+        ValueError: the runs were evaluated on different texts.
+    """
+    one, other = _read(first), _read(second)
+    if one["texts"].tolist() != other["texts"].tolist():
+        raise ValueError(
+            f"{first} and {second} were evaluated on different texts; compare runs on the same data, with the same "
+            "vocabulary and context"
+        )
+    sums = [np.stack([each["nats"], each["characters"]], 1) for each in (one, other)]
+    bits = [bits_per_character(each) for each in sums]
+    low, high, p_value = paired_bootstrap(sums[1], sums[0], bits_per_character)
+    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
+    return (
+        f"{len(sums[0])} test windows; bits per character {bits[0]:.4f} → {bits[1]:.4f}: {bits[1] - bits[0]:+.4f} "
+        f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
+    )
+
+
+def _read(run: Path) -> dict[str, np.ndarray]:
+    path = run / PREDICTIONS
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
+    with np.load(path) as stored:
+        return dict(stored)
