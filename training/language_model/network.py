@@ -46,8 +46,7 @@ class LanguageModel(nn.Module):
         with torch.no_grad():
             for layer in self.each_layer():
                 for name in ("attention.output", "feed_forward.2"):
-                    weight = layer.get_parameter(f"{name}.weight")
-                    weight /= math.sqrt(2 * num_layers)
+                    layer.get_parameter(f"{name}.weight").div_(math.sqrt(2 * num_layers))
 
     def forward(self, pieces: Tensor) -> Tensor:
         """Pieces int64 [B, S] → logits [B, S, V] of the piece after each."""

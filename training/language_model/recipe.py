@@ -22,11 +22,11 @@ class Recipe:
     width: Annotated[int, "features of a piece"] = 192
     num_layers: Annotated[int, "layers"] = 4
     num_heads: Annotated[int, "heads of the attention"] = 4
-    context: Annotated[int, "most pieces that the network sees, the beginning included"] = 256
+    context: Annotated[int, "most pieces that the network sees, the beginning included"] = 128
     dropout: Annotated[float, "share of features left out in training"] = 0.0
 
     data: Annotated[str, "data set where --data is not given"] = "docstrings"
-    vocabulary_size: Annotated[int, "subword pieces; 0: characters"] = 0
+    vocabulary_size: Annotated[int, "subword pieces; 0: characters"] = 1000
 
     steps: Annotated[int, "training steps; 0 leaves weights as they are"] = 4000
     batch_size: Annotated[int, "windows of a whole context in a step"] = 16
@@ -67,16 +67,17 @@ DEMO = replace(
     data="manual",
     width=128,
     num_layers=3,
-    context=128,
-    steps=400,
-    batch_size=12,
-    lr=4e-3,
+    context=64,
+    vocabulary_size=600,
+    steps=1200,
+    batch_size=8,
     average_decay=0.98,
-    validate_every=100,
+    validate_every=200,
+    max_threads=1,
     num_validation=60,
     num_windows=200,
     max_tokens=48,
 )
-SUBWORDS = replace(FULL, vocabulary_size=1000, context=128)
+CHARACTERS = replace(FULL, vocabulary_size=0, context=256)
 
-PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "subwords": SUBWORDS}
+PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "characters": CHARACTERS}

@@ -21,7 +21,16 @@ from training.language_model.servable import describe_release
 from training.language_model.session import train
 
 TINY = replace(
-    DEMO, width=16, num_heads=2, num_layers=1, context=16, steps=40, batch_size=8, lr=1e-2, validate_every=20
+    DEMO,
+    vocabulary_size=0,
+    width=16,
+    num_heads=2,
+    num_layers=1,
+    context=16,
+    steps=40,
+    batch_size=8,
+    lr=1e-2,
+    validate_every=20,
 )
 WORDS = ("one", "two", "red", "dog", "cat", "sees", "the", "a")
 

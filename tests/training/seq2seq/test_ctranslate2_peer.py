@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from handlers.beam_search import SearchOptions, search
+from handlers.beam_search import Beams, SearchOptions, search
 from handlers.device import Cpu
 from handlers.program import wrap_tensors
 from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
@@ -22,13 +22,14 @@ def test_the_peer_finds_the_same_translations_with_the_same_weights(tiny_recipe,
     save_for_ctranslate2(network, names, tmp_path / "peer", quantization="float32")
     rows = [[7, 9, 200, END], [50, 60, 70, END]]
     encoder, decoder = EncoderProgram(network), DecoderProgram(network, 300, 4)
+    programs = [
+        wrap_tensors(lambda tensors, program=program: program(*tensors), Cpu()) for program in (encoder, decoder)
+    ]
     found = search(
-        wrap_tensors(lambda tensors: encoder(*tensors), Cpu()),
-        wrap_tensors(lambda tensors: decoder(*tensors), Cpu()),
-        Cpu(),
+        Beams(*programs, Cpu(), 1),
         np.array(rows),
         np.array([6, 6]),
-        SearchOptions(beam_size=1),
+        [SearchOptions(beam_size=1)] * 2,
     )
     peer = ctranslate2.Translator(str(tmp_path / "peer"), compute_type="float32", intra_threads=1)
     results = peer.translate_batch(
