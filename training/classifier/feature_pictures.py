@@ -12,14 +12,14 @@ import typer
 from torch import Tensor
 
 from training.classifier.data import load_data
-from training.classifier.features import (
+from training.classifier.program import Program
+from training.classifier.restore import restore_network
+from training.classifier.visualization import (
     list_convolutions,
     maximize_logits,
     measure_gradient_flow,
     record_feature_maps,
 )
-from training.classifier.program import Program
-from training.classifier.restore import restore_network
 from training.engine.runs import read_run
 
 _MOST_LAYERS, _MOST_MAPS, _MOST_FILTERS = 5, 10, 64
