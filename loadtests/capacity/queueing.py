@@ -1,8 +1,7 @@
 """How long requests wait at a rate, from how long batches take: the gateway's batching policy in virtual time.
 
 Requests of one row arrive at random. While a worker is idle, what waits is sent at once; while all are busy, rows
-accumulate; a full batch may go ahead to a busy worker, and one that leaves so as to arrive when a worker becomes free
-is as one that starts then. Source: bulk-service queues (Bailey, 1954; Neuts, 1967), whose
+accumulate; a full batch may go ahead to a busy worker. Source: bulk-service queues (Bailey, 1954; Neuts, 1967), whose
 service here depends on the size of the batch, so that no closed form exists and the queue is simulated.
 """
 

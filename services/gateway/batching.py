@@ -1,10 +1,10 @@
 """Work-conserving batching for one model version.
 
 While a worker is idle, what has arrived is sent at once; while all are busy, rows accumulate; when one frees,
-everything that waits and fits together goes, up to the most rows of a batch. Nothing waits for a batch to fill. To a
-busy worker goes a full batch, which gains nothing by waiting, and any batch that arrives just as the worker becomes
-free (sending_ahead.py), so that it starts on either without a pause for transport. Whose turn it is, shares.py says.
-Where the manifest says that a row's time depends on its size, rows of similar size fit together; see waiting.py.
+everything that waits and fits together goes, up to the most rows of a batch. There is no timer. Only a full batch,
+which gains nothing by waiting, goes to a busy worker, which then starts on it without a pause for transport. Whose
+turn it is, shares.py says. Where the manifest says that a row's time depends on its size, rows of similar size fit
+together; see waiting.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from services.gateway.errors import (
 from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
 from services.gateway.quarantine import Quarantine
-from services.gateway.sending_ahead import Call, SendingAhead
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.gateway.trace import CallTimes, Trace
 from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measure_rows
@@ -39,8 +38,6 @@ from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measur
 logger = structlog.get_logger("gateway")
 
 Outputs = list[NamedTensor]
-# The event loop's clock ticks in milliseconds: an alarm may ring so much too early.
-_HALF_TICK_S = 0.0005
 
 
 class Batcher:
@@ -76,8 +73,6 @@ class Batcher:
         self._waiting = WaitingRoom(SizedQueue if self._sized else Queue)
         self._num_workers = num_workers
         self._num_calls = 0
-        self._ahead = SendingAhead(num_workers)
-        self._alarm: asyncio.TimerHandle | None = None
         self._dispatch_is_due = False
         self._deadlines = Deadlines(self._expire)
         self._expired: list[tuple[float, float]] = []
@@ -129,8 +124,6 @@ class Batcher:
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
             self._loop.call_soon(self._dispatch)
-        elif self._alarm is None:
-            self._set_alarm(queue)
         self._deadlines.watch(job)
         try:
             return await result
@@ -149,34 +142,18 @@ class Batcher:
 
     def _may_call(self, queue: Queue) -> bool:
         return self._num_calls < self._num_workers or (
-            queue.may_send_ahead
-            and self._num_calls < self._max_calls
-            and (queue.rows >= self._max_rows or self._ahead.due_s <= monotonic() + _HALF_TICK_S)
+            queue.may_send_ahead and queue.rows >= self._max_rows and self._num_calls < self._max_calls
         )
-
-    def _set_alarm(self, queue: Queue) -> None:
-        """Have what waits sent when it is time to send it ahead."""
-        if queue.may_send_ahead and self._num_calls < self._max_calls and self._ahead.due_s < math.inf:
-            self._alarm = self._loop.call_later(max(0.0, self._ahead.due_s - monotonic()), self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._dispatch()
 
     def _dispatch(self) -> None:
         self._dispatch_is_due = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         while (queue := self._waiting.find_next()) is not None and self._may_call(queue):
             batch = self._take_batch()
             if batch:
                 self._num_calls += 1
-                task = self._loop.create_task(self._call(batch, self._begin(batch)))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
-        if queue is not None:
-            self._set_alarm(queue)
+                call = self._loop.create_task(self._call(batch))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
 
     def _take_batch(self) -> list[Job]:
         batch = self._waiting.take(self._max_rows, self._max_batch_bytes)
@@ -186,12 +163,9 @@ class Batcher:
             self._metrics.queue_time.observe(job.request.queue_s)
         return batch
 
-    def _begin(self, batch: list[Job]) -> Call:
-        return self._ahead.begin(sum([job.num_rows for job in batch]), monotonic())
-
-    async def _call(self, batch: list[Job], call: Call) -> None:
+    async def _call(self, batch: list[Job]) -> None:
         try:
-            failure = await self._answer(batch, call)
+            failure = await self._answer(batch)
             if failure is not None:
                 await self._answer_singly(batch, failure)
         except Exception as error:
@@ -202,17 +176,16 @@ class Batcher:
             self._num_calls -= 1
             self._dispatch()
 
-    async def _answer(self, batch: list[Job], call: Call) -> GatewayError | None:
+    async def _answer(self, batch: list[Job]) -> GatewayError | None:
         """Make one packed call and answer its jobs; return why it failed, with no job answered."""
         row_counts = [job.num_rows for job in batch]
-        num_rows = call.num_rows
+        num_rows = sum(row_counts)
         self._metrics.batch_rows.observe(num_rows)
         started_s = monotonic()
-        worker_times: tuple[float, float] | None = None
         try:
             packed = pack_requests([job.request for job in batch])
             traces = [trace for job in batch if (trace := job.request.trace) is not None and trace.is_sampled]
-            if traces or call.wants_time:
+            if traces:
                 packed = ask_for_times(packed)
             sent_s = monotonic()
             if self._departed is None:
@@ -220,9 +193,8 @@ class Batcher:
             else:
                 answer = await self._backend.predict(self._variant, packed, self._departed.begin(batch))
             answered_s = monotonic()
-            if traces or call.wants_time:
-                worker_times = read_times(answer)
-                _note_call(traces, CallTimes(sent_s, answered_s, worker_times, num_rows, len(batch)))
+            if traces:
+                _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), num_rows, len(batch)))
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
             ids = [job.request.id for job in batch]
@@ -230,7 +202,6 @@ class Batcher:
             return error
         finally:
             ended_s = monotonic()
-            self._ahead.end(call, ended_s, worker_times[1] - worker_times[0] if worker_times else None)
             self._metrics.backend_time.observe(ended_s - started_s)
             for job in batch:
                 job.request.compute_s = ended_s - started_s
@@ -265,7 +236,7 @@ class Batcher:
         for job in batch:
             if job.result.done():
                 continue
-            again = failure if is_final else await self._answer([job], self._begin([job]))
+            again = failure if is_final else await self._answer([job])
             # Alone the second time: it, and no neighbour, ends workers.
             if isinstance(failure, WorkerDiedError) and isinstance(again, WorkerDiedError):
                 self._quarantine.add(job.request)

@@ -51,10 +51,7 @@ class GatewaySettings(BaseSettings):
     max_calls_per_caller: int = Field(0, ge=0, description="requests of one caller at once; 0 = any number")
     max_batch_rows: int = Field(0, ge=0, description="most rows in a batch; 0 = what the release allows")
     batches_per_worker: int = Field(
-        2,
-        ge=1,
-        le=4,
-        description="batches sent to a worker at once; all but the first wait there, full or just before it is free",
+        2, ge=1, le=4, description="batches sent to a worker at once; all but the first are full and wait there"
     )
     max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
     drain_delay_s: float = Field(

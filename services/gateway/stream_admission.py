@@ -9,7 +9,7 @@ import math
 from time import monotonic
 from typing import Protocol
 
-from services.gateway.batch_times import BatchTimes
+from services.gateway.admission import BatchTimes
 from services.gateway.errors import OverloadedError
 from services.gateway.promises import Promises
 from services.gateway.tensors import InferRequest

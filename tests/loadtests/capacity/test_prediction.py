@@ -1,6 +1,7 @@
 """What is predicted of waits, against the gateway's own batcher in virtual time."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from services.gateway.batching import Batcher
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
 from tests.builders import make_manifest
+from tests.loadtests.capacity import virtual_time
 from tests.services.gateway.conftest import DoublingBackend
-from tests.virtual_time import run_gateway
 
 MAX_ROWS, NUM_REQUESTS, SEED = 8, 4000, 3
 ROW = NamedTensor("x", "FP32", (1, 4), bytes(16))
@@ -42,6 +43,9 @@ def measure_answers_ms(workers: int, rate: float, monkeypatch) -> np.ndarray:
     arrivals = np.cumsum(np.random.default_rng(SEED).exponential(1 / rate, NUM_REQUESTS))
 
     async def main(now):
+        for name, module in list(sys.modules.items()):
+            if name.startswith("services.gateway.") and hasattr(module, "monotonic"):
+                monkeypatch.setattr(module, "monotonic", now)
         manifest = make_manifest(max_rows=MAX_ROWS)
         variant = ServedVariant(manifest=manifest, archive=Path("none"), examples=Path("none"), is_default=True)
         metrics = Metrics().of("net", "1-eager")
@@ -59,7 +63,7 @@ def measure_answers_ms(workers: int, rate: float, monkeypatch) -> np.ndarray:
             calls.append(asyncio.ensure_future(send()))
         return 1e3 * np.array(await asyncio.gather(*calls))
 
-    return run_gateway(main, monkeypatch)
+    return virtual_time.run(main)
 
 
 @pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.8), (1, 0.95), (2, 0.8)])

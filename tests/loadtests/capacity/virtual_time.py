@@ -2,7 +2,6 @@
 
 import asyncio
 import selectors
-import sys
 
 
 class _Selector(selectors.SelectSelector):
@@ -30,12 +29,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now_s
 
 
-def run_gateway(main, monkeypatch):
-    """Run a coroutine function with all of the gateway in virtual time; it is given the clock."""
+def run(main):
+    """Run a coroutine function in virtual time; it is given the clock."""
     loop = VirtualLoop()
-    for name, module in list(sys.modules.items()):
-        if name.startswith("services.gateway.") and hasattr(module, "monotonic"):
-            monkeypatch.setattr(module, "monotonic", loop.time)
     try:
         return loop.run_until_complete(main(loop.time))
     finally:
