@@ -194,17 +194,20 @@ class Gateway:
                 lookup = lookup if model is asked else None
                 bits = model.stream(request, arrived_s)
             request.deadline_s = min(request.deadline_s, arrived_s + self.settings.request_timeout_s)
+            is_kept = lookup is not None or recorder is not None or self.shadows is not None
             with self._caller_limit.hold(request):
                 async with aclosing(bits):
                     async for bit in bits:
                         answer = InferAnswer(model.variant.model, model.variant.version, request.id, bit.outputs)
                         answer.is_last = bit.is_last
-                        told.append(bit.outputs)
+                        if is_kept:
+                            told.append(bit.outputs)
                         if bit.is_last:
                             status = OK
                             if request.wants_provenance:
                                 answer.parameters = describe_provenance(request, model.variant)
-                            self._keep(request, model.variant, answer, told, lookup, recorder)
+                            if is_kept:
+                                self._keep(request, model.variant, answer, told, lookup, recorder)
                         yield answer
         except GatewayError as error:
             status = self.journal.refuse(model, request, error)
@@ -222,8 +225,6 @@ class Gateway:
         recorder: Recorder | None,
     ) -> None:
         """Give the whole of an answer that was told bit by bit to whoever wants it."""
-        if lookup is None and recorder is None and self.shadows is None:
-            return
         whole = replace(last, outputs=join_bits(told))
         if lookup is not None:
             lookup.keep(whole.outputs)
