@@ -70,6 +70,13 @@ def classify(
         OSError: a file cannot be read.
     """
     name, rows = _prepare_rows(_list_images(images))
+    return (yield from rank_labels(name, rows, top=top, model=model, version=version, timeout_s=timeout_s))
+
+
+def rank_labels(
+    name: str, rows: np.ndarray, *, top: int, model: str, version: str, timeout_s: float | None
+) -> Steps[list[Classification]]:
+    """Have the rows of one input classified, in several calls at once where they are many."""
     calls = [
         make_infer_call(
             model,

@@ -6,12 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from model_store.open_inference import ROW_ERRORS
-from services.client.classification import Classification, read_classifications
-from services.client.inference import infer_answers, make_infer_call
+from services.client.classification import Classification, rank_labels
 from services.client.steps import Steps
-
-ROWS_PER_CALL = 32
 
 
 def classify_texts(
@@ -35,17 +31,6 @@ def classify_texts(
     if not rows:
         raise ValueError("there is no text to classify")
     order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-    calls = [
-        make_infer_call(
-            model,
-            {"text": np.array([rows[row].encode() for row in order[start : start + ROWS_PER_CALL]], np.object_)},
-            parameters={"top_k": top},
-            version=version,
-            outputs=("label", "probabilities", ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
-    answers = yield from infer_answers(calls)
-    found = [classification for answer in answers for classification in read_classifications(answer)]
+    sorted_rows = np.array([rows[row].encode() for row in order], np.object_)
+    found = yield from rank_labels("text", sorted_rows, top=top, model=model, version=version, timeout_s=timeout_s)
     return [classification for _, classification in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
