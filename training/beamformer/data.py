@@ -16,6 +16,7 @@ from torch import Tensor
 from training.beamformer.channel import ChannelModel, Rays, add_noise, combine_rays, sample_channels, sample_rays
 from training.beamformer.mat_file import read_channels
 from training.beamformer.recipe import Recipe
+from training.engine.data_path import find_path
 from training.engine.seeds import generator_for
 
 GENERATED = "generated"
@@ -113,10 +114,7 @@ def find_mat(data: str, data_root: Path) -> Path:
     kind, _, name = data.partition(":")
     if kind != "mat" or not name:
         raise ValueError(f"unknown data {data!r}; use generated, or mat:PATH with a .mat file or a folder of them")
-    for path in (Path(name), data_root / name):
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"no file or folder {name}, neither here nor in {data_root}")
+    return find_path(name, data_root)
 
 
 def _split_file(data: str, data_root: Path, model: ChannelModel) -> tuple[Tensor, Tensor]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,10 +16,10 @@ from training.engine.device import place
 from training.engine.runs import find_finished, read_run
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_tensor
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.labels.servable import Noun, describe_ranking, score_labels
+from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 
 MAX_ENCODED_BYTES = 8 * 2**20
-_RANKING = 3  # what a person wants to read of a classification
 MAX_PIXELS = 40_000_000  # a 24-megapixel photograph passes, a decompression bomb does not
 
 
@@ -42,23 +41,15 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     data = load_data(record["data"], Path(record["data_root"]), recipe)
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    outputs, top_k = describe_ranking(len(data.labels), Noun("class", "classes"))
     return ReleaseSpec(
         kind="classifier",
         description=f"{recipe.network} for {data.name}: {len(data.labels)} classes, {_shape_text(data)} images",
         programs={"main": _describe_program(program, data, recipe, device)},
         inputs=_describe_inputs(data),
         input_sets=(("image",), ("encoded",)),
-        outputs=_describe_outputs(len(data.labels)),
-        parameters=(
-            ParameterSpec(
-                name="top_k",
-                kind="int64",
-                meaning="how many classes to return, most probable first; all if absent",
-                minimum=1,
-                maximum=len(data.labels),
-                readable_default=min(_RANKING, len(data.labels)),
-            ),
-        ),
+        outputs=outputs,
+        parameters=(top_k,),
         handler_options={
             "labels": list(data.labels),
             "height": data.shape[0],
@@ -68,7 +59,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         },
         held_out=HeldOut(
             inputs={"image": data.test.images.numpy()},
-            score=make_score(data),
+            score=score_labels(data.test.labels.numpy()),
             metric="accuracy",
             dataset=f"{data.name} test",
             binary=True,
@@ -80,16 +71,6 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         run=run,
         parent=find_finished(recipe.teacher or recipe.start_from),
     )
-
-
-def make_score(data: ImageData) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Score 1 where the most probable class is the true one, else 0."""
-    truth = data.test.labels.numpy()
-
-    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return (outputs["probabilities"].argmax(1) == truth).astype(np.float64)
-
-    return score
 
 
 def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, device: str) -> ProgramSpec:
@@ -118,26 +99,6 @@ def _describe_inputs(data: ImageData) -> tuple[TensorSpec, ...]:
             shape=(-1,),
             meaning=f"PNG or JPEG file of any size; resized to {height}×{width} {data.kind}",
             max_element_bytes=MAX_ENCODED_BYTES,
-        ),
-    )
-
-
-def _describe_outputs(num_classes: int) -> tuple[TensorSpec, ...]:
-    return (
-        TensorSpec(
-            name="probabilities",
-            datatype="FP32",
-            shape=(-1, num_classes),
-            meaning="probability of each class; with top_k of the k most probable ones, in falling order",
-            minimum=0,
-            maximum=1,
-            singular="probability",
-        ),
-        TensorSpec(
-            name="label",
-            datatype="BYTES",
-            shape=(-1,),
-            meaning="name of the most probable class; with top_k of the k most probable ones",
         ),
     )
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from host.replacement import replacing
@@ -154,6 +155,19 @@ def read_network(run: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
     stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return stored
+
+
+def read_arrays(run: Path, name: str) -> dict[str, np.ndarray]:
+    """Read the arrays that a finished run left in an .npz file.
+
+    Raises:
+        FileNotFoundError: it left none because it did not finish.
+    """
+    path = run / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no {name}: the run did not finish; continue it with --resume")
+    with np.load(path) as stored:
+        return dict(stored)
 
 
 def find_finished(run: str | None) -> Path | None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from model_store.series import fill_gaps, read_series
+from training.engine.data_path import find_path
 from training.engine.seeds import generator_for
 from training.forecaster.bundled import load_bundled
 from training.forecaster.process import draw_windows
@@ -95,7 +96,7 @@ def load_data(data: str, data_root: Path, recipe: Recipe) -> SeriesData:
         )
     if data == BUNDLED:
         return split_series(BUNDLED, load_bundled(), recipe)
-    path = find_path(data, data_root)
+    path = find_series(data, data_root)
     return split_series(path.stem, read_folder(path, recipe.period), recipe)
 
 
@@ -132,7 +133,7 @@ def split_series(name: str, series: Sequence[Series], recipe: Recipe) -> SeriesD
     return SeriesData(name, RecordedSource(trained, recipe), validation, test)
 
 
-def find_path(data: str, data_root: Path) -> Path:
+def find_series(data: str, data_root: Path) -> Path:
     """Resolve `folder:PATH`, a file or a folder, here or below the data root.
 
     Raises:
@@ -144,10 +145,7 @@ def find_path(data: str, data_root: Path) -> Path:
         raise ValueError(
             f"unknown data {data!r}; use {GENERATED}, {BUNDLED}, or folder:PATH with a CSV file or a folder"
         )
-    for path in (Path(name), data_root / name):
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"no file or folder {name}, neither here nor in {data_root}")
+    return find_path(name, data_root)
 
 
 def read_folder(path: Path, period: int) -> list[Series]:

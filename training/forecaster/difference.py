@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.runs import read_arrays
 from training.forecaster.evaluate import METRICS, PREDICTIONS
 from training.forecaster.scores import mean_of_clusters, sum_clusters
 from training.release.statistics import paired_bootstrap
@@ -18,7 +19,7 @@ def compare_runs(first: Path, second: Path) -> str:
         FileNotFoundError: a run has no predictions because it did not finish.
         ValueError: the runs were evaluated on different test windows.
     """
-    one, other = _read(first), _read(second)
+    one, other = (read_arrays(run, PREDICTIONS) for run in (first, second))
     if not np.array_equal(one["future"], other["future"]):
         raise ValueError(
             f"{first} and {second} were evaluated on different test windows; compare runs on the same data"
@@ -34,11 +35,3 @@ def compare_runs(first: Path, second: Path) -> str:
             f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
         )
     return "\n".join(lines)
-
-
-def _read(run: Path) -> dict[str, np.ndarray]:
-    path = run / PREDICTIONS
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
-    with np.load(path) as stored:
-        return dict(stored)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.runs import read_arrays
 from training.labels.figures import PREDICTIONS
 from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
 
@@ -83,8 +84,5 @@ def read_right(run: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         FileNotFoundError: the run has no predictions because it did not finish.
     """
-    path = run / PREDICTIONS
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
-    with np.load(path) as stored:
-        return stored["logits"].argmax(1) == stored["labels"], stored["labels"]
+    stored = read_arrays(run, PREDICTIONS)
+    return stored["logits"].argmax(1) == stored["labels"], stored["labels"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.runs import read_arrays
 from training.language_model.evaluate import PREDICTIONS
 from training.language_model.scores import bits_per_character
 from training.release.statistics import paired_bootstrap
@@ -18,7 +19,7 @@ def compare_runs(first: Path, second: Path) -> str:
         FileNotFoundError: a run has no predictions because it did not finish.
         ValueError: the runs were evaluated on different texts.
     """
-    one, other = _read(first), _read(second)
+    one, other = (read_arrays(run, PREDICTIONS) for run in (first, second))
     if one["texts"].tolist() != other["texts"].tolist():
         raise ValueError(
             f"{first} and {second} were evaluated on different texts; compare runs on the same data, with the same "
@@ -32,11 +33,3 @@ def compare_runs(first: Path, second: Path) -> str:
         f"{len(sums[0])} test windows; bits per character {bits[0]:.4f} → {bits[1]:.4f}: {bits[1] - bits[0]:+.4f} "
         f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
     )
-
-
-def _read(run: Path) -> dict[str, np.ndarray]:
-    path = run / PREDICTIONS
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {PREDICTIONS}: the run did not finish; continue it with --resume")
-    with np.load(path) as stored:
-        return dict(stored)

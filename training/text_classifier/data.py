@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from training.engine.data_path import find_path
 from training.text_classifier.labelled_text import LabelledText, read_folder, read_names, read_table
 from training.text_classifier.opinions import LABELS, Opinion, Part, compose_opinions
 
@@ -73,18 +74,6 @@ def load_data(source: str, root: Path, *, validation_fraction: float) -> TextDat
     path = find_path(place, root)
     train, test = _read_folders(path) if kind == FOLDER else _read_tables(path)
     return _divide(path.stem, train, test, validation_fraction)
-
-
-def find_path(place: str, root: Path) -> Path:
-    """Resolve a path, here or below the data root.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-    """
-    for path in (Path(place), root / place):
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"no file or folder {place}, neither here nor in {root}")
 
 
 def _compose(counts: dict[str, int]) -> TextData:

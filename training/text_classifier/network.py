@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from training.engine.data_path import find_path
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.sequences.dropout import Dropout
-from training.text_classifier.data import find_path
 from training.text_classifier.encoders import LstmEncoder, TransformerEncoder
 from training.text_classifier.low_rank import add_low_rank, merge_low_rank
 from training.text_classifier.pretrained import PretrainedEncoder, load_encoder, rebuild_encoder

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from training.engine.runs import read_run
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.labels.servable import Noun, describe_ranking, score_labels
+from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.batching import pad_rows
 from training.text_classifier.data import TextData, load_data
 from training.text_classifier.network import TextClassifier, load_network
@@ -18,7 +19,6 @@ from training.text_classifier.recipe import Recipe
 from training.text_classifier.subwords import Subwords, load_subwords
 
 MAX_TEXT_BYTES = 65_536
-_RANKING = 3  # what a person wants to read of a classification
 
 
 def describe_release(run: Path, device: str) -> ReleaseSpec:
@@ -39,6 +39,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         raise ValueError(f"{run} was trained on other labels than {record['data']} has now")
     subwords = load_subwords(run, lowercase=recipe.lowercase)
     texts = encode_texts(data.test.texts)
+    outputs, top_k = describe_ranking(len(data.labels), Noun("label", "labels"))
     return ReleaseSpec(
         kind="text_classifier",
         description=f"{recipe.network} for {data.name}: {', '.join(data.labels[:10])}",
@@ -54,22 +55,13 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
             ),
         ),
         input_sets=(("text",),),
-        outputs=_describe_outputs(len(data.labels)),
-        parameters=(
-            ParameterSpec(
-                name="top_k",
-                kind="int64",
-                meaning="how many labels to return, most probable first; all if absent",
-                minimum=1,
-                maximum=len(data.labels),
-                readable_default=min(_RANKING, len(data.labels)),
-            ),
-        ),
+        outputs=outputs,
+        parameters=(top_k,),
         handler_options={"labels": list(data.labels), "max_pieces": recipe.max_pieces, **subwords.describe()},
         extra_files={subwords.file: run / subwords.file},
         held_out=HeldOut(
             inputs={"text": texts},
-            score=make_score(data),
+            score=score_labels(data.test.labels.numpy()),
             metric="accuracy",
             dataset=f"{data.name} test",
             binary=True,
@@ -81,16 +73,6 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         seed=record["seed"],
         run=run,
     )
-
-
-def make_score(data: TextData) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Score 1 where the most probable label is the true one, else 0."""
-    truth = data.test.labels.numpy()
-
-    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return (outputs["probabilities"].argmax(1) == truth).astype(np.float64)
-
-    return score
 
 
 def encode_texts(texts: Sequence[str]) -> np.ndarray:
@@ -111,26 +93,6 @@ def _describe_program(
         example_inputs=(rows.to(device),),
         dynamic_shapes=({0: num_rows, 1: num_pieces},),
         quantization="dynamic",
-    )
-
-
-def _describe_outputs(num_labels: int) -> tuple[TensorSpec, ...]:
-    return (
-        TensorSpec(
-            name="probabilities",
-            datatype="FP32",
-            shape=(-1, num_labels),
-            meaning="probability of each label; with top_k of the k most probable ones, in falling order",
-            minimum=0,
-            maximum=1,
-            singular="probability",
-        ),
-        TensorSpec(
-            name="label",
-            datatype="BYTES",
-            shape=(-1,),
-            meaning="name of the most probable label; with top_k of the k most probable ones",
-        ),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from training.engine.checkpoint import save_atomically
+from training.engine.data_path import find_path
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
@@ -17,7 +18,7 @@ from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.labels.figures import fit_temperature
 from training.sequences.batching import LengthPlan
-from training.text_classifier.data import TextData, Texts, find_path, load_data
+from training.text_classifier.data import TextData, Texts, load_data
 from training.text_classifier.evaluate import evaluate_run
 from training.text_classifier.network import build_network, describe_network
 from training.text_classifier.objective import EncodedTexts, TextTask
