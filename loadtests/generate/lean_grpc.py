@@ -7,9 +7,11 @@ away what is measured. Unary calls, and ones that are answered bit by bit.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import cast
@@ -40,6 +42,10 @@ class CallError(Exception):
 
 class _Connection(asyncio.Protocol):
     def __init__(self, on_lost: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        # What the session wants sent has to leave in its order, whichever thread asked for it.
+        self._lock = threading.Lock()
+        self._unsent = b""
         self._session = ngh2.Connection(ngh2.Role.CLIENT)
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -56,16 +62,19 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        calls, self._calls = self._calls, {}
+        with self._lock:
+            self._transport = None
+            calls, self._calls = self._calls, {}
         for on_end in calls.values():
             on_end(CONNECTION_LOST, b"", monotonic())
         self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         now_s = monotonic()
-        self._session.receive_data(data)
-        for event in self._session.events():
+        with self._lock:
+            self._session.receive_data(data)
+            events = list(self._session.events())
+        for event in events:
             if isinstance(event, ngh2.DataReceived):
                 self._bodies[event.stream_id] += event.data
                 if event.stream_id in self._listeners:
@@ -99,24 +108,52 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         if self._transport is None:
             # Later, as every other end: who sends the next call when one ends would call itself.
-            asyncio.get_running_loop().call_soon(on_end, CONNECTION_LOST, b"", monotonic())
+            self._loop.call_soon(on_end, CONNECTION_LOST, b"", monotonic())
             return
+        with self._lock:
+            self._begin(headers, body, on_end, on_message)
+        self._flush_soon()
+
+    def send_now(self, headers: list[tuple[bytes, bytes]], body: bytes, on_end: OnEnd) -> None:
+        """Send from any other thread than the event loop's, without waiting until that wakes up."""
+        with self._lock:
+            transport = self._transport
+            if transport is None:
+                self._loop.call_soon_threadsafe(on_end, CONNECTION_LOST, b"", monotonic())
+                return
+            self._begin(headers, body, on_end)
+            is_free = not self._unsent and not transport.get_write_buffer_size()
+            if is_free and not transport.get_extra_info("sslcontext"):
+                self._unsent = self._take()
+                with suppress(OSError):  # full, or lost: the event loop finds out which
+                    self._unsent = self._unsent[os.write(transport.get_extra_info("socket").fileno(), self._unsent) :]
+                if not self._unsent:
+                    return
+        self._loop.call_soon_threadsafe(self._flush)
+
+    def _begin(
+        self, headers: list[tuple[bytes, bytes]], body: bytes, on_end: OnEnd, on_message: OnMessage | None = None
+    ) -> None:
         stream_id = self._session.send_request(headers)
         self._session.send_data(stream_id, body, end_stream=True)
         self._calls[stream_id] = on_end
         if on_message is not None:
             self._listeners[stream_id] = on_message
-        self._flush_soon()
 
     def _flush_soon(self) -> None:
         if not self._flush_is_due:
             self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        while self._transport is not None and (data := self._session.data_to_send(1 << 20)):
-            self._transport.write(data)
+        with self._lock:
+            if self._transport is not None and (data := self._unsent + self._take()):
+                self._unsent = b""
+                self._transport.write(data)
+
+    def _take(self) -> bytes:
+        return b"".join(iter(partial(self._session.data_to_send, 1 << 20), b""))
 
     def close(self) -> None:
         if self._transport is not None:
@@ -170,12 +207,24 @@ class LeanChannel:
 
         `on_message` hears each answer of a method that gives several.
         """
+        headers = [*self._make_headers(path, timeout_s), *metadata]
+        self._choose_connection().send(headers, _frame(message), on_end, on_message)
+
+    def call_now(self, path: str, message: bytes, timeout_s: float, on_end: OnEnd) -> None:
+        """Start a call from one other thread than the event loop's; it has left when this returns.
+
+        To hand it to the event loop would take until the system wakes that up, which may be late. `on_end` is called
+        there all the same.
+        """
+        self._choose_connection().send_now(self._make_headers(path, timeout_s), _frame(message), on_end)
+
+    def _make_headers(self, path: str, timeout_s: float) -> list[tuple[bytes, bytes]]:
         # HTTP/2 wants pseudo-headers first.
-        timeout = (b"grpc-timeout", b"%du" % round(1e6 * timeout_s))
-        headers = [(b":path", path.encode()), *self._headers, timeout, *metadata]
+        return [(b":path", path.encode()), *self._headers, (b"grpc-timeout", b"%du" % round(1e6 * timeout_s))]
+
+    def _choose_connection(self) -> _Connection:
         self._next = (self._next + 1) % len(self._connections)
-        body = len(message).to_bytes(_PREFIX_BYTES, "big") + message
-        self._connections[self._next].send(headers, body, on_end, on_message)
+        return self._connections[self._next]
 
     async def ask(self, path: str, message: bytes, timeout_s: float) -> bytes:
         """Make a unary call and wait for its answer.
@@ -225,6 +274,10 @@ class LeanChannel:
                 return
             except OSError:
                 continue
+
+
+def _frame(message: bytes) -> bytes:
+    return len(message).to_bytes(_PREFIX_BYTES, "big") + message
 
 
 @asynccontextmanager

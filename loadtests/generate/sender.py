@@ -14,7 +14,7 @@ from functools import partial
 
 import uvloop
 
-from loadtests.generate.lean_grpc import OK, LeanChannel
+from loadtests.generate.lean_grpc import OK, LeanChannel, OnEnd
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Traffic
 from model_store.open_inference import INFER_PATH
@@ -75,8 +75,12 @@ class Sender:
             raise
 
     def submit(self, queries: Sequence[Query]) -> None:
-        """Send queries now, or as slots get free; returns at once."""
-        self._loop.call_soon_threadsafe(self._start, queries)
+        """Send queries now, or as slots get free; returns at once. Always from the same thread."""
+        if self._max_in_flight is None:
+            for query in queries:
+                self._send(query, self._channel.call_now)
+        else:
+            self._loop.call_soon_threadsafe(self._start, queries)
 
     def measure_requests_per_s(self, in_flight: int, measure_s: float) -> float:
         """Measure how many requests a second are answered with this many in flight; also warms up."""
@@ -130,11 +134,13 @@ class Sender:
         self._send_what_may()
 
     def _send_what_may(self) -> None:
-        while self._waiting and (self._max_in_flight is None or len(self._sent) < self._max_in_flight):
-            query = self._waiting.popleft()
-            query.sent_s = time.perf_counter()
-            self._sent.add(query)
-            self._channel.call(INFER_PATH, next(self._bodies), self._timeout_s, partial(self._end, query))
+        while self._waiting and self._max_in_flight is not None and len(self._sent) < self._max_in_flight:
+            self._send(self._waiting.popleft(), self._channel.call)
+
+    def _send(self, query: Query, call: Callable[[str, bytes, float, OnEnd], None]) -> None:
+        query.sent_s = time.perf_counter()
+        self._sent.add(query)
+        call(INFER_PATH, next(self._bodies), self._timeout_s, partial(self._end, query))
 
     def _end(self, query: Query, status: str, answer: bytes, now_s: float) -> None:
         if query not in self._sent:  # given up already

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ async def answer(data, context):
     if data == BUSY:
         raise CallError(GrpcStatus.RESOURCE_EXHAUSTED, "no")
     await asyncio.sleep(0.01)
-    return data * 20_000
+    return data[:1] * 20_000
 
 
 async def spell(requests, context):
@@ -49,6 +50,27 @@ async def test_a_call_ends_with_its_status_and_its_answer(server):
         assert await call(channel, BUSY) == ("RESOURCE_EXHAUSTED", b"no")
         answers = await asyncio.gather(*(call(channel, bytes([number])) for number in range(50)))
     assert answers == [("OK", bytes([number]) * 20_000) for number in range(50)]
+
+
+async def test_calls_of_another_thread_leave_while_the_event_loop_stands_still(server):
+    """Large ones do not fit into the socket: what is left of them has to go before what comes after."""
+    messages = [bytes([number]) * (300_000 if number % 5 == 0 else 1) for number in range(40)]
+    ends = {}
+    async with open_lean_channel(server[1]) as channel:
+
+        def send():
+            for message in messages:
+                channel.call_now(
+                    INFER_PATH, message, 20.0, lambda *end, first=message[:1]: ends.update({first: end[:2]})
+                )
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+        while len(ends) < len(messages):
+            await asyncio.sleep(0.01)
+    assert ends == {message[:1]: ("OK", message[:1] * 20_000) for message in messages}
 
 
 async def test_a_call_with_several_answers_hears_each_of_them(server):
