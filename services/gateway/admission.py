@@ -9,49 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from services.gateway.batch_times import BatchTimes
 from services.gateway.caller import name_caller
 from services.gateway.errors import OverloadedError
 from services.gateway.promises import Promises
 from services.gateway.tensors import InferRequest
 
-# Each new batch counts this much, so that the estimate follows a change within some twenty batches.
-FORGETTING = 0.05
 _UNLIMITED = nullcontext()
-
-
-class BatchTimes:
-    """Predict how long a batch takes: a straight line over rows through what was measured, the newest counting most.
-
-    Source: recursive least squares with exponential forgetting, here by its five weighted sums.
-    """
-
-    def __init__(self) -> None:
-        self._weight = self._rows = self._seconds = self._rows_rows = self._rows_seconds = 0.0
-
-    def observe(self, num_rows: float, seconds: float) -> None:
-        keep = 1 - FORGETTING
-        self._weight = keep * self._weight + 1
-        self._rows = keep * self._rows + num_rows
-        self._seconds = keep * self._seconds + seconds
-        self._rows_rows = keep * self._rows_rows + num_rows * num_rows
-        self._rows_seconds = keep * self._rows_seconds + num_rows * seconds
-
-    def predict(self, num_rows: int) -> float:
-        """Predict a batch's seconds; 0 before the first one was measured."""
-        if self._weight == 0:
-            return 0.0
-        mean_rows, mean_s = self._rows / self._weight, self._seconds / self._weight
-        spread = self._rows_rows / self._weight - mean_rows**2
-        if spread < 1e-6 * mean_rows**2:  # batches of one size only: nothing is known yet of larger ones
-            return mean_s
-        slope = (self._rows_seconds / self._weight - mean_rows * mean_s) / spread
-        slope = min(max(slope, 0.0), mean_s / mean_rows)
-        return mean_s + slope * (num_rows - mean_rows)
 
 
 class WaitingRows(Protocol):
@@ -65,6 +34,16 @@ class WaitingRows(Protocol):
     def is_below_share(self, request: InferRequest, num_rows: int, max_rows: int) -> bool: ...
 
 
+class Held(NamedTuple):
+    """Workers that sessions hold, and in how many seconds the first of them is expected to be free."""
+
+    num_workers: int = 0
+    free_in_s: float = 0.0
+
+
+NONE_HELD = Held()
+
+
 class Admission:
     """Decide for one model version whether a request may wait."""
 
@@ -76,20 +55,22 @@ class Admission:
         num_workers: int,
         max_wait_s: float,
         max_waiting_rows: int,
-        certified: Iterable[tuple[float, float]] = (),
+        certified: Sequence[tuple[float, float]] = (),
+        row_s: float = 0.0,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one."""
+        """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one.
+
+        `row_s` is what a further row takes as released; see batch_times.py.
+        """
         self._name = name
         self._max_rows = max_rows
         self._num_workers = num_workers
         self._max_wait_s = max_wait_s
         self._max_waiting_rows = max_waiting_rows
         self._now = now
-        self._times = BatchTimes()
+        self._times = BatchTimes(row_s, certified)
         self._promises = Promises()
-        for num_rows, seconds in certified:
-            self._times.observe(num_rows, seconds)
         self._full_s = self._times.predict(max_rows)  # asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)
 
@@ -107,18 +88,26 @@ class Admission:
         self._promises.observe(waits)
         return end_s - started_s
 
-    def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int) -> float:
-        """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
-        if num_calls < self._num_workers:
-            return self._times.predict(num_rows)
-        batches_ahead = num_calls - self._num_workers + (waiting_rows + num_rows) / self._max_rows
-        # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
-        return self._full_s * (0.5 + math.ceil(batches_ahead) / self._num_workers)
+    def note_free(self) -> None:
+        """Learn that a session has left its worker: a batch that waited there runs from now on."""
+        self._ends_s.append(self._now())
 
-    def check(self, request: InferRequest, num_rows: int, queue: WaitingRows) -> None:
+    def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int, held: Held = NONE_HELD) -> float:
+        """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
+        num_workers = self._num_workers - held.num_workers
+        if num_calls < num_workers:
+            return self._times.predict(num_rows)
+        if num_workers <= 0:  # the first session that ends gives its worker back, and no stream has it before
+            num_batches = num_calls + math.ceil((waiting_rows + num_rows) / self._max_rows)
+            return held.free_in_s + self._full_s * num_batches
+        batches_ahead = num_calls - num_workers + (waiting_rows + num_rows) / self._max_rows
+        # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
+        return self._full_s * (0.5 + math.ceil(batches_ahead) / num_workers)
+
+    def check(self, request: InferRequest, num_rows: int, queue: WaitingRows, held: Held = NONE_HELD) -> None:
         """Let a request pass for which there is room and whose answer is expected in time.
 
-        That is before its deadline, or within the server's bound if it has none.
+        That is before its deadline, or within the server's bound if it has none. `held` are workers that have streams.
 
         One that finds an idle worker always passes: only its measured time can mend an estimate that is too high.
 
@@ -126,7 +115,7 @@ class Admission:
             OverloadedError: says how many wait, or how long it would take and when to try again.
         """
         num_calls, waiting_rows = queue.num_calls, queue.waiting_rows
-        if num_calls < self._num_workers and waiting_rows == 0:
+        if num_calls + held.num_workers < self._num_workers and waiting_rows == 0:
             return
         limit = self._max_waiting_rows
         if waiting_rows + num_rows > limit and not queue.is_below_share(request, num_rows, limit):
@@ -137,11 +126,11 @@ class Admission:
         has_deadline = request.deadline_s < math.inf
         bound_s = request.deadline_s - self._now() if has_deadline else self._max_wait_s
         factor = self._promises.factor
-        request.promised_s = factor * self.predict_s(num_rows, waiting_rows, num_calls)
+        request.promised_s = factor * self.predict_s(num_rows, waiting_rows, num_calls, held)
         if request.promised_s <= bound_s:
             return
         rows_before = queue.count_rows_before(request, num_rows)  # not all, where others have had their share
-        request.promised_s = factor * self.predict_s(num_rows, rows_before, num_calls)
+        request.promised_s = factor * self.predict_s(num_rows, rows_before, num_calls, held)
         if request.promised_s <= bound_s:
             return
         bound = "its deadline is" if has_deadline else "without a deadline a request waits at most"

@@ -13,6 +13,7 @@ from services.gateway.answers import join_outputs
 from services.gateway.backends import Backend
 from services.gateway.batching import Batcher, Outputs
 from services.gateway.drift import make_monitor
+from services.gateway.errors import OverloadedError
 from services.gateway.metrics import Metrics, ModelMetrics
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams import Bit, Streams
@@ -41,6 +42,7 @@ class ServedModel:
             max_wait_s=settings.max_wait_ms / 1e3,
             max_waiting_rows=settings.max_waiting_rows,
             certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
+            row_s=1 / variant.manifest.speed.rows_per_s,
             now=monotonic,
         )
         self.batcher = Batcher(
@@ -64,6 +66,7 @@ class ServedModel:
                 max_waiting=settings.max_waiting_rows,
                 count_calls=lambda: self.batcher.num_calls,
                 is_alone=settings.gateways == 1,
+                note_free=self.admission.note_free,
             )
 
     @property
@@ -74,12 +77,19 @@ class ServedModel:
     @property
     def has_room(self) -> bool:
         """Whether a worker is idle and nothing waits."""
-        num_busy = self.batcher.num_calls + (self.streams.count_busy_workers() if self.streams else 0)
+        num_busy = self.batcher.num_calls + (self.streams.count_held().num_workers if self.streams else 0)
         return not self.batcher.waiting_rows and num_busy < self._num_workers
 
     def check(self, request: InferRequest, num_rows: int) -> None:
         """Let a request pass that may wait; raises as Admission does."""
-        self.admission.check(request, num_rows, self.batcher)
+        if self.streams is None:
+            self.admission.check(request, num_rows, self.batcher)
+            return
+        try:
+            self.admission.check(request, num_rows, self.batcher, self.streams.count_held())
+        except OverloadedError:
+            self.streams.make_way()  # else streams that keep coming would have the worker for ever
+            raise
 
     def check_stream(self, request: InferRequest) -> None:
         """Let a stream pass that may wait; raises as Streams does."""

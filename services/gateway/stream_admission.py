@@ -9,7 +9,7 @@ import math
 from time import monotonic
 from typing import Protocol
 
-from services.gateway.admission import BatchTimes
+from services.gateway.batch_times import BatchTimes
 from services.gateway.errors import OverloadedError
 from services.gateway.promises import Promises
 from services.gateway.tensors import InferRequest
@@ -42,6 +42,10 @@ class StreamAdmission:
     def observe_end(self, lasted_s: float) -> None:
         """Learn how long an answer took, from its place in a session to its end."""
         self._times.observe(1, lasted_s)
+
+    def predict_end_s(self, began_s: float) -> float:
+        """Predict when an answer ends that began at some time, in time.monotonic()'s seconds; not before now."""
+        return max(monotonic(), began_s + self._times.predict(1))
 
     def check(self, request: InferRequest, queue: WaitingStreams, num_free: int, *, are_joined: bool) -> None:
         """Let a stream pass that finds one of the free places, or is expected to begin in time.

@@ -18,6 +18,7 @@ import structlog
 
 from model_store.session_records import LINGERS, Kind, Record, RecordReader, encode_record
 from services.catalogue import ServedVariant
+from services.gateway.admission import NONE_HELD, Held
 from services.gateway.backends import Backend
 from services.gateway.errors import (
     MODEL_FAILED,
@@ -119,10 +120,15 @@ class Streams:
         max_waiting: int,
         count_calls: Callable[[], int],
         is_alone: bool = True,
+        note_free: Callable[[], None] = lambda: None,
     ) -> None:
-        """`count_calls` says how many other calls the workers have, which only who `is_alone` with them can know."""
+        """`count_calls` says how many other calls the workers have, which only who `is_alone` with them can know.
+
+        `note_free` is told whenever a session has left its worker.
+        """
         self._variant, self._backend = variant, backend
         self._num_workers, self._count_calls, self._is_alone = num_workers, count_calls, is_alone
+        self._note_free = note_free
         self._max_rows = variant.manifest.max_rows
         self._admission = StreamAdmission(
             str(variant),
@@ -144,9 +150,17 @@ class Streams:
         """How many streams wait or are being answered."""
         return len(self._waiting) + sum(len(session.streams) for session in self._sessions)
 
-    def count_busy_workers(self) -> int:
-        """How many workers have streams; one that only lingers for the next has none."""
-        return sum(bool(session.streams) for session in self._sessions)
+    def count_held(self) -> Held:
+        """Count the workers that have streams, and predict when the first of them is done with those it has.
+
+        A session that only lingers for the next stream holds none.
+        """
+        ends_s = [
+            self._admission.predict_end_s(max(stream.entered_s for stream in session.streams.values()))
+            for session in self._sessions
+            if session.streams
+        ]
+        return Held(len(ends_s), min(ends_s) - monotonic()) if ends_s else NONE_HELD
 
     def admit(self, request: InferRequest) -> None:
         """Let a valid request of one row pass whose answer can begin in time.
@@ -291,6 +305,7 @@ class Streams:
             failure = InternalError(MODEL_FAILED, cause=repr(error))
         finally:
             del self._sessions[session]
+            self._note_free()
             self._give_up(session, failure)
             self._dispatch_soon()
 

@@ -1,12 +1,13 @@
 import asyncio
 import math
 from dataclasses import dataclass
+from random import Random
 from time import monotonic
 
 import pytest
 
 from services.catalogue import Catalogue
-from services.gateway.admission import Admission, BatchTimes, CallerLimit
+from services.gateway.admission import Admission, CallerLimit, Held
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
 from services.gateway.errors import DeadlineError, OverloadedError
@@ -65,31 +66,6 @@ class Rows:
 
 def request(deadline_s=math.inf, peer="10.0.0.1:99"):
     return InferRequest("double", "", "id", [], deadline_s=deadline_s, caller=KnownCaller(peer, {}))
-
-
-@pytest.mark.parametrize(
-    ("observed", "rows", "seconds"),
-    [
-        ([], 8, 0.0),
-        ([(1, 0.01)], 1, 0.01),
-        ([(1, 0.01)], 8, 0.01),  # nothing is known of larger ones yet, and a guess must refuse nobody
-        ([(8, 0.02)] * 3, 1, 0.02),
-        ([(1, 0.011), (10, 0.02), (5, 0.015)], 20, 0.03),
-        ([(1, 0.02), (10, 0.01)], 20, 0.014),  # noise makes no batch take less for having more rows
-    ],
-)
-def test_predicts_batches_by_a_line_through_what_was_measured(observed, rows, seconds):
-    times = BatchTimes()
-    for batch in observed:
-        times.observe(*batch)
-    assert times.predict(rows) == pytest.approx(seconds, rel=0.1)
-
-
-def test_follows_a_model_that_becomes_slower():
-    times = BatchTimes()
-    for seconds in [0.01] * 100 + [0.05] * 60:
-        times.observe(4, seconds)
-    assert times.predict(4) == pytest.approx(0.05, rel=0.1)
 
 
 def test_a_batch_that_waited_at_a_busy_worker_counts_from_when_it_ran(clock):
@@ -207,3 +183,49 @@ def test_what_is_certified_is_known_before_the_first_batch(clock):
     for _ in range(100):  # what is measured here counts more than what was certified
         run(admission, clock, 10, 0.2)
     assert admission.predict_s(10, 0, 0) == pytest.approx(0.2, rel=0.05)
+
+
+def test_a_session_on_the_only_worker_counts_as_what_is_before_a_request(clock):
+    admission = Admission("m", max_rows=10, num_workers=1, max_wait_s=0.1, max_waiting_rows=500, now=clock)
+    run(admission, clock, 10, 0.02)
+    admission.check(request(), 1, Rows(0, 0), Held(1, 0.05))
+    with pytest.raises(OverloadedError, match="expected in 220 ms, without a deadline") as caught:
+        admission.check(request(), 1, Rows(0, 0), Held(1, 0.2))
+    assert caught.value.retry_after_s == pytest.approx(0.12)
+
+
+def test_a_session_leaves_the_other_workers_to_requests(admission):
+    admission.check(request(), 1, Rows(0, 0), Held(1, 9.0))
+    assert admission.predict_s(1, 0, 1, Held(1, 9.0)) == pytest.approx(0.5 * 0.02 + 0.02, rel=0.05)
+
+
+def test_a_batch_that_waited_for_a_session_counts_from_when_that_ended(clock):
+    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, max_waiting_rows=500, now=clock)
+    started_s = clock.now_s
+    clock.now_s += 3
+    admission.note_free()
+    clock.now_s += 0.1
+    admission.observe(4, started_s)
+    assert admission.predict_s(4, 0, 0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hiccups_of_small_batches_refuse_nobody_who_would_be_in_time(clock, seed):
+    """Virtual time: a batch takes 5 ms and 0.2 ms a row, every tenth 300 ms more."""
+    random = Random(seed)
+    admission = Admission("m", max_rows=64, num_workers=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
+    for index in range(60):
+        num_rows = 2 if random.random() < 0.1 else 1
+        run(admission, clock, num_rows, 0.005 + 0.0002 * num_rows + 0.3 * (index % 10 == 9))
+    admission.check(request(), 1, Rows(40, 1))
+
+
+def test_learns_that_larger_batches_take_long_as_soon_as_they_do(clock):
+    admission = Admission("m", max_rows=64, num_workers=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
+    for _ in range(60):
+        run(admission, clock, 1, 0.05)
+    admission.check(request(), 1, Rows(100, 1))
+    for _ in range(2):
+        run(admission, clock, 64, 1.0)
+    with pytest.raises(OverloadedError, match="100 rows of m are waiting"):
+        admission.check(request(), 1, Rows(100, 1))

@@ -175,3 +175,17 @@ async def test_a_stream_without_a_deadline_that_would_wait_for_too_long_is_refus
     await asyncio.gather(*tasks)
     labels = {"model": "double", "version": "3-eager", "protocol": "grpc", "outcome": "overloaded"}
     assert gateway.metrics.registry.get_sample_value("millrace_requests_total", labels) == 1
+
+
+async def test_other_requests_are_refused_while_a_stream_would_have_the_only_worker_for_too_long(make_gateway):
+    gateway, backend = make_gateway(max_wait_ms=1)
+    tasks = await overload(gateway, backend)
+    streams = gateway._models["double", "3-eager"].streams
+    (session,) = streams._sessions
+    assert not session.is_closing
+    with pytest.raises(OverloadedError, match="0 rows of double 3-eager are waiting before it: an answer is expected"):
+        await gateway.infer(make_request())
+    assert session.is_closing  # no stream follows, so that whoever asks again has a turn
+    backend.gate.set()
+    await asyncio.gather(*tasks)
+    assert streams.count_held().num_workers == 0
