@@ -56,20 +56,16 @@ class Admission:
         max_wait_s: float,
         max_waiting_rows: int,
         certified: Sequence[tuple[float, float]] = (),
-        row_s: float = 0.0,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one.
-
-        `row_s` is what a further row takes as released; see batch_times.py.
-        """
+        """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one."""
         self._name = name
         self._max_rows = max_rows
         self._num_workers = num_workers
         self._max_wait_s = max_wait_s
         self._max_waiting_rows = max_waiting_rows
         self._now = now
-        self._times = BatchTimes(row_s, certified)
+        self._times = BatchTimes(certified)
         self._promises = Promises()
         self._full_s = self._times.predict(max_rows)  # asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)

@@ -1,8 +1,9 @@
-"""How long a version's batches take: measured all along where sizes are seen, as released where they are not.
+"""How long a version's batches take: measured all along where sizes are seen, as certified where they are not.
 
 An estimate that is too low lets in a few who will be late, and is mended by the larger batches that they make. One that
 is too high refuses them, so that no larger batch is ever seen, and lasts. So the measured line is not drawn beyond the
-sizes that it was measured at: a few slow batches of one row once made 20 seconds of a batch of 64.
+sizes that it was measured at: a few slow batches of one row once made 20 seconds of a batch of 64. Nor does the speed
+at release say what a further row takes: ten times too slow, it let a tenth through of what could be answered.
 """
 
 from __future__ import annotations
@@ -23,13 +24,10 @@ class BatchTimes:
     Source: recursive least squares with exponential forgetting, here by its five weighted sums.
     """
 
-    def __init__(self, row_s: float = 0.0, certified: Sequence[tuple[float, float]] = ()) -> None:
-        """`row_s` is what a further row takes where nothing was measured; `certified` pairs of rows and seconds.
-
-        The certified are what the measuring begins with, and say more of a further row than `row_s` does.
-        """
+    def __init__(self, certified: Sequence[tuple[float, float]] = ()) -> None:
+        """`certified` are pairs of rows and seconds: what the measuring begins with, and what a further row takes."""
         self._weight = self._rows = self._seconds = self._rows_rows = self._rows_seconds = 0.0
-        self._row_s = row_s
+        self._row_s = 0.0
         for num_rows, seconds in certified:
             self.observe(num_rows, seconds)
         if len(certified) > 1:

@@ -42,7 +42,6 @@ class ServedModel:
             max_wait_s=settings.max_wait_ms / 1e3,
             max_waiting_rows=settings.max_waiting_rows,
             certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
-            row_s=1 / variant.manifest.speed.rows_per_s,
             now=monotonic,
         )
         self.batcher = Batcher(
