@@ -14,7 +14,7 @@ import numpy as np
 
 from handlers.base import Decoded, Handler
 from handlers.device import Device
-from handlers.images import ImageError, decode_image
+from handlers.images import read_images
 from handlers.ranking import rank_labels
 
 
@@ -27,18 +27,7 @@ class ClassifierHandler(Handler):
         self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
-        if "image" in inputs:
-            return Decoded([inputs["image"]])
-        files = inputs["encoded"]
-        size = self.image_size
-        images = np.zeros((len(files), size["height"], size["width"], size["channels"]), np.uint8)
-        row_errors: list[str | None] = [None] * len(files)
-        for row, file in enumerate(files):
-            try:
-                images[row] = decode_image(file, **size)
-            except ImageError as error:
-                row_errors[row] = str(error)
-        return Decoded([images], row_errors)
+        return read_images(inputs, **self.image_size)
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
+from services.client.images import prepare_images
 from services.client.inference import infer_answers, make_infer_call, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    ImageLike = str | PathLike[str] | bytes | np.ndarray | Image
+    from services.client.images import Images
 
 ROWS_PER_CALL = 32
 
@@ -52,7 +47,7 @@ class Classification:
 
 
 def classify(
-    images: ImageLike | Iterable[ImageLike],
+    images: Images,
     *,
     top: int = 1,
     model: str = "classifier",
@@ -69,7 +64,7 @@ def classify(
         ValueError: an array is not uint8 or has no image's shape.
         OSError: a file cannot be read.
     """
-    name, rows = _prepare_rows(_list_images(images))
+    name, rows = prepare_images(images)
     return (yield from rank_labels(name, rows, top=top, model=model, version=version, timeout_s=timeout_s))
 
 
@@ -90,53 +85,6 @@ def rank_labels(
     ]
     answers = yield from infer_answers(calls)
     return [classification for answer in answers for classification in read_classifications(answer)]
-
-
-def _list_images(images: Any) -> list[Any]:
-    single = isinstance(images, str | bytes | PathLike) or hasattr(images, "save")
-    if single or (isinstance(images, np.ndarray) and images.ndim < 4):
-        return [images]
-    return list(images)
-
-
-def _prepare_rows(images: Sequence[Any]) -> tuple[str, np.ndarray]:
-    """Choose the input and make its rows: `image` for arrays of one size, else `encoded`."""
-    if (
-        images
-        and all(isinstance(image, np.ndarray) for image in images)
-        and len({image.shape for image in images}) == 1
-    ):
-        arrays = [_check_array(image) for image in images]
-        return "image", arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
-    rows = np.empty(len(images), np.object_)
-    for index, image in enumerate(images):
-        rows[index] = _encode_image(image)
-    return "encoded", rows
-
-
-def _check_array(array: np.ndarray) -> np.ndarray:
-    if array.dtype != np.uint8:
-        raise ValueError(
-            f"images are uint8 arrays from 0 to 255, got {array.dtype}; convert with array.astype('uint8')"
-        )
-    if array.ndim not in (2, 3):
-        raise ValueError(f"an image has shape [H, W] or [H, W, C], got {list(array.shape)}")
-    return array if array.ndim == 3 else array[:, :, None]
-
-
-def _encode_image(image: Any) -> bytes:
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, str | PathLike):
-        return Path(image).read_bytes()
-    if isinstance(image, np.ndarray):
-        from PIL import Image
-
-        array = _check_array(image)
-        image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def read_classifications(answer: Answer) -> list[Classification]:

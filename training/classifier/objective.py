@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.classifier.compact import CompactNetwork
-from training.classifier.normalization import Normalization
 from training.classifier.program import Program
 from training.classifier.transfer import PretrainedNetwork
 from training.classifier.vit import VisionTransformer
@@ -24,6 +23,7 @@ from training.engine.quantize_aware import RoundedNetwork
 from training.engine.seeds import generator_for
 from training.images.augmentation import TrainingBatches
 from training.images.mixing import mix
+from training.images.normalization import Normalization
 from training.images.splits import Split
 
 _MIXING = 3  # what its random draws are for, beside those of the batches

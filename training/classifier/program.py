@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from training.classifier.compact import CompactNetwork
-from training.classifier.normalization import Normalization
 from training.engine.device import place
+from training.images.normalization import Normalization
 
 
 class Program(nn.Module):

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from training.classifier.network import build_network
-from training.classifier.normalization import Normalization
 from training.classifier.recipe import RETIRED, Recipe
 from training.engine.overrides import from_record
 from training.engine.pruning import fit_channels
 from training.engine.runs import read_network, read_run
+from training.images.normalization import Normalization
 from training.images.splits import ImageData
 
 

@@ -15,12 +15,9 @@ from training.classifier.restore import restore_network
 from training.engine.device import place
 from training.engine.runs import find_finished, read_run
 from training.images.splits import ImageData
-from training.images.tensor import describe_image_tensor
+from training.images.tensor import describe_image_inputs, list_image_options
 from training.labels.servable import Noun, describe_ranking, score_labels
-from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
-
-MAX_ENCODED_BYTES = 8 * 2**20
-MAX_PIXELS = 40_000_000  # a 24-megapixel photograph passes, a decompression bomb does not
+from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec
 
 
 def load_program(run: Path) -> tuple[Program, Recipe, dict]:
@@ -46,17 +43,11 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         kind="classifier",
         description=f"{recipe.network} for {data.name}: {len(data.labels)} classes, {_shape_text(data)} images",
         programs={"main": _describe_program(program, data, recipe, device)},
-        inputs=_describe_inputs(data),
+        inputs=describe_image_inputs(data.shape),
         input_sets=(("image",), ("encoded",)),
         outputs=outputs,
         parameters=(top_k,),
-        handler_options={
-            "labels": list(data.labels),
-            "height": data.shape[0],
-            "width": data.shape[1],
-            "channels": data.shape[2],
-            "max_pixels": MAX_PIXELS,
-        },
+        handler_options={"labels": list(data.labels)} | list_image_options(data.shape),
         held_out=HeldOut(
             inputs={"image": data.test.images.numpy()},
             score=score_labels(data.test.labels.numpy()),
@@ -86,20 +77,6 @@ def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, devic
         dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
         calibration=calibration,
         quantization="dynamic" if recipe.network in ("vit", "deit") else "static",
-    )
-
-
-def _describe_inputs(data: ImageData) -> tuple[TensorSpec, ...]:
-    height, width, _ = data.shape
-    return (
-        describe_image_tensor(data),
-        TensorSpec(
-            name="encoded",
-            datatype="BYTES",
-            shape=(-1,),
-            meaning=f"PNG or JPEG file of any size; resized to {height}×{width} {data.kind}",
-            max_element_bytes=MAX_ENCODED_BYTES,
-        ),
     )
 
 

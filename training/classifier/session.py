@@ -12,7 +12,6 @@ from training.classifier.compact import CompactNetwork
 from training.classifier.data import fit_recipe, load_data
 from training.classifier.evaluate import evaluate_run
 from training.classifier.network import build_network
-from training.classifier.normalization import Normalization
 from training.classifier.objective import ClassifierTask, Teacher
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
@@ -32,6 +31,7 @@ from training.engine.runs import NETWORK, finish_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.augmentation import TrainingBatches
+from training.images.normalization import Normalization
 from training.images.splits import ImageData
 from training.labels.figures import fit_temperature
 

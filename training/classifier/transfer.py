@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.classifier.normalization import Normalization
+from training.images.normalization import Normalization
 
 PRETRAINED = {
     "mobilenet_v3_small": "mobilenet_v3_small",

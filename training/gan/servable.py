@@ -190,7 +190,7 @@ def _describe_inputs(recipe: Recipe, labels: list[str]) -> tuple[TensorSpec, ...
 
 def _describe_outputs(data: ImageData) -> tuple[TensorSpec, ...]:
     return (
-        describe_image_tensor(data),
+        describe_image_tensor(data.shape),
         TensorSpec(name="encoded", datatype="BYTES", shape=(-1,), meaning="the image as a PNG file; on request"),
     )
 

@@ -37,12 +37,7 @@ def load_folder(folder: Path, resolution: int) -> tuple[str, tuple[str, ...], Sp
 
 def _read_classes(folder: Path, resolution: int) -> tuple[tuple[str, ...], Split]:
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    files = [
-        (path, index)
-        for index, kind in enumerate(classes)
-        for path in sorted(kind.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
-    ]
+    files = [(path, index) for index, kind in enumerate(classes) for path in list_pictures(kind)]
     if not files:
         raise FileNotFoundError(f"{folder} has no subfolders with pictures ({', '.join(sorted(_SUFFIXES))})")
     images = np.empty((len(files), resolution, resolution, 3), np.uint8)
@@ -52,6 +47,11 @@ def _read_classes(folder: Path, resolution: int) -> tuple[tuple[str, ...], Split
             bar.advance()
     targets = torch.tensor([index for _, index in files])
     return tuple(path.name for path in classes), Split(torch.from_numpy(images), targets)
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The picture files in a folder and below, in the order of their names."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
 
 
 def decode_picture(path: Path, resolution: int) -> np.ndarray:

@@ -47,11 +47,6 @@ class ImageData:
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
-    @property
-    def kind(self) -> str:
-        """What the images are, in a word."""
-        return "grey" if self.shape[2] == 1 else "RGB"
-
     def describe_parts(self) -> str:
         """Say where the images went."""
         parts = f"{len(self.train)} training, {len(self.validation)} validation, {len(self.test)} test images"

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from training.classifier.attacks import attack
-from training.classifier.normalization import Normalization
 from training.classifier.program import Program
+from training.images.normalization import Normalization
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from torch import nn
 
 from training.classifier.compact import CompactNetwork
 from training.classifier.network import NETWORKS, build_network
-from training.classifier.normalization import Normalization
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import FULL
 from training.classifier.resnet import ResNet18
 from training.classifier.transfer import PRETRAINED
 from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
+from training.images.normalization import Normalization
 
 SMALL = replace(FULL, widths=(8, 12, 16))
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from training.classifier.normalization import Normalization
 from training.classifier.program import Program
 from training.classifier.resnet import ResNet18
 from training.classifier.visualization import maximize_logits, measure_gradient_flow, record_feature_maps
+from training.images.normalization import Normalization
 
 
 def test_feature_maps_are_what_each_filter_answers():
