@@ -1,0 +1,1 @@
+"""Images in, the class of every pixel and of the whole image out."""

@@ -1,0 +1,68 @@
+"""One training session of a segmenter: from options to a finished run's folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from training.engine.checkpoint import save_atomically
+from training.engine.device import choose_device, limit_threads, place
+from training.engine.loop import Plan, Progress, fit
+from training.engine.optimization import Updater
+from training.engine.options import TrainOptions
+from training.engine.runs import NETWORK, finish_run, start_run
+from training.engine.schedules import make_schedule
+from training.engine.seeds import seed_everything
+from training.segmenter.data import SceneData, draw_calibration, load_data
+from training.segmenter.evaluate import evaluate_run
+from training.segmenter.network import build_network
+from training.segmenter.objective import SegmenterTask, TaskWeights
+from training.segmenter.recipe import Recipe
+
+_NUM_MEASURED = 500  # training images whose pixels say how to normalize
+
+
+def train(recipe: Recipe, options: TrainOptions) -> Path:
+    """Train a segmenter and leave its network, evaluation and pictures in the run's folder."""
+    data = load_data(options.data, options.data_root, recipe)
+    run, progress = fit_segmenter(recipe, options, data)
+    finish_run(run, {**evaluate_run(run, data), "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    return run
+
+
+def fit_segmenter(recipe: Recipe, options: TrainOptions, data: SceneData) -> tuple[Path, Progress]:
+    """Train a segmenter and leave its network in the run's folder, which is not finished yet."""
+    device = choose_device(options.device)
+    seed_everything(options.seed)
+    task = make_task(recipe, data, device, options.seed)
+    run = start_run(options, recipe)
+    num_parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    print(
+        f"{num_parameters} parameters, {recipe.steps} steps of {recipe.batch_size} images on {device}; "
+        f"{len(data.validation)} images of {data.name} validate, {len(data.test)} test",
+        file=sys.stderr,
+    )
+    plan = Plan(num_steps=recipe.steps, validate_every=min(recipe.steps, recipe.validate_every), monitor="score")
+    with limit_threads(recipe.max_threads):
+        progress = fit(task, plan, run, resume=options.resume)
+    save_atomically(
+        {"network": task.best_network.state_dict(), "classes": list(data.classes), "shape": list(data.shape)},
+        run / NETWORK,
+    )
+    return run, progress
+
+
+def make_task(recipe: Recipe, data: SceneData, device: torch.device, seed: int) -> SegmenterTask:
+    """Build network and optimizer; what weighs the tasks does not decay."""
+    network = place(build_network(recipe, draw_calibration(data, _NUM_MEASURED), len(data.classes)), device)
+    weights = TaskWeights(recipe).to(device)
+    groups = [
+        {"params": list(network.parameters()), "weight_decay": recipe.weight_decay},
+        {"params": list(weights.parameters()), "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
+    schedule = make_schedule("cosine", num_steps=recipe.steps, warmup_fraction=recipe.warmup_fraction)
+    updater = Updater([optimizer], schedule, clip_norm=recipe.clip_norm)
+    return SegmenterTask(network, weights, data, updater, device, recipe, seed)
