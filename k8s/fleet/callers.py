@@ -11,6 +11,7 @@ from k8s.fleet.extensions import Object, type_of
 
 KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-client"
+CERTIFICATE_HEADER: Final = "x-forwarded-client-cert"
 NAME_CLAIM: Final = "sub"
 
 
@@ -65,11 +66,19 @@ def token_filter(tokens: Tokens) -> Object:
     return {"name": "envoy.filters.http.jwt_authn", "typed_config": config}
 
 
-def limit_filter(requests_per_s: int) -> Object:
-    """Make the filter that lets each client by itself send so many requests per second."""
+def pass_certificates_on() -> Object:
+    """Make the part of a connection manager that tells nodes whose certificate a caller has shown, whatever it says."""
+    return {
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"subject": True},
+    }
+
+
+def limit_filter(requests_per_s: int, header: str = CLIENT_HEADER) -> Object:
+    """Make the filter that lets each client by itself, whom a header names, send so many requests per second."""
     bucket = {"max_tokens": requests_per_s, "tokens_per_fill": requests_per_s, "fill_interval": "1s"}
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    by_client = {"header_name": CLIENT_HEADER, "descriptor_key": "client", "skip_if_absent": True}
+    by_client = {"header_name": header, "descriptor_key": "client", "skip_if_absent": True}
     config = {
         "@type": type_of("filters.http.local_ratelimit.v3.LocalRateLimit"),
         "stat_prefix": "edge",

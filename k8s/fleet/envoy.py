@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from k8s.fleet.callers import CLIENT_HEADER, Tokens, key_filter, limit_filter, take_names_away, token_filter
+from k8s.fleet.callers import (
+    CERTIFICATE_HEADER,
+    CLIENT_HEADER,
+    Tokens,
+    key_filter,
+    limit_filter,
+    pass_certificates_on,
+    take_names_away,
+    token_filter,
+)
 from k8s.fleet.extensions import Object, type_of
 from k8s.routes import NODES_HOST
 
@@ -168,6 +177,7 @@ def _listener(edge: Edge, folder: Path) -> Object:
         "access_log": [_access_log()],
         # Before anything else looks at it: only the edge itself says who calls.
         "early_header_mutation_extensions": [take_names_away()],
+        **pass_certificates_on(),
         "rds": {"route_config_name": "edge", "config_source": _followed(folder, "routes")},
         "http_filters": _filters(edge),
     }
@@ -225,7 +235,8 @@ def _filters(edge: Edge) -> list[Object]:
     filters = [key_filter(edge.keys)] if edge.keys else []
     filters += [token_filter(edge.tokens)] if edge.tokens else []
     router = {"name": "envoy.filters.http.router", "typed_config": {"@type": type_of("filters.http.router.v3.Router")}}
-    return [*filters, limit_filter(edge.requests_per_s), router]
+    limit = limit_filter(edge.requests_per_s, CLIENT_HEADER if filters else CERTIFICATE_HEADER)
+    return [*filters, limit, router]
 
 
 def _grpc_cluster(suffix: str, edge: Edge, folder: Path) -> Object:

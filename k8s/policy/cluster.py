@@ -177,13 +177,15 @@ def nobody_else_names_callers(fleet: Fleet) -> Iterator[str]:
             elif edge.endswith("/0"):
                 yield f"{name_of(workload)} believes everybody who names a caller"
     for gateway in fleet.of("Gateway") if believing else ():
-        removed = [
-            policy["spec"].get("headers", {}).get("earlyRequestHeaders", {}).get("remove", ())
+        headers = [
+            policy["spec"].get("headers", {})
             for policy in fleet.of("ClientTrafficPolicy")
             if gateway["metadata"]["name"] in {ref["name"] for ref in policy["spec"]["targetRefs"]}
         ]
-        if not any("x-client" in names for names in removed):
+        if not any("x-client" in each.get("earlyRequestHeaders", {}).get("remove", ()) for each in headers):
             yield f"{name_of(gateway)} lets callers name themselves by the header x-client"
+        if any("Forward" in each.get("xForwardedClientCert", {}).get("mode", "") for each in headers):
+            yield f"{name_of(gateway)} lets callers name themselves by the header x-forwarded-client-cert"
 
 
 def pods_are_watched_where_they_are(fleet: Fleet) -> Iterator[str]:

@@ -36,7 +36,7 @@ class GatewaySettings(BaseSettings):
     insecure: bool = Field(False, description="listen beyond this machine although nobody is asked who calls")
     trusted_edges: str = Field(
         "",
-        description="addresses, networks and certificates' subjects whose header x-client names callers; ';' between",
+        description="addresses, networks and certificates' subjects whose word on who calls is taken; ';' between",
     )
     gateways: int = Field(1, ge=1, le=64, description="processes that answer on the REST and gRPC ports")
     max_body_mib: int = Field(64, ge=1, le=1024, description="largest request")

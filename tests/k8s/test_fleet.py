@@ -12,6 +12,7 @@ import urllib.request
 import grpc
 import pytest
 import yaml
+from cryptography import x509
 
 from host.ports import find_free_ports
 from k8s.fleet import callers, envoy
@@ -129,6 +130,23 @@ async def test_nodes_know_callers_by_the_name_that_the_edge_found_for_their_key(
     assert "caller edge:web" in names
     assert "caller edge:admin" not in names
     assert callers.CLIENT_HEADER == edges.HEADER
+
+
+async def test_nodes_know_who_shows_a_certificate_alone_by_its_subject(trust, tmp_path):
+    port, admin, *ports = find_free_ports(4)
+    (node,) = nodes = [Node("127.0.0.1", *ports)]
+    edge = Edge(
+        nodes=nodes, port=port, admin_port=admin, certificates=trust.towards_callers, identity=trust.towards_nodes
+    )
+    command = sleeping_node(certificate=trust.node, authority=trust.nodes.path, trusted_edges=EDGE_SUBJECT)
+    with Fleet(edge, command, tmp_path) as fleet:
+        wait_for_edge(edge)
+        async with open_channel(edge, trust) as channel:
+            await call(channel, "", x_forwarded_client_cert='Subject="CN=admin"', x_client="admin")
+        names = {line for line in fleet.read_log(node).splitlines() if line.startswith("caller edge:")}
+    subject = x509.load_pem_x509_certificate(trust.caller.read_bytes()).subject.rfc4514_string()
+    assert names == {f"caller edge:{subject}"}
+    assert callers.CERTIFICATE_HEADER == edges.CERTIFICATE_HEADER
 
 
 def test_certificates_are_renewed_without_a_failed_call(edge, fleet, trust):

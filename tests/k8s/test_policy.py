@@ -193,6 +193,11 @@ BREAKERS = {
     "nobody_else_names_callers": [
         remove_at(spec("ClientTrafficPolicy"), "headers"),
         lambda objects: environment(objects, "MILLRACE_TRUSTED_EDGES", "0.0.0.0/0"),
+        set_at(
+            lambda objects: of(objects, "ClientTrafficPolicy")["spec"]["headers"],
+            "xForwardedClientCert",
+            {"mode": "AppendForward", "certDetailsToAdd": ["Subject"]},
+        ),
         lambda objects: environment(objects, "MILLRACE_TLS_CLIENT_CA", ""),
     ],
     "pods_are_watched_where_they_are": [

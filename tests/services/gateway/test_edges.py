@@ -12,7 +12,7 @@ from model_store.open_inference import SERVICE, messages
 from services.catalogue import Catalogue
 from services.gateway.caller import KnownCaller, name_caller
 from services.gateway.core import Gateway
-from services.gateway.edges import HEADER, MAX_NAME_CHARS, TrustedEdges
+from services.gateway.edges import CERTIFICATE_HEADER, HEADER, MAX_NAME_CHARS, TrustedEdges, read_subject
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer
 from services.gateway.rest import make_app
@@ -40,6 +40,39 @@ NAMED = {HEADER: "web"}
 )
 def test_only_a_trusted_peer_names_others(trusted, peer, certificate, headers, name):
     assert TrustedEdges(trusted).find_name(KnownCaller(peer, headers, None, certificate)) == name
+
+
+WEB = 'By=spiffe://x;Hash=ab;Subject="CN=web,O=house";URI=spiffe://web'
+
+
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (WEB, "CN=web,O=house"),
+        (r'Hash=ab;Subject="CN=\"a\\, b\";Subject=\"CN=c\""', r'CN="a\, b";Subject="CN=c"'),
+        (f'Hash=cd;Subject="CN=far",{WEB}', "CN=web,O=house"),  # the nearest hop is the one that is trusted
+        (f"{WEB},Hash=cd", ""),
+        ('Hash=ab;Subject=""', ""),
+        ('Hash=ab;Subject="CN=web', ""),
+        ('URI=",";X="Subject=\\"CN=no\\""', ""),
+        ("", ""),
+    ],
+)
+def test_the_subject_is_that_of_the_certificate_which_the_nearest_hop_has_seen(header, subject):
+    assert read_subject(header) == subject
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "name"),
+    [
+        ("CN=edge", {CERTIFICATE_HEADER: WEB}, "CN=web,O=house"),
+        ("CN=edge", {CERTIFICATE_HEADER: WEB, **NAMED}, "web"),
+        ("CN=other", {CERTIFICATE_HEADER: WEB}, ""),
+        ("CN=edge", {CERTIFICATE_HEADER: f'Subject="CN={"a" * 300}"'}, ""),
+    ],
+)
+def test_who_shows_a_certificate_alone_is_named_by_it(trusted, headers, name):
+    assert TrustedEdges(trusted).find_name(KnownCaller("10.1.2.3:5000", headers, None, "CN=edge")) == name
 
 
 @pytest.mark.parametrize("wrong", ["edge", "10.1.2.3/33", "10.1.2.3/16"])
