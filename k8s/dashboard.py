@@ -36,11 +36,13 @@ ROWS: Final = (
             {
                 "{{model}} {{version}}": "sum by (model, version) (millrace_model_ready{@})",
                 "{{model}} {{version}} unlike released": "sum by (model, version) (millrace_golden_mismatch{@}) > 0",
+                "{{model}} {{version}} asking for no calls": "sum by (model, version) (millrace_model_slow{@}) > 0",
                 "{{model}} {{version}} refused": "sum by (model, version) (millrace_release_refused{@}) > 0",
                 "old routing": 'sum (millrace_routing_refused{namespace=~"$namespace"}) > 0',
             },
-            "Unlike released: pods that compute something else than their golden rows say. Refused: releases that came "
-            "and may not serve; the repository index says why. Old routing: the routing file is not valid.",
+            "Unlike released: pods that compute something else than their golden rows say. Asking for no calls: where "
+            "these take far longer than they should. Refused: releases that came and may not serve; the repository "
+            "index says why. Old routing: the routing file is not valid.",
         ),
         Panel(
             "Requests", "reqps", {"{{model}}": "sum by (model) (rate(millrace_requests_total{@}[$__rate_interval]))"}

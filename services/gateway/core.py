@@ -104,6 +104,8 @@ class Gateway:
         model = ServedModel(variant, self._backend, self.metrics, self.settings)
         model.metrics.ready.set_function(partial(self.is_model_ready, variant))
         model.metrics.golden_mismatch.set_function(partial(self._has_mismatch, variant))
+        if self.slowness is not None:
+            model.metrics.slow.set_function(partial(self.slowness.is_version_slow, str(variant)))
         self._models[variant.model, variant.version] = model
         self.readiness.add(variant)
 

@@ -105,6 +105,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.slow = Gauge(
+            "millrace_model_slow",
+            "1 while golden rows take far longer than they should, so that this server asks its edge for no calls",
+            _LABELS,
+            registry=self.registry,
+        )
         self.first_token = self._seconds(
             "millrace_first_token_seconds", "From a stream's arrival to the first bit of its answer"
         )
@@ -157,6 +163,7 @@ class ModelMetrics:
         self.slots = metrics.slots.labels(model, version)
         self.ready = metrics.ready.labels(model, version)
         self.golden_mismatch = metrics.golden_mismatch.labels(model, version)
+        self.slow = metrics.slow.labels(model, version)
 
     def count(self, protocol: str, outcome: str) -> None:
         counter = self._by_outcome.get((protocol, outcome))

@@ -83,7 +83,12 @@ class Slowness:
     @property
     def is_slow(self) -> bool:
         """Whether any version is."""
-        return any(version.slow_since_s is not None for version in self._versions.values())
+        return any(map(self.is_version_slow, self._versions))
+
+    def is_version_slow(self, name: str) -> bool:
+        """Whether a version (model and version, as its variant is printed) is; unknown ones are not."""
+        version = self._versions.get(name)
+        return version is not None and version.slow_since_s is not None
 
     async def watch(self) -> None:
         """Look again and again, for ever."""

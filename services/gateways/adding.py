@@ -20,6 +20,7 @@ GAUGES: Final[Mapping[str, Callable[[Iterable[float]], float]]] = {
     "millrace_routing_refused": max,
     "millrace_tasks": sum,
     "millrace_golden_mismatch": max,
+    "millrace_model_slow": max,
     "millrace_streams": sum,
     "millrace_input_stability_index": max,
     "millrace_input_same_p_value": min,

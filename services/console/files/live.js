@@ -11,7 +11,7 @@ const CHARTS = [
   ["Time in the queue", "ms", [["median", (at) => at.queue_ms[0]], ["p99", (at) => at.queue_ms[2]]]],
   ["Rows per batch", "mean", [["rows", (at) => at.batch_rows]]],
 ];
-const SHOWN_GAUGES = new Set(["millrace_slots", "millrace_busy_slots", "millrace_waiting_rows", "millrace_model_ready", "millrace_golden_mismatch"]);
+const SHOWN_GAUGES = new Set(["millrace_slots", "millrace_busy_slots", "millrace_waiting_rows", "millrace_model_ready", "millrace_golden_mismatch", "millrace_model_slow"]);
 const UNIT = /_(bytes|seconds)$/;
 const EVERYTHING = "all";
 
@@ -121,6 +121,7 @@ function formatGauge(name, value) {
 
 function badge(gauges) {
   if (gauges.millrace_golden_mismatch) return h("span", { class: "badge bad" }, "other answers than released");
+  if (gauges.millrace_model_slow) return h("span", { class: "badge warn" }, "far too slow");
   return gauges.millrace_model_ready ? h("span", { class: "badge good" }, "ready") : h("span", { class: "badge warn" }, "not ready");
 }
 

@@ -155,17 +155,23 @@ async def test_what_was_known_of_a_version_goes_with_it(server):
 async def test_a_slow_server_is_ready_and_wants_no_calls(variant):
     backend = DoublingBackend(workers=2)
     gateway = Gateway(Catalogue([variant]), backend, GatewaySettings(slow_factor=4))
+    labels = {"model": variant.model, "version": variant.version}
+
+    def gauge():
+        return gateway.metrics.registry.get_sample_value("millrace_model_slow", labels)
+
     assert not gateway.wants_calls()
     await gateway.readiness.prove()
     assert gateway.wants_calls()
     await gateway.slowness.look()
+    assert gauge() == 0
     backend.gate.clear()
     call = asyncio.create_task(gateway.infer(decode_request(build_golden_requests(variant)[0].request)))
     async with asyncio.timeout(5):
         while not gateway.slowness.is_slow:
             await asyncio.sleep(0.05)
             await gateway.slowness.look()
-    assert (gateway.is_ready(), gateway.wants_calls()) == (True, False)
+    assert (gateway.is_ready(), gateway.wants_calls(), gauge()) == (True, False, 1)
     backend.gate.set()
     await call
 
