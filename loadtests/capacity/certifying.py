@@ -173,13 +173,15 @@ class Levels:
         """Send one row after the other."""
         return self._run("one caller", scenario="SingleStream")
 
-    def arrive(self, rate: float) -> Recording:
+    def arrive(self, rate: float, times_as_long: float = 1.0) -> Recording:
         """Let rows arrive at random."""
-        return self._run(f"{rate:.0f}/s", scenario="Server", rate=rate, warm_up_s=self._plan.warm_up_s)
+        how = {"scenario": "Server", "rate": rate, "warm_up_s": self._plan.warm_up_s}
+        return self._run(f"{rate:.0f}/s", times_as_long, **how)
 
-    def _run(self, what: str, **how: object) -> Recording:
+    def _run(self, what: str, times_as_long: float = 1.0, **how: object) -> Recording:
+        measure_s = times_as_long * self._plan.level_s
         plan = OpenLoop.model_validate(
-            {"traffic": self._traffic, "measure_s": self._plan.level_s, "bound_ms": NO_BOUND_MS, **how}
+            {"traffic": self._traffic, "measure_s": measure_s, "bound_ms": NO_BOUND_MS, **how}
         )
         recording = run_open_loop(plan)
         if recording.errors:

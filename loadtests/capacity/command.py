@@ -99,17 +99,22 @@ def print_certificate(certificate: Certificate) -> None:
 
 def print_checks(name: str, checks: list[Check]) -> None:
     """Print predicted and measured waits."""
-    columns = ("load", "rows/s", "queue: predicted", "measured", "ratio", "answer: predicted", "measured", "ratio", "")
+    columns = (
+        *("load", "rows/s", "pace", "queue: as certified", "measured", "ratio"),
+        *("answer: as certified", "measured", "ratio", ""),
+    )
     table = Table(*columns, title=f"{name}: mean waits in ms, within {ALLOWED:.0%}")
     for item in checks:
         table.add_row(
             f"{item.load:g}",
-            f"{item.rate:,.0f}",
+            f"{median(item.rates):,.0f}",
+            _spread(item.paces),
             *(f"{item.predicted.queue_ms:.2f}", _spread(item.queue_ms), f"{item.queue_ratio:.2f}"),
             *(f"{item.predicted.answer_ms:.2f}", _spread(item.answer_ms), f"{item.ratio:.2f}"),
             "[green]reached[/]" if item.reached else "[red]MISSED[/]",
         )
     console.print(table)
+    console.print("pace: as many times as long as when it was certified; ratios are predicted at that pace / measured")
 
 
 def _spread(values: tuple[float, ...]) -> str:
