@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from time import monotonic
 from typing import Literal
 
 from loadtests.addresses import Addresses
@@ -27,13 +29,13 @@ from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
 from model_store.release import Release
 
-START_S = 2.0  # a generator process imports Locust or LoadGen for about this long
+START_S = 0.5  # a generator connects and calibrates for about this long
 MULTI_STREAM_ROWS = 8  # as MLPerf has it
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 2
 # What a longer run mends, and how much longer it is.
-UNSETTLED, LONGER = ("too noisy", "drifting"), 2.5
+UNSETTLED, LONGER, MOST_REPEATS = ("too noisy", "drifting"), 2.5, 3
 # A confirmation goes on until p99 can be shown with a few requests over it, within reason.
 CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
 # A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
@@ -61,6 +63,7 @@ class Campaign:
     def measure(self, release: Release) -> tuple[ModelResults, str]:
         """Measure every variant of a release that may be served; also return who scraped the metrics."""
         subjects = list_subjects(release)
+        end_s = monotonic() + estimate_campaign_s(self.preset, len(subjects))
         searches: list[Search] = []
         with scrape(self.addresses.metrics) as collect:
             default = next(subject for subject in subjects if subject.is_default)
@@ -73,6 +76,7 @@ class Campaign:
                 searches.append(Search(version=subject.manifest.version, found=found))
                 runs += self._confirm_rate(subject, found, bound.ms)
                 runs += self._run_fixed_scenarios(subject, bound.ms)
+            runs = self._repeat_unsettled(runs, subjects, bound.ms, end_s)
             metrics = collect()
         runs = [_with_split(run, release.model, metrics) for run in runs]
         manifests = tuple(release.manifests.values())
@@ -98,7 +102,14 @@ class Campaign:
         yield from self._sweep(default, 0, self.preset.rest_callers, "rest", spare_s)
 
     def _sweep(
-        self, subject: Subject, round_: int, callers: tuple[int, ...], protocol: Literal["grpc", "rest"], spare_s: float
+        self,
+        subject: Subject,
+        round_: int,
+        callers: tuple[int, ...],
+        protocol: Literal["grpc", "rest"],
+        spare_s: float,
+        *,
+        is_planned: bool = True,
     ) -> Iterator[Run]:
         preset = self.preset
         plan = ClosedLoop(
@@ -109,7 +120,8 @@ class Campaign:
             most_s=preset.most_s,
             spare_s=spare_s,
         )
-        with self._step(f"{subject.name}: {protocol} sweep", estimate_sweep_s(preset, callers)) as neighbours:
+        planned_s = estimate_sweep_s(preset, callers) if is_planned else 0.0
+        with self._step(f"{subject.name}: {protocol} sweep", planned_s) as neighbours:
             recordings = (
                 run_remote_closed_loop(plan, self.remote)
                 if self.remote
@@ -165,16 +177,43 @@ class Campaign:
 
     def _run_fixed_scenarios(self, subject: Subject, bound_ms: float) -> Iterator[Run]:
         preset, rows = self.preset, subject.manifest.max_rows
-        offline = self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
-        if any(reason.kind in UNSETTLED for reason in offline.verdict.reasons):
-            # LoadGen decides beforehand how much to send: a level that is to last longer is a run of its own.
-            longer_s = LONGER * preset.offline_s
-            offline = self._run_scenario(subject, "Offline", bound_ms, measure_s=longer_s, rows=rows, round_=1)
-        yield offline
+        yield self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
         if preset.streams:
             yield self._run_scenario(subject, "SingleStream", bound_ms, measure_s=preset.confirm_s)
             rows = min(MULTI_STREAM_ROWS, rows)
             yield self._run_scenario(subject, "MultiStream", bound_ms, measure_s=preset.confirm_s, rows=rows)
+
+    def _repeat_unsettled(
+        self, runs: Sequence[Run], subjects: Sequence[Subject], bound_ms: float, end_s: float
+    ) -> list[Run]:
+        """Make runs again that did not settle, as long as the plan's time lasts; each says how often that was done.
+
+        What decides is whether the noise was less this time, never what was measured.
+        """
+        found = list(runs)
+        known = {subject.manifest.version: subject for subject in subjects}
+        waiting = deque(index for index, run in enumerate(found) if self.preset.repeats_s and _may_be_repeated(run))
+        while waiting and monotonic() + self._estimate_repeat_s(run := found[waiting[0]]) <= end_s:
+            index = waiting.popleft()
+            again = self._repeat(run, known[run.version], bound_ms)
+            found[index] = again.model_copy(update={"repeats": run.repeats + 1})
+            if _may_be_repeated(found[index]):
+                waiting.append(index)
+        self.advance("repeats", self.preset.repeats_s)
+        return found
+
+    def _repeat(self, run: Run, subject: Subject, bound_ms: float) -> Run:
+        if run.callers is not None:
+            (again,) = self._sweep(subject, run.round, (run.callers,), run.protocol, 0.0, is_planned=False)
+            return again
+        measure_s, rows = LONGER * self.preset.offline_s, run.recording.rows_per_request
+        # LoadGen decides beforehand how much to send: a level that is to last longer is a run of its own.
+        return self._run_scenario(subject, "Offline", bound_ms, measure_s=measure_s, rows=rows, is_planned=False)
+
+    def _estimate_repeat_s(self, run: Run) -> float:
+        if run.callers is None:
+            return START_S + LONGER * self.preset.offline_s
+        return START_S + self.preset.warm_up_s + self.preset.most_s
 
     def _run_scenario(
         self,
@@ -186,6 +225,7 @@ class Campaign:
         rate: float | None = None,
         rows: int = 1,
         round_: int = 0,
+        is_planned: bool = True,
     ) -> Run:
         traffic = aim(subject, self.addresses, rows_per_request=rows)
         plan = OpenLoop(
@@ -198,7 +238,7 @@ class Campaign:
         )
         # A rate that has to be confirmed again was not planned for.
         longest_s = max(self.preset.confirm_s, self.preset.offline_s)
-        planned_s = 0.0 if round_ else plan.warm_up_s + min(measure_s, longest_s) + START_S
+        planned_s = 0.0 if round_ or not is_planned else plan.warm_up_s + min(measure_s, longest_s) + START_S
         with self._step(f"{subject.name}: {kind}", planned_s) as neighbours:
             recording = run_open_loop(plan)
             around = neighbours()
@@ -237,7 +277,14 @@ def estimate_campaign_s(preset: Preset, num_variants: int) -> float:
     scenarios_s = START_S + preset.search_s + confirm_s + preset.offline_s + START_S
     streams_s = 2 * (preset.confirm_s + START_S) if preset.streams else 0.0
     variant_s = preset.rounds * estimate_sweep_s(preset, preset.callers) + scenarios_s + streams_s
-    return num_variants * variant_s + estimate_sweep_s(preset, preset.rest_callers)
+    return num_variants * variant_s + estimate_sweep_s(preset, preset.rest_callers) + preset.repeats_s
+
+
+def _may_be_repeated(run: Run) -> bool:
+    """Say whether a run that shows rates and latencies by itself did not settle."""
+    is_plain = run.kind in ("closed loop", "Offline")
+    kinds = [reason.kind for reason in run.verdict.reasons]
+    return is_plain and bool(kinds) and all(kind in UNSETTLED for kind in kinds) and run.repeats < MOST_REPEATS
 
 
 def _make_run(

@@ -12,7 +12,8 @@ class Preset:
     `rounds` repeats the closed-loop sweep, variants taking turns; a level lasts `least_s`, and where the machine is
     noisy up to `most_s` and what other levels left of that. The search for the rate that holds the bound spends
     `search_s` at most and ends within `resolution`; a run of `confirm_s` confirms it. `streams` adds SingleStream and
-    MultiStream.
+    MultiStream. In the end what did not settle is made again, in `repeats_s` and what else is left of the planned time;
+    nothing is where `repeats_s` is 0.
     """
 
     callers: tuple[int, ...]
@@ -28,10 +29,11 @@ class Preset:
     confirm_s: float
     offline_s: float
     streams: bool
+    repeats_s: float
 
 
 PRESETS = {
-    # At most 50 s a variant, so that four fit into three and a half minutes; on a quiet machine about 35 s.
+    # About 40 s a variant, so that four fit into three and a half minutes together with what is made again.
     "demo": Preset(
         callers=(1, 8, 64),
         rounds=1,
@@ -46,6 +48,7 @@ PRESETS = {
         confirm_s=5.0,
         offline_s=4.0,
         streams=False,
+        repeats_s=40.0,
     ),
     "full": Preset(
         callers=(1, 2, 4, 8, 16, 32, 64, 128),
@@ -61,5 +64,6 @@ PRESETS = {
         confirm_s=30.0,
         offline_s=10.0,
         streams=True,
+        repeats_s=180.0,
     ),
 }

@@ -22,7 +22,10 @@ Kind = Literal["closed loop"] | Scenario
 
 
 class Run(Part):
-    """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server."""
+    """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server.
+
+    `repeats` earlier ones of its kind were too noisy or drifting, and are not shown.
+    """
 
     version: str
     kind: Kind
@@ -35,6 +38,7 @@ class Run(Part):
     load: Load | None = None
     split: TimeSplit | None = None
     neighbours: Neighbours | None = None
+    repeats: int = 0
 
     @property
     def holds_bound(self) -> bool:
@@ -148,3 +152,9 @@ def count_valid(runs: Iterable[Run]) -> tuple[int, int]:
     """Count the valid runs, and all."""
     verdicts = [run.verdict.valid for run in runs]
     return sum(verdicts), len(verdicts)
+
+
+def describe_repeats(runs: Iterable[Run]) -> str:
+    """One phrase on runs that are not shown because they were made again; '' where none was."""
+    count = sum(run.repeats for run in runs)
+    return f"after {count} that did not settle and {'were' if count > 1 else 'was'} made again" if count else ""

@@ -12,7 +12,7 @@ from locust.env import Environment  # isort: skip
 
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
 from loadtests.generate.plan import ClosedLoop, Traffic
-from loadtests.generate.processes import follow_plan
+from loadtests.generate.standing import follow_plans
 from loadtests.judge.verdict import ALLOWED_ERROR, is_settled
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
@@ -93,4 +93,4 @@ def _run_level(plan: ClosedLoop, callers: int, spare_s: float, runner: Any, list
 
 
 if __name__ == "__main__":
-    follow_plan(ClosedLoop, lambda plan: RECORDINGS.dump_json(run_levels(plan)))
+    follow_plans(ClosedLoop, lambda plan: RECORDINGS.dump_json(run_levels(plan)))

@@ -17,7 +17,7 @@ from locust.env import Environment  # isort: skip
 from loadtests.addresses import split_address
 from loadtests.generate.closed_loop import make_user_class
 from loadtests.generate.plan import ClosedLoop, Distributed
-from loadtests.generate.processes import follow_plan
+from loadtests.generate.standing import follow_plans
 from loadtests.measure.recording import RECORDINGS, Recording, merge_recordings
 
 # What master and workers say to each other beside Locust's own messages.
@@ -99,4 +99,4 @@ def _run_level(master: Master, loop: ClosedLoop, callers: int) -> Recording:
 
 
 if __name__ == "__main__":
-    follow_plan(Distributed, lambda plan: RECORDINGS.dump_json(run_remote_levels(plan)))
+    follow_plans(Distributed, lambda plan: RECORDINGS.dump_json(run_remote_levels(plan)))

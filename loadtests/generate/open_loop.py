@@ -16,8 +16,8 @@ from typing import Any
 import mlperf_loadgen as loadgen
 
 from loadtests.generate.plan import OpenLoop
-from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
+from loadtests.generate.standing import follow_plans
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
 CALIBRATION_S = 0.4
@@ -132,4 +132,4 @@ def _read_result(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    follow_plan(OpenLoop, lambda plan: RECORDINGS.dump_json([run_scenario(plan)]))
+    follow_plans(OpenLoop, lambda plan: RECORDINGS.dump_json([run_scenario(plan)]))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from loadtests.generate.plan import Probing
-from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
+from loadtests.generate.standing import follow_plans
 from loadtests.judge.rate_search import Outcome, Probe, RateSearch, choose_proof, decide, search_rate
 
 LOOK_S = 0.1
@@ -90,4 +90,4 @@ def _draw_arrivals(start_s: float, rate: float, random: np.random.Generator) -> 
 
 
 if __name__ == "__main__":
-    follow_plan(Probing, lambda plan: run_search(plan).model_dump_json().encode())
+    follow_plans(Probing, lambda plan: run_search(plan).model_dump_json().encode())

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Sequence
 
 from host.child import end_with_parent
-from loadtests.generate.lean_grpc import CallError
 from loadtests.generate.plan import ClosedLoop, Distributed, OpenLoop, Probing, Remote, Scheduled
+from loadtests.generate.standing import Generator, GeneratorError, generator_environment, give_back, take_generator
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
 
-Plan = TypeVar("Plan", bound=Part)
-
-
-class GeneratorError(RuntimeError):
-    """A load generator broke; the message ends with what it printed."""
+# What listens for others has to let its port go.
+HOLD_PORTS = ("master",)
 
 
 def run_closed_loop(plan: ClosedLoop, *, processes: int = 1) -> list[Recording]:
@@ -55,7 +48,12 @@ def work_for(address: str) -> None:
     command = [sys.executable, "-m", "loadtests.generate.worker", address]
     while True:
         done = subprocess.run(
-            command, env=_environment(), stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent, check=False
+            command,
+            env=generator_environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent,
+            check=False,
         )
         if done.returncode != 0:
             raise GeneratorError(done.stderr.strip()[-4000:])
@@ -92,49 +90,20 @@ def run_scheduled(plan: Scheduled) -> list[Recording]:
     return RECORDINGS.validate_json(_run("scheduled", [plan])[0])
 
 
-def follow_plan(kind: type[Plan], follow: Callable[[Plan], bytes]) -> None:
-    """Be such a process: read the plan, follow it, write what came of it; the command line names both files."""
-    plan = kind.model_validate_json(Path(sys.argv[1]).read_text())
-    try:
-        came = follow(plan)
-    except CallError as error:
-        sys.exit(f"the first request failed: {error}")
-    except OSError as error:  # nobody listens, or too few workers came
-        sys.exit(str(error))
-    Path(sys.argv[2]).write_bytes(came)
-
-
 def _run(module: str, plans: Sequence[Part]) -> list[bytes]:
-    with tempfile.TemporaryDirectory(prefix="loadtest-") as folder:
-        outputs = [Path(folder) / f"output{index}.json" for index in range(len(plans))]
-        started: list[tuple[subprocess.Popen[bytes], Path]] = []
-        try:
-            for plan, output in zip(plans, outputs, strict=True):
-                log, told = output.with_suffix(".log"), output.with_suffix(".plan")
-                told.write_text(plan.model_dump_json())
-                with log.open("wb") as file:
-                    command = [sys.executable, "-m", f"loadtests.generate.{module}"]
-                    process = subprocess.Popen(
-                        [*command, str(told), str(output)],
-                        stdout=file,
-                        stderr=subprocess.STDOUT,
-                        env=_environment(),
-                        preexec_fn=end_with_parent,
-                    )
-                    started.append((process, log))
-            for process, log in started:
-                if process.wait() != 0:
-                    raise GeneratorError(
-                        f"loadtests.generate.{module} ended with {process.returncode}:\n{log.read_text()[-4000:]}"
-                    )
-        finally:
-            for process, _ in started:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-        return [output.read_bytes() for output in outputs]
-
-
-def _environment() -> dict[str, str]:
-    # gRPC's fork handlers and info lines have no place in a generator.
-    return {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", "GRPC_VERBOSITY": "ERROR"}
+    generators: list[Generator] = []
+    try:
+        for plan in plans:
+            generators.append(take_generator(module))
+            generators[-1].tell(plan)
+        outputs = [generator.hear() for generator in generators]
+    except BaseException:
+        for generator in generators:
+            generator.end()
+        raise
+    for generator in generators:
+        if module in HOLD_PORTS:
+            generator.end()
+        else:
+            give_back(module, generator)
+    return outputs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from loadtests.generate.plan import Scheduled
-from loadtests.generate.processes import follow_plan
 from loadtests.generate.sender import Query, Sender
+from loadtests.generate.standing import follow_plans
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
 LEAD_S = 0.1
@@ -46,4 +46,4 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
 
 
 if __name__ == "__main__":
-    follow_plan(Scheduled, lambda plan: RECORDINGS.dump_json(run_schedule(plan)))
+    follow_plans(Scheduled, lambda plan: RECORDINGS.dump_json(run_schedule(plan)))

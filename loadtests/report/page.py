@@ -17,7 +17,7 @@ from loadtests.report.frontier import draw_frontier, list_front, list_places
 from loadtests.report.picture import make_png_url
 from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
-from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
+from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
 from model_store.manifest import Manifest
 from model_store.version import split_version
 
@@ -62,6 +62,7 @@ def describe_model(model: ModelResults) -> dict[str, Any]:
         "variants": variants,
         "runs": [describe_run(model, run) for run in model.runs],
         "valid": count_valid(model.runs),
+        "repeats": describe_repeats(model.runs),
         "invalid": count_reasons(model.runs).most_common(),
         "charts": charts.draw_charts(model),
         "places": places,

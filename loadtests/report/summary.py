@@ -8,7 +8,7 @@ from rich.table import Table
 from loadtests.judge.load import MEANINGS
 from loadtests.judge.recommendation import find_peak_rows_per_s
 from loadtests.report.picture import draw_in_terminal
-from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
+from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
 
 STYLES = {"shown": "bold green", "too slow": "bold red", "too short or too noisy": "bold yellow"}
 
@@ -51,9 +51,10 @@ def _print_answer(model: ModelResults, console: Console) -> None:
 
 def _make_table(model: ModelResults) -> Table:
     valid, total = count_valid(model.runs)
+    repeats = describe_repeats(model.runs)
     quality = model.served[0].quality
     table = Table(
-        title=f"{model.name}: {valid} of {total} runs VALID, bound {model.bound.ms:g} ms",
+        title=f"{model.name}: {valid} of {total} runs VALID{repeats and f' ({repeats})'}, bound {model.bound.ms:g} ms",
         title_justify="left",
         title_style="bold",
         caption=f"quality: {quality.metric}; peak: rows/s; held: requests/s within the bound; latencies: ms",

@@ -7,13 +7,13 @@ import io
 from collections.abc import Sequence
 
 from loadtests.judge.recommendation import find_peak_rows_per_s
-from loadtests.results import ModelResults, Results, Run, count_valid, pick_open_loop
+from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 COLUMNS = (
     *("model", "version", "scenario", "protocol", "round", "callers", "rate_per_s", "rows_per_request", "seconds"),
     *("offered", "answered", "errors", "rows_per_s", "goodput_per_s", "p50_ms", "p90_ms", "p99_ms", "p99.9_ms"),
-    *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores"),
+    *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores", "repeats"),
 )
 
 
@@ -33,12 +33,14 @@ def make_markdown(results: Results) -> str:
     for model in results.models:
         advice = model.recommendation
         valid, total = count_valid(model.runs)
+        repeats = describe_repeats(model.runs)
+        repeats = repeats and f", {repeats}"
         parts += [f"### {advice.headline}", "", *(f"{reason}  " for reason in advice.reasons), ""]
         parts += [f"> {caveat}  " for caveat in advice.caveats]
         quality = model.served[0].quality.metric
         parts += [
             "",
-            f"{model.name}: {valid} of {total} runs VALID; bound {model.bound.ms:g} ms ({model.bound.why})",
+            f"{model.name}: {valid} of {total} runs VALID{repeats}; bound {model.bound.ms:g} ms ({model.bound.why})",
             "",
             f"| variant | {quality} | peak rows/s | held requests/s | p50 ms | p99 ms | verdict |",
             "|---|---:|---:|---:|---:|---:|---|",
@@ -102,5 +104,6 @@ def _list_cells(model: ModelResults, run: Run) -> list[object]:
         *(None if latency_ms is None else round(latency_ms, 3) for latency_ms in latencies),
         *(load and load.state, run.verdict.label, "; ".join(reason.text for reason in run.verdict.reasons)),
         *(round(recording.cost.cpu_cores, 3), round(recording.cost.late_share, 4), around and round(around.cores, 2)),
+        run.repeats,
     ]
     return ["" if cell is None else cell for cell in cells]

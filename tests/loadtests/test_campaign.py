@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from loadtests.addresses import Addresses
 from loadtests.campaign import Campaign, estimate_campaign_s, round_up
 from loadtests.judge.rate_search import RateSearch
 from loadtests.presets import PRESETS, Preset
+from loadtests.results import describe_repeats
 from loadtests.subject import find_variant, list_subjects
 from model_store.release import UnknownReleaseError
 from tests.loadtests import synthetic
@@ -28,6 +30,7 @@ TINY = Preset(
     confirm_s=1.0,
     offline_s=0.3,
     streams=False,
+    repeats_s=0.0,
 )
 
 
@@ -106,7 +109,7 @@ def test_the_locustfile_calls_the_models_default_for_the_whole_run_time(store, k
     assert "0(0.00%)" in done.stdout + done.stderr
 
 
-def test_an_offline_run_that_did_not_settle_is_made_again_for_longer(store, rest_url, monkeypatch):
+def test_what_did_not_settle_is_made_again_in_the_end_and_counted(store, rest_url, monkeypatch):
     asked = []
 
     def run(plan):
@@ -114,19 +117,34 @@ def test_an_offline_run_that_did_not_settle_is_made_again_for_longer(store, rest
         growing = sum(scenario == "Offline" for scenario, _ in asked) == 1
         return synthetic.run_closed(lambda time_s: 0.01 * (1 + time_s / 10 * growing))
 
-    steady = synthetic.run_closed(lambda time_s: 0.01)
+    steady, wild = (
+        synthetic.run_closed(latency) for latency in (lambda time_s: 0.01, lambda time_s: 0.01 + time_s / 1e3)
+    )
+    swept = []
+
+    def sweep(plan, processes):
+        swept.append(plan.callers)
+        return [wild if len(swept) in (1, 4) and callers == 4 else steady for callers in plan.callers]
+
     found = RateSearch(bound_ms=80.0, held=100.0, failed=None, probes=())
     monkeypatch.setattr("loadtests.campaign.run_open_loop", run)
-    monkeypatch.setattr("loadtests.campaign.run_closed_loop", lambda plan, processes: [steady] * len(plan.callers))
+    monkeypatch.setattr("loadtests.campaign.run_closed_loop", sweep)
     monkeypatch.setattr("loadtests.campaign.run_rate_search", lambda plan: found)
     with run_server() as server:
         campaign = Campaign(
             addresses=Addresses(grpc=server.url, http=rest_url, metrics=f"{rest_url}/metrics"),
-            preset=TINY,
+            preset=replace(TINY, repeats_s=600.0),
             processes=1,
             advance=lambda what, planned_s: None,
         )
         results, _ = campaign.measure(store.open("double", 1))
-    assert [measure_s for scenario, measure_s in asked if scenario == "Offline"] == [0.3, 0.75, 0.3]
+    assert [measure_s for scenario, measure_s in asked if scenario == "Offline"] == [0.3, 0.3, 0.75]
     (offline,) = results.select("1-eager", "Offline")
-    assert (offline.verdict.valid, offline.round) == (True, 1)
+    assert (offline.verdict.valid, offline.repeats) == (True, 1)
+    # Twice, until it settled; what had settled is left alone.
+    assert swept == [(1, 4), (1, 4), (1,), (4,), (4,)]
+    assert [(run.callers, run.verdict.valid, run.repeats) for run in results.select("1-eager", "closed loop")] == [
+        (1, True, 0),
+        (4, True, 2),
+    ]
+    assert describe_repeats(results.runs) == "after 3 that did not settle and were made again"

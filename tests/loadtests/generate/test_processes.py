@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 
 from host.ports import find_free_ports
@@ -176,6 +177,31 @@ def test_open_loop_counts_errors(traffic):
     broken = traffic.model_copy(update={"model": "busy"})
     with pytest.raises(GeneratorError, match="RESOURCE_EXHAUSTED"):
         run_open_loop(OpenLoop(traffic=broken, scenario="Server", rate=50, measure_s=0.5, bound_ms=1000))
+
+
+def test_one_process_follows_one_plan_after_the_other_with_the_environment_of_each(traffic, monkeypatch):
+    plan = Scheduled(traffics=(traffic,), times_s=(0.0, 0.1), picks=(0, 0), warm_up_s=0.0, timeout_s=10.0)
+
+    def list_children():
+        return {child.pid for child in psutil.Process().children() if "loadtests.generate.scheduled" in child.cmdline()}
+
+    monkeypatch.setenv("MILLRACE_API_KEY", "first")
+    run_scheduled(plan)
+    before = list_children()
+    assert [recording.requests for recording in run_scheduled(plan)] == [2]
+    assert list_children() == before
+    monkeypatch.setenv("MILLRACE_API_KEY", "second")
+    run_scheduled(plan)
+    assert len(list_children() - before) == 1
+
+
+def test_a_generator_that_broke_is_gone(traffic):
+    broken = traffic.model_copy(update={"url": "127.0.0.1:1"})
+    plan = Scheduled(traffics=(broken,), times_s=(0.0,), picks=(0,), warm_up_s=0.0, timeout_s=10.0)
+    with pytest.raises(GeneratorError, match="no server answers at"):
+        run_scheduled(plan)
+    (recording,) = run_scheduled(plan.model_copy(update={"traffics": (traffic,)}))
+    assert (recording.requests, recording.errors) == (1, {})
 
 
 def test_a_generator_without_its_examples_says_so(traffic):
