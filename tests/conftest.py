@@ -13,6 +13,15 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # processor time of one thread.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+# What a test starts soon ends. In processor seconds, on two cores: a TorchServe's Java 2.3 until it is ready instead of
+# 4.2, as its second compiler does not begin; what surrounds a program's kernels 7.2 at O0 instead of 9.2; and 12 in a
+# fresh clone for programs by which torch asks whether g++ knows each instruction that this CPU has.
+os.environ |= {
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",
+    "AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL": "O0",
+    "TORCHINDUCTOR_VEC_ISA_OK": "1",
+}
+
 
 class FolderScheduling(LoadScopeScheduling):
     """Give each folder's tests to one process, so that what its conftest makes for the session is made once."""

@@ -15,11 +15,14 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from model_store.manifest import ReleaseIndex
 from model_store.open_inference import messages
 from model_store.release import file_digest
 from model_store.signing import Keyring
+from services.cli import app
+from services.torchserve.server import TorchServe
 from tests.e2e.conftest import Released, Served
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -138,15 +141,15 @@ def test_ctrl_c_leaves_nothing_behind_and_death_of_torchserve_is_survived(alone)
 @pytest.mark.parametrize(
     ("kind", "option"), [("http", "--http-port"), ("grpc", "--grpc-port"), ("metrics", "--metrics-port")]
 )
-def test_a_taken_port_is_a_clear_error_before_anything_starts(released, kind, option):
+def test_a_taken_port_is_a_clear_error_before_anything_starts(released, kind, option, monkeypatch):
+    monkeypatch.setenv("MILLRACE_KEYS", str(released.keys))
+    monkeypatch.setattr(TorchServe, "start", lambda *_: pytest.fail("TorchServe was started"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ports = dict.fromkeys(("--http-port", "--grpc-port", "--metrics-port"), "0") | {option: str(port)}
-        command = released.command("scale", *(part for item in ports.items() for part in item))
-        done = subprocess.run(
-            command, env=released.environment, capture_output=True, text=True, timeout=60, check=False
-        )
-    assert done.returncode == 1
+        _, *arguments = released.command("scale", *(part for item in ports.items() for part in item))
+        done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
     assert f"port {port} on 127.0.0.1 is taken by another process; choose another with {option}" in done.stderr
 
 

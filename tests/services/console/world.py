@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from model_store.latents import draw_latent
 from model_store.open_inference import messages
@@ -127,6 +126,8 @@ _SERIES = {
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits  # four seconds of processor time, which only one test process needs
+
     data = load_digits()
     images = np.clip(data.images * 16, 0, 255).astype(np.uint8)[..., None]
     return images, data.target

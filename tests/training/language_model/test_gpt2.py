@@ -5,7 +5,6 @@ import string
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from handlers.archive import find_handler
 from handlers.device import Cpu
@@ -22,7 +21,15 @@ MERGES = ("t h", "th e", "Ġ the", "d o", "do g", "Ġ dog", "1 2", "Ġ 12", "l l
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def transformers():
+    """The library, whose import takes two seconds of processor time that only one test process needs to spend."""
+    import transformers
+
+    return transformers
+
+
+@pytest.fixture(scope="module")
+def folder(transformers, tmp_path_factory):
     """A folder as `transformers` leaves it."""
     folder = tmp_path_factory.mktemp("gpt2")
     visible = [*string.printable[:94], *(chr(code) for code in range(0xA1, 0x144) if code != 0xAD)]
@@ -30,19 +37,21 @@ def folder(tmp_path_factory):
     (folder / "vocab.json").write_text(json.dumps({name: place for place, name in enumerate(names)}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n")
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=len(names), n_positions=48, n_embd=32, n_layer=2, n_head=4, initializer_range=0.3)
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    config = transformers.GPT2Config(
+        vocab_size=len(names), n_positions=48, n_embd=32, n_layer=2, n_head=4, initializer_range=0.3
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def theirs(folder):
-    return GPT2LMHeadModel.from_pretrained(folder).eval()
+def theirs(transformers, folder):
+    return transformers.GPT2LMHeadModel.from_pretrained(folder).eval()
 
 
 @pytest.fixture(scope="module")
-def tokenizer(folder):
-    return GPT2Tokenizer.from_pretrained(folder)
+def tokenizer(transformers, folder):
+    return transformers.GPT2Tokenizer.from_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +109,12 @@ def test_it_goes_on_as_transformers_does(ours, theirs, tokenizer, folder):
     assert found["text"][0].decode() == tokenizer.decode(written, skip_special_tokens=True)
 
 
-def test_pickled_weights_are_read_without_running_them(ours, folder, tmp_path):
+def test_pickled_weights_are_read_without_running_them(transformers, ours, folder, tmp_path):
     for name in ("config.json", "vocab.json", "merges.txt"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(FileNotFoundError, match=r"neither model.safetensors nor pytorch_model.bin"):
         load_weights(ours[1], tmp_path)
-    state = GPT2LMHeadModel.from_pretrained(folder).state_dict()
+    state = transformers.GPT2LMHeadModel.from_pretrained(folder).state_dict()
     torch.save(
         {name: tensor for name, tensor in state.items() if name != "lm_head.weight"}, tmp_path / "pytorch_model.bin"
     )
