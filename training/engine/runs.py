@@ -150,10 +150,7 @@ def read_network(run: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    path = run / NETWORK
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {NETWORK}: the training did not finish; continue it with --resume")
-    stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    stored: dict[str, Any] = torch.load(find_result(run, NETWORK), map_location="cpu", weights_only=True)
     return stored
 
 
@@ -163,11 +160,21 @@ def read_arrays(run: Path, name: str) -> dict[str, np.ndarray]:
     Raises:
         FileNotFoundError: it left none because it did not finish.
     """
+    with np.load(find_result(run, name)) as stored:
+        return dict(stored)
+
+
+def find_result(run: Path, name: str) -> Path:
+    """Find a file that every finished run of a kind has.
+
+    Raises:
+        FileNotFoundError: the run did not finish, or the folder is no run.
+    """
     path = run / name
     if not path.is_file():
+        read_run(run)
         raise FileNotFoundError(f"{run} has no {name}: the run did not finish; continue it with --resume")
-    with np.load(path) as stored:
-        return dict(stored)
+    return path
 
 
 def find_finished(run: str | None) -> Path | None:

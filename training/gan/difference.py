@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.engine.runs import read_run
+from training.engine.runs import read_arrays
 from training.gan.distances import FrechetReference, Projection, bootstrap_difference
 from training.gan.evaluate import EVALUATION, FEATURES
 
@@ -25,7 +25,7 @@ def compare_runs(first: Path, second: Path) -> str:
         ValueError: the runs were judged by different classifiers, or on different test images.
         FileNotFoundError: a run did not finish.
     """
-    features = [_load_features(run) for run in (first, second)]
+    features = [read_arrays(run, FEATURES) for run in (first, second)]
     real = features[0]["real"]
     if real.shape != features[1]["real"].shape or not np.allclose(real, features[1]["real"], atol=1e-2, rtol=1e-2):
         raise ValueError(
@@ -48,12 +48,3 @@ def compare_runs(first: Path, second: Path) -> str:
         f"(95 % interval {low:+.4g} … {high:+.4g}): {verdict}"
     )
     return "\n".join(lines)
-
-
-def _load_features(run: Path) -> dict[str, np.ndarray]:
-    read_run(run)
-    path = run / FEATURES
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {FEATURES}: the training did not finish; continue it with --resume")
-    with np.load(path) as file:
-        return {name: file[name] for name in ("generated", "real")}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.engine.data_path import find_path
 from training.language_model.corpus import read_docstrings, read_manual
 
 MANUAL, DOCSTRINGS, TEXT = "manual", "docstrings", "text"
@@ -45,9 +46,7 @@ def load_data(data: str, data_root: Path) -> Corpus:
     kind, _, name = data.partition(":")
     if kind != TEXT or not name:
         raise ValueError(f"unknown data {data!r}; use {MANUAL}, {DOCSTRINGS} or text:FILE")
-    path = next((path for path in (Path(name), data_root / name) if path.is_file()), None)
-    if path is None:
-        raise FileNotFoundError(f"no file {name}, neither here nor in {data_root}")
+    path = find_path(name, data_root)
     try:
         text = path.read_bytes().decode()
     except UnicodeDecodeError as error:

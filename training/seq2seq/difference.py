@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.engine.runs import read_run
+from training.engine.runs import find_result, read_run
 from training.release.statistics import paired_bootstrap
 from training.seq2seq.evaluate import TRANSLATIONS, Bleu
 
@@ -44,8 +44,5 @@ def read_translations(run: Path) -> dict[str, dict[str, Any]]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    path = run / TRANSLATIONS
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no {TRANSLATIONS}: the training did not finish; continue it with --resume")
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    found: dict[str, dict[str, Any]] = json.loads(find_result(run, TRANSLATIONS).read_text())
     return found

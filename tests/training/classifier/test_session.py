@@ -165,7 +165,7 @@ def test_program_exports_with_any_number_of_rows(finished_run):
 
 def test_unfinished_run_cannot_be_released(tmp_path, finished_run):
     (tmp_path / "run.json").write_text((finished_run / "run.json").read_text())
-    with pytest.raises(FileNotFoundError, match="the training did not finish; continue it with --resume"):
+    with pytest.raises(FileNotFoundError, match="the run did not finish; continue it with --resume"):
         describe_release(tmp_path, "cpu")
 
 

@@ -51,5 +51,6 @@ def test_refuses_runs_on_different_rows(tmp_path):
     with pytest.raises(ValueError, match="evaluated on different test rows"):
         compare_runs(first, second)
     (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "run.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match=r"c has no predictions.npz: the run did not finish"):
         compare_runs(first, tmp_path / "c")

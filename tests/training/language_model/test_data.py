@@ -48,7 +48,7 @@ def test_a_file_of_ones_own_is_cut_at_its_end(tmp_path):
     (tmp_path / "own.txt").write_bytes(b"one\ntwo")
     with pytest.raises(ValueError, match=r"own.txt has 2 lines; a text to be cut into parts has 10 or more"):
         load_data("text:own.txt", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no file none.txt"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder none.txt"):
         load_data("text:none.txt", tmp_path)
     with pytest.raises(ValueError, match="unknown data 'shakespeare'"):
         load_data("shakespeare", tmp_path)
