@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import NamedTuple, Protocol
@@ -55,7 +55,7 @@ class Admission:
         num_workers: int,
         max_wait_s: float,
         max_waiting_rows: int,
-        certified: Sequence[tuple[float, float]] = (),
+        certified: Iterable[tuple[float, float]] = (),
         now: Callable[[], float] = monotonic,
     ) -> None:
         """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one."""
@@ -65,8 +65,10 @@ class Admission:
         self._max_wait_s = max_wait_s
         self._max_waiting_rows = max_waiting_rows
         self._now = now
-        self._times = BatchTimes(certified)
+        self._times = BatchTimes()
         self._promises = Promises()
+        for num_rows, seconds in certified:
+            self._times.observe(num_rows, seconds)
         self._full_s = self._times.predict(max_rows)  # asked for by every request, changed by batches only
         self._ends_s: deque[float] = deque(maxlen=num_workers)
 

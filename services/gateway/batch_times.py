@@ -1,15 +1,14 @@
-"""How long a version's batches take: measured all along where sizes are seen, as certified where they are not.
+"""How long a version's batches take, by what was measured all along, and no further than sizes were seen.
 
 An estimate that is too low lets in a few who will be late, and is mended by the larger batches that they make. One that
-is too high refuses them, so that no larger batch is ever seen, and lasts. So the measured line is not drawn beyond the
-sizes that it was measured at: a few slow batches of one row once made 20 seconds of a batch of 64. Nor does the speed
-at release say what a further row takes: ten times too slow, it let a tenth through of what could be answered.
+is too high refuses them, so that no larger batch is ever seen, and lasts. So the line is not drawn beyond the sizes it
+was measured at: a few slow batches of one row once made 20 seconds of a batch of 64. Nor does a certificate say what a
+further row takes for longer than it is among what counts: in virtual time one twice too slow let an eighth through.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 # Each new batch counts this much, so that the estimate follows a change within some twenty batches.
 FORGETTING = 0.05
@@ -24,15 +23,8 @@ class BatchTimes:
     Source: recursive least squares with exponential forgetting, here by its five weighted sums.
     """
 
-    def __init__(self, certified: Sequence[tuple[float, float]] = ()) -> None:
-        """`certified` are pairs of rows and seconds: what the measuring begins with, and what a further row takes."""
+    def __init__(self) -> None:
         self._weight = self._rows = self._seconds = self._rows_rows = self._rows_seconds = 0.0
-        self._row_s = 0.0
-        for num_rows, seconds in certified:
-            self.observe(num_rows, seconds)
-        if len(certified) > 1:
-            (few_rows, few_s), (many_rows, many_s) = min(certified), max(certified)
-            self._row_s = max(0.0, (many_s - few_s) / (many_rows - few_rows))
 
     def observe(self, num_rows: float, seconds: float) -> None:
         keep = 1 - FORGETTING
@@ -47,13 +39,10 @@ class BatchTimes:
         if self._weight == 0:
             return 0.0
         mean_rows, mean_s = self._rows / self._weight, self._seconds / self._weight
-        most_slope = mean_s / mean_rows  # a batch never gains by being cut
         spread = self._rows_rows / self._weight - mean_rows**2
-        seen = slope = 0.0
-        if spread > 1e-6 * mean_rows**2:  # else rounding has made it, of batches of one size
-            seen = SEEN_DEVIATIONS * math.sqrt(spread)
-            slope = (self._rows_seconds / self._weight - mean_rows * mean_s) / spread
-        far = num_rows - mean_rows
-        near = min(max(far, -seen), seen)
-        slope, further_slope = (min(max(one, 0.0), most_slope) for one in (slope, self._row_s))
-        return mean_s + slope * near + further_slope * (far - near)
+        if spread < 1e-6 * mean_rows**2:  # batches of one size, and rounding
+            return mean_s
+        slope = (self._rows_seconds / self._weight - mean_rows * mean_s) / spread
+        slope = min(max(slope, 0.0), mean_s / mean_rows)
+        seen = SEEN_DEVIATIONS * math.sqrt(spread)
+        return mean_s + slope * min(max(num_rows - mean_rows, -seen), seen)
