@@ -18,10 +18,13 @@ from services.gateway.rest_screen import describe_caller
 from services.gateway.routing import ModelRouting, Routing, RoutingError, read_routing
 from services.gateway.settings import GatewaySettings
 
+# Where the description of the interface has the body of `steer`, so that what refers into it is found.
+_SCHEMA_PLACE = "#/paths/~1api~1routing~1%7Bmodel%7D/put/requestBody/content/application~1json/schema"
+_SCHEMA = ModelRouting.model_json_schema(ref_template=f"{_SCHEMA_PLACE}/$defs/{{model}}")
 _BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": ModelRouting.model_json_schema(), "example": {"pin": "3-int8"}}},
+        "content": {"application/json": {"schema": _SCHEMA, "example": {"pin": "3-int8"}}},
     }
 }
 

@@ -1,5 +1,7 @@
 """What the page asks, without a browser."""
 
+from urllib.parse import unquote
+
 import httpx
 import pytest
 from prometheus_client.core import GaugeMetricFamily
@@ -61,6 +63,25 @@ def test_everything_the_page_asks_is_documented(http):
     asked = {"/api/models", "/api/live", "/api/errors", "/api/releases", "/api/reports", "/api/latents", "/api/server"}
     assert asked <= set(paths)
     assert all(operation["summary"] for path in paths.values() for operation in path.values())
+
+
+def list_references(part):
+    if isinstance(part, dict):
+        yield from [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+        part = list(part.values())
+    if isinstance(part, list):
+        for one in part:
+            yield from list_references(one)
+
+
+def test_what_the_description_of_the_interface_refers_to_is_in_it(http):
+    described = http.get("/openapi.json").json()
+    references = set(list_references(described))
+    assert any(reference.endswith("/$defs/Canary") for reference in references)
+    for reference in references:
+        found = described
+        for name in unquote(reference.removeprefix("#/")).split("/"):
+            found = found[name.replace("~1", "/")]
 
 
 def test_a_manifest_says_what_a_form_needs(http):
