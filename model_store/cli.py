@@ -183,6 +183,7 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
         f"  target    {target.device} {target.capability or 'any'}, torch {target.torch_version or 'any or none'}",
         f"  quality   {quality.metric} {quality.value:.4f} ({quality.interval[0]:.4f} … {quality.interval[1]:.4f}), "
         f"{quality.n} rows of {quality.dataset}",
+        f"  learned   {quality.learned_in_words}",
         f"  gate      {manifest.gate.why}",
         f"  speed     {speed.rows_per_s:,.0f} rows/s at {speed.rows} rows, one row {speed.single_row_ms:.3f} ms, "
         f"{speed.threads} thread(s) of {speed.host}",

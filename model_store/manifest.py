@@ -110,6 +110,27 @@ class PairedTest(Part):
     p_value: float | None = None
 
 
+class BaselineTest(Part):
+    """How the reference compares with answers that take no learning, on the same held-out rows."""
+
+    name: str
+    value: float = Field(description="of the baseline, in the metric of the quality")
+    difference: float = Field(description="reference minus baseline, positive = better")
+    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether something was learned; if not, the release was made with --allow-untrained."""
+        return self.interval[0] > 0
+
+    @property
+    def in_words(self) -> str:
+        """The figures, and a warning where they show nothing learned."""
+        verdict = "beats" if self.is_beaten else "UNTRAINED, allowed so: not shown to beat"
+        low, high = self.interval
+        return f"{verdict} {self.name} ({self.value:.4f}) by {self.difference:+.4f} ({low:+.4f} … {high:+.4f})"
+
+
 class Quality(Part):
     metric: str
     value: float
@@ -122,6 +143,14 @@ class Quality(Part):
     against_parent: PairedTest | None = Field(
         None, description="with the run that this one was made from: its teacher, or what it was pruned from"
     )
+    baseline: BaselineTest | None = Field(
+        None, description="of the reference; absent where nobody checked: programs of one's own, releases from before"
+    )
+
+    @property
+    def learned_in_words(self) -> str:
+        """What shows that the reference has learned something."""
+        return self.baseline.in_words if self.baseline else "nobody checked: there is no baseline"
 
 
 class Gate(Part):

@@ -130,6 +130,7 @@ def check_spec(spec, model):
     for rows in (spec.held_out.inputs, spec.examples):
         check_rows(rows, manifest)
     assert spec.margin >= 0
+    assert spec.held_out.baseline is not None, "say which answers take no learning: HeldOut(baseline=...)"
     for program in spec.programs.values():
         assert all(len(tensor) >= 2 for tensor in program.example_inputs)
 

@@ -29,6 +29,7 @@ def test_shows_a_manifest_in_words(run, add_release):
     output = run("show", "net/1-eager").output
     assert "net/1-eager (variant): a net" in output
     assert "accuracy 0.9300 (0.9200 … 0.9400), 2000 rows of digits test" in output
+    assert "  learned   nobody checked: there is no baseline\n" in output
     assert "left out  bf16: this CPU has no BF16 instructions" in output
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.beamformer.baselines.digital import beamform_svd
 from training.beamformer.data import load_held_out, make_channel_model, observe
 from training.beamformer.metrics import NUM_STREAMS, measure_optimum, measure_spectral_efficiency
 from training.beamformer.network import load_network
@@ -17,7 +18,7 @@ from training.beamformer.program import DigitalProgram, HybridProgram
 from training.beamformer.recipe import Recipe
 from training.beamformer.unrolled import NUM_CHAINS, Beamformer
 from training.engine.runs import read_run
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 RELEASE_CSI_SNR_DB = (0.0, -5.0, -10.0, -15.0)
 _DATA_SNR_DB = 0.0
@@ -40,6 +41,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     test = load_held_out(record["data"], Path(record["data_root"]), model, recipe.num_released_test)
     channel, csi_snr_db = mix_noise(test.channel)
     inputs = {"channel": channel, "csi_snr_db": csi_snr_db}
+    score = make_score(test.channel)
     return ReleaseSpec(
         kind="beamformer",
         description=f"precoders and combiners for {model.num_receive}×{model.num_transmit} mmWave channels of "
@@ -60,7 +62,8 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         ),
         held_out=HeldOut(
             inputs=inputs,
-            score=make_score(test.channel),
+            score=score,
+            baseline=_believe_estimate(channel, score),
             metric="% of the optimal spectral efficiency",
             dataset=f"{test.name}, CSI SNR {', '.join(f'{level:g}' for level in RELEASE_CSI_SNR_DB)} dB",
         ),
@@ -97,6 +100,15 @@ def make_score(channel: Tensor) -> Callable[[Mapping[str, np.ndarray]], np.ndarr
         return (100 * reached / optimum).double().numpy()
 
     return score
+
+
+def _believe_estimate(channel: np.ndarray, score: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Baseline:
+    """Beams of noisy estimates float32 [N, K, R, T, 2] as if they were the channels."""
+    beams = beamform_svd(torch.view_as_complex(torch.from_numpy(channel)))
+    answers = {
+        name: torch.view_as_real(beam).numpy() for name, beam in zip(("precoder", "combiner"), beams, strict=True)
+    }
+    return Baseline(name="singular vectors of the noisy estimate", scores=score(answers))
 
 
 def describe_programs(

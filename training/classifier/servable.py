@@ -16,8 +16,10 @@ from training.engine.device import place
 from training.engine.runs import find_finished, read_run
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_inputs, list_image_options
-from training.labels.servable import Noun, describe_ranking, score_labels
+from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec
+
+_NOUN = Noun("class", "classes")
 
 
 def load_program(run: Path) -> tuple[Program, Recipe, dict]:
@@ -38,7 +40,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     data = load_data(record["data"], Path(record["data_root"]), recipe)
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
-    outputs, top_k = describe_ranking(len(data.labels), Noun("class", "classes"))
+    outputs, top_k = describe_ranking(len(data.labels), _NOUN)
     return ReleaseSpec(
         kind="classifier",
         description=f"{recipe.network} for {data.name}: {len(data.labels)} classes, {_shape_text(data)} images",
@@ -54,6 +56,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
             metric="accuracy",
             dataset=f"{data.name} test",
             binary=True,
+            baseline=guess_majority(data.train.labels.numpy(), data.test.labels.numpy(), _NOUN),
         ),
         margin=recipe.margin,
         examples={"image": data.test.images[: recipe.num_examples].numpy()},

@@ -16,7 +16,7 @@ from training.forecaster.data import SeriesData, load_data
 from training.forecaster.network import Forecaster, load_network
 from training.forecaster.recipe import Recipe, quantile_name
 from training.forecaster.scores import saved_percent, score_steps
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
 _CALIBRATION_SEED = 20_190_604
 
@@ -56,6 +56,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         held_out=HeldOut(
             inputs={"history": data.test.history.numpy()},
             score=make_score(data, recipe.levels, names),
+            baseline=_repeat_season(data, recipe.levels),
             metric="% of seasonal-naive's pinball loss saved",
             dataset=f"{data.name} test",
             aggregate=saved_percent,
@@ -73,7 +74,7 @@ def make_score(
     data: SeriesData, levels: Sequence[float], names: Sequence[str]
 ) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """Score each window by its scaled pinball loss beside seasonal-naive's, [N, 2]."""
-    naive = score_steps(forecast_seasonal_naive(data.test, levels), data.test, levels)["pinball"].mean(1)
+    naive = _lose_by_season(data, levels)
 
     def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         quantiles = np.stack([outputs[name] for name in names], -1)
@@ -81,6 +82,15 @@ def make_score(
         return np.stack([losses, naive], 1)
 
     return score
+
+
+def _lose_by_season(data: SeriesData, levels: Sequence[float]) -> np.ndarray:
+    return score_steps(forecast_seasonal_naive(data.test, levels), data.test, levels)["pinball"].mean(1)
+
+
+def _repeat_season(data: SeriesData, levels: Sequence[float]) -> Baseline:
+    naive = _lose_by_season(data, levels)
+    return Baseline(name="seasonal-naive", scores=np.stack([naive, naive], 1))
 
 
 def _describe_program(network: Forecaster, data: SeriesData, recipe: Recipe, device: str) -> ProgramSpec:

@@ -28,9 +28,9 @@ from training.gan.program import Program, draw_images
 from training.gan.recipe import RETIRED, Recipe
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_tensor
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 
-_CALIBRATION, _EXPECTED = 40, 41
+_CALIBRATION, _EXPECTED, _SHUFFLED = 40, 41, 42
 _FIRST_SEED = 1_000_000
 
 
@@ -112,8 +112,19 @@ def _describe_quality(
         aggregate=aggregate,
         metric=f"minus the Fréchet distance (classifier features, {project.axes.shape[1]} components)",
         dataset=f"{data.name} test, {count} seeds",
+        baseline=Baseline(
+            name="images whose pixels are drawn each by itself", scores=score({"image": _shuffle(data, count)})
+        ),
     )
     return held_out, margin
+
+
+def _shuffle(data: ImageData, count: int) -> np.ndarray:
+    """Images uint8 [count, H, W, C], each pixel that of a training image of its own."""
+    height, width, channels = data.shape
+    pixels = data.train.images.reshape(-1, height * width, channels)
+    sources = torch.randint(len(pixels), (count, height * width), generator=generator_for(0, _SHUFFLED))
+    return pixels[sources, torch.arange(height * width)].reshape(count, *data.shape).numpy()
 
 
 def _describe_program(generator: Generator, recipe: Recipe, device: str) -> ProgramSpec:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.release.spec import ParameterSpec, TensorSpec
+from training.release.spec import Baseline, ParameterSpec, TensorSpec
 
 _RANKING = 3  # what a person wants to read of a classification
 
@@ -56,3 +56,10 @@ def score_labels(labels: np.ndarray) -> Callable[[Mapping[str, np.ndarray]], np.
         return (outputs["probabilities"].argmax(1) == labels).astype(np.float64)
 
     return score
+
+
+def guess_majority(trained: np.ndarray, labels: np.ndarray, noun: Noun) -> Baseline:
+    """The label that is most frequent among those trained on, int64 [M], as the answer to all of `labels` int64 [N]."""
+    return Baseline(
+        name=f"the most frequent {noun.one}", scores=(labels == np.bincount(trained).argmax()).astype(float)
+    )

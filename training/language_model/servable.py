@@ -9,14 +9,23 @@ import numpy as np
 import torch
 
 from training.engine.runs import read_run
-from training.language_model.data import load_data
+from training.language_model.data import Corpus, load_data
 from training.language_model.network import LanguageModel, load_network
+from training.language_model.ngram import NGram
 from training.language_model.program import ReaderProgram, WriterProgram
 from training.language_model.recipe import Recipe
-from training.language_model.scores import bits_per_character
-from training.language_model.vocabularies import LEARNED, MERGES, PAIRS, list_files, load_vocabulary
+from training.language_model.scores import bits_per_character, measured_half
+from training.language_model.vocabularies import (
+    LEARNED,
+    MERGES,
+    PAIRS,
+    TextVocabulary,
+    list_files,
+    load_vocabulary,
+    make_stream,
+)
 from training.language_model.windows import Windows, cut_windows
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.vocabulary import END
 
 MAX_TEXT_BYTES = 16_384
@@ -52,6 +61,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
             metric="bits per character, negative",
             dataset=f"{corpus.name} test",
             aggregate=lambda sums: -bits_per_character(sums),
+            baseline=_guess_by_frequency(corpus, vocabulary, windows),
         ),
         margin=recipe.margin,
         examples={"prompt": encode_texts(windows.read[: recipe.num_examples])},
@@ -116,6 +126,12 @@ def make_score(windows: Windows) -> Callable[[Mapping[str, np.ndarray]], np.ndar
         return np.stack([-outputs["score"].astype(np.float64), windows.num_characters], 1)
 
     return score
+
+
+def _guess_by_frequency(corpus: Corpus, vocabulary: TextVocabulary, windows: Windows) -> Baseline:
+    counts = NGram(make_stream(corpus, vocabulary).numpy(), len(vocabulary), len(vocabulary) - END, order=1)
+    nats = measured_half(-counts.log_probabilities(windows.pieces.numpy()))
+    return Baseline(name="pieces by their frequency", scores=np.stack([nats, windows.num_characters], 1))
 
 
 def encode_texts(texts: Sequence[str]) -> np.ndarray:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from model_store.evidence import write_evidence
 from model_store.examples import write_examples
-from model_store.manifest import GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
+from model_store.manifest import BaselineTest, GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
 from model_store.release import (
     EVIDENCE_NAME,
     EXAMPLES_NAME,
@@ -28,6 +28,7 @@ from model_store.release import (
 )
 from model_store.store import Store
 from training.release.agreement import CLOSENESS
+from training.release.baseline import BaselineFinding
 from training.release.build import SEARCHED
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
@@ -47,7 +48,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     archives, manifests, rejected = {}, {}, {}
     for variant, evaluated in evaluation.variants.items():
         search = evaluation.search if variant == SEARCHED else None
-        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search)
+        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
@@ -82,6 +83,7 @@ def complete_manifest(
     source: dict[str, Any],
     parent: EvaluatedParent | None = None,
     search: Search | None = None,
+    baseline: BaselineFinding | None = None,
 ) -> Manifest:
     """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
@@ -102,6 +104,7 @@ def complete_manifest(
                 "dataset_digest": rows_digest(spec.held_out.inputs),
                 "paired": _fields_of(PairedTest, evaluated.comparison),
                 "against_parent": _fields_of(PairedTest, evaluated.against_parent),
+                "baseline": _fields_of(BaselineTest, baseline),
             },
             "gate": dataclasses.asdict(evaluated.verdict) | {"live_margin": _live_margin(spec)},
             "row_check": _fields_of(RowCheck, evaluated.finding),

@@ -78,6 +78,14 @@ def release(
             "choose it, and the gate judges all variants on the other half.",
         ),
     ] = False,
+    allow_untrained: Annotated[
+        bool,
+        typer.Option(
+            "--allow-untrained",
+            help="Release it although it is not shown to be better than answers that take no learning (the most "
+            "frequent class, the source copied, …); its manifests say so.",
+        ),
+    ] = False,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
     device: Annotated[str, typer.Option(help="What to release for: auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -89,7 +97,15 @@ def release(
         own = _OwnOptions(calibration, max_rows, margin, tuple(ranges or ()), trust)
         spec = _describe(run, program, name, own, device)
         wanted = [variant.strip() for variant in variants.split(",") if variant.strip()]
-        done = release_model(spec, Store(store, Keyring(keys_folder())), device, wanted, objective, search=search)
+        done = release_model(
+            spec,
+            Store(store, Keyring(keys_folder())),
+            device,
+            wanted,
+            objective,
+            search=search,
+            allow_untrained=allow_untrained,
+        )
     except (ValueError, OSError) as error:
         typer.echo(f"release: {error}", err=True)
         raise typer.Exit(2) from error
@@ -104,6 +120,7 @@ def release_model(
     objective: Objective = Objective.THROUGHPUT,
     *,
     search: bool = False,
+    allow_untrained: bool = False,
 ) -> Release:
     """Build, measure and publish a release; prints its table."""
     from training.release.archive import publish
@@ -125,7 +142,9 @@ def release_model(
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
         if search:
             built = search_rounding(built, replace(spec, held_out=for_search), device, Path(work) / "search")
-        evaluation = evaluate_variants(built, spec, device, reference.finding, objective, parent)
+        evaluation = evaluate_variants(
+            built, spec, device, reference.finding, objective, parent, allow_untrained=allow_untrained
+        )
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))
 

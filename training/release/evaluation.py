@@ -12,6 +12,7 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from host.progress import ProgressBar
 from model_store.frontier import Figures, find_front, shown_difference
+from training.release.baseline import BaselineFinding, compare_with_baseline, refuse_untrained
 from training.release.build import Built
 from training.release.default_variant import Objective, choose_default
 from training.release.gate import Verdict, explain_rows, judge
@@ -79,6 +80,7 @@ class Evaluation:
     left_out: dict[str, str]
     parent: EvaluatedParent | None = None
     search: Search | None = None
+    baseline: BaselineFinding | None = None
 
     @property
     def front(self) -> list[str]:
@@ -93,6 +95,8 @@ def evaluate_variants(
     found: RowFinding | None = None,
     objective: Objective = Objective.THROUGHPUT,
     parent: Parent | None = None,
+    *,
+    allow_untrained: bool = False,
 ) -> Evaluation:
     """Gate the built variants and time them against each other; `found` is what the networks' own row check found.
 
@@ -100,10 +104,21 @@ def evaluate_variants(
 
     Raises:
         ValueError: the reference itself may not be served; says why.
+        UntrainedError: nor may one that is no better than its baseline, unless that is allowed.
     """
     reference = next(iter(built.folders))
     handlers = {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
     findings, measured = _measure(handlers, spec, found)
+    faults = {
+        variant: [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
+        for variant in handlers
+    }
+    if faults[reference]:
+        why = faults[reference][0]
+        raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {why}")
+    baseline = compare_with_baseline(measured[reference], spec.held_out)
+    if not allow_untrained:
+        refuse_untrained(baseline, measured[reference], spec.held_out)
     timed = handlers if parent is None else handlers | {_PARENT: parent.handler}
     timings = measure_speed(timed, spec.held_out, spec.max_rows)
     examples = choose_examples(spec)
@@ -115,10 +130,7 @@ def evaluate_variants(
         against_parent = None
         if parent is not None:
             against_parent = compare(measured[variant], parent.measurement, spec.held_out, str(parent.run))
-        faults = [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
-        if faults and variant == reference:
-            raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {faults[0]}")
-        verdict = judge(comparison, spec.margin, faults)
+        verdict = judge(comparison, spec.margin, faults[variant])
         golden = Recorded()
         if verdict.passed:
             golden = record_golden(
@@ -149,6 +161,7 @@ def evaluate_variants(
         objective=objective,
         left_out=built.left_out,
         search=built.search,
+        baseline=baseline,
         parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
     )
 

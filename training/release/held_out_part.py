@@ -39,10 +39,14 @@ def take_part(held_out: HeldOut, rows: np.ndarray, name: str) -> HeldOut:
             return None
         return lambda outputs: np.asarray(score({name: array[source] for name, array in outputs.items()}))[rows]
 
+    baseline = held_out.baseline
+    if baseline is not None:
+        baseline = dataclasses.replace(baseline, scores=baseline.scores[rows])
     return dataclasses.replace(
         held_out,
         inputs={name: array[rows] for name, array in held_out.inputs.items()},
         score=of_part(held_out.score),
         doubt=of_part(held_out.doubt),
+        baseline=baseline,
         dataset=f"{held_out.dataset}, {name}",
     )

@@ -124,7 +124,7 @@ def measure_quality(
         interval = bootstrap_interval(scores, held_out.aggregate)
     return Measurement(
         scores=scores,
-        value=float(scores.mean()) if held_out.aggregate is None else held_out.aggregate(scores),
+        value=held_out.summarize(scores),
         interval=interval,
         doubts=held_out.doubt(outputs) if held_out.doubt is not None else None,
         fault=find_fault(outputs),

@@ -77,6 +77,14 @@ class ProgramSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Answers that take no learning, in a word or two, and their scores on the held-out rows, as `score` gives them."""
+
+    name: str
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeldOut:
     """Rows that no training step has seen, in the form in which a request brings them.
 
@@ -85,7 +93,8 @@ class HeldOut:
     outputs takes its place. `binary` scores are compared by McNemar's test, others by the paired bootstrap. A metric
     that is no mean over rows (BLEU, Fréchet distance) gives `aggregate(scores)`, from per-row statistics [N, ...] to
     the metric, with higher is better. `doubt(outputs)` goes with binary scores: per row, how much of the way to another
-    score the outputs' deviation may have gone, 0 to 1; below 1 the score cannot have changed.
+    score the outputs' deviation may have gone, 0 to 1; below 1 the score cannot have changed. The reference has to be
+    better than the `baseline`; without one nobody checks whether the model has learned anything.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -95,7 +104,12 @@ class HeldOut:
     binary: bool = False
     aggregate: Callable[[np.ndarray], float] | None = None
     doubt: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
+    baseline: Baseline | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def summarize(self, scores: np.ndarray) -> float:
+        """The metric of scores [N, ...]."""
+        return float(scores.mean()) if self.aggregate is None else self.aggregate(scores)
 
 
 @dataclass(frozen=True, kw_only=True)

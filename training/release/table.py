@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from collections.abc import Sequence
 
 from model_store.frontier import FRONT_MARK
+from model_store.manifest import BaselineTest
 from training.release.build import SEARCHED
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
@@ -31,6 +33,7 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
     else:
         print(title)
         _print_plain([COLUMNS, *rows])
+    print(f"{next(iter(evaluation.variants))} {_describe_learning(evaluation)}")
     for variant, result in evaluation.variants.items():
         if result.against_parent is not None:
             low, high = result.against_parent.interval
@@ -61,6 +64,13 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
             f"WARNING: {spec.model} is released with max_rows 1: each row is answered alone, which is slow. Make the "
             "program treat each row by itself to have batches."
         )
+
+
+def _describe_learning(evaluation: Evaluation) -> str:
+    found = evaluation.baseline
+    if found is None:
+        return "has no baseline: nobody checked whether it has learned anything"
+    return BaselineTest.model_validate(dataclasses.asdict(found)).in_words
 
 
 def _print_range(tensor: TensorSpec) -> None:

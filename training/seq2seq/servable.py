@@ -10,7 +10,7 @@ import torch
 
 from training.engine.overrides import from_record
 from training.engine.runs import find_finished, read_network, read_run
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.seq2seq.data import ParallelData, load_data
 from training.seq2seq.evaluate import Bleu, make_score
 from training.seq2seq.network import TranslationNetwork, build_network
@@ -91,6 +91,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
             metric=f"BLEU {bleu.signature}",
             dataset=f"{data.name} test" if " test" not in data.name else data.name,
             aggregate=bleu.aggregate,
+            baseline=Baseline(name="the source copied", scores=bleu.count(sources, references)),
         ),
         margin=recipe.margin,
         examples={"text": encode_texts(sources[:_NUM_EXAMPLES])},

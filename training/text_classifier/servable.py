@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from training.engine.runs import read_run
-from training.labels.servable import Noun, describe_ranking, score_labels
+from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.batching import pad_rows
 from training.text_classifier.data import TextData, load_data
@@ -19,6 +19,7 @@ from training.text_classifier.recipe import Recipe
 from training.text_classifier.subwords import Subwords, load_subwords
 
 MAX_TEXT_BYTES = 65_536
+_NOUN = Noun("label", "labels")
 
 
 def describe_release(run: Path, device: str) -> ReleaseSpec:
@@ -39,7 +40,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         raise ValueError(f"{run} was trained on other labels than {record['data']} has now")
     subwords = load_subwords(run, lowercase=recipe.lowercase)
     texts = encode_texts(data.test.texts)
-    outputs, top_k = describe_ranking(len(data.labels), Noun("label", "labels"))
+    outputs, top_k = describe_ranking(len(data.labels), _NOUN)
     return ReleaseSpec(
         kind="text_classifier",
         description=f"{recipe.network} for {data.name}: {', '.join(data.labels[:10])}",
@@ -65,6 +66,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
             metric="accuracy",
             dataset=f"{data.name} test",
             binary=True,
+            baseline=guess_majority(data.train.labels.numpy(), data.test.labels.numpy(), _NOUN),
         ),
         margin=recipe.margin,
         examples={"text": texts[: recipe.num_examples]},

@@ -96,12 +96,19 @@ function judgements({ variants, rejected, left_out: leftOut }) {
   return h("details", {}, h("summary", {}, "The gate’s evidence"),
     h("dl", { class: "facts" },
       fact("Rule", gate.rule), fact("Measured on", `${quality.n.toLocaleString("en")} rows of ${quality.dataset}`),
+      fact("Learned", ...learned(quality.baseline)),
       fact("Digest of the rows", h("code", {}, quality.dataset_digest.slice(0, 16))),
       quality.paired || variants.some((each) => each.quality.paired) ? fact("Test", variants.find((each) => each.quality.paired).quality.paired.name) : null,
       rowCheck ? fact("Rows", rowCheck.why) : null,
       fact("Target", [target.device, target.capability, target.torch_version && `torch ${target.torch_version}`].filter(Boolean).join(", ")),
       fact("Made by", h("code", {}, source.command)), fact("From commit", h("code", {}, source.git_commit || "unknown")),
       rows.map(([name, why]) => fact(name, why))));
+}
+
+function learned(baseline) {
+  if (!baseline) return ["nobody checked: there is no baseline"];
+  const verdict = baseline.interval[0] > 0 ? "beats" : "UNTRAINED, allowed so: not shown to beat";
+  return [`${verdict} ${baseline.name} (${formatNumber(baseline.value, 4)}) by `, difference({ ...baseline, p_value: null })];
 }
 
 function fact(name, ...value) {

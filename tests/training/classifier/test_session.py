@@ -140,6 +140,11 @@ def test_release_description_matches_the_run(finished_run):
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     accuracy = json.loads((finished_run / "run.json").read_text())["metrics"]["accuracy"]
     assert spec.held_out.score({"probabilities": probabilities}).mean() == accuracy
+    majority = spec.held_out.baseline.scores
+    assert any(
+        np.array_equal(majority, spec.held_out.score({"probabilities": np.eye(10)[[label] * 1200]}))
+        for label in range(10)
+    )
     assert spec.held_out.binary
     assert spec.margin == 0.015
     assert spec.handler_options["labels"] == list("0123456789")

@@ -162,3 +162,7 @@ def test_the_command_line_trains_on_a_table_of_ones_own(tmp_path, monkeypatch):
     again = CliRunner().invoke(app, [*arguments, "--overwrite"])
     assert again.exit_code == 2
     assert "own.csv line 3 has 1 cells, the header names 2 columns" in again.output
+
+
+def test_the_gate_asks_for_more_than_the_last_season(spec):
+    assert spec.held_out.aggregate(spec.held_out.baseline.scores) == 0

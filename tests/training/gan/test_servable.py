@@ -8,6 +8,7 @@ import torch
 
 from handlers.archive import open_handler
 from training.gan.servable import describe_release, load_generator
+from training.release.baseline import compare_with_baseline
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.gate import judge
@@ -45,6 +46,11 @@ def test_the_gate_measures_the_handler_against_a_margin_of_five_percent(spec, ha
     comparison = compare(measured, measured, spec.held_out, "eager")
     assert comparison.interval == (0, 0)
     assert judge(comparison, spec.margin).passed
+
+
+def test_a_generator_of_a_few_steps_is_no_better_than_pixels_drawn_each_by_itself(spec, handler):
+    finding = compare_with_baseline(measure_quality(handler, spec.held_out, spec.max_rows), spec.held_out)
+    assert finding.interval[1] < 0
 
 
 def test_seeds_give_the_same_image_alone_and_in_a_batch(spec, handler):

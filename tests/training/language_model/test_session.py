@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 from dataclasses import replace
@@ -19,6 +20,7 @@ from training.language_model.objective import LanguageTask
 from training.language_model.recipe import DEMO, Recipe
 from training.language_model.servable import describe_release
 from training.language_model.session import train
+from training.language_model.vocabularies import load_vocabulary
 
 TINY = replace(
     DEMO,
@@ -110,6 +112,8 @@ def test_the_release_asks_for_what_the_evaluation_measured(finished_run):
     scores = spec.held_out.score({"score": -nats.astype(np.float32)})
     own = json.loads((finished_run / "evaluation.json").read_text())["network"]["bits_per_character"]
     assert spec.held_out.aggregate(scores) == pytest.approx(-own, abs=1e-5)
+    by_frequency = -spec.held_out.aggregate(spec.held_out.baseline.scores)
+    assert 2 < by_frequency < math.log2(len(load_vocabulary(finished_run)))  # bits: better than all pieces alike
     assert (spec.kind, spec.streams, spec.margin) == ("language_model", True, 0.01)
     assert spec.handler_options["begins"] is True
     assert len(spec.examples["prompt"]) == min(16, len(texts))

@@ -4,6 +4,7 @@ import os
 import signal
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -37,6 +38,8 @@ def test_the_gate_measures_what_the_evaluation_measured(run, tmp_path):
     handler = open_reference(spec, torch.device("cpu"), tmp_path)
     scores = spec.held_out.score(handler.infer(spec.held_out.inputs, {}).arrays)
     assert spec.held_out.aggregate(scores) == pytest.approx(read_run(run)["metrics"]["bleu"])
+    copied = spec.held_out.score({"translation": spec.held_out.inputs["text"]})
+    np.testing.assert_array_equal(spec.held_out.baseline.scores, copied)
     assert "case:lc" in spec.held_out.metric
     assert spec.margin == 0.3
     assert set(spec.extra_files) == {"vocabulary.model"}

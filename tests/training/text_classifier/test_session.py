@@ -123,3 +123,9 @@ def test_the_command_line_trains_on_a_table_of_ones_own(tmp_path, monkeypatch):
     again = CliRunner().invoke(app, [*arguments, "--overwrite"])
     assert again.exit_code == 2
     assert "own.csv line 2 has 1 cells" in again.output
+
+
+def test_the_gate_asks_for_more_than_the_most_frequent_label(spec):
+    count = len(spec.held_out.inputs["text"])
+    majority = [spec.held_out.score({"probabilities": np.eye(2)[[label] * count]}).tolist() for label in range(2)]
+    assert spec.held_out.baseline.scores.tolist() in majority
