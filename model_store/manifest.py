@@ -234,6 +234,7 @@ class Search(Part):
     dataset: str
     n: int
     trials: tuple[Trial, ...]
+    left_out: dict[str, str] = Field(default_factory=dict, description="rounding → why it could not be built")
 
 
 class Target(Part):

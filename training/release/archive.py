@@ -29,7 +29,6 @@ from model_store.release import (
 from model_store.store import Store
 from training.release.agreement import CLOSENESS
 from training.release.baseline import BaselineFinding
-from training.release.build import SEARCHED
 from training.release.content import ENTRY_NAME, MANIFEST_NAME, MODEL_CONFIG_NAME, add_worker
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.evidence import gather_evidence
@@ -47,7 +46,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     """
     archives, manifests, rejected = {}, {}, {}
     for variant, evaluated in evaluation.variants.items():
-        search = evaluation.search if variant == SEARCHED else None
+        search = evaluation.searches.get(variant)
         manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))

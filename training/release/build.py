@@ -29,8 +29,7 @@ from training.release.variants import (
 )
 
 FAILED = "could not be made"
-SEARCHED = "onnx-int8"  # the variant that may be rounded in more than one way
-_INT8_VARIANTS = {"int8", "onnx-int8"}
+SEARCHED = ("int8", "onnx-int8")  # the variants that may be rounded in more than one way
 # How variants of lower precision hold a program that is exact; `compiled` where not named.
 _EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
 
@@ -39,13 +38,13 @@ _EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
 class Built:
     """Variant → its archive's content as a folder, and variant → why it was not built.
 
-    `recipes` maps the roles of the searched variant that are rounded statically to how; `search` is what came of it.
+    `recipes` maps the roles of each searched variant that are rounded statically to how; `searches` is what came of it.
     """
 
     folders: dict[str, Path]
     left_out: dict[str, str]
-    recipes: dict[str, Recipe] = field(default_factory=dict)
-    search: Search | None = None
+    recipes: dict[str, dict[str, Recipe]] = field(default_factory=dict)
+    searches: dict[str, Search] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,7 @@ def _write_orders(
     for role, program in spec.programs.items():
         source = _write_source(program, device, work / "captured" / role)
         calibration = None
-        if program.calibration is not None and program.quantization == "static" and _INT8_VARIANTS & {*variants}:
+        if program.calibration is not None and program.quantization == "static" and {*SEARCHED} & {*variants}:
             calibration = work / "captured" / f"{role}-calibration.pt"
             torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
         made_as: dict[str, tuple[str, ...]] = {}
@@ -156,9 +155,9 @@ def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str,
 
 def _make_programs(
     orders: Sequence[_Order], left_out: dict[str, str], *, reference: str
-) -> tuple[dict[str, dict[str, Path]], dict[str, Recipe]]:
+) -> tuple[dict[str, dict[str, Path]], dict[str, dict[str, Recipe]]]:
     programs: dict[str, dict[str, Path]] = {}
-    recipes: dict[str, Recipe] = {}
+    recipes: dict[str, dict[str, Recipe]] = {}
     for order in orders:
         if order.recipe.variant == "eager":  # a copy, for which no process need load torch
             for variant in order.variants:
@@ -184,8 +183,8 @@ def _make_programs(
                 else:
                     for variant in order.variants:
                         programs.setdefault(variant, {})[order.role] = program
-                    if order.recipe.variant == SEARCHED and order.recipe.quantization == "static":
-                        recipes[order.role] = order.recipe
+                    if order.recipe.variant in SEARCHED and order.recipe.quantization == "static":
+                        recipes.setdefault(order.recipe.variant, {})[order.role] = order.recipe
                     if order.then is not None:
                         then = replace(order.then, recipe=replace(order.then.recipe, source=program))
                         pending[pool.submit(make_program, then.recipe)] = then

@@ -74,8 +74,8 @@ def release(
         bool,
         typer.Option(
             "--search",
-            help="Try several ways to round onnx-int8 and take the fastest that passes: half of the held-out rows "
-            "choose it, and the gate judges all variants on the other half.",
+            help="Try several ways to round int8 and onnx-int8 and take the fastest that passes: half of the held-out "
+            "rows choose it, and the gate judges all variants on the other half.",
         ),
     ] = False,
     allow_untrained: Annotated[
@@ -129,7 +129,7 @@ def release_model(
     from training.release.held_out_part import halve
     from training.release.parent import measure_parent
     from training.release.reference_check import check_reference
-    from training.release.search import search_rounding
+    from training.release.search import search_roundings
     from training.release.table import print_evaluation
 
     device = choose_device(device_name)
@@ -141,7 +141,7 @@ def release_model(
     with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
         if search:
-            built = search_rounding(built, replace(spec, held_out=for_search), device, Path(work) / "search")
+            built = search_roundings(built, replace(spec, held_out=for_search), device, Path(work) / "search")
         evaluation = evaluate_variants(
             built, spec, device, reference.finding, objective, parent, allow_untrained=allow_untrained
         )

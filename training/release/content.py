@@ -45,13 +45,17 @@ def lay_out(
         shutil.copy(path, folder / name)
     files = {}
     for role, path in programs.items():
-        place = folder / "programs" / role
-        place.mkdir(parents=True)
-        for file in path.parent.iterdir() if path.suffix == ".so" else (path,):  # a library needs its kernels beside it
-            shutil.copy(file, place)
+        copy_program(path, folder / "programs" / role)
         files[role] = f"programs/{role}/{path.name}"
     manifest = describe(spec, release=release, variant=variant, programs=files, target=target)
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2))
+
+
+def copy_program(path: Path, folder: Path) -> None:
+    """Copy a program's file into a new folder, a library with the kernels that it needs beside it."""
+    folder.mkdir(parents=True)
+    for file in path.parent.iterdir() if path.suffix == ".so" else (path,):
+        shutil.copy(file, folder)
 
 
 def describe(

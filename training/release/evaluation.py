@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -79,7 +79,7 @@ class Evaluation:
     objective: Objective
     left_out: dict[str, str]
     parent: EvaluatedParent | None = None
-    search: Search | None = None
+    searches: Mapping[str, Search] = field(default_factory=dict)
     baseline: BaselineFinding | None = None
 
     @property
@@ -160,7 +160,7 @@ def evaluate_variants(
         default=default,
         objective=objective,
         left_out=built.left_out,
-        search=built.search,
+        searches=built.searches,
         baseline=baseline,
         parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
     )

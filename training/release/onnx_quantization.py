@@ -21,7 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from handlers.device import Cpu
 from handlers.program import load_program
 from training.release.left_out import LeftOutError
-from training.release.rounding import DEFAULT, PORTABLE_WEIGHT_BITS, Rounding
+from training.release.rounding import PERCENTILE, PORTABLE, PORTABLE_WEIGHT_BITS, Rounding
 
 # What is worth quantizing, and what else has an int8 form, so that no conversion stands between two of them. Softmax
 # and the like are absent: 256 steps are too few for probabilities.
@@ -36,12 +36,11 @@ _METHODS = {
     "percentile": CalibrationMethod.Percentile,
     "entropy": CalibrationMethod.Entropy,
 }
-_PERCENTILE = 99.9  # of an activation's values lie inside the range; onnxruntime's own 99.999 are nearly all
 _INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations become int8, each row in blocks with their own scales
 
 
 def quantize_statically(
-    source: Path, path: Path, calibration: Iterable[Sequence[np.ndarray]], rounding: Rounding = DEFAULT
+    source: Path, path: Path, calibration: Iterable[Sequence[np.ndarray]], rounding: Rounding = PORTABLE
 ) -> Path:
     """Quantize an ONNX file by the ranges that calibration batches show, weights by channel.
 
@@ -66,7 +65,7 @@ def rank_layers(source: Path, calibration: Sequence[Sequence[np.ndarray]]) -> li
         moved = {}
         for layer in layers:
             path = Path(work) / "alone.onnx"
-            _quantize(prepared, path, calibration, DEFAULT, only=[layer])
+            _quantize(prepared, path, calibration, PORTABLE, only=[layer])
             moved[layer] = max(
                 float(np.linalg.norm(found - right) / (np.linalg.norm(right) or 1.0))
                 for found, right in zip(_answer(path, calibration), exact, strict=True)
@@ -105,7 +104,7 @@ def _quantize(
         nodes_to_quantize=[*only],
         nodes_to_exclude=[*rounding.in_floats],
         calibrate_method=_METHODS[rounding.ranges],
-        extra_options={"CalibPercentile": _PERCENTILE},
+        extra_options={"CalibPercentile": PERCENTILE},
     )
 
 

@@ -5,15 +5,18 @@ Observers see calibration rows; their ranges become a scale and a zero point for
 
 from __future__ import annotations
 
+import dataclasses
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
 
 from training.release.capture import capture_again
+from training.release.rounding import COMPILED, Ranges, Rounding
 
 _aten = torch.ops.aten
 _SOURCES: dict[Any, Any] = {
@@ -37,39 +40,91 @@ _SOURCES: dict[Any, Any] = {
 }
 
 
+_LAYERS = (_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default)
+_RANKING_BATCHES = 2
+
+
 class NotQuantizableError(Exception):
     """The program cannot be quantized here; the text says why."""
 
 
-def quantize(program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor, ...]]) -> ExportedProgram:
+def quantize(
+    program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor, ...]], rounding: Rounding = COMPILED
+) -> ExportedProgram:
     """Quantize an exported CPU program to int8 weights and activations where the x86 backend gains by it.
 
     Raises:
         NotQuantizableError: nothing in the program is quantized, or torchao is missing.
     """
+    converted = _convert(program, calibration, rounding.ranges, rounding.in_floats)
+    if not any("quantize_per" in str(node.target) for node in converted.graph.nodes):
+        raise NotQuantizableError("it has no convolution or linear layer that the int8 backend quantizes")
+    with torch.no_grad():
+        return capture_again(converted, program)
+
+
+@torch.no_grad()
+def rank_operations(program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor, ...]]) -> list[str]:
+    """Name the convolutions and linear layers, first the one whose rounding alone moves the outputs most."""
+    batches = calibration[:_RANKING_BATCHES]  # a quantized graph that is not compiled takes its time
+    module = program.module(check_guards=False)
+    layers = [name for node in module.graph.nodes if (name := _layer_name(node))]
+    exact = [_flatten(module(*batch)) for batch in batches]
+    moved = {}
+    for layer in dict.fromkeys(layers):
+        rounded = _convert(program, batches, COMPILED.ranges, {*layers} - {layer})
+        moved[layer] = max(
+            float((_flatten(rounded(*batch)) - right).norm() / (right.norm() or 1.0))
+            for batch, right in zip(batches, exact, strict=True)
+        )
+    return sorted(moved, key=lambda layer: -moved[layer])
+
+
+def _convert(
+    program: ExportedProgram,
+    calibration: Sequence[tuple[torch.Tensor, ...]],
+    ranges: Ranges,
+    in_floats: Collection[str],
+) -> torch.fx.GraphModule:
     try:
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
         from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
             X86InductorQuantizer,
             get_default_x86_inductor_quantization_config,
         )
+
+        from training.release.activation_ranges import observe_ranges
     except ImportError as error:
         raise NotQuantizableError(f"torchao cannot be imported: {error}") from None
     module = program.module(check_guards=False)
-    _name_sources(module)
-    quantizer = X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config())
+    _name_sources(module, in_floats)
+    config = get_default_x86_inductor_quantization_config()
+    activations = observe_ranges(config.input_activation, ranges)
+    config = dataclasses.replace(config, input_activation=activations, output_activation=activations)
     with torch.no_grad():
-        prepared = prepare_pt2e(module, quantizer)
+        prepared = prepare_pt2e(module, X86InductorQuantizer().set_global(config))
         for batch in calibration:
             prepared(*batch)
-        converted = convert_pt2e(prepared)
-        if not any("quantize_per" in str(node.target) for node in converted.graph.nodes):
-            raise NotQuantizableError("it has no convolution or linear layer that the int8 backend quantizes")
-        return capture_again(converted, program)
+        converted: torch.fx.GraphModule = convert_pt2e(prepared)
+    return converted
 
 
-def _name_sources(module: torch.fx.GraphModule) -> None:
-    """Tell the quantizer which layer each operation is, one source for each call.
+def _flatten(outputs: Any) -> torch.Tensor:
+    """All numbers of a program's outputs in a row."""
+    return torch.cat([output.double().flatten() for output in pytree.tree_leaves(outputs)])
+
+
+def _layer_name(node: torch.fx.Node) -> str:
+    """What a convolution or linear layer is called, by its weight; '' for other operations."""
+    if node.target not in _LAYERS:
+        return ""
+    weight = node.args[1]
+    is_stored = isinstance(weight, torch.fx.Node) and weight.op == "get_attr"
+    return str(weight.target).removesuffix(".weight") if is_stored else node.name  # type: ignore[union-attr]
+
+
+def _name_sources(module: torch.fx.GraphModule, in_floats: Collection[str]) -> None:
+    """Tell the quantizer which layer each operation is, one source for each call, but for those kept in floats.
 
     It finds its patterns by the modules that operations came from; a program that was saved and loaded has lost some of
     them, functional code never had any, and one ReLU module called twice makes it fail.
@@ -81,6 +136,8 @@ def _name_sources(module: torch.fx.GraphModule) -> None:
         if source is operator.add and not _adds_equal_shapes(node):
             source = None
         if source in (nn.Conv1d, nn.Conv2d) and _sees_one_channel(module, node):
+            source = None
+        if _layer_name(node) in in_floats:
             source = None
         node.meta.pop("torch_fn", None)
         node.meta.pop("nn_module_stack", None)

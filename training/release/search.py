@@ -1,4 +1,4 @@
-"""Search how `onnx-int8` is best rounded: each way is built, packed, judged by the gate's rule and timed.
+"""Search how `int8` and `onnx-int8` are best rounded: each way is built, packed, judged by the gate's rule and timed.
 
 The rows that choose are not the rows that judge: of many ways, the one that looks best on some rows looks better there
 than it is, and a gate that asked the same rows again would let too much pass. So the search has one half of the
@@ -22,11 +22,11 @@ from handlers.archive import open_handler
 from handlers.base import Handler
 from handlers.target import cpu_features
 from host.progress import ProgressBar
-from training.release.build import SEARCHED, Built
-from training.release.content import MANIFEST_NAME
+from training.release.build import Built
+from training.release.content import MANIFEST_NAME, copy_program
 from training.release.gate import judge
 from training.release.measurement import compare, measure_quality, measure_speed
-from training.release.rounding import Ranges, Rounding, Search, Trial
+from training.release.rounding import COMPILED, DEFAULTS, Ranges, Rounding, Search, Trial
 from training.release.spec import ReleaseSpec
 from training.release.variants import Recipe, find_sensitive_layers, make_program
 
@@ -34,34 +34,77 @@ from training.release.variants import Recipe, find_sensitive_layers, make_progra
 _SAME_SPEED = 0.95
 _RANGES: tuple[Ranges, ...] = ("extremes", "percentile", "entropy")
 _NUMS_IN_FLOATS = (0, 1, 2)
+Way = Mapping[str, Rounding]  # role → how its program is rounded
 
 
-def search_rounding(built: Built, spec: ReleaseSpec, device: torch.device, work: Path) -> Built:
-    """Replace `onnx-int8` by its fastest rounding that passes on the held-out rows of `spec`, the search's own.
+def search_roundings(built: Built, spec: ReleaseSpec, device: torch.device, work: Path) -> Built:
+    """Replace each static int8 variant by its fastest rounding that passes on the held-out rows of `spec`.
 
-    Where none passes it is the one that comes nearest to it. Nothing is searched where the variant was not built, or
-    is rounded as its rows come.
+    Where none passes it is the one that comes nearest to it. What is rounded as its rows come is not searched.
     """
-    if SEARCHED not in built.folders or not built.recipes:
-        return built
+    for variant, recipes in built.recipes.items():
+        if variant in built.folders:
+            built = _search_variant(built, variant, recipes, spec, device, work / variant)
+    return built
+
+
+def _search_variant(
+    built: Built, variant: str, recipes: Mapping[str, Recipe], spec: ReleaseSpec, device: torch.device, work: Path
+) -> Built:
+    default = dict.fromkeys(recipes, DEFAULTS[variant])
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        ranked = dict(zip(built.recipes, pool.map(find_sensitive_layers, built.recipes.values()), strict=True))
-        ways = _list_ways(ranked)
-        folders = {}
-        with ProgressBar("trying ways to round", total=len(ways)) as bar:
-            recipes = [_write_recipes(built.recipes, way, work / str(place)) for place, way in enumerate(ways)]
-            made = [{role: pool.submit(make_program, recipe) for role, recipe in roles.items()} for roles in recipes]
-            for place, (way, programs) in enumerate(zip(ways, made, strict=True)):
-                paths = {role: program.result() for role, program in programs.items()}
-                folders[str(place)] = _lay_out(built.folders[SEARCHED], work / f"{place}-content", paths, way)
+        ranked, left_out = _rank_layers(pool, recipes)
+        others = list_ways(variant, ranked)
+        made = [
+            {
+                role: pool.submit(make_program, recipe)
+                for role, recipe in _round(recipes, way, work / str(place)).items()
+            }
+            for place, way in enumerate(others)
+        ]
+        tried: list[tuple[Way, Path]] = [(default, built.folders[variant])]
+        with ProgressBar(f"trying ways to round {variant}", total=len(others)) as bar:
+            for place, (way, programs) in enumerate(zip(others, made, strict=True)):
+                try:
+                    paths = {role: program.result() for role, program in programs.items()}
+                except Exception as error:  # noqa: BLE001 - a compiler may fail in any way; other ways are worth a try
+                    left_out[_in_words(way)] = _say(error)
+                else:
+                    content = work / f"{place}-content"
+                    tried.append((way, _lay_out(built.folders[variant], content, paths, way)))
                 bar.advance(1, _in_words(way))
-    trials = _try(built, folders, ways, spec, device)
+    trials = _try(built, tried, spec, device)
     chosen = choose(trials)
     trials[chosen] = dataclasses.replace(trials[chosen], is_chosen=True)
     found = Search(
-        dataset=spec.held_out.dataset, n=len(next(iter(spec.held_out.inputs.values()))), trials=tuple(trials)
+        dataset=spec.held_out.dataset,
+        n=len(next(iter(spec.held_out.inputs.values()))),
+        trials=tuple(trials),
+        left_out=left_out,
     )
-    return dataclasses.replace(built, folders=built.folders | {SEARCHED: folders[str(chosen)]}, search=found)
+    return dataclasses.replace(
+        built,
+        folders=built.folders | {variant: tried[chosen][1]},
+        searches=built.searches | {variant: found},
+    )
+
+
+def _rank_layers(
+    pool: ProcessPoolExecutor, recipes: Mapping[str, Recipe]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Role → its layers by their sensitivity, none where they cannot be ranked; and why they cannot."""
+    ranked, left_out = {}, {}
+    for role, found in {role: pool.submit(find_sensitive_layers, recipe) for role, recipe in recipes.items()}.items():
+        try:
+            ranked[role] = found.result()
+        except Exception as error:  # noqa: BLE001 - as of a way that cannot be built
+            ranked[role] = []
+            left_out[f"{role}: layers in floats"] = _say(error)
+    return ranked, left_out
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def choose(trials: Sequence[Trial]) -> int:
@@ -74,51 +117,56 @@ def choose(trials: Sequence[Trial]) -> int:
     )
 
 
-def _list_ways(ranked: Mapping[str, Sequence[str]]) -> list[dict[str, Rounding]]:
-    """Ways to round, each of all roles: those for every CPU first, the default as the first of all."""
+def list_ways(variant: str, ranked: Mapping[str, Sequence[str]]) -> list[Way]:
+    """Ways to round besides the default, each of all roles; `ranked` has the layers by their sensitivity."""
     most = max(len(layers) for layers in ranked.values())
-    ways = [
-        {role: Rounding(ranges=ranges, in_floats=tuple(layers[:count])) for role, layers in ranked.items()}
-        for count in _NUMS_IN_FLOATS
-        if count < most
-        for ranges in _RANGES
-    ]
+
+    def make_way(ranges: Ranges, num_in_floats: int, weight_bits: int) -> Way:
+        return {
+            role: Rounding(ranges=ranges, weight_bits=weight_bits, in_floats=tuple(layers[:num_in_floats]))
+            for role, layers in ranked.items()
+        }
+
+    counts = [count for count in _NUMS_IN_FLOATS if count < max(1, most)]
+    if variant == "int8":  # each way takes a compiler half a minute: ranges and layers, not their product
+        bits = COMPILED.weight_bits
+        by_ranges = [make_way(ranges, 0, bits) for ranges in ("extremes", "percentile")]
+        return by_ranges + [make_way(COMPILED.ranges, count, bits) for count in counts if count]
+    bits = DEFAULTS[variant].weight_bits
+    _, *ways = [make_way(ranges, count, bits) for count in counts for ranges in _RANGES]  # the first is the default
     if "VNNI" in cpu_features():
         ways.append({role: Rounding(weight_bits=8) for role in ranked})
     return ways
 
 
-def _write_recipes(recipes: Mapping[str, Recipe], way: Mapping[str, Rounding], folder: Path) -> dict[str, Recipe]:
+def _round(recipes: Mapping[str, Recipe], way: Way, folder: Path) -> dict[str, Recipe]:
     return {
         role: dataclasses.replace(recipe, folder=folder / role, rounding=way[role]) for role, recipe in recipes.items()
     }
 
 
-def _lay_out(content: Path, folder: Path, programs: Mapping[str, Path], way: Mapping[str, Rounding]) -> Path:
+def _lay_out(content: Path, folder: Path, programs: Mapping[str, Path], way: Way) -> Path:
     """Copy an archive's content with other programs; 8-bit weights bind it to CPUs that can add their products."""
     shutil.copytree(content, folder)
     manifest = json.loads((folder / MANIFEST_NAME).read_text())
     for role, path in programs.items():
-        shutil.copy(path, folder / manifest["programs"][role])
-    if any(rounding.is_bound for rounding in way.values()):
+        shutil.rmtree(folder / "programs" / role)
+        copy_program(path, folder / "programs" / role)
+    if not manifest["target"]["capability"] and any(rounding.is_bound for rounding in way.values()):
         manifest["target"]["capability"] = "VNNI"
         (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2))
     return folder
 
 
-def _try(
-    built: Built,
-    folders: Mapping[str, Path],
-    ways: Sequence[Mapping[str, Rounding]],
-    spec: ReleaseSpec,
-    device: torch.device,
-) -> list[Trial]:
+def _try(built: Built, tried: Sequence[tuple[Way, Path]], spec: ReleaseSpec, device: torch.device) -> list[Trial]:
     reference = next(iter(built.folders))
-    handlers: dict[str, Handler] = {place: open_handler(folder, str(device)) for place, folder in folders.items()}
+    handlers: dict[str, Handler] = {
+        str(place): open_handler(folder, str(device)) for place, (_, folder) in enumerate(tried)
+    }
     exact = measure_quality(open_handler(built.folders[reference], str(device)), spec.held_out, spec.max_rows)
     timings = measure_speed(handlers, spec.held_out, spec.max_rows)
     trials = []
-    for (place, handler), way in zip(handlers.items(), ways, strict=True):
+    for (place, handler), (way, _) in zip(handlers.items(), tried, strict=True):
         measured = measure_quality(handler, spec.held_out, spec.max_rows)
         comparison = compare(measured, exact, spec.held_out, reference)
         trials.append(
@@ -133,7 +181,7 @@ def _try(
     return trials
 
 
-def _in_words(way: Mapping[str, Rounding]) -> str:
+def _in_words(way: Way) -> str:
     if len({rounding.in_words for rounding in way.values()}) == 1:
         return next(iter(way.values())).in_words
     return "; ".join(f"{role}: {rounding.in_words}" for role, rounding in way.items())

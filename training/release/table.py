@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from model_store.frontier import FRONT_MARK
 from model_store.manifest import BaselineTest
-from training.release.build import SEARCHED
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words
@@ -45,14 +44,16 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
             )
         if not result.verdict.passed:
             print(f"{variant} rejected: {result.verdict.why}")
-    if evaluation.search is not None:
-        print(f"{SEARCHED} was searched on {evaluation.search.n} rows of {evaluation.search.dataset}:")
-        for trial in evaluation.search.trials:
+    for variant, search in evaluation.searches.items():
+        print(f"{variant} was searched on {search.n} rows of {search.dataset}:")
+        for trial in search.trials:
             low, high = trial.interval
             print(
                 f"  {'chosen' if trial.is_chosen else '      '}  {trial.rounding}: {trial.difference:+.4f} "
                 f"({low:+.4f} … {high:+.4f}), {trial.rows_per_s:,.0f} rows/s, {'passed' if trial.passed else 'failed'}"
             )
+        for rounding, why in search.left_out.items():
+            print(f"          {rounding}: left out, {why}")
     for variant, why in evaluation.left_out.items():
         print(f"{variant} left out: {why}")
     for tensor in spec.inputs:

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from handlers.target import cpu_features, describe_host
 from training.release.capture import capture_again
 from training.release.left_out import LeftOutError
-from training.release.rounding import DEFAULT, Rounding
+from training.release.rounding import DEFAULTS, Rounding
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
@@ -35,7 +35,7 @@ class Recipe:
 
     `source` is the captured program, or the variant `onnx` where it is to be quantized. `quantization` is static or
     dynamic; `calibration` is a file with a list of example inputs (torch.save), which the static one needs, and
-    `rounding` says how `onnx-int8` uses them.
+    `rounding` says how a static one uses them, as the variant does by default if not given.
     """
 
     variant: str
@@ -44,7 +44,7 @@ class Recipe:
     device: str
     calibration: Path | None = None
     quantization: str = "static"
-    rounding: Rounding = DEFAULT
+    rounding: Rounding | None = None
 
 
 def variants_for(device: torch.device) -> tuple[str, ...]:
@@ -149,15 +149,20 @@ def _make_portable(recipe: Recipe) -> Path:
         return quantize_products(recipe.source, path)
     if recipe.calibration is None:
         raise LeftOutError("there are no calibration rows")
-    return quantize_statically(recipe.source, path, _read_calibration(recipe.calibration), recipe.rounding)
+    rounding = recipe.rounding or DEFAULTS[recipe.variant]
+    return quantize_statically(recipe.source, path, _read_calibration(recipe.calibration), rounding)
 
 
 def find_sensitive_layers(recipe: Recipe) -> list[str]:
-    """Name the layers of a static `onnx-int8` program, first the one whose rounding harms its outputs most."""
-    from training.release.onnx_quantization import rank_layers
-
+    """Name the layers of a static int8 program, first the one whose rounding harms its outputs most."""
     assert recipe.calibration is not None, "without calibration rows there is no such program"
     _silence()
+    if recipe.variant == "int8":
+        from training.release.quantization import rank_operations
+
+        return rank_operations(torch.export.load(recipe.source), torch.load(recipe.calibration))
+    from training.release.onnx_quantization import rank_layers
+
     return rank_layers(recipe.source, _read_calibration(recipe.calibration))
 
 
@@ -176,7 +181,8 @@ def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) ->
             return quantize_dynamically(program)
         if recipe.calibration is None:
             raise LeftOutError("there are no calibration rows")
-        return quantize(program, torch.load(recipe.calibration))
+        rounding = recipe.rounding or DEFAULTS[recipe.variant]
+        return quantize(program, torch.load(recipe.calibration), rounding)
     except NotQuantizableError as error:
         raise LeftOutError(str(error)) from error
 

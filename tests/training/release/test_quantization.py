@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from training.release.capture import capture
-from training.release.quantization import NotQuantizableError, quantize
+from training.release.quantization import NotQuantizableError, quantize, rank_operations
+from training.release.rounding import Rounding
 from training.release.spec import ProgramSpec
 
 CPU = torch.device("cpu")
@@ -51,3 +52,46 @@ def test_programs_without_such_layers_are_not_quantizable():
     x = torch.randn(4, 3)
     with pytest.raises(NotQuantizableError, match="no convolution or linear layer"):
         quantize(export(nn.Softmax(1), x), [(x,)])
+
+
+@pytest.fixture(scope="module")
+def outlier():
+    """A program with a channel a hundred times as large as the others and no more important, its rows and answers."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)]
+    with torch.no_grad():
+        layers[0].weight[0] *= 100
+        layers[0].bias[0] *= 100
+        layers[1].weight[:, 0] /= 100
+    module = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2]).eval()
+    x = torch.randn(16, 3, 8, 8)
+    return export(module, x), [(x,)], module(x).detach()
+
+
+def test_the_layers_around_an_outlier_are_the_most_sensitive_and_may_stay_in_floats(outlier):
+    program, calibration, expected = outlier
+    ranked = rank_operations(program, calibration)
+    assert (set(ranked[:2]), ranked[2]) == ({"0", "2"}, "4")
+    errors = []
+    for in_floats in ((), tuple(ranked[:2])):
+        rounding = Rounding(ranges="least error", weight_bits=8, in_floats=in_floats)
+        quantized = quantize(program, calibration, rounding)
+        assert count(quantized, "quantize_per_channel") == 3 - len(in_floats)
+        errors.append(float((quantized.module()(*calibration[0]) - expected).norm() / expected.norm()))
+    assert errors[1] < 0.2 * errors[0]
+
+
+def find_scales(program, calibration, ranges):
+    quantized = quantize(program, calibration, Rounding(ranges=ranges, weight_bits=8))
+    nodes = quantized.graph.nodes
+    return [node.args[1] for node in nodes if str(node.target) == "quantized_decomposed.quantize_per_tensor.default"]
+
+
+def test_a_percentile_leaves_out_the_few_largest_values():
+    module = nn.Conv2d(3, 4, 1)
+    x = torch.rand(16, 3, 32, 32)
+    x[0, 0, 0, :4] = 1000.0
+    program = export(module, x[:4])
+    (by_extremes,), (by_percentile,) = (find_scales(program, [(x,)], ranges) for ranges in ("extremes", "percentile"))
+    assert by_extremes == pytest.approx(1000 / 255, rel=1e-3)
+    assert by_percentile < 0.01

@@ -4,13 +4,16 @@ import numpy as np
 import onnx
 import pytest
 
+from handlers.target import cpu_features
 from model_store.signing import Keyring
 from model_store.store import Store
+from training.release import search
 from training.release.cli import release_model
 from training.release.onnx_program import describe_onnx_program
 from training.release.onnx_quantization import rank_layers
-from training.release.rounding import Trial
-from training.release.search import choose
+from training.release.rounding import Rounding, Trial
+from training.release.search import choose, list_ways
+from training.release.user_program import describe_user_program
 
 # A channel a thousand times as large as the others, and no more important: the layer behind divides by it again.
 OUTLIER = 1000.0
@@ -96,3 +99,48 @@ def test_a_search_finds_what_the_default_misses_and_the_gate_judges_it_on_other_
         "every second row of rows.npz, even rows",
     )
     assert found.manifests["onnx"].quality.n == 64
+
+
+def test_what_a_compiler_makes_is_tried_by_ranges_and_by_layers_but_not_by_both():
+    ways = [way["main"] for way in list_ways("int8", {"main": ["worst", "bad", "good"]})]
+    assert [(way.ranges, way.in_floats, way.weight_bits) for way in ways] == [
+        ("extremes", (), 8),
+        ("percentile", (), 8),
+        ("least error", ("worst",), 8),
+        ("least error", ("worst", "bad"), 8),
+    ]
+
+
+def test_without_ranked_layers_ranges_are_tried_alone():
+    ways = [way["main"] for way in list_ways("int8", {"main": []})]
+    assert [(way.ranges, way.in_floats) for way in ways] == [("extremes", ()), ("percentile", ())]
+
+
+def test_a_way_that_cannot_be_built_is_named_and_the_others_are_tried(network, rows, tmp_path, monkeypatch):
+    ways = [{"main": Rounding(ranges=ranges)} for ranges in ("least error", "percentile")]  # onnxruntime lacks one
+    monkeypatch.setattr(search, "list_ways", lambda variant, ranked: ways)
+    np.savez(tmp_path / "rows.npz", x=rows)
+    spec = describe_onnx_program(network, "net", calibration=tmp_path / "rows.npz", margin=0.05)
+    release = release_model(spec, Store(tmp_path / "store", Keyring(tmp_path / "keys")), "cpu", [], search=True)
+    found = release.manifests["onnx-int8"].search
+    assert [trial.rounding for trial in found.trials] == [
+        "ranges by extremes, weights of 7 bits",
+        "ranges by percentile, weights of 7 bits",
+    ]
+    assert found.left_out == {"ranges by least error, weights of 7 bits": "KeyError: 'least error'"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("VNNI" not in cpu_features(), reason="int8 is made for CPUs with VNNI")
+def test_int8_is_searched_too(program_file, calibration_file, tmp_path):
+    spec = describe_user_program(program_file, "net", calibration=calibration_file, margin=0.05)
+    release = release_model(spec, Store(tmp_path / "store", Keyring(tmp_path / "keys")), "cpu", ["int8"], search=True)
+    manifest = release.manifests["int8"]
+    assert [trial.rounding for trial in manifest.search.trials][:3] == [
+        "ranges by least error, weights of 8 bits",
+        "ranges by extremes, weights of 8 bits",
+        "ranges by percentile, weights of 8 bits",
+    ]
+    assert "in floats" in manifest.search.trials[3].rounding
+    assert sum(trial.is_chosen for trial in manifest.search.trials) == 1
+    assert manifest.target.capability.startswith("AVX512")
