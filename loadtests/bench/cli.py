@@ -53,6 +53,7 @@ console = Console()
 @app.command()
 def int8(
     model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to compare")] = "int8",
     test_data: Annotated[
         Path | None,
         typer.Option(help="MNIST-like folder, or .npz with `image` and `label`: also measures accuracy", exists=True),
@@ -63,10 +64,19 @@ def int8(
     seconds: MeasureOption = 5.0,
     grpc_url: GrpcUrlOption = "localhost:8001",
 ) -> None:
-    """Served int8 against eager. Example: loadtest bench int8 classifier --serve --test-data data/FashionMNIST"""
+    """Served int8 or onnx-int8 against eager. Example: loadtest bench int8 classifier --serve --variant onnx-int8"""
     release = open_release(store, model)
-    with _open_server(serve, store, model, ("int8", "eager"), grpc_url) as to:
-        _exit(compare_int8(release, to.grpc, test_data=test_data, repeats=repeats, measure_s=seconds, console=console))
+    with _open_server(serve, store, model, (variant, "eager"), grpc_url) as to:
+        reached = compare_int8(
+            release,
+            to.grpc,
+            variant=variant,
+            test_data=test_data,
+            repeats=repeats,
+            measure_s=seconds,
+            console=console,
+        )
+        _exit(reached)
 
 
 @app.command()
