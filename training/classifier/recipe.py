@@ -89,6 +89,7 @@ class Recipe:
     frozen_epochs: Annotated[int, "epochs in which only the new last layer of such a network is trained"] = 0
     start_from: Annotated[str | None, "finished run of the same network whose weights training starts from"] = None
     pruned_fraction: Annotated[float, "share of the channels of start_from that are removed first"] = 0.0
+    pruned_layers: Annotated[tuple[str, ...], "parts of the network whose layers lose channels; all if empty"] = ()
     teacher: Annotated[str | None, "finished run on the same data whose answers are learned beside the labels"] = None
     teacher_weight: Annotated[float, "share of the loss that the teacher's answers have"] = 0.9
     teacher_temperature: Annotated[float, "temperature at which teacher and student are compared"] = 4.0
@@ -141,6 +142,8 @@ class Recipe:
             raise ValueError("quantize_aware rounds networks of one answer, and deit gives two; use vit")
         if self.pruned_fraction and not self.start_from:
             raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
+        if self.pruned_layers and not self.pruned_fraction:
+            raise ValueError("pruned_layers says where channels are removed: set pruned_fraction to how many")
         if self.quantize_aware and self.precision == "bf16":
             raise ValueError("quantize_aware rounds float32 values; set precision to fp32 or auto")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -131,8 +132,25 @@ def _start_from(run: Path, recipe: Recipe, data: ImageData) -> tuple[nn.Module, 
         pixels = normalization(images)
         loss = nn.functional.cross_entropy(network.eval()(pixels), labels)
         last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-        prune_channels(network, recipe.pruned_fraction, pixels[:2], loss, keep=[last])
+        kept = _list_others(network, recipe.pruned_layers) if recipe.pruned_layers else []
+        prune_channels(network, recipe.pruned_fraction, pixels[:2], loss, keep=[last, *kept])
     return network, normalization
+
+
+def _list_others(network: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
+    """Layers that are in none of the named parts.
+
+    Raises:
+        ValueError: the network has no such part.
+    """
+    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
+    chosen = set()
+    for part in parts:
+        found = {name for name in layers if name == part or name.startswith(f"{part}.")}
+        if not found:
+            raise ValueError(f"pruned_layers: the network has no layer in {part!r}; it has {', '.join(layers)}")
+        chosen |= found
+    return [layer for name, layer in layers.items() if name not in chosen]
 
 
 def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device) -> Teacher | None:

@@ -41,6 +41,16 @@ def test_a_pruned_run_starts_from_what_was_learned_and_is_released_with_its_own_
     assert load_program(run)[0].network.head.in_features == 16
 
 
+def test_only_the_named_parts_lose_channels(teacher):
+    recipe = override(SHORT, ["widths=16,32,32", f"start_from={teacher}", "pruned_fraction=0.5"])
+    data = load_data("glyphs", teacher, recipe)
+    task, _ = make_task(replace(recipe, pruned_layers=("stages.0",)), data, torch.device("cpu"), seed=0)
+    shapes = [tuple(layer.weight.shape[:2]) for layer in task.network.modules() if isinstance(layer, nn.Conv2d)]
+    assert shapes[1:] == [(8, 8), (8, 8), (32, 8), (32, 32), (32, 32), (32, 32)]
+    with pytest.raises(ValueError, match=r"no layer in 'stage'; it has whiten, stages\.0\.conv1"):
+        make_task(replace(recipe, pruned_layers=("stage",)), data, torch.device("cpu"), seed=0)
+
+
 def test_a_run_that_starts_from_another_without_pruning_has_its_weights_at_first(teacher, tmp_path):
     recipe = replace(SHORT, widths=(16, 32, 32), start_from=str(teacher), lr=1e-9, epochs=0.1)
     run = train(recipe, make_options(tmp_path))
@@ -109,6 +119,7 @@ def test_training_for_int8_learns_and_keeps_the_ranges_in_its_checkpoint(tmp_pat
     [
         (["pruned_fraction=0.5"], "set start_from to a finished run"),
         (["quantize_aware=true", "precision=bf16"], "set precision to fp32 or auto"),
+        (["pruned_layers=stages.0"], "set pruned_fraction to how many"),
         (["network=deit"], "set teacher to a finished run, or use vit"),
         (["network=deit", "teacher=runs/a", "quantize_aware=true"], "deit gives two; use vit"),
         (["teacher_temperature=0"], "teacher_temperature must be positive"),
