@@ -16,7 +16,7 @@ from training.engine.device import place
 from training.engine.runs import read_run
 from training.images.tensor import describe_image_inputs, list_image_options, name_colours
 from training.labels.servable import Noun, describe_ranking, score_labels
-from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.segmenter.data import SceneData, draw_calibration, load_data
 from training.segmenter.network import Segmenter, load_network
 from training.segmenter.program import Program
@@ -102,6 +102,16 @@ def score_scenes(data: SceneData, *, has_label: bool) -> Callable[[Mapping[str, 
     return score
 
 
+def _guess_most_frequent(data: SceneData) -> dict[str, np.ndarray]:
+    """One answer to all test scenes: the most frequent class of a pixel, and of an image, among validating ones."""
+    masks, num_classes = data.validation.masks, len(data.classes)
+    label = int(label_masks(masks, num_classes).bincount().argmax())
+    return {
+        "mask": np.full(data.test.masks.shape, int(masks.flatten().bincount().argmax()), np.uint8),
+        "probabilities": np.eye(num_classes)[[label] * len(data.test.masks)],
+    }
+
+
 def _describe_held_out(data: SceneData, *, has_label: bool) -> HeldOut:
     num_classes = len(data.classes)
 
@@ -109,9 +119,11 @@ def _describe_held_out(data: SceneData, *, has_label: bool) -> HeldOut:
         iou = mean_iou(scores[:, : 3 * num_classes].reshape(len(scores), num_classes, 3))
         return (iou + float(scores[:, -1].mean())) / 2 if has_label else iou
 
+    score = score_scenes(data, has_label=has_label)
     return HeldOut(
         inputs={"image": data.test.images.numpy()},
-        score=score_scenes(data, has_label=has_label),
+        score=score,
+        baseline=Baseline(name="the most frequent class everywhere", scores=score(_guess_most_frequent(data))),
         metric="mean IoU and accuracy, averaged" if has_label else "mean IoU",
         dataset=f"{data.name} test",
         aggregate=aggregate,
