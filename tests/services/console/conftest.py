@@ -1,18 +1,14 @@
-"""One small world for all tests of the console, and a real browser to look at it."""
+"""One small world for all tests of the console."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.services.console.world import MARKUP, World
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="package")
@@ -45,38 +41,3 @@ def write_report(folder: Path, rate: float) -> None:
         "try { top.document.title = 'taken over' } catch { said.textContent += ', alone' }"
         "fetch('/api/models').catch(() => { said.textContent += ', no network' })</script>"
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: install chromium to have the page tested in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, world: World) -> Iterator[Page]:
-    """A page that fails its test at the first console error, refused resource or stranger's script."""
-    context = browser.new_context(base_url=world.url, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    problems: list[str] = []
-    page.problems = problems  # type: ignore[attr-defined]
-    page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url) if not is_own(request.url, world) else None)
-    yield page
-    hacked = page.evaluate("window.hacked") if page.url.startswith("http") else None
-    context.close()
-    assert problems == []
-    assert hacked is None
-
-
-def is_problem(message: ConsoleMessage) -> bool:
-    return message.type in ("error", "warning")
-
-
-def is_own(url: str, world: World) -> bool:
-    return url.startswith((world.url, "data:", "blob:"))

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from services.demonstration import Demonstration, demonstrate
 from services.gateway.settings import GatewaySettings
-from tests.services.console.conftest import is_problem
+from tests.services.console.browser.conftest import is_problem
 
 STEP = """
 import pathlib, sys, time

@@ -1,0 +1,48 @@
+"""A real browser to look at the small world."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.services.console.world import World
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install chromium to have the page tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, world: World) -> Iterator[Page]:
+    """A page that fails its test at the first console error, refused resource or stranger's script."""
+    context = browser.new_context(base_url=world.url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems: list[str] = []
+    page.problems = problems  # type: ignore[attr-defined]
+    page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url) if not is_own(request.url, world) else None)
+    yield page
+    hacked = page.evaluate("window.hacked") if page.url.startswith("http") else None
+    context.close()
+    assert problems == []
+    assert hacked is None
+
+
+def is_problem(message: ConsoleMessage) -> bool:
+    return message.type in ("error", "warning")
+
+
+def is_own(url: str, world: World) -> bool:
+    return url.startswith((world.url, "data:", "blob:"))

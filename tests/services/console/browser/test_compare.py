@@ -1,0 +1,23 @@
+"""Compare: versions side by side."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.services.console.browser.views import open_view
+
+
+def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
+    open_view(page, "compare/digits")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    rows = page.get_by_role("region", name="Comparison").locator("tbody tr")
+    expect(rows).to_have_count(4, timeout=30_000)
+    expect(rows.nth(1)).to_contain_text("% of the largest value")
+    expect(page.get_by_text("fastest", exact=True)).to_have_count(1)
+    page.get_by_role("button", name="Run all examples").click()
+    expect(page.locator("main")).to_contain_text("5 of 6 examples get the same answer")
+    examples = page.get_by_role("region", name="Examples").locator("tbody tr")
+    expect(examples.locator("th img")).to_have_count(6)
+    assert ["disagrees" in (row.get_attribute("class") or "") for row in examples.all()] == [True] + [False] * 5
+    first = [cell.text_content().split()[0] for cell in examples.first.locator("td").all()[:4]]
+    assert sorted(set(first)) == ["3", "5"]

@@ -1,0 +1,102 @@
+"""Try: each kind's form and its answer."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.services.console.browser.views import best, open_view
+from tests.services.console.world import MARKUP, World
+
+
+def test_an_example_is_classified_as_soon_as_the_page_is_open(page: Page):
+    open_view(page, "try/digits")
+    expect(best(page)).to_have_text("0")
+    page.get_by_role("button", name="Example 2", exact=True).click()
+    expect(best(page)).to_have_text("1")
+    expect(page.locator(".answer .ranking li .number").first).to_have_text(re.compile(r"^\d+\.\d %$"))
+
+
+def test_a_dropped_file_is_classified(page: Page, tmp_path, world: World):
+    open_view(page, "try/digits")
+    expect(best(page)).to_have_text("0")
+    digit = np.zeros((80, 80), np.uint8)
+    digit[5:75, 35:50] = 250
+    file = tmp_path / f"{MARKUP.replace('/', '')}.png"
+    Image.fromarray(digit).save(file)
+    page.locator(".picture input[type=file]").set_input_files(file)
+    expect(best(page)).to_have_text("1")
+    expect(page.locator(".code pre")).to_contain_text("curl -T '<img src=x")
+
+
+@pytest.mark.parametrize(
+    ("strokes", "label"),
+    [
+        ([[(120, 60), (120, 180)]], "1"),
+        ([[(100, 50), (140, 50), (155, 85), (155, 150), (140, 185), (100, 185), (85, 150), (85, 85), (100, 50)]], "0"),
+    ],
+)
+def test_a_drawn_digit_is_classified_right(page: Page, strokes, label):
+    open_view(page, "try/digits")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    box = page.locator(".board canvas").bounding_box()
+    assert box is not None
+    for stroke in strokes:
+        page.mouse.move(box["x"] + stroke[0][0], box["y"] + stroke[0][1])
+        page.mouse.down()
+        for x, y in stroke[1:]:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+        page.mouse.up()
+    expect(page.locator(".code pre")).to_contain_text("drawing.png")
+    expect(best(page)).to_have_text(label)
+
+
+def test_a_text_is_translated_with_its_alignment(page: Page):
+    open_view(page, "try/translator")
+    page.get_by_label("text", exact=True).fill("hello world")
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .text")).to_contain_text("olleh dlrow")
+    expect(page.locator(".alignment tbody th").first).to_have_text("olleh")
+    expect(page.locator(".alignment td[title='100.0 %']")).to_have_count(2)
+
+
+def test_seeds_become_images_and_a_slider_walks_between_them(page: Page):
+    open_view(page, "try/painter")
+    expect(page.locator(".grid canvas")).to_have_count(16)
+    walk = page.locator(".walker canvas")
+    expect(page.locator(".walker output")).to_have_text("0 % of the way")
+    read = "canvas => canvas.toDataURL()"
+    start = walk.evaluate(read)
+    assert start == page.locator(".grid canvas").first.evaluate(read)  # the latent of seed 0 is what seed 0 draws
+    page.locator(".walker input[type=range]").fill("100")
+    expect(page.locator(".walker output")).to_have_text("100 % of the way")
+    assert walk.evaluate(read) == page.locator(".grid canvas").nth(1).evaluate(read) != start
+
+
+def test_beams_are_drawn_and_measured_against_classical_ones(page: Page):
+    open_view(page, "try/beams")
+    expect(page.locator(".polar")).to_have_count(2)
+    names = page.locator(".beams .ranking .name")
+    assert names.all_text_contents()[:2] == ["this model", "singular vectors of each subcarrier"]
+    numbers = [float(text.split()[0]) for text in page.locator(".beams .ranking .number").all_text_contents()]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.01)  # this model answers the singular vectors
+    assert numbers[1] > max(numbers[2:])
+
+
+def test_a_forecast_is_drawn_as_a_fan_behind_its_history(page: Page):
+    open_view(page, "try/series")
+    fan = page.locator(".fan")
+    expect(fan.locator(".band")).to_have_count(2)
+    expect(page.locator(".answer")).to_contain_text("between the quantiles 0.1 and 0.9, 0.25 and 0.75")
+    past, future = (
+        [tuple(map(float, point.split(","))) for point in fan.locator(line).get_attribute("points").split()]
+        for line in (".past", ".future")
+    )
+    assert (len(past), len(future)) == (48, 12)
+    assert future[0][1] == pytest.approx(past[36][1], abs=0.1)  # as a season before
+    assert past[-1][0] < future[0][0]
+    expect(page.locator(".answer pre")).to_have_count(0)
