@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from model_store.examples import read_examples
 from model_store.golden import take_rows
 from model_store.latents import draw_latent
-from model_store.manifest import Manifest
+from model_store.manifest import Manifest, Tensor
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.caller import may_see
@@ -65,6 +65,7 @@ def add_model_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
 
 
 def _describe_model(gateway: Gateway, name: str) -> dict[str, Any]:
+    """Tell what a caller may choose among; `takes` is what a person gives a model: a picture, a text, or numbers."""
     manifest = gateway.find_variant(name).manifest
     versions = []
     for version in gateway.catalogue.versions(name):
@@ -72,7 +73,18 @@ def _describe_model(gateway: Gateway, name: str) -> dict[str, Any]:
         state, reason = gateway.state_of(variant)
         size_bytes = variant.manifest.size_bytes
         versions.append({"version": version, "state": state, "reason": reason, "size_bytes": size_bytes})
-    return {"name": name, "kind": manifest.kind, "description": manifest.description, "versions": versions}
+    described = {"name": name, "kind": manifest.kind, "description": manifest.description}
+    return described | {"takes": _name_taken(manifest), "versions": versions}
+
+
+def _name_taken(manifest: Manifest) -> str:
+    if any(map(_is_picture, manifest.inputs)):
+        return "picture"
+    return "text" if any(tensor.datatype == "BYTES" for tensor in manifest.inputs) else "numbers"
+
+
+def _is_picture(tensor: Tensor) -> bool:
+    return tensor.datatype == "UINT8" and len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
 
 
 def _describe_examples(variant: ServedVariant) -> list[dict[str, Any]]:
@@ -95,7 +107,7 @@ def _describe_examples(variant: ServedVariant) -> list[dict[str, Any]]:
 def _find_images(manifest: Manifest, examples: Mapping[str, np.ndarray]) -> np.ndarray | None:
     for name, rows in examples.items():
         tensor = manifest.input(name)
-        if tensor is not None and tensor.datatype == "UINT8" and rows.ndim == 4 and rows.shape[3] in (1, 3):
+        if tensor is not None and _is_picture(tensor):
             return rows
     return None
 

@@ -13,7 +13,7 @@ const NUM_REPEATS = 30;
 const NUM_WARM_UPS = 2;
 
 export async function show(root, [model]) {
-  const chosen = await chooseModel(root, "Compare", model);
+  const chosen = await chooseModel(root, "Compare", model, { isFit: ({ versions }) => versions.length > 1 });
   if (!chosen) return;
   if (chosen.versions.length < 2) {
     root.append(h("p", { class: "card" }, `Only ${chosen.versions[0].version} is served. Start the server with `, h("code", {}, "serve --variants all"), " to compare variants."));

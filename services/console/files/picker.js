@@ -3,10 +3,17 @@
 import { listModels } from "./api.js";
 import { h } from "./dom.js";
 
+// What a visitor sees first, where no model is named: one that takes what everybody can judge.
+const EASIEST_FIRST = ["picture", "text", "numbers"];
+let last;
+
 // Begin a view with its choice of models, and of versions where the view finds one of them; null if nothing is served.
-export async function chooseModel(root, title, name, findVersion = () => null) {
+// A model that was chosen in one view stays so in the others. Else it is one that is fit for this view.
+export async function chooseModel(root, title, name = last, { findVersion = () => null, isFit = () => true } = {}) {
+  last = name;
   const models = await listModels();
-  const chosen = models.find((model) => model.name === name) ?? models[0];
+  const byEase = models.toSorted((a, b) => isFit(b) - isFit(a) || EASIEST_FIRST.indexOf(a.takes) - EASIEST_FIRST.indexOf(b.takes));
+  const chosen = models.find((model) => model.name === name) ?? byEase[0];
   if (!chosen) {
     root.append(h("h1", {}, title), h("p", { class: "muted" }, "This server serves no model yet."));
     return null;

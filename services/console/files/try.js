@@ -10,7 +10,7 @@ import { canStream, streamText } from "./streaming.js";
 
 export async function show(root, [model, version]) {
   const findVersion = ({ versions }) => versions.find((each) => each.version === version) ?? versions[0];
-  const chosen = await chooseModel(root, "Try", model, findVersion);
+  const chosen = await chooseModel(root, "Try", model, { findVersion });
   if (!chosen) return;
   const wanted = findVersion(chosen);
   const bench = h("div", { class: "bench" });

@@ -91,6 +91,17 @@ def test_a_manifest_says_what_a_form_needs(http):
     assert http.get("/api/models/beams?version=7").status_code == 404
 
 
+def test_models_say_what_a_person_gives_them(http):
+    takes = {model["name"]: model["takes"] for model in http.get("/api/models").json()}
+    assert takes == {
+        "digits": "picture",
+        "translator": "text",
+        "painter": "numbers",
+        "series": "numbers",
+        "beams": "numbers",
+    }
+
+
 def test_examples_are_small_pictures_texts_or_numbers(http):
     digits, texts, beams = (
         http.get(f"/api/models/{name}/examples").json() for name in ("digits", "translator", "beams")

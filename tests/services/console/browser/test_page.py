@@ -99,3 +99,13 @@ def test_the_keyboard_alone_reaches_an_answer(page: Page):
     page.keyboard.type("stop")
     page.keyboard.press("Enter")
     expect(page.locator(".answer .text")).to_contain_text("pots")
+
+
+def test_a_chosen_model_stays_chosen_in_other_views(page: Page):
+    open_view(page, "try/painter")
+    expect(page.locator("h1")).to_have_text("painter")
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.get_by_role("heading", name="Side by side")).to_be_visible()
+    expect(page.locator("h1")).to_have_text("painter")
+    page.reload()
+    expect(page.locator("h1")).to_have_text("digits")  # of those with two versions the easiest to judge
