@@ -95,12 +95,14 @@ async function compareExamples(manifest, versions, examples) {
   const numAgreeing = rows.filter(({ agrees }) => agrees).length;
   rows.sort((a, b) => a.agrees - b.agrees || b.distance - a.distance);
   return h("div", {},
-    h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
+    headline(manifest, rows[0].answers[0]) === null
+      ? h("p", {}, "Answers of numbers differ by degrees: at most by ", h("strong", {}, formatDifference(rows[0].distance)), " of the largest value, in the first row.")
+      : h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
     makeTable("Examples", ["Example", ...versions, ["Largest difference", "number"]], rows.map(({ example, answers, agrees, distance }) => ({
       class: agrees ? null : "disagrees",
       cells: [
         example.image ? h("img", { src: example.image, alt: `Example ${example.row + 1}`, class: "pixels mini" }) : example.text ?? String(example.row + 1),
-        ...answers.map((answer) => summarize(manifest, answer)), formatNumber(distance, 2)],
+        ...answers.map((answer) => summarize(manifest, answer)), formatDifference(distance)],
     }))));
 }
 
@@ -111,12 +113,12 @@ function quantile(values, share) {
   return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
-// What an answer comes down to: versions agree where this is the same.
+// What an answer comes down to, in words: versions agree where this is the same. Null if it says nothing in words.
 function headline(manifest, { tensors }) {
   const ranked = findRanking(manifest, tensors);
   if (ranked) return readRanking(ranked, 0)[0].label;
   const text = tensors.find(({ datatype }) => datatype === "BYTES");
-  return text ? readText(text.data[0]) ?? "" : "";
+  return text ? readText(text.data[0]) ?? "" : null;
 }
 
 function summarize(manifest, { tensors }) {
@@ -158,5 +160,9 @@ function describeDifference(a, b) {
   const value = measureDifference(a, b);
   const sameTexts = texts(a) === texts(b);
   if (sameTexts && value === 0) return h("span", { class: "badge good" }, "none");
-  return h("span", {}, sameTexts ? null : h("span", { class: "badge warn" }, "another text"), ` ${formatNumber(100 * value, 2)} % of the largest value`);
+  return h("span", {}, sameTexts ? null : h("span", { class: "badge warn" }, "another text"), ` ${formatDifference(value)} of the largest value`);
+}
+
+function formatDifference(value) {
+  return `${formatNumber(100 * value, 2)} %`;
 }

@@ -21,3 +21,15 @@ def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
     assert ["disagrees" in (row.get_attribute("class") or "") for row in examples.all()] == [True] + [False] * 5
     first = [cell.text_content().split()[0] for cell in examples.first.locator("td").all()[:4]]
     assert sorted(set(first)) == ["3", "5"]
+
+
+def test_images_differ_by_degrees_and_the_most_different_come_first(page: Page):
+    open_view(page, "compare/painter")
+    page.get_by_role("button", name="Run all examples").click()
+    examples = page.get_by_role("region", name="Examples").locator("tbody tr")
+    expect(examples.locator("canvas")).to_have_count(6)
+    differences = [float(text.split(" ")[0]) for text in examples.locator("td.number").all_text_contents()]
+    assert differences == sorted(differences, reverse=True)
+    assert differences[0] > differences[-1] == 0
+    expect(page.locator("main")).to_contain_text(f"at most by {differences[0]:g} % of the largest value")
+    expect(page.locator(".disagrees")).to_have_count(0)
