@@ -2,27 +2,30 @@
 
 import { readAlignment } from "./answers.js";
 import { send } from "./api.js";
-import { h } from "./dom.js";
+import { formatNumber, h } from "./dom.js";
 import { readText } from "./wire.js";
 
 export function canStream(manifest) {
   return manifest.streams === true && manifest.inputs.every(({ datatype }) => datatype === "BYTES");
 }
 
-// Send a request of texts and show each text of its answer as it grows, by what each event adds; resolves when it is whole.
-// Where a translator looked comes at the end, and is drawn then.
-export async function streamText(place, manifest, version, { inputs, parameters, outputs }) {
+// Send a request of texts and show each text of its answer as it grows, by what each event adds; resolves when it is whole,
+// with the times of its first words and of its end. Where a translator looked comes at the end, and is drawn then.
+export async function streamText(place, manifest, version, { inputs, parameters, outputs }, signal) {
   const texts = new Map();
   const shown = h("div", { class: "texts" });
   place.replaceChildren(shown);
   const body = Object.fromEntries(inputs.map(({ name, data }) => [name, data.map(readText)[0]]));
   const path = `v2/models/${encodeURIComponent(manifest.model)}/versions/${encodeURIComponent(version)}/generate_stream`;
+  const started = performance.now();
+  let firstMs = null;
   const response = await send(path, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters, outputs }),
+    method: "POST", signal, headers: { "content-type": "application/json" }, body: JSON.stringify({ ...body, parameters, outputs }),
   });
   for await (const event of readEvents(response)) {
     if (event.error) throw new Error(event.error);
     for (const { name, datatype } of manifest.outputs) {
+      if (typeof event[name] === "number") shown.append(h("p", { class: "hint" }, `${name} ${formatNumber(event[name])}`));
       if (datatype !== "BYTES" || typeof event[name] !== "string") continue;
       const alignment = readAlignment(event[name]);
       if (alignment) {
@@ -35,8 +38,10 @@ export async function streamText(place, manifest, version, { inputs, parameters,
         shown.append(h("h3", {}, name), texts.get(name));
       }
       texts.get(name).append(event[name]);
+      firstMs ??= performance.now() - started;
     }
   }
+  return { firstMs, ms: performance.now() - started };
 }
 
 async function* readEvents(response) {

@@ -17,7 +17,7 @@ export async function show(root, [model, version]) {
   root.append(bench);
   const manifest = await getManifest(chosen.name, wanted.version);
   const examples = await listExamples(chosen.name, wanted.version);
-  await openBench(bench, manifest, examples, wanted);
+  return openBench(bench, manifest, examples, wanted);
 }
 
 async function openBench(bench, manifest, examples, { state, reason }) {
@@ -25,8 +25,8 @@ async function openBench(bench, manifest, examples, { state, reason }) {
   const answer = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The answer comes here."));
   const code = h("section", { class: "card code" });
   const run = h("button", { type: "submit", class: "primary" }, "Run");
-  const streaming = canStream(manifest)
-    ? h("button", { type: "button", onclick: () => stream().catch(fail) }, "Stream") : null;
+  const streaming = canStream(manifest) ? h("button", { type: "button", onclick: stream }, "Stream") : null;
+  let current = null;
   const timing = h("span", { class: "muted small timing" });
   const form = makeForm(manifest, examples, { onready: () => ask() });
 
@@ -44,15 +44,30 @@ async function openBench(bench, manifest, examples, { state, reason }) {
     run.removeAttribute("aria-busy");
   });
 
+  // A second click ends the work for a stream, as does leaving the view.
   async function stream() {
+    if (current) {
+      current.abort();
+      return;
+    }
+    const mine = current = new AbortController();
+    streaming.textContent = "Stop";
     timing.textContent = "";
-    const request = await form.read();
-    await streamText(answer, manifest, version, request);
-    await showCode(code, manifest, version, request);
+    try {
+      const request = await form.read();
+      const { firstMs, ms } = await streamText(answer, manifest, version, request, mine.signal);
+      timing.textContent = `first words after ${formatMs(firstMs)}, the last after ${formatMs(ms)}`;
+      await showCode(code, manifest, version, request);
+    } catch (error) {
+      if (!mine.signal.aborted) fail(error);
+    }
+    current = null;
+    streaming.textContent = "Stream";
   }
 
   function fail(error) {
     timing.textContent = "";
+    code.replaceChildren(); // it was another call's
     answer.replaceChildren(problem(error));
   }
 
@@ -65,4 +80,5 @@ async function openBench(bench, manifest, examples, { state, reason }) {
     h("section", { class: "card said" }, h("h2", {}, "Answer"), answer),
     code);
   await form.takeFirstExample();
+  return () => current?.abort();
 }
