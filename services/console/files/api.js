@@ -4,6 +4,7 @@ import { HEADER_LENGTH, decodeBody, encodeRequest } from "./wire.js";
 
 const KEY = "millrace-key";
 const PERIOD_MS = 5000;
+const GONE = "Not reachable"; // short, for the bar of a phone
 export const server = new EventTarget();
 let isThere = null;
 
@@ -33,7 +34,7 @@ export async function send(path, { headers = {}, ...options } = {}) {
     response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    tell(false, "The server does not answer");
+    tell(false, GONE);
     throw new ApiError("The server does not answer. Is it running, and can this machine reach it?");
   }
   if (response.ok) return response;
@@ -117,9 +118,9 @@ export function whileSeen(work) {
 export async function lookAfterServer() {
   try {
     const response = await fetch("v2/health/ready");
-    tell(true, response.ok ? "Ready" : "Not every model answers", response.ok);
+    tell(true, response.ok ? "Ready" : "Not all ready", response.ok);
   } catch {
-    tell(false, "The server does not answer");
+    tell(false, GONE);
   }
 }
 

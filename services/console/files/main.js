@@ -35,7 +35,9 @@ async function show() {
     leave = (await module.show(page, words)) ?? leave;
   } catch (error) {
     if (mine !== turn) return;
-    root.replaceChildren(h("h1", {}, title), problem(error));
+    const needsKey = error.status === 401 || error.status === 403;
+    root.replaceChildren(h("div", { class: "page" }, h("h1", {}, title), problem(error),
+      needsKey ? h("p", {}, h("button", { type: "button", class: "primary", onclick: askForKey }, "Give a key")) : null));
   }
 }
 
@@ -50,11 +52,12 @@ function decode(word) {
 const dialog = document.getElementById("key-dialog");
 const field = document.getElementById("key");
 const button = document.getElementById("key-button");
-button.addEventListener("click", () => {
+function askForKey() {
   field.value = readKey();
   dialog.returnValue = "";
   dialog.showModal();
-});
+}
+button.addEventListener("click", askForKey);
 dialog.addEventListener("close", () => {
   if (dialog.returnValue === "use") setKey(field.value.trim());
   if (dialog.returnValue === "forget") setKey("");

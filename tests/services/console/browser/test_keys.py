@@ -22,8 +22,11 @@ def test_a_wrong_key_is_told_and_a_right_one_is_sent(page: Page):
     page.route("**/api/**", answer)
     page.goto("/")
     expect(page.locator("main [role=alert]")).to_contain_text("the key is not known here")
-    for key in ("wrong", "right"):
-        page.locator("#key-button").click()
+    for key, opener in {
+        "wrong": page.get_by_role("button", name="Give a key"),
+        "right": page.locator("#key-button"),
+    }.items():
+        opener.click()
         page.get_by_label("Key", exact=True).fill(key)
         page.keyboard.press("Enter")
         if key == "wrong":
