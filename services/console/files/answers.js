@@ -88,8 +88,7 @@ export function rankingRow(name, share, text) {
 }
 
 export function formatShare(share) {
-  const percent = 100 * share;
-  return `${percent >= 99.95 || percent < 0.05 ? percent.toFixed(percent < 0.05 ? 0 : 1) : percent.toFixed(1)} %`;
+  return `${(100 * share).toFixed(1)} %`;
 }
 
 async function showImages(manifest, images, request) {
@@ -138,8 +137,8 @@ async function showTexts(tensor, tensors) {
   }
   const [scores] = scoresOf(tensor, tensors);
   return h("div", { class: "texts" }, h("h3", {}, tensor.name), eachRow(texts.length, (row) =>
-    h("p", { class: "text" }, texts[row] ?? h("em", {}, `${tensor.data[row].length} bytes that are no text`),
-      scores ? h("span", { class: "muted small" }, ` ${scores.name} ${formatNumber(scores.data[row])}`) : null)));
+    [h("p", { class: "text" }, texts[row] ?? h("em", {}, `${tensor.data[row].length} bytes that are no text`)),
+      scores ? h("p", { class: "hint" }, `${scores.name} ${formatNumber(scores.data[row])}`) : null]));
 }
 
 function scoresOf(tensor, tensors) {

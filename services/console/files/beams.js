@@ -1,10 +1,11 @@
 // Beams in space and what they carry, beside the classical ways of choosing them.
 
 import { rankingRow } from "./answers.js";
-import { formatNumber, h, svg } from "./dom.js";
+import { h, svg } from "./dom.js";
 import * as complex from "./complex.js";
 
 const FLOOR_DB = -30;
+const RINGS_DB = [0, -10, -20];
 const STEP_DEGREES = 1;
 const SEARCH_DEGREES = 5;
 const DEGREE = Math.PI / 180;
@@ -23,6 +24,7 @@ export function showBeams({ channel, precoder, combiner }) {
   }
   draw();
   return h("section", { class: "beams" }, plots,
+    h("p", { class: "hint" }, "Gain over azimuth, in dB below the strongest of each side."),
     h("div", { class: "row" }, h("label", { for: "carrier" }, "Subcarrier"), carrier, said),
     efficiencies(channel, precoder, combiner));
 }
@@ -31,7 +33,7 @@ function efficiencies(channel, precoder, combiner) {
   const rows = compareMethods(channel, precoder, combiner);
   const most = Math.max(...rows.map(([, value]) => value));
   return h("section", {}, h("h3", {}, "Spectral efficiency"),
-    h("ol", { class: "ranking" }, rows.map(([name, value]) => rankingRow(name, value / most, `${formatNumber(value, 3)} bit/s/Hz`))),
+    h("ol", { class: "ranking" }, rows.map(([name, value]) => rankingRow(name, value / most, `${value.toFixed(2)} bit/s/Hz`))),
     h("p", { class: "hint" }, `At ${SNR_DB} dB, if the estimate that was sent were the channel itself. It is a noisy one, and the singular vectors are the best for its noise too; what counts on the true channel is the release's quality in the store.`));
 }
 
@@ -113,10 +115,11 @@ function polar(title, weights) {
   const best = patterns.map((gains) => gains.reduce((most, each) => (each[1] > most[1] ? each : most)));
   return h("figure", {},
     svg("svg", { viewBox: "0 0 240 130", class: "polar", role: "img", "aria-label": `${title}: strongest at ${best.map(([angle]) => `${angle}°`).join(" and ")}` },
-      [0, -10, -20].map((level) => svg("path", { class: "ring", d: `M${place(-90, peak + level)} A${100 + (level * 100) / -FLOOR_DB} ${100 + (level * 100) / -FLOOR_DB} 0 0 1 ${place(90, peak + level)}` })),
+      RINGS_DB.map((level) => svg("path", { class: "ring", d: `M${place(-90, peak + level)} A${100 + (level * 100) / -FLOOR_DB} ${100 + (level * 100) / -FLOOR_DB} 0 0 1 ${place(90, peak + level)}` })),
       [-90, -60, -30, 0, 30, 60, 90].map((angle) => svg("path", { class: "ring", d: `M120,115 L${place(angle, peak)}` })),
       patterns.map((gains, column) => svg("polyline", { class: `beam stream-${column}`, points: gains.map(([angle, gain]) => place(angle, gain)).join(" ") })),
-      [-60, 0, 60].map((angle) => svg("text", { x: 120 + 109 * Math.sin((angle * Math.PI) / 180), y: 118 - 107 * Math.cos((angle * Math.PI) / 180), "text-anchor": "middle" }, `${angle}°`))),
+      [-60, 0, 60].map((angle) => svg("text", { x: 120 + 109 * Math.sin((angle * Math.PI) / 180), y: 118 - 107 * Math.cos((angle * Math.PI) / 180), "text-anchor": "middle" }, `${angle}°`)),
+      RINGS_DB.map((level) => svg("text", { x: 120 + 100 * (1 - level / FLOOR_DB), y: 125, "text-anchor": "middle" }, level ? String(level) : "0 dB"))),
     h("figcaption", {}, title, h("span", { class: "muted small" }, best.map(([angle], column) =>
       h("span", { class: `key stream-${column}` }, ` stream ${column + 1}: ${angle}°`)))));
 }

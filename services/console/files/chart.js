@@ -86,7 +86,7 @@ function options(width, names, over) {
     cursor: { sync: { key: over.sync }, drag: { x: false, y: false } },
     legend: { live: true },
     scales: { x: { time: over === OVER_TIME, range: (_, low, high) => over.range(low, high) }, y: { range: (_, low, high) => over.height(low, high) } },
-    axes: [{ ...axis, values: (_, values) => values.map((value) => over.ticks(value)), ...(over.steps && { incrs: over.steps }) },
+    axes: [{ ...axis, size: 30, values: (_, values) => values.map((value) => over.ticks(value)), ...(over.steps && { incrs: over.steps }) },
       { ...axis, size: 54, values: (_, values) => values.map((value) => formatNumber(value, 3)) }],
     series: [{ label: over.name, value: (...at) => formatPoint(over.format, ...at) },
       ...names.map((label, place) => ({

@@ -52,6 +52,10 @@ export function formatMs(value) {
   return value >= 1000 ? `${(value / 1000).toPrecision(3)} s` : `${value.toPrecision(3)} ms`;
 }
 
+export function formatDate(time) {
+  return new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
 export function download(name, content, type = "application/octet-stream") {
   const url = URL.createObjectURL(new Blob([content], { type }));
   h("a", { href: url, download: name }).click();
@@ -112,7 +116,8 @@ export function problem(error) {
 // The allowed values of an input or a parameter, in words.
 export function describeRange({ minimum, maximum, unit = "" }) {
   const after = unit ? ` ${unit}` : "";
-  const has = (value) => value !== null && value !== undefined;
+  // The ends of 64 bits are no range that helps to choose.
+  const has = (value) => value !== null && value !== undefined && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
   if (has(minimum) && has(maximum)) return `; ${minimum} to ${maximum}${after}`;
   if (has(minimum)) return `; at least ${minimum}${after}`;
   if (has(maximum)) return `; at most ${maximum}${after}`;

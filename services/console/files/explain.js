@@ -22,7 +22,7 @@ export async function show(root, [model]) {
   }
   let method = METHODS[0][0];
   const place = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The explanation comes here."));
-  const form = makeForm(manifest, examples, { onready: () => explain() });
+  const form = makeForm(manifest, examples, { onready: () => explain(), hasOptions: isText });
   const run = h("button", { type: "submit", class: "primary" }, "Explain");
 
   const explain = latestOnly(async () => {
@@ -54,20 +54,22 @@ async function explainImage(manifest, version, request, method) {
   const result = await infer(manifest.model, version, { inputs: request.inputs, parameters: { method } }, { verb: "explain" });
   const read = (name) => result.tensors.find((tensor) => tensor.name === name);
   const [image, attribution] = [read("image"), read("attribution")];
+  const ranked = findRanking(manifest, result.tensors);
+  const entries = ranked && readRanking(ranked, 0);
+  const best = entries ? entries[0].label : "the answer";
   const picture = h("canvas", { role: "img", "aria-label": "The image as the model sees it" });
   paintImage(picture, image, 0);
-  const overlay = h("canvas", { role: "img", "aria-label": `What spoke for ${request.label ?? "the answer"}` });
+  const overlay = h("canvas", { role: "img", "aria-label": `What spoke for ${best}` });
   const strength = h("input", { id: "strength", type: "range", min: 0, max: 100, value: 75, oninput: () => (overlay.style.opacity = strength.value / 100) });
   overlay.style.opacity = "0.75";
   const most = paintAttribution(overlay, attribution);
-  const ranked = findRanking(manifest, result.tensors);
   return h("div", { class: "explained" },
     h("div", { class: "overlay" }, picture, overlay),
     h("div", {},
       h("div", { class: "field" }, h("label", { for: "strength" }, "Overlay"), strength),
-      h("p", { class: "scale" }, h("span", { class: "for" }, "speaks for"), h("span", { class: "against" }, "speaks against")),
+      h("p", { class: "scale" }, h("span", { class: "for" }, `speaks for ${best}`), h("span", { class: "against" }, "speaks against it")),
       h("p", { class: "hint" }, `Explained by ${result.version}. The strongest place counts ${formatNumber(most, 2)}.`)),
-    ranked ? ranking(readRanking(ranked, 0)) : null);
+    entries ? ranking(entries) : null);
 }
 
 // Red-orange speaks for the class, blue against it; weak places stay clear.

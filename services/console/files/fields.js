@@ -19,7 +19,7 @@ function makeTextField(tensor, { onready }) {
   const id = `input-${tensor.name}`;
   const isLong = (tensor.max_element_bytes ?? Infinity) > MANY_BYTES;
   const field = isLong
-    ? h("textarea", { id, rows: 3, spellcheck: "false", onkeydown: sendByKey })
+    ? h("textarea", { id, rows: tensor.optional ? 1 : 3, spellcheck: "false", onkeydown: sendByKey })
     : h("input", { id, type: "text", spellcheck: "false" });
   function sendByKey(event) {
     if (event.key !== "Enter" || event.shiftKey) return;
@@ -48,7 +48,7 @@ function makeNumberField(tensor, { onready }) {
     oninput: () => slider && (slider.value = field.value), onchange: onready,
   });
   const slider = isBounded && h("input", {
-    type: "range", min: minimum, max: maximum, step: isWhole ? 1 : (maximum - minimum) / 200, value: field.value,
+    type: "range", min: minimum, max: maximum, step: isWhole ? 1 : roundStep((maximum - minimum) / 200), value: field.value,
     "aria-label": `${tensor.name}, slider`, oninput: () => (field.value = slider.value), onchange: onready,
   });
   const dice = isWhole && !isBounded && h("button", {
@@ -76,6 +76,12 @@ function makeNumberField(tensor, { onready }) {
       return makeTensor(tensor.name, tensor.datatype, [count], values);
     },
   };
+}
+
+// The largest of 1, 2 and 5 times a power of ten that is no larger: steps that meet round numbers.
+function roundStep(step) {
+  const power = 10 ** Math.floor(Math.log10(step));
+  return [5, 2, 1].find((factor) => factor * power <= step) * power;
 }
 
 function makeArrayField(tensor, { onready }) {
@@ -110,7 +116,9 @@ function makeArrayField(tensor, { onready }) {
   const element = labelled(tensor, id, h("div", {
     class: "drop", ondragover: (event) => event.preventDefault(),
     ondrop: (event) => { event.preventDefault(); takeFile(event.dataTransfer.files[0]); },
-  }, editor, h("label", { for: file.id, class: "small" }, `Drop or choose .npy, .mat or .json of shape ${showShape(tensor)}`), file, sketch));
+  }, editor,
+  h("div", { class: "row file" }, h("label", { for: file.id, class: "button" }, "Choose a file"), file,
+    h("span", { class: "muted small" }, `or drop it here: .npy, .mat or .json of shape ${showShape(tensor)}`)), sketch));
   return {
     name: tensor.name,
     isScalar: false,

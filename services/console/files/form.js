@@ -6,8 +6,9 @@ import { makeField } from "./fields.js";
 
 const MAX_ROWS = 64;
 
-// onready is called whenever the form holds a new request that may be sent without asking.
-export function makeForm(manifest, examples, { onready }) {
+// onready is called whenever the form holds a new request that may be sent without asking. What goes without parameters and
+// a choice of outputs has no options.
+export function makeForm(manifest, examples, { onready, hasOptions = true }) {
   const tensors = new Map(manifest.inputs.map((tensor) => [tensor.name, tensor]));
   const picture = findPicture(manifest, examples);
   const sets = joinPictureSets(manifest, picture);
@@ -56,7 +57,7 @@ export function makeForm(manifest, examples, { onready }) {
   useSet(set);
 
   return {
-    element: h("div", { class: "form", oninput: () => (isTouched = true), onpointerdown: () => (isTouched = true) }, setChoice, strip, place, rows?.element, options.element),
+    element: h("div", { class: "form", oninput: () => (isTouched = true), onpointerdown: () => (isTouched = true) }, setChoice, strip, place, rows?.element, hasOptions ? options.element : null),
     takeFirstExample,
     async read() {
       const count = rows && !rows.element.hidden ? rows.count() : 1;

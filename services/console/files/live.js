@@ -102,7 +102,7 @@ function showTiles(place, at) {
 function showVersions(place, versions) {
   const names = Object.keys(versions).filter(Boolean).sort();
   const more = [...new Set(names.flatMap((name) => Object.keys(versions[name].gauges)))].filter((gauge) => !SHOWN_GAUGES.has(gauge));
-  const numbers = ["Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map((gauge) => gauge.replace(/^millrace_/, "").replace(UNIT, "").replaceAll("_", " "))];
+  const numbers = ["Requests/s", "Median", "p99", "Waiting", "Busy", ...more.map(nameGauge)];
   const rows = names.map((name) => {
     const { gauges, ...at } = versions[name];
     return [name, badge(gauges), formatNumber(at.requests_per_s, 3), formatMs(at.latency_ms[0]), formatMs(at.latency_ms[2]),
@@ -110,6 +110,11 @@ function showVersions(place, versions) {
       ...more.map((gauge) => formatGauge(gauge, gauges[gauge]))];
   });
   place.replaceChildren(makeTable("Versions", ["Version", "State", ...numbers.map((name) => [name, "number"])], rows));
+}
+
+function nameGauge(gauge) {
+  const name = gauge.replace(/^millrace_/, "").replace(UNIT, "").replaceAll("_", " ");
+  return name[0].toUpperCase() + name.slice(1);
 }
 
 // A metric's name ends with its unit, as Prometheus wants it.

@@ -49,7 +49,7 @@ export function makePictureField({ pixels, file, examples }, onready) {
     onready();
   }
 
-  const chosen = h("div", { class: "row" }, h("label", { for: chooser.id, class: "button" }, "Choose a file"), chooser,
+  const chosen = h("div", { class: "row file" }, h("label", { for: chooser.id, class: "button" }, "Choose a file"), chooser,
     h("span", { class: "muted small" }, "or drop or paste it here"));
   const element = h("div", {
     class: "field picture", tabindex: -1,

@@ -1,7 +1,7 @@
 // Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
 
 import { getJson, readKey, send } from "./api.js";
-import { download, formatNumber, h, problem } from "./dom.js";
+import { download, formatDate, formatNumber, h, problem } from "./dom.js";
 import { makeTable } from "./table.js";
 
 export async function show(root, [name, other]) {
@@ -80,9 +80,10 @@ function showChange(change, isEvident) {
 }
 
 function facts(names, results) {
-  const rows = [["Made", (each) => each.created], ["Command", (each) => each.command], ["Bound", (each) => each.bound_ms && `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
+  const rows = [["Made", (each) => each.created && formatDate(each.created)], ["Command", (each) => each.command], ["Bound", (each) => each.bound_ms && `${each.bound_ms} ms`], ["Host", (each) => each.host?.cpu],
     ["Cores", (each) => each.host?.cores_usable], ["Deploys", (each) => each.models?.map((model) => model.recommendation?.version ?? "–").join(", ")]];
-  return makeTable("Facts", ["", ...names], rows.map(([title, read]) => [title, ...results.map((each) => String(read(each) ?? "–"))]));
+  const known = rows.filter(([, read]) => results.some(read));
+  return makeTable("Facts", ["", ...names], known.map(([title, read]) => [title, ...results.map((each) => String(read(each) ?? "–"))]));
 }
 
 // The fastest run of each version, kind and protocol.

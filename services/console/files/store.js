@@ -3,7 +3,7 @@
 import { getJson, send } from "./api.js";
 import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
-import { formatBytes, formatNumber, h, problem, put, scroller } from "./dom.js";
+import { formatBytes, formatDate, formatNumber, h, problem, put, scroller } from "./dom.js";
 import { makeTable } from "./table.js";
 
 export async function show(root) {
@@ -46,7 +46,7 @@ function showRelease(release, isOpen, routing, changed, runs) {
     h("p", { class: "muted" }, release.description),
     h("p", { class: "small" }, "Signed by key ", h("code", {}, release.signed_by), ` · default ${release.default}, best at ${release.objective}`,
       release.golden_outputs ? ` · ${release.golden_outputs} golden outputs` : "",
-      ` · made ${new Date(release.variants[0].created).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })}`),
+      ` · made ${formatDate(release.variants[0].created)}`),
     steeringControls(release, routing, changed) ?? "",
     variantTable(release),
     judgements(release));
@@ -129,12 +129,14 @@ async function loadRun(details, { model, release }, runs) {
     }
     const drawn = trainingCurves(curves);
     runs.push(drawn);
+    const counts = confusion(run.evaluation);
+    const pictures = run.pictures.filter((name) => !(counts && name === "confusion_matrix.png")); // it shows the same
     put(place,
       h("p", { class: "small" }, h("code", {}, training.command)),
       drawn.element,
       figures(run.evaluation),
-      confusion(run.evaluation),
-      h("div", { class: "pictures" }, run.pictures.map((name) => showPicture(path, name))));
+      counts,
+      h("div", { class: "pictures" }, pictures.map((name) => showPicture(path, name))));
   } catch (error) {
     place.replaceChildren(problem(error));
   }
