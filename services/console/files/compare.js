@@ -96,7 +96,7 @@ async function compareExamples(manifest, versions, examples) {
   rows.sort((a, b) => a.agrees - b.agrees || b.distance - a.distance);
   return h("div", {},
     headline(manifest, rows[0].answers[0]) === null
-      ? h("p", {}, "Answers of numbers differ by degrees: at most by ", h("strong", {}, formatDifference(rows[0].distance)), " of the largest value, in the first row.")
+      ? h("p", {}, ...describeLargest(rows[0].distance))
       : h("p", {}, h("strong", {}, `${numAgreeing} of ${rows.length}`), " examples get the same answer from all versions."),
     makeTable("Examples", ["Example", ...versions, ["Largest difference", "number"]], rows.map(({ example, answers, agrees, distance }) => ({
       class: agrees ? null : "disagrees",
@@ -161,6 +161,12 @@ function describeDifference(a, b) {
   const sameTexts = texts(a) === texts(b);
   if (sameTexts && value === 0) return h("span", { class: "badge good" }, "none");
   return h("span", {}, sameTexts ? null : h("span", { class: "badge warn" }, "another text"), ` ${formatDifference(value)} of the largest value`);
+}
+
+// What says nothing in words agrees by degrees.
+function describeLargest(value) {
+  if (value === 0) return ["All versions answer all examples with the same numbers."];
+  return ["The numbers differ at most by ", h("strong", {}, formatDifference(value)), " of the largest value, in the first row."];
 }
 
 function formatDifference(value) {
