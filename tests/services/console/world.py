@@ -72,6 +72,7 @@ _TRANSLATOR = {
     "input_sets": [["text"]],
     "outputs": [
         {"name": "translation", "datatype": "BYTES", "shape": [-1], "meaning": "backwards"},
+        {"name": "score", "datatype": "FP32", "shape": [-1], "meaning": "of the translation"},
         {"name": "alignment", "datatype": "BYTES", "shape": [-1], "meaning": "which piece came from which, JSON"},
     ],
     "default_outputs": ["translation"],
@@ -227,7 +228,11 @@ class SmallModels:
             json.dumps({"source": source, "target": target, "weights": np.eye(len(source)).tolist()})
             for source, target in zip(sources, targets, strict=True)
         ]
-        return {"translation": _bytes([" ".join(words) for words in targets]), "alignment": _bytes(alignments)}
+        return {
+            "translation": _bytes([" ".join(words) for words in targets]),
+            "score": np.array([-len(words) for words in targets], np.float32),
+            "alignment": _bytes(alignments),
+        }
 
     def _painter(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         latents = inputs.get("latent")

@@ -29,6 +29,7 @@ MAX_FIRST_PAINT_MS = 500
 def test_a_server_that_went_away_is_told_and_its_return_too(page: Page, world: World):
     open_view(page, "try/digits")
     expect(page.locator("#status-text")).to_have_text("Ready")
+    expect(best(page)).to_have_text("0")
     world.stop()
     try:
         page.get_by_role("button", name="Run").click()
