@@ -37,8 +37,9 @@ export function steeringControls(release, routing, changed) {
       pinned ? h("span", { class: "badge now" }, `pinned: ${pinned}`) : null,
       canary ? h("span", { class: "badge warn" }, `canary: ${canary}, ${100 * weights[canary]} %`) : null,
       h("label", { for: id }, "Send to"), version,
-      button("everybody", () => ({ pin: version.value })),
-      button("a part", () => ({ ...without(rules, version.value), canary: { ...rules.canary, weights: { [version.value]: Number(share.value) } } })), share,
+      button("Everybody", () => ({ pin: version.value })),
+      h("span", { class: "row" },
+        button("A part", () => ({ ...without(rules, version.value), canary: { ...rules.canary, weights: { [version.value]: Number(share.value) } } })), share),
       pinned || canary ? button("Leave it to the store", () => ({})) : null),
     trouble);
 }
