@@ -16,6 +16,7 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
   let set = sets[0];
   let isTouched = false;
   const place = h("div", { class: "fields" });
+  const touch = () => (isTouched = true);
   const rows = makesPictures(manifest) ? rowsControl(Math.min(manifest.max_rows, MAX_ROWS), onready) : null;
   const options = makeOptions(manifest, () => set, onready);
   const strip = makeExamples(examples, (row) => takeExample(row));
@@ -29,7 +30,7 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
     options.refresh();
   }
 
-  // The first example comes by itself, and must not replace what somebody has typed meanwhile.
+  // The first example comes by itself, and must not come into what somebody is typing meanwhile.
   async function takeFirstExample() {
     if (examples.length) await takeExample(0, () => !isTouched);
     else if (fields.every((field) => field.isReady())) onready();
@@ -57,7 +58,7 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
   useSet(set);
 
   return {
-    element: h("div", { class: "form", oninput: () => (isTouched = true), onpointerdown: () => (isTouched = true) }, setChoice, strip, place, rows?.element, hasOptions ? options.element : null),
+    element: h("div", { class: "form", oninput: touch, onpointerdown: touch, onfocusin: touch }, setChoice, strip, place, rows?.element, hasOptions ? options.element : null),
     takeFirstExample,
     async read() {
       const count = rows && !rows.element.hidden ? rows.count() : 1;

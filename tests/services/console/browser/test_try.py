@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.services.console.browser.views import best, open_view
 from tests.services.console.world import MARKUP, World
@@ -100,3 +100,17 @@ def test_a_forecast_is_drawn_as_a_fan_behind_its_history(page: Page):
     assert future[0][1] == pytest.approx(past[36][1], abs=0.1)  # as a season before
     assert past[-1][0] < future[0][0]
     expect(page.locator(".answer pre")).to_have_count(0)
+
+
+def test_an_example_that_comes_late_leaves_a_text_alone_that_somebody_is_in(page: Page):
+    held: list[Route] = []
+    page.route("**/examples/0?*", lambda route: held.append(route))
+    with page.expect_request("**/examples/0?*"):
+        open_view(page, "try/translator")
+    page.get_by_label("text", exact=True).focus()
+    with page.expect_response("**/examples/0?*"):
+        held[0].continue_()
+    page.wait_for_timeout(100)
+    page.keyboard.insert_text("stop")
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .text")).to_have_text("pots")
