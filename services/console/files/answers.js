@@ -16,7 +16,8 @@ export async function showAnswer(manifest, result, request) {
   const rest = new Set(tensors.filter((tensor) => tensor.shape.every((size) => size > 0)));
   const take = (...used) => used.forEach((tensor) => rest.delete(tensor));
 
-  const ranked = findRanking(manifest, tensors);
+  const masks = findMasks(manifest, request, tensors);
+  const ranked = findRanking(manifest, masks ? tensors.filter((tensor) => !masks.areas.includes(tensor)) : tensors);
   if (ranked) {
     parts.push(...eachRow(ranked.scores.shape[0], (row) => ranking(readRanking(ranked, row))));
     take(ranked.scores, ranked.names);
@@ -25,6 +26,11 @@ export async function showAnswer(manifest, result, request) {
   if (images) {
     parts.push(await showImages(manifest, images, request));
     take(images);
+  }
+  if (masks) {
+    const module = await import("./mask.js");
+    parts.push(module.showMasks(masks));
+    take(masks.masks, ...masks.areas);
   }
   const beams = await findBeams(request, tensors);
   if (beams) {
@@ -105,6 +111,15 @@ async function showImages(manifest, images, request) {
     return answer.tensors.find(({ name }) => name === images.name);
   };
   return [grid, module.latentWalk(manifest, { seed, latent, others }, Number(sent.data[0]), ask)];
+}
+
+// The class of each pixel, UINT8 [N, H, W], of images [N, H, W, C] that were sent; areas say in numbers what it shows.
+function findMasks(manifest, request, tensors) {
+  const masks = tensors.find(({ datatype, shape }) => datatype === "UINT8" && shape.length === 3);
+  if (!masks) return null;
+  const image = request.inputs.find((tensor) => isImage(tensor) && String(tensor.shape.slice(0, 3)) === String(masks.shape)) ?? null;
+  const areas = tensors.filter(({ name }) => name === "area" || name === "class");
+  return { masks, image, labels: manifest.handler_options?.labels ?? [], areas };
 }
 
 // Weights for the two sides of a channel that was sent: [N, K, T, S, 2] and [N, K, R, S, 2] for [N, K, R, T, 2].

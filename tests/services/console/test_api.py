@@ -95,6 +95,7 @@ def test_models_say_what_a_person_gives_them(http):
     takes = {model["name"]: model["takes"] for model in http.get("/api/models").json()}
     assert takes == {
         "digits": "picture",
+        "scenes": "picture",
         "translator": "text",
         "painter": "numbers",
         "series": "numbers",

@@ -126,6 +126,20 @@ _SERIES = {
 }
 
 
+_SCENES = {
+    "kind": "segmenter",
+    "description": "what is dark and what is bright",
+    "inputs": [_IMAGE],
+    "input_sets": [["image"]],
+    "outputs": [
+        {"name": "mask", "datatype": "UINT8", "shape": [-1, SIZE_PX, SIZE_PX], "meaning": "class of each pixel"},
+        {"name": "area", "datatype": "FP32", "shape": [-1, 3], "meaning": "its share", "minimum": 0, "maximum": 1},
+        {"name": "class", "datatype": "BYTES", "shape": [-1, 3], "meaning": "its name"},
+    ],
+    "handler_options": {"labels": ["nothing", "dark", f"bright {MARKUP}"]},
+}
+
+
 def _digits() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits  # four seconds of processor time, which only one test process needs
 
@@ -162,6 +176,7 @@ def publish_all(store: Store) -> None:
     publish_release(store, "translator", {"eager": {}}, examples={"text": texts}, **_TRANSLATOR)
     publish_release(store, "painter", variants, examples={"seed": np.arange(3, dtype=np.int64)}, **_PAINTER)
     publish_release(store, "series", {"eager": {}}, examples={"history": _waves()}, **_SERIES)
+    publish_release(store, "scenes", {"eager": {}}, examples={"image": _steps()}, **_SCENES)
     publish_release(
         store,
         "beams",
@@ -174,6 +189,13 @@ def publish_all(store: Store) -> None:
 def _waves() -> np.ndarray:
     steps = np.arange(48)
     return np.stack([level + np.sin(steps * np.pi / 6) for level in (3, 5)]).astype(np.float32)
+
+
+def _steps() -> np.ndarray:
+    """An image of three levels: half of it black, a quarter dark, a quarter bright."""
+    image = np.zeros((1, SIZE_PX, SIZE_PX, 1), np.uint8)
+    image[:, SIZE_PX // 2 :], image[:, 3 * SIZE_PX // 4 :] = 100, 200
+    return image
 
 
 class SmallModels:
@@ -242,6 +264,12 @@ class SmallModels:
                 latents = latents / (1 + inputs["seed"][:, None])
         stripes = np.tile(np.repeat(latents, 2, axis=1)[:, None, :], (1, SIZE_PX, 1))
         return {"image": np.clip(128 + 60 * stripes, 0, 255).astype(np.uint8)[..., None]}
+
+    def _scenes(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        mask = np.digitize(inputs["image"][..., 0], [50, 150]).astype(np.uint8)
+        area = np.stack([(mask == number).mean((1, 2)) for number in range(3)], 1).astype(np.float32)
+        names = variant.manifest.handler_options["labels"]
+        return {"mask": mask, "area": area, "class": np.stack([_bytes(names)] * len(mask))}
 
     def _series(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         season = inputs["history"][:, -12:]

@@ -102,6 +102,21 @@ def test_a_forecast_is_drawn_as_a_fan_behind_its_history(page: Page):
     expect(page.locator(".answer pre")).to_have_count(0)
 
 
+def test_a_mask_lies_in_colours_over_the_image_and_says_what_covers_it(page: Page):
+    open_view(page, "try/scenes")
+    names = page.locator(".masks .ranking .name")
+    expect(names).to_have_text(["nothing", "dark", f"bright {MARKUP}"])
+    assert page.locator(".masks .ranking .number").all_text_contents() == ["50.0 %", "25.0 %", "25.0 %"]
+    read = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, 1, canvas.height).data)"
+    levels = page.locator(".masks canvas").evaluate(read)
+    expect(page.locator(".answer .ranking")).to_have_count(1)
+    black, dark, bright = (levels[4 * row : 4 * row + 4] for row in (0, 5, 7))
+    assert black == [0, 0, 0, 255]
+    assert dark == pytest.approx([0.6 * 31 + 40, 0.6 * 119 + 40, 0.6 * 180 + 40, 255], abs=1)
+    assert bright == pytest.approx([0.6 * 255 + 80, 0.6 * 127 + 80, 0.6 * 14 + 80, 255], abs=1)
+    expect(page.locator(".answer pre")).to_have_count(0)
+
+
 def test_an_example_that_comes_late_leaves_a_text_alone_that_somebody_is_in(page: Page):
     held: list[Route] = []
     page.route("**/examples/0?*", lambda route: held.append(route))
