@@ -1,93 +1,13 @@
 """Serve an image generator: seeds or latents in, images out.
 
-Options: `labels` (empty for a generator without classes), `latent_size`.
+Options: see drawing.py.
 Program: latents float32 [N, latent_size], and labels int64 [N] if there are classes → images uint8 [N, H, W, C].
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from handlers.base import Decoded, Handler
-from handlers.device import Device
-from model_store.latents import draw_class, draw_latent
+from handlers.drawing import DrawingHandler
 
 
-class GanHandler(Handler):
-    """Inputs `seed` INT64 [N] or `latent` FP32 [N, size], and for classes `label` INT64 [N] or `label_name` BYTES [N].
-
-    A seed beside a latent draws the class alone. Parameter `truncation` bounds what a seed draws. Each row depends on
-    its own seed and label alone. Outputs `image`, and on request `encoded` as PNG.
-    """
-
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
-        super().__init__(manifest, folder, device)
-        self.labels: Sequence[str] = self.options["labels"]
-        self.numbers = {label.casefold(): number for number, label in enumerate(self.labels)}
-        self.latent_size: int = self.options["latent_size"]
-
-    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
-        if "latent" in inputs:
-            latents = inputs["latent"]
-        else:
-            truncation = parameters.get("truncation")
-            latents = np.stack([draw_latent(int(seed), self.latent_size, truncation) for seed in inputs["seed"]])
-        if not self.labels:
-            return Decoded([latents])
-        labels, row_errors = self._read_labels(inputs, inputs.get("seed"), len(latents))
-        return Decoded([latents, labels], row_errors)
-
-    def _read_labels(
-        self, inputs: Mapping[str, np.ndarray], seeds: np.ndarray | None, count: int
-    ) -> tuple[np.ndarray, list[str | None]]:
-        labels = np.zeros(count, np.int64)
-        row_errors: list[str | None] = [None] * count
-        for row in range(count):
-            try:
-                labels[row] = self._read_label(inputs, seeds, row)
-            except ValueError as error:
-                row_errors[row] = str(error)
-        return labels, row_errors
-
-    def _read_label(self, inputs: Mapping[str, np.ndarray], seeds: np.ndarray | None, row: int) -> int:
-        if "label" in inputs:
-            number = int(inputs["label"][row])
-            if not 0 <= number < len(self.labels):
-                known = ", ".join(self.labels)
-                raise ValueError(f"label {number} does not exist; there are 0 to {len(self.labels) - 1}: {known}")
-            return number
-        if "label_name" in inputs:
-            name = bytes(inputs["label_name"][row]).decode(errors="replace")
-            if name.casefold() not in self.numbers:
-                raise ValueError(f"label {name!r} does not exist; there are {', '.join(self.labels)}")
-            return self.numbers[name.casefold()]
-        if seeds is None:
-            raise ValueError("a latent needs a label, a label_name, or a seed that draws one, beside it")
-        return draw_class(int(seeds[row]), len(self.labels))
-
-    def encode(
-        self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        (images,) = results
-        outputs = {}
-        if "image" in requested:
-            outputs["image"] = images
-        if "encoded" in requested:
-            files = np.empty(len(images), np.object_)
-            files[:] = [_encode_png(image) for image in images]
-            outputs["encoded"] = files
-        return outputs
-
-
-def _encode_png(image_HWC: np.ndarray) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    picture = Image.fromarray(image_HWC[:, :, 0] if image_HWC.shape[2] == 1 else image_HWC)
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+class GanHandler(DrawingHandler):
+    """Nothing of its own: the program draws in one go."""

@@ -21,10 +21,11 @@ from training.engine.seeds import generator_for
 from training.gan.dcgan import Discriminator, Generator
 from training.gan.health import HealthMonitor
 from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, penalize_gradient
-from training.gan.program import scale_images
+from training.gan.program import make_drawing
 from training.gan.recipe import LossName
-from training.gan.validation import Validation
 from training.images.augmentation import TrainingBatches
+from training.images.pixels import scale_images
+from training.images.validation import Validation
 
 _LATENTS, _PENALTY = 10, 12  # places in the run from which a step draws
 
@@ -154,13 +155,13 @@ class AdversarialTask(Resumable):
 
     def validate(self) -> Mapping[str, float]:
         """Measure generated images against validation data; a collapsed generator ends the run."""
-        scores = self.validation.measure(self.best_generator)
+        scores = self.validation.measure(make_drawing(self.best_generator, self.device))
         self.monitor.check(scores)
         return scores
 
     def draw_pictures(self) -> Mapping[str, np.ndarray]:
         """Draw the validation's samples, for a person to look at."""
-        return {"samples": self.validation.draw_samples(self.best_generator)}
+        return {"samples": self.validation.draw_samples(make_drawing(self.best_generator, self.device))}
 
 
 @torch.no_grad()

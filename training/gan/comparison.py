@@ -14,12 +14,12 @@ import typer
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import read_run, read_stop, train_or_resume
-from training.gan.difference import compare_runs
-from training.gan.evaluate import EVALUATION
-from training.gan.grids import place_side_by_side
 from training.gan.health import CollapsedError
 from training.gan.recipe import CONDITIONAL, DCGAN, VAE, WGAN_GP, Recipe
 from training.gan.session import SAMPLES, train
+from training.images.assessment import EVALUATION
+from training.images.difference import compare_runs
+from training.images.grids import place_side_by_side
 
 RECIPES: dict[str, Recipe] = {"full": CONDITIONAL, "dcgan": DCGAN, "wgan-gp": WGAN_GP, "vae": VAE}
 COLUMNS = (

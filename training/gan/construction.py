@@ -12,14 +12,14 @@ from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
 from training.gan.adversarial import AdversarialTask, Game
 from training.gan.dcgan import Discriminator, Generator
-from training.gan.features import FeatureNetwork
 from training.gan.health import HealthMonitor
 from training.gan.network import build_generator, build_opponent
 from training.gan.recipe import Recipe
-from training.gan.validation import Validation
 from training.gan.variational import VariationalTask
 from training.images.augmentation import TrainingBatches
+from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
+from training.images.validation import Validation
 
 GeneratorTask = AdversarialTask | VariationalTask
 

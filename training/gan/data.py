@@ -1,11 +1,10 @@
-"""Images to learn from, of any source, and their digest.
+"""Images to learn from, of any source.
 
 The generator sees the `train` part alone; `validation` watches it, `test` is for the evaluation at the end.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from training.gan.recipe import Recipe
 from training.images.augmentation import fit_batch_size
 from training.images.datasets import load_images
-from training.images.splits import ImageData, Split
+from training.images.splits import ImageData
 
 
 def load_data(source: str, root: Path, recipe: Recipe) -> ImageData:
@@ -28,12 +27,3 @@ def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
         changes = f"batch_size={batch_size} instead of {recipe.batch_size}"
         print(f"{len(data.train)} training images are few for this recipe: {changes}", file=sys.stderr)
     return replace(recipe, batch_size=batch_size)
-
-
-def digest_of(split: Split) -> str:
-    """Compute sha256 over images and labels, which names exactly what was learned from."""
-    digest = hashlib.sha256()
-    digest.update(f"{tuple(split.images.shape)}".encode())
-    digest.update(split.images.contiguous().numpy().data)
-    digest.update(split.labels.contiguous().numpy().data)
-    return digest.hexdigest()

@@ -1,38 +1,22 @@
-"""How good a generator is, each distance beside its floor: that between real training and real test images.
-
-Dimensions: N images, F features, K classes.
-"""
+"""How good a generator is: its images, and what its opponent has learned to see."""
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from training.engine.seeds import generator_for
-from training.gan.coverage import measure_coverage
 from training.gan.dcgan import Discriminator, Generator
-from training.gan.distances import FrechetReference
-from training.gan.features import Description, FeatureNetwork
-from training.gan.grids import arrange_grid, save_picture
-from training.gan.judge import train_classifier
 from training.gan.probe import probe_features
-from training.gan.program import draw_images
+from training.gan.program import make_drawing
 from training.gan.recipe import Recipe
-from training.images.splits import ImageData, Split
-from training.release.statistics import wilson_interval
+from training.images.assessment import assess_images
+from training.images.features import FeatureNetwork
+from training.images.splits import ImageData
 
-EVALUATION = "evaluation.json"
-FEATURES = "features.npz"
-NEIGHBOURS = "neighbours.png"
-_SAMPLES, _STUDENT = 30, 31
-_NUM_COVERED = 5000
-_NUM_PICTURED, _NUM_NEIGHBOURS = 10, 5
+_PROBED = 30
 
 
 def evaluate_generator(
@@ -46,123 +30,8 @@ def evaluate_generator(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """Describe a generator in figures, ready for JSON, and draw the nearest training images of some samples.
-
-    Distances are about what `eyes` see, everything about classes is the judge's. Features of samples and of test images
-    stay in the run, for comparisons with other runs.
-    """
-    generator.eval()
-    samples = draw_samples(generator, data, recipe.num_samples, generator_for(seed, _SAMPLES), judge.device)
-    found = judge.describe(samples.images)
-    train = judge.describe(data.train.images)
-    draw_neighbours(samples.images, found.features, data.train.images, train.features, run / NEIGHBOURS)
-    seen, test = found, eyes.describe(data.test.images)
-    if eyes is not judge:
-        seen, train = eyes.describe(samples.images), eyes.describe(data.train.images[: len(samples)])
-    np.savez_compressed(run / FEATURES, generated=seen.features, real=test.features)
-    figures: dict[str, Any] = {"n": len(samples), "n_test": len(data.test)}
-    figures |= measure_distances(seen, train, test)
-    figures["class_shares"] = (np.bincount(found.predicted, minlength=judge.num_classes) / len(samples)).tolist()
-    if recipe.conditional:
-        right = int((found.predicted == samples.labels.numpy()).sum())
-        figures["label_fidelity"] = right / len(samples)
-        figures["label_fidelity_interval"] = list(wilson_interval(right, len(samples)))
-        figures["classification_accuracy_score"] = score_as_training_data(
-            run, recipe, data, generator, device=judge.device, seed=seed
-        )
-    probed = torch.randperm(len(data.train), generator=generator_for(seed, _SAMPLES))[: recipe.num_probed]
+    """Describe a generator in figures, ready for JSON; see `assess_images`."""
+    figures = assess_images(run, recipe, data, make_drawing(generator, judge.device), judge, eyes, seed=seed)
+    probed = torch.randperm(len(data.train), generator=generator_for(seed, _PROBED))[: recipe.num_probed]
     figures["probe_accuracy"] = probe_features(discriminator, data.train.take(probed), data.test, judge.device)
     return figures
-
-
-def draw_samples(
-    generator: Generator, data: ImageData, count: int, random: torch.Generator, device: torch.device
-) -> Split:
-    """Draw images with labels that are as frequent as among the training images; without classes they mean nothing."""
-    latents = torch.randn(count, generator.latent_size, generator=random)
-    labels = data.train.labels[torch.randint(len(data.train), (count,), generator=random)]
-    condition = labels if generator.num_classes else None
-    return Split(draw_images(generator, latents, condition, device), labels)
-
-
-def measure_distances(found: Description, train: Description, test: Description) -> dict[str, float]:
-    """Measure generated against test features, and as the floor as many training features against them."""
-    count = min(len(found.features), len(train.features))
-    floor = Description(train.features[:count], train.probabilities[:count])
-    reference = FrechetReference(test.features)
-    figures: dict[str, float] = {}
-    for suffix, rows in (("", found), ("_floor", floor)):
-        figures[f"frechet{suffix}"] = reference.distance(rows.features)
-        figures[f"kernel_distance{suffix}"] = measure_kernel_distance(rows.features, test.features)
-        figures[f"inception_score{suffix}"] = measure_inception_score(rows.probabilities)
-        covered = measure_coverage(_subset(test.features), _subset(rows.features))
-        figures |= {f"{name}{suffix}": value for name, value in dataclasses.asdict(covered).items()}
-    return figures
-
-
-class _Given(nn.Module):
-    """Stands where torchmetrics expects a feature network, when features are what it is given."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
-def measure_kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
-    """Kernel distance of features [N, F], mean over subsets. Source: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401."""
-    from torchmetrics.image.kid import KernelInceptionDistance  # slow to import
-
-    metric = KernelInceptionDistance(_Given(real.shape[1]), subsets=50, subset_size=min(500, len(generated), len(real)))
-    metric.update(torch.from_numpy(real), real=True)
-    metric.update(torch.from_numpy(generated), real=False)
-    return float(metric.compute()[0])
-
-
-def measure_inception_score(probabilities: np.ndarray) -> float:
-    """Exponential of the mean divergence of probabilities [N, K] from their mean, over five parts; from 1 to K.
-
-    Source: Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 4.
-    """
-    from torchmetrics.image.inception import InceptionScore  # slow to import
-
-    metric = InceptionScore(_Given(probabilities.shape[1]), splits=5)
-    metric.update(torch.from_numpy(probabilities).clamp_min(1e-12).log())
-    return float(metric.compute()[0])
-
-
-def score_as_training_data(
-    run: Path, recipe: Recipe, data: ImageData, generator: Generator, *, device: torch.device, seed: int
-) -> float:
-    """Train a classifier on generated images alone; return its accuracy on real test images.
-
-    Source: Ravuri and Vinyals 2019, Classification Accuracy Score, https://arxiv.org/abs/1905.10887.
-    """
-    count = len(data.train) + len(data.validation)
-    drawn = draw_samples(generator, data, count, generator_for(seed, _STUDENT), device)
-    with tempfile.TemporaryDirectory(prefix="student-", dir=run) as folder:
-        file = Path(folder) / "generated.npz"
-        arrays = {"images": drawn.images, "labels": drawn.labels}
-        arrays |= {"test_images": data.test.images, "test_labels": data.test.labels}
-        content: Any = {name: tensor.numpy() for name, tensor in arrays.items()}
-        np.savez(file, names=np.array(data.labels), **content)
-        student = train_classifier(
-            recipe, f"arrays:{file}", run, run / "student", epochs=recipe.student_epochs, device=device, seed=seed
-        )
-    return float(student["accuracy"])
-
-
-def draw_neighbours(
-    generated: Tensor, features: np.ndarray, train: Tensor, train_features: np.ndarray, path: Path
-) -> None:
-    """Draw samples in the first column, and in the others the training images that look most alike to the judge."""
-    distances = torch.cdist(torch.from_numpy(features[:_NUM_PICTURED]), torch.from_numpy(train_features))
-    nearest = distances.topk(min(_NUM_NEIGHBOURS, len(train)), dim=1, largest=False).indices
-    rows = [torch.cat([generated[index : index + 1], train[nearest[index]]]) for index in range(len(nearest))]
-    save_picture(arrange_grid(torch.cat(rows).numpy(), 1 + nearest.shape[1]), path, enlarge=2)
-
-
-def _subset(features: np.ndarray) -> Tensor:
-    return torch.from_numpy(features[:_NUM_COVERED]).float()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from training.gan.comparison import compare_all
-from training.gan.difference import compare_runs
 from training.gan.recipe import PRESETS, Recipe
 from training.gan.servable import describe_release
 from training.gan.session import train
 from training.images.datasets import DATA_SETS
+from training.images.difference import compare_runs
 from training.models import Model
 
 MODEL = Model[Recipe](

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.gan.dcgan import Discriminator
-from training.gan.program import scale_images
+from training.images.pixels import scale_images
 from training.images.splits import Split
 
 _GRID = 2

@@ -1,24 +1,20 @@
-"""Images between the bytes that people see and the range that networks draw.
+"""What is released of a generator: latents in, images as people see them out.
 
-Dimensions: N images, C channels, H height, W width.
+Dimensions: N images, Z latent values, C channels, H height, W width.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from training.gan.dcgan import Generator
+from training.images.drawing import Drawing
+from training.images.pixels import quantize_images
 
-
-def scale_images(images_NHWC: Tensor) -> Tensor:
-    """Turn uint8 [N, H, W, C] into float32 [N, C, H, W] in [−1, 1]."""
-    return images_NHWC.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def quantize_images(images_NCHW: Tensor) -> Tensor:
-    """Turn float32 [N, C, H, W] in [−1, 1] into uint8 [N, H, W, C]."""
-    return ((images_NCHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+_BATCH_SIZE = 500
 
 
 class Program(nn.Module):
@@ -33,19 +29,17 @@ class Program(nn.Module):
         return quantize_images(self.generator(latents, labels))
 
 
+def make_drawing(generator: Generator, device: torch.device) -> Drawing:
+    """Draw any number of images as the released program would."""
+    return Drawing(partial(_draw_images, generator, device), generator.latent_size, generator.num_classes > 0)
+
+
 @torch.no_grad()
-def draw_images(
-    generator: Generator,
-    latents: Tensor,
-    labels: Tensor | None,
-    device: torch.device,
-    batch_size: int = 500,
-) -> Tensor:
-    """Generate any number of images, uint8 [N, H, W, C] on the CPU, as the released program would."""
+def _draw_images(generator: Generator, device: torch.device, latents: Tensor, labels: Tensor | None) -> Tensor:
     program = Program(generator)
     pieces = []
-    for start in range(0, len(latents), batch_size):
-        rows = slice(start, start + batch_size)
+    for start in range(0, len(latents), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
         classes = None if labels is None else labels[rows].to(device)
         pieces.append(program(latents[rows].to(device), classes).cpu())
     return torch.cat(pieces)

@@ -5,33 +5,35 @@ Dimensions: N rows, Z latent values.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_store.latents import MIN_TRUNCATION
 from training.engine.device import place
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.engine.seeds import generator_for
 from training.gan.data import load_data
 from training.gan.dcgan import Generator
-from training.gan.distances import FrechetReference, Projection
-from training.gan.features import FeatureNetwork
-from training.gan.judge import locate_judge, open_judge
 from training.gan.network import build_generator
-from training.gan.program import Program, draw_images
+from training.gan.program import Program, make_drawing
 from training.gan.recipe import RETIRED, Recipe
+from training.images.judge import locate_judge, open_judge
+from training.images.servable import (
+    DEFAULT_OUTPUTS,
+    TRUNCATION,
+    describe_inputs,
+    describe_outputs,
+    describe_quality,
+    hint_usage,
+    list_input_sets,
+)
 from training.images.splits import ImageData
-from training.images.tensor import describe_image_tensor
-from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import ProgramSpec, ReleaseSpec
 
-_CALIBRATION, _EXPECTED, _SHUFFLED = 40, 41, 42
-_FIRST_SEED = 1_000_000
+_CALIBRATION = 40
 
 
 def load_generator(run: Path) -> tuple[Generator, Recipe, dict]:
@@ -55,76 +57,33 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
         raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
     judge = open_judge(locate_judge(recipe, run), data, torch.device(device))
-    held_out, margin = _describe_quality(generator, recipe, data, judge)
+    held_out, margin = describe_quality(
+        make_drawing(generator.to(judge.device), judge.device),
+        data,
+        judge,
+        count=recipe.num_held_out,
+        num_components=recipe.num_components,
+        margin_share=recipe.margin_share,
+    )
     labels = list(data.labels) if recipe.conditional else []
     return ReleaseSpec(
         kind="gan",
         description=_describe_kind(recipe, data),
         programs={"main": _describe_program(generator, recipe, device)},
-        inputs=_describe_inputs(recipe, labels),
-        input_sets=_input_sets(labels),
-        outputs=_describe_outputs(data),
-        default_outputs=("image",),
-        parameters=(
-            ParameterSpec(
-                name="truncation",
-                kind="double",
-                meaning="bounds what a seed draws to ± this: smaller is more typical, less varied; unlimited if absent",
-                minimum=MIN_TRUNCATION,
-            ),
-        ),
+        inputs=describe_inputs(recipe.latent_size, labels),
+        input_sets=list_input_sets(labels),
+        outputs=describe_outputs(data),
+        default_outputs=DEFAULT_OUTPUTS,
+        parameters=(TRUNCATION,),
         handler_options={"labels": labels, "latent_size": recipe.latent_size},
         held_out=held_out,
         margin=margin,
         examples={name: array[: recipe.num_examples] for name, array in held_out.inputs.items()},
         max_rows=recipe.max_rows,
-        usage=f"--n 16{_label_option(labels)} --grid images.png",
+        usage=hint_usage(labels),
         seed=record["seed"],
         run=run,
     )
-
-
-def _describe_quality(
-    generator: Generator, recipe: Recipe, data: ImageData, judge: FeatureNetwork
-) -> tuple[HeldOut, float]:
-    """Make held-out seeds with their score, and the margin: a share of the distance that is to be expected."""
-    count = recipe.num_held_out
-    labels = torch.arange(count) % len(data.labels)
-    inputs = {"seed": np.arange(_FIRST_SEED, _FIRST_SEED + count, dtype=np.int64)}
-    if recipe.conditional:
-        inputs["label"] = labels.numpy()
-    real = judge.describe(data.test.images).features
-    project = Projection(real, recipe.num_components)
-    reference = FrechetReference(project(real))
-
-    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return project(judge.describe(torch.from_numpy(np.ascontiguousarray(outputs["image"]))).features)
-
-    def aggregate(scores: np.ndarray) -> float:
-        return -reference.distance(scores)
-
-    latents = torch.randn(count, recipe.latent_size, generator=generator_for(0, _EXPECTED))
-    drawn = draw_images(generator.to(judge.device), latents, labels if recipe.conditional else None, judge.device)
-    margin = recipe.margin_share * -aggregate(score({"image": drawn.numpy()}))
-    held_out = HeldOut(
-        inputs=inputs,
-        score=score,
-        aggregate=aggregate,
-        metric=f"minus the Fréchet distance (classifier features, {project.axes.shape[1]} components)",
-        dataset=f"{data.name} test, {count} seeds",
-        baseline=Baseline(
-            name="images whose pixels are drawn each by itself", scores=score({"image": _shuffle(data, count)})
-        ),
-    )
-    return held_out, margin
-
-
-def _shuffle(data: ImageData, count: int) -> np.ndarray:
-    """Images uint8 [count, H, W, C], each pixel that of a training image of its own."""
-    height, width, channels = data.shape
-    pixels = data.train.images.reshape(-1, height * width, channels)
-    sources = torch.randint(len(pixels), (count, height * width), generator=generator_for(0, _SHUFFLED))
-    return pixels[sources, torch.arange(height * width)].reshape(count, *data.shape).numpy()
 
 
 def _describe_program(generator: Generator, recipe: Recipe, device: str) -> ProgramSpec:
@@ -148,61 +107,6 @@ def _describe_program(generator: Generator, recipe: Recipe, device: str) -> Prog
         example_inputs=rows(4),
         dynamic_shapes=tuple({0: dimension} for _ in rows(4)),
         calibration=calibration,
-    )
-
-
-def _label_option(labels: list[str]) -> str:
-    return f" --label {shlex.quote(labels[-1])}" if labels else ""
-
-
-def _input_sets(labels: list[str]) -> tuple[tuple[str, ...], ...]:
-    if not labels:
-        return ("seed",), ("latent",)
-    by_seed = ("seed",), ("seed", "label"), ("seed", "label_name")
-    return (*by_seed, ("latent", "label"), ("latent", "label_name"), ("latent", "seed"))
-
-
-def _describe_inputs(recipe: Recipe, labels: list[str]) -> tuple[TensorSpec, ...]:
-    inputs = [
-        TensorSpec(
-            name="seed",
-            datatype="INT64",
-            shape=(-1,),
-            meaning="each image is a function of its own seed and label, whatever else is in the batch; "
-            "beside a latent it draws the class alone",
-        ),
-        TensorSpec(
-            name="latent",
-            datatype="FP32",
-            shape=(-1, recipe.latent_size),
-            meaning="latent vectors instead of seeds; trained on N(0, 1)",
-        ),
-    ]
-    if labels:
-        inputs += [
-            TensorSpec(
-                name="label",
-                datatype="INT64",
-                shape=(-1,),
-                meaning=f"number of the class to draw; drawn from the seed if absent: {', '.join(labels)}",
-                minimum=0,
-                maximum=len(labels) - 1,
-            ),
-            TensorSpec(
-                name="label_name",
-                datatype="BYTES",
-                shape=(-1,),
-                meaning="name of the class to draw, in any case",
-                max_element_bytes=256,
-            ),
-        ]
-    return tuple(inputs)
-
-
-def _describe_outputs(data: ImageData) -> tuple[TensorSpec, ...]:
-    return (
-        describe_image_tensor(data.shape),
-        TensorSpec(name="encoded", datatype="BYTES", shape=(-1,), meaning="the image as a PNG file; on request"),
     )
 
 

@@ -13,15 +13,15 @@ from training.engine.runs import NETWORK, finish_run, start_run, stop_run, write
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
-from training.gan.data import digest_of, fit_recipe, load_data
-from training.gan.evaluate import EVALUATION, evaluate_generator
-from training.gan.features import FeatureNetwork
-from training.gan.grids import save_picture
+from training.gan.data import fit_recipe, load_data
+from training.gan.evaluate import evaluate_generator
 from training.gan.health import CollapsedError
-from training.gan.judge import find_judge
 from training.gan.recipe import Recipe
-from training.gan.validation import MONITOR
+from training.images.assessment import EVALUATION
+from training.images.grids import save_picture
+from training.images.judge import find_eyes, find_judge
 from training.images.splits import ImageData
+from training.images.validation import MONITOR
 
 SAMPLES = "samples.png"
 
@@ -40,7 +40,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     judge = find_judge(
         recipe, data, run, source=options.data, data_root=options.data_root, device=device, seed=options.seed
     )
-    eyes = FeatureNetwork.of_inception(Path(recipe.inception_weights), device) if recipe.inception_weights else judge
+    eyes = find_eyes(recipe, judge)
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, judge, device, options.seed)
     print(f"{num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
@@ -54,9 +54,8 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
         raise
     keep_networks(run, data, task)
     save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
-    figures = {"data": data.name, "train_digest": digest_of(data.train), "test_digest": digest_of(data.test)}
     opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
-    figures |= evaluate_generator(run, recipe, data, task.best_generator, opponent, judge, eyes, seed=options.seed)
+    figures = evaluate_generator(run, recipe, data, task.best_generator, opponent, judge, eyes, seed=options.seed)
     write_json(run / EVALUATION, figures)
     headline = {name: value for name, value in figures.items() if isinstance(value, float)}
     finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})

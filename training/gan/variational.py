@@ -18,9 +18,10 @@ from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.gan.dcgan import Discriminator, Generator
 from training.gan.objective import evidence_bound
-from training.gan.program import scale_images
-from training.gan.validation import Validation
+from training.gan.program import make_drawing
 from training.images.augmentation import TrainingBatches
+from training.images.pixels import scale_images
+from training.images.validation import Validation
 
 _NOISE = 13
 
@@ -73,8 +74,8 @@ class VariationalTask(Resumable):
 
     def validate(self) -> Mapping[str, float]:
         """Measure images drawn from the prior against validation data."""
-        return self.validation.measure(self.best_generator)
+        return self.validation.measure(make_drawing(self.best_generator, self.device))
 
     def draw_pictures(self) -> Mapping[str, np.ndarray]:
         """Draw the validation's samples, for a person to look at."""
-        return {"samples": self.validation.draw_samples(self.best_generator)}
+        return {"samples": self.validation.draw_samples(make_drawing(self.best_generator, self.device))}

@@ -5,6 +5,7 @@ Dimensions: N images, H height, W width, C channels.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -94,6 +95,15 @@ def pad_by_reflection(images_NHWC: Tensor, margin_px: int) -> Tensor:
     margins = (margin_px,) * 4
     pieces = (piece.permute(0, 3, 1, 2).float() for piece in images_NHWC.split(_PIECE))
     return torch.cat([_to_bytes(F.pad(piece, margins, mode="reflect")) for piece in pieces])
+
+
+def digest_of(split: Split) -> str:
+    """Compute sha256 over images and labels, which names exactly what was learned from."""
+    digest = hashlib.sha256()
+    digest.update(f"{tuple(split.images.shape)}".encode())
+    digest.update(split.images.contiguous().numpy().data)
+    digest.update(split.labels.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _to_bytes(images_NCHW: Tensor) -> Tensor:

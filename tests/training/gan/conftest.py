@@ -50,4 +50,4 @@ def finished_run(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _few_repeats(monkeypatch):
     """Draw few bootstrap samples: enough to show a difference, and a tenth of the time."""
-    monkeypatch.setattr("training.gan.difference._REPEATS", 50)
+    monkeypatch.setattr("training.images.difference._REPEATS", 50)

@@ -19,12 +19,12 @@ from training.engine.runs import read_run
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import make_task
 from training.gan.data import load_data
-from training.gan.difference import compare_runs
 from training.gan.health import CollapsedError
-from training.gan.judge import open_judge
 from training.gan.recipe import DCGAN, PRESETS, WGAN_GP
 from training.gan.session import train
 from training.gan.variational import VariationalTask
+from training.images.difference import compare_runs
+from training.images.judge import open_judge
 
 CPU = torch.device("cpu")
 OF_TINY = (

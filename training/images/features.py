@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.engine.device import autocast, place
-from training.gan.program import scale_images
+from training.images.pixels import scale_images
 
 _INCEPTION_PX = 299
 

@@ -1,4 +1,4 @@
-"""Classifiers that training of a generator needs: one to judge it, one that learns from its images.
+"""Classifiers that training of what draws images needs: one to judge it, one that learns from its images.
 
 Both are ordinary runs of the kind `classifier`, trained as a person would train them, in folders of their own inside
 the generator's run.
@@ -8,22 +8,42 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from training.engine.options import TrainOptions
 from training.engine.runs import read_run
-from training.gan.features import FeatureNetwork
-from training.gan.recipe import Recipe
+from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
 from training.models import load_model
 
 _KIND = "classifier"
 
 
+class Judged(Protocol):
+    """What a recipe says about its judge, and about the classifier that learns from its images alone."""
+
+    @property
+    def judge(self) -> str: ...
+    @property
+    def judge_preset(self) -> str: ...
+    @property
+    def judge_epochs(self) -> float: ...
+    @property
+    def inception_weights(self) -> str: ...
+    @property
+    def student_epochs(self) -> float: ...
+    @property
+    def num_samples(self) -> int: ...
+    @property
+    def validation_fraction(self) -> float: ...
+    @property
+    def resolution(self) -> int: ...
+
+
 def train_classifier(
-    recipe: Recipe, data: str, data_root: Path, out: Path, *, epochs: float, device: torch.device, seed: int
+    recipe: Judged, data: str, data_root: Path, out: Path, *, epochs: float, device: torch.device, seed: int
 ) -> dict[str, Any]:
     """Train a classifier on a data set into the run `out`, cut and resized as the generator's; return its figures."""
     model = load_model(_KIND)
@@ -49,7 +69,7 @@ def train_classifier(
 
 
 def find_judge(
-    recipe: Recipe, data: ImageData, run: Path, *, source: str, data_root: Path, device: torch.device, seed: int
+    recipe: Judged, data: ImageData, run: Path, *, source: str, data_root: Path, device: torch.device, seed: int
 ) -> FeatureNetwork:
     """Open the recipe's judge, or train one on the same data into the folder `judge` of `run`."""
     folder = locate_judge(recipe, run)
@@ -58,8 +78,8 @@ def find_judge(
     return open_judge(folder, data, device)
 
 
-def locate_judge(recipe: Recipe, run: Path) -> Path:
-    """The folder of the classifier that judges a generator's run."""
+def locate_judge(recipe: Judged, run: Path) -> Path:
+    """The folder of the classifier that judges a run."""
     return Path(recipe.judge) if recipe.judge else run / "judge"
 
 
@@ -81,3 +101,10 @@ def open_judge(run: Path, data: ImageData, device: torch.device) -> FeatureNetwo
             f"of {data.shape}; give one trained on the same data with --set judge=RUN"
         )
     return FeatureNetwork(spec.programs["main"].module, labels, device)
+
+
+def find_eyes(recipe: Judged, judge: FeatureNetwork) -> FeatureNetwork:
+    """Whose features distances are about: InceptionV3's where the recipe has its weights, else the judge's."""
+    if not recipe.inception_weights:
+        return judge
+    return FeatureNetwork.of_inception(Path(recipe.inception_weights), judge.device)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.gan.features import FeatureNetwork, InceptionProgram
+from training.images.features import FeatureNetwork, InceptionProgram
 
 CPU = torch.device("cpu")
 

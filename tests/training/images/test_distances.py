@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.gan.coverage import measure_coverage
-from training.gan.distances import FrechetReference, Projection, bootstrap_difference
+from training.images.coverage import measure_coverage
+from training.images.distances import FrechetReference, Projection, bootstrap_difference
 
 
 def draw(count, size, seed, scale=1.0, shift=0.0):

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.gan.grids import arrange_grid, save_picture
-from training.gan.program import quantize_images, scale_images
+from training.images.grids import arrange_grid, save_picture
+from training.images.pixels import quantize_images, scale_images
 
 
 def test_bytes_survive_the_way_into_the_networks_range_and_back():

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from training.engine.seeds import generator_for
-from training.gan.dcgan import Generator
-from training.gan.distances import FrechetReference
-from training.gan.features import FeatureNetwork
-from training.gan.grids import arrange_grid
-from training.gan.program import draw_images
+from training.images.distances import FrechetReference
+from training.images.drawing import Drawing
+from training.images.features import FeatureNetwork
+from training.images.grids import arrange_grid
 from training.images.splits import Split
 
 MONITOR = "quality"
@@ -38,12 +37,9 @@ class Validation:
         self.real_features = judge.describe(split.images).features
         self.reference = FrechetReference(self.real_features)
 
-    def measure(self, generator: Generator) -> Mapping[str, float]:
+    def measure(self, drawing: Drawing) -> Mapping[str, float]:
         """Give `quality` (minus the Fréchet distance), `frechet`, `diversity`, and for classes `label_fidelity`."""
-        labels = self.labels if self.conditional else None
-        device = self.judge.device
-        generator.eval()
-        found = self.judge.describe(draw_images(generator, self.latents, labels, device))
+        found = self.judge.describe(drawing(self.latents, self.labels))
         frechet = self.reference.distance(found.features)
         scores = {"quality": -frechet, "frechet": frechet, "diversity": self._diversity(found.features)}
         if self.conditional:
@@ -62,16 +58,14 @@ class Validation:
         ]
         return min(ratios)
 
-    def draw_samples(self, generator: Generator) -> np.ndarray:
+    def draw_samples(self, drawing: Drawing) -> np.ndarray:
         """Draw a grid uint8 [H, W, C] of the first samples; with classes, one column for each of the first ones."""
         columns = min(self.num_classes, 10) if self.conditional else 10
         rows = torch.arange(_GRID_ROWS * self.num_classes).view(_GRID_ROWS, -1)[:, :columns].flatten()
         if not self.conditional:
             rows = torch.arange(_GRID_ROWS * columns)
         rows = rows % len(self.latents)
-        labels = self.labels[rows] if self.conditional else None
-        generator.eval()
-        return arrange_grid(draw_images(generator, self.latents[rows], labels, self.judge.device).numpy(), columns)
+        return arrange_grid(drawing(self.latents[rows], self.labels[rows]).numpy(), columns)
 
 
 def _spread(features: np.ndarray) -> float:

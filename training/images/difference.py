@@ -1,4 +1,4 @@
-"""Whether one generator is better than another, as the same judge sees them."""
+"""Whether one run draws better images than another, as the same judge sees them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from training.engine.runs import read_arrays
-from training.gan.distances import FrechetReference, Projection, bootstrap_difference
-from training.gan.evaluate import EVALUATION, FEATURES
+from training.images.assessment import EVALUATION, FEATURES
+from training.images.distances import FrechetReference, Projection, bootstrap_difference
 
 _NUM_COMPONENTS = 64
 _REPEATS = 500
