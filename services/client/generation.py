@@ -23,6 +23,9 @@ def generate(
     label: int | str | Sequence[int | str] | None = None,
     seed: int = 0,
     truncation: float | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    sampler: str | None = None,
     model: str = "gan",
     version: str = "",
     timeout_s: float | None = None,
@@ -30,7 +33,8 @@ def generate(
     """Generate `n` images from the seeds `seed`, `seed` + 1, …: the same seed and label are always the same image.
 
     `label` is a class for all images, or one for each, by number or by name; without one each seed draws its own class.
-    `truncation` bounds the latents: smaller is more typical and less varied.
+    `truncation` bounds the latents: smaller is more typical and less varied. Diffusion models take the other three:
+    in how many steps noise becomes an image, how far it is drawn towards its class, and by which sampler.
 
     Raises:
         ClientError: the server refused or did not answer; the subclass says which.
@@ -39,7 +43,9 @@ def generate(
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rows = {"seed": np.arange(seed, seed + n, dtype=np.int64)} | _label_rows(label, n)
-    parameters = {} if truncation is None else {"truncation": float(truncation)}
+    doubles = {"truncation": truncation, "guidance": guidance}
+    parameters: dict[str, Any] = {name: float(value) for name, value in doubles.items() if value is not None}
+    parameters |= {name: value for name, value in (("steps", steps), ("sampler", sampler)) if value is not None}
     return (yield from _generate_rows(rows, n, parameters, model, version, timeout_s))
 
 

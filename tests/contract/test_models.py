@@ -38,6 +38,7 @@ INFRASTRUCTURE = (
     "target",
     "worker",
     "images",
+    "drawing",
     "ranking",
     "text",
     "beam_search",

@@ -9,8 +9,8 @@ from PIL import Image
 from model_store.latents import draw_latent
 from model_store.open_inference import messages
 from model_store.tensors import datatype_of, decode_raw, encode_raw
-from services.client.commands.gan import arrange_grid
 from services.client.generation import generate, interpolate
+from services.client.image_files import arrange_grid
 
 
 def perform(steps, *, channels=1):
@@ -103,3 +103,12 @@ def test_a_grid_holds_the_images_row_by_row():
     grid = arrange_grid(images, 2)
     assert grid.size == (2 * 8 + 2, 2 * 6 + 2)
     assert [grid.getpixel(place) for place in ((2, 2), (10, 2), (2, 8))] == [10, 20, 30]
+
+
+def test_diffusion_models_are_told_steps_guidance_and_sampler():
+    _, (request,) = perform(generate(2, steps=5, guidance=2, sampler="ddim", model="diffusion"))
+    assert request.model_name == "diffusion"
+    assert request.parameters["steps"].int64_param == 5
+    assert request.parameters["guidance"].double_param == 2.0
+    assert request.parameters["sampler"].string_param == "ddim"
+    assert set(request.parameters) == {"steps", "guidance", "sampler"}

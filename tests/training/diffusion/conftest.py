@@ -1,0 +1,49 @@
+"""One finished session on generated glyphs, small enough for every test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.diffusion.recipe import DEMO
+from training.diffusion.session import train
+from training.engine.options import TrainOptions
+
+TINY = replace(
+    DEMO,
+    data="glyphs",
+    validation_fraction=1500 / 2400,
+    resolution=0,
+    widths=(8, 16),
+    embedding_size=16,
+    steps=3,
+    epochs=1,
+    batch_size=50,
+    average_decay=0.9,
+    num_validations=1,
+    num_validated=50,
+    judge_epochs=1,
+    student_epochs=0.5,
+    num_samples=100,
+    num_held_out=64,
+    num_components=8,
+)
+
+
+def make_options(out: Path, **changes) -> TrainOptions:
+    options = TrainOptions(
+        model="diffusion", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4
+    )
+    return replace(options, **changes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _judges_leave_no_pictures(no_pictures):
+    """Judges and students are classifiers."""
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    return train(TINY, make_options(tmp_path_factory.mktemp("diffusion") / "run"))

@@ -1,0 +1,1 @@
+"""Diffusion models: noise in, images out, step by step."""
