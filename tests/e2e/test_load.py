@@ -23,6 +23,7 @@ PRESET = Preset(
     resolution=1.5,
     confirm_s=1.0,
     offline_s=0.3,
+    repeats_s=0.0,
     streams=False,
 )
 
