@@ -2,15 +2,12 @@
 
 Not one live answer may be later for it: a sampled request is put aside when its answer is done, waits until every
 version that answers callers has an idle worker and nothing waits, goes to the candidate alone, and the candidate's
-workers run only where no other process wants the processor (host/priority.py). What finds no room is left out. Room is
-looked for whenever something was answered: at half the capacity a worker idles for a millisecond at a time, which a
-look now and then mostly misses.
+workers run only where no other process wants the processor (host/priority.py). What finds no room is left out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -74,7 +71,6 @@ class Shadows:
         self._pairs: deque[_Pair] = deque()
         self._num_bytes = 0
         self._offered = asyncio.Event()
-        self._answered = asyncio.Event()
         self._yielding: dict[str, frozenset[int]] = {}
 
     def change(self, copyings: Sequence[Copying]) -> None:
@@ -94,7 +90,6 @@ class Shadows:
 
     def offer(self, request: InferRequest, variant: ServedVariant, answer: InferAnswer) -> None:
         """Perhaps put an answered request aside; costs a look-up and a random number where it is not."""
-        self._answered.set()
         copying = self._by_model.get(request.model)
         if copying is None or random.random() >= copying.share or variant.version != copying.incumbent.version:
             return
@@ -121,20 +116,13 @@ class Shadows:
                 self._offered.clear()
                 await self._offered.wait()
             while not self._has_room():
-                await self._await_answer()
+                await asyncio.sleep(LOOK_FOR_ROOM_S)
             pair = self._pairs.popleft()
             self._num_bytes -= pair.num_bytes
             try:
                 await self._ask(pair)
             except Exception:
                 logger.exception("an answer could not be compared", model=pair.request.model)
-
-    async def _await_answer(self) -> None:
-        """Wait until something was answered, which may have left a worker idle; not for long: streams say nothing."""
-        self._answered.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_FOR_ROOM_S):
-                await self._answered.wait()
 
     async def _ask(self, pair: _Pair) -> None:
         copying, gate = self._by_model.get(pair.request.model), self._gates.get(pair.request.model)

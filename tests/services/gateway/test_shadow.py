@@ -93,17 +93,6 @@ async def test_nothing_is_asked_while_somebody_might_wait(world):
     await world.run_until(lambda: len(world.asked) == 3)
 
 
-async def test_room_is_looked_for_whenever_something_was_answered(world, monkeypatch):
-    monkeypatch.setattr(shadow, "LOOK_FOR_ROOM_S", 2 * WAIT_S)
-    world.room = False
-    world.offer()
-    running = asyncio.create_task(world.run_until(lambda: len(world.asked) == 2))
-    await asyncio.sleep(0.01)
-    world.room = True
-    world.offer()
-    await running
-
-
 async def test_what_finds_no_room_is_left_out_and_counted(world, monkeypatch):
     monkeypatch.setattr(shadow, "MOST_WAITING", 2)
     world.offer(5)
