@@ -7,27 +7,16 @@ Program: uint8 [N, H, W, C] → probabilities float32 [N, classes].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handlers.base import Decoded, Handler
-from handlers.device import Device
-from handlers.images import read_images
+from handlers.images import ImageHandler
 from handlers.ranking import rank_labels
 
 
-class ClassifierHandler(Handler):
+class ClassifierHandler(ImageHandler):
     """Inputs `image` UINT8 [N, H, W, C] or `encoded` BYTES [N]; outputs `probabilities`, `label`; parameter `top_k`."""
-
-    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
-        super().__init__(manifest, folder, device)
-        self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
-        self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}
-
-    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
-        return read_images(inputs, **self.image_size)
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]

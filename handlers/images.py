@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handlers.base import Decoded
+from handlers.base import Decoded, Handler
+from handlers.device import Device
 
 FORMATS = ("PNG", "JPEG")
 
@@ -17,21 +19,30 @@ class ImageError(ValueError):
     """An image cannot be decoded; the text is for the caller."""
 
 
-def read_images(
-    inputs: Mapping[str, np.ndarray], *, height: int, width: int, channels: int, max_pixels: int
-) -> Decoded:
-    """Read the input `image` UINT8 [N, H, W, C], or decode `encoded` BYTES [N] to it; a bad file fails alone."""
-    if "image" in inputs:
-        return Decoded([inputs["image"]])
-    files = inputs["encoded"]
-    images = np.zeros((len(files), height, width, channels), np.uint8)
-    row_errors: list[str | None] = [None] * len(files)
-    for row, file in enumerate(files):
-        try:
-            images[row] = decode_image(file, height=height, width=width, channels=channels, max_pixels=max_pixels)
-        except ImageError as error:
-            row_errors[row] = str(error)
-    return Decoded([images], row_errors)
+class ImageHandler(Handler):
+    """Inputs `image` UINT8 [N, H, W, C] or `encoded` BYTES [N], of which a bad file fails alone.
+
+    Options: `labels` of the classes, `height`, `width`, `channels` of the images, `max_pixels` of an encoded file.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
+        super().__init__(manifest, folder, device)
+        self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
+        self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}
+
+    def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
+        if "image" in inputs:
+            return Decoded([inputs["image"]])
+        files = inputs["encoded"]
+        height, width, channels = (self.image_size[key] for key in ("height", "width", "channels"))
+        images = np.zeros((len(files), height, width, channels), np.uint8)
+        row_errors: list[str | None] = [None] * len(files)
+        for row, file in enumerate(files):
+            try:
+                images[row] = decode_image(file, **self.image_size)
+            except ImageError as error:
+                row_errors[row] = str(error)
+        return Decoded([images], row_errors)
 
 
 def decode_image(data: bytes, *, height: int, width: int, channels: int, max_pixels: int) -> np.ndarray:
