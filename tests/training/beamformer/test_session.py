@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from typer.testing import CliRunner
 
 from handlers.archive import open_handler
 from handlers.target import describe_host
+from tests.training.interrupting import interrupted_after
 from training.beamformer.data import make_channel_model, open_source
 from training.beamformer.network import load_network
 from training.beamformer.objective import BeamformerTask
@@ -74,18 +74,8 @@ def test_a_run_leaves_figures_pictures_and_one_page(finished_run):
 
 
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tmp_path, monkeypatch):
-    step_once = BeamformerTask.train_step
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == 0:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
-    monkeypatch.setattr(BeamformerTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted):
+    with interrupted_after(BeamformerTask, 0), pytest.raises(Interrupted):
         train(TINY, make_options(tmp_path / "run"))
-    monkeypatch.undo()
     monkeypatch.setattr("training.beamformer.session.evaluate_run", lambda run: {})
     train(TINY, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))

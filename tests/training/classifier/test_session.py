@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training.interrupting import interrupted_after
 from training.classifier.objective import ClassifierTask
 from training.classifier.recipe import DEMO
 from training.classifier.servable import describe_release
@@ -88,20 +88,9 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(recipe, fe
     data, recipe = few_images, replace(recipe, validation_fraction=0.2)
     monkeypatch.setattr("training.classifier.session.evaluate_run", lambda *given: {})
     train(recipe, make_options(tmp_path / "whole", data=data))
-    step_once = ClassifierTask.train_step
-    stop_at = 3
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == stop_at:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
-    monkeypatch.setattr(ClassifierTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted, match="stopped after step 4"):
+    with interrupted_after(ClassifierTask, 3), pytest.raises(Interrupted, match="stopped after step 4"):
         train(recipe, make_options(tmp_path / "broken", data=data))
     assert not (tmp_path / "broken" / "network.pt").exists()
-    monkeypatch.setattr(ClassifierTask, "train_step", step_once)
     train(recipe, make_options(tmp_path / "broken", data=data, resume=True))
 
     whole, broken = (load(tmp_path / name / "checkpoint.pt") for name in ("whole", "broken"))

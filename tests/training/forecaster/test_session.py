@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
@@ -61,19 +61,9 @@ def test_a_run_leaves_figures_and_pictures(finished_run):
 
 
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tiny_recipe, tmp_path, monkeypatch):
-    step_once = ForecasterTask.train_step
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == 1:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
     monkeypatch.setattr("training.forecaster.session.evaluate_run", lambda run, data: {})
-    monkeypatch.setattr(ForecasterTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted, match="stopped after step 2 of 4"):
+    with interrupted_after(ForecasterTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(tiny_recipe, make_options(tmp_path / "run"))
-    monkeypatch.setattr(ForecasterTask, "train_step", step_once)
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

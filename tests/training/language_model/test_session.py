@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
-import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 from training.language_model.difference import compare_runs
@@ -86,19 +86,9 @@ def test_a_run_leaves_figures_samples_and_a_picture(finished_run):
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     finished_run, make_options, tmp_path, monkeypatch
 ):
-    step_once = LanguageTask.train_step
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == 10:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
     monkeypatch.setattr("training.language_model.session.evaluate_run", lambda run, corpus: {})
-    monkeypatch.setattr(LanguageTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted, match="stopped after step 11 of 40"):
+    with interrupted_after(LanguageTask, 10), pytest.raises(Interrupted, match="stopped after step 11 of 40"):
         train(TINY, make_options(tmp_path / "run"))
-    monkeypatch.setattr(LanguageTask, "train_step", step_once)
     train(TINY, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

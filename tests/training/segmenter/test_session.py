@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 from training.engine.runs import train_all
@@ -62,19 +62,9 @@ def test_a_run_leaves_figures_by_class_beside_those_of_the_baselines_and_picture
 
 
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tiny_recipe, tmp_path, monkeypatch):
-    step_once = SegmenterTask.train_step
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == 1:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
     monkeypatch.setattr("training.segmenter.session.evaluate_run", lambda run, data: {})
-    monkeypatch.setattr(SegmenterTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted, match="stopped after step 2 of 4"):
+    with interrupted_after(SegmenterTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(tiny_recipe, make_options(tmp_path / "run"))
-    monkeypatch.setattr(SegmenterTask, "train_step", step_once)
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

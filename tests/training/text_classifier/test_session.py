@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run, train_all
@@ -50,19 +50,9 @@ def test_a_run_leaves_figures_and_pictures(finished_run):
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     finished_run, tiny_recipe, make_options, tmp_path, monkeypatch
 ):
-    step_once = TextTask.train_step
-
-    def step_then_interrupt(task, step):
-        metrics = step_once(task, step)
-        if step == 1:
-            signal.raise_signal(signal.SIGTERM)
-        return metrics
-
     monkeypatch.setattr("training.text_classifier.session.evaluate_run", lambda *given: {})
-    monkeypatch.setattr(TextTask, "train_step", step_then_interrupt)
-    with pytest.raises(Interrupted, match="stopped after step 2 of"):
+    with interrupted_after(TextTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of"):
         train(tiny_recipe, make_options(tmp_path / "run"))
-    monkeypatch.setattr(TextTask, "train_step", step_once)
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
     whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
