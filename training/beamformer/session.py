@@ -13,6 +13,7 @@ from training.beamformer.network import build_network
 from training.beamformer.objective import BeamformerTask, NoiseLevels
 from training.beamformer.recipe import Recipe
 from training.engine.checkpoint import save_atomically
+from training.engine.cost import count_parameters
 from training.engine.device import choose_device
 from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
@@ -36,7 +37,7 @@ def fit_beamformer(recipe: Recipe, options: TrainOptions) -> tuple[Path, Progres
     source = open_source(options.data, options.data_root, make_channel_model(recipe))
     task = make_task(recipe, source, device, options.seed)
     run = start_run(options, recipe)
-    num_parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    num_parameters = count_parameters(task.network)
     print(
         f"{num_parameters} parameters, {recipe.steps} steps of {recipe.batch_size} channels on {device}",
         file=sys.stderr,

@@ -14,6 +14,7 @@ import typer
 from training.classifier.recipe import DEPTHWISE, PRESETS, RESNET18, VIT, Recipe
 from training.classifier.servable import load_program
 from training.classifier.session import train
+from training.engine.cost import count_parameters
 from training.engine.device import limit_threads
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
@@ -80,7 +81,7 @@ def measure_network(run: Path) -> tuple[int, float]:
             started = time.perf_counter()
             program(images)
             times_s.append(time.perf_counter() - started)
-    return sum(parameter.numel() for parameter in program.parameters()), _TIMED_ROWS / min(times_s)
+    return count_parameters(program), _TIMED_ROWS / min(times_s)
 
 
 def compare_all(

@@ -13,7 +13,7 @@ from training.classifier.program import Program
 from training.classifier.recipe import Recipe
 from training.classifier.restore import restore_network
 from training.engine.device import place
-from training.engine.runs import find_finished, read_run
+from training.engine.runs import find_finished, read_run, refuse_other_data
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_inputs, list_image_options
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
@@ -38,8 +38,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     record = read_run(run)
     program, recipe, stored = load_program(run)
     data = load_data(record["data"], Path(record["data_root"]), recipe)
-    if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
-        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    refuse_other_data(run, {"labels": data.labels, "shape": data.shape}, stored)
     outputs, top_k = describe_ranking(len(data.labels), _NOUN)
     return ReleaseSpec(
         kind="classifier",

@@ -21,7 +21,7 @@ from training.diffusion.program import Program, make_drawing, mix
 from training.diffusion.recipe import Recipe
 from training.engine.device import place
 from training.engine.overrides import from_record
-from training.engine.runs import read_network, read_run
+from training.engine.runs import read_network, read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.images.judge import locate_judge, open_judge
 from training.images.pixels import scale_images
@@ -54,8 +54,7 @@ def load_trained(run: Path) -> tuple[Network, Recipe, ImageData]:
     network = build_network(recipe, tuple(stored["shape"]), len(stored["labels"]))
     network.load_state_dict(stored["network"])
     data = load_data(record["data"], Path(record["data_root"]), recipe)
-    if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
-        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    refuse_other_data(run, {"labels": data.labels, "shape": data.shape}, stored)
     return network.eval().requires_grad_(False), recipe, data
 
 

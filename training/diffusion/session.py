@@ -13,14 +13,15 @@ from training.diffusion.network import build_network
 from training.diffusion.objective import DiffusionTask
 from training.diffusion.recipe import Recipe
 from training.engine.checkpoint import save_atomically
+from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads, place
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
-from training.engine.runs import NETWORK, finish_run, start_run, write_json
+from training.engine.runs import NETWORK, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
-from training.images.assessment import EVALUATION
+from training.images.assessment import finish_drawing
 from training.images.augmentation import TrainingBatches
 from training.images.features import FeatureNetwork
 from training.images.grids import save_picture
@@ -43,8 +44,11 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     )
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, judge, device, options.seed)
-    num_parameters = sum(parameter.numel() for parameter in task.network.parameters())
-    print(f"{num_parameters} parameters, {num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
+    num_parameters = count_parameters(task.network)
+    print(
+        f"{num_parameters} parameters, {num_steps} steps of {recipe.batch_size} images on {device}",
+        file=sys.stderr,
+    )
     plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
     with limit_threads(recipe.max_threads):
         # A run that was interrupted while its judge was trained has no checkpoint yet.
@@ -52,9 +56,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
         keep_network(run, data, task)
         save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
         figures = evaluate_network(run, recipe, data, task.best_network, judge, seed=options.seed)
-    write_json(run / EVALUATION, figures)
-    headline = {name: value for name, value in figures.items() if isinstance(value, float)}
-    finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    finish_drawing(run, figures, progress)
     return run
 
 

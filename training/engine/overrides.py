@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 Recipe = TypeVar("Recipe")
@@ -32,6 +32,17 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         except ValueError as error:
             raise ValueError(f"--set {assignment}: {error}") from None
     return dataclasses.replace(recipe, **changes)  # type: ignore[type-var]
+
+
+def override_preset(presets: Mapping[str, Recipe], name: str, assignments: Sequence[str]) -> Recipe:
+    """Return the preset of this name with fields replaced as `override` does.
+
+    Raises:
+        ValueError: there is no such preset, or field, or the value does not fit.
+    """
+    if name not in presets:
+        raise ValueError(f"there is no preset {name!r}; there are: {', '.join(presets)}")
+    return override(presets[name], assignments)
 
 
 def from_record(kind: type[Recipe], record: dict[str, Any], *, retired: Collection[str] = ()) -> Recipe:

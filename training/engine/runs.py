@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,17 @@ def find_result(run: Path, name: str) -> Path:
         read_run(run)
         raise FileNotFoundError(f"{run} has no {name}: the run did not finish; continue it with --resume")
     return path
+
+
+def refuse_other_data(run: Path, found: Mapping[str, Sequence[Any]], stored: Mapping[str, Any]) -> None:
+    """Hold what a data set is now (its classes, its shape) against what the run has stored by the same names.
+
+    Raises:
+        ValueError: it is not the one that the run was trained on.
+    """
+    if any(list(values) != list(stored[name]) for name, values in found.items()):
+        record = read_run(run)
+        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
 
 
 def find_finished(run: str | None) -> Path | None:

@@ -13,9 +13,10 @@ from typing import Annotated, get_args
 import numpy as np
 import typer
 
+from training.engine.cost import format_cost
 from training.engine.options import TrainOptions
-from training.engine.overrides import override
-from training.engine.runs import read_run, train_all
+from training.engine.overrides import override_preset
+from training.engine.runs import train_all
 from training.forecaster.data import GENERATED, load_data
 from training.forecaster.evaluate import NAIVE, NETWORK, Figure, compare_methods, forecast_baselines
 from training.forecaster.network import load_network
@@ -56,8 +57,7 @@ def format_table(figures: list[Figure], runs: Mapping[str, Path]) -> str:
         cells += [f"{found[method, 'coverage'].value:.1%}", f"{saved:.1f} %"]
         if name in runs:
             network, _ = load_network(runs[name])
-            cells.append(f"{sum(parameter.numel() for parameter in network.parameters()):,}")
-            cells.append(f"{read_run(runs[name])['metrics']['train_s']:.0f}")
+            cells += format_cost(network, runs[name])
         else:
             cells += ["–", "–"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -80,9 +80,7 @@ def compare_all(
     changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
 ) -> None:
     """Train every network on one data set; print what each reaches, and by how much the first is better."""
-    if preset not in PRESETS:
-        raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
-    recipe = override(PRESETS[preset], changes or ())
+    recipe = override_preset(PRESETS, preset, changes or ())
     common = TrainOptions(model="forecaster", preset="", data=data, data_root=data_root, out=out, seed=seed)
     runs = train_all({name: replace(recipe, network=name) for name in NETWORKS}, common, train)
     table = format_table(compare_networks(runs, data, data_root), runs)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.difference import describe_difference
 from training.engine.runs import read_arrays
 from training.forecaster.evaluate import METRICS, PREDICTIONS
 from training.forecaster.scores import mean_of_clusters, sum_clusters
@@ -29,9 +30,5 @@ def compare_runs(first: Path, second: Path) -> str:
         sums = [sum_clusters(scores[metric], one["cluster"]) for scores in (one, other)]
         means = [mean_of_clusters(each) for each in sums]
         low, high, p_value = paired_bootstrap(sums[1], sums[0], mean_of_clusters)
-        verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
-        lines.append(
-            f"{metric:8} {means[0]:.4f} → {means[1]:.4f}: {means[1] - means[0]:+.4f} "
-            f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
-        )
+        lines.append(f"{metric:8} {describe_difference(means[0], means[1], (low, high), p_value)}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from training.engine.checkpoint import save_atomically
+from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
@@ -37,7 +38,7 @@ def fit_forecaster(recipe: Recipe, options: TrainOptions, data: SeriesData) -> t
     seed_everything(options.seed)
     task = make_task(recipe, data, device, options.seed)
     run = start_run(options, recipe)
-    num_parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    num_parameters = count_parameters(task.network)
     print(
         f"{num_parameters} parameters, {recipe.steps} steps of {recipe.batch_size} windows on {device}; "
         f"{len(data.validation)} windows of {data.name} validate, {len(data.test)} test",

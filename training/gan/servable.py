@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.engine.device import place
 from training.engine.overrides import from_record
-from training.engine.runs import read_network, read_run
+from training.engine.runs import read_network, read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.gan.data import load_data
 from training.gan.dcgan import Generator
@@ -54,8 +54,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     record = read_run(run)
     generator, recipe, stored = load_generator(run)
     data = load_data(record["data"], Path(record["data_root"]), recipe)
-    if list(data.labels) != list(stored["labels"]) or list(data.shape) != list(stored["shape"]):
-        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    refuse_other_data(run, {"labels": data.labels, "shape": data.shape}, stored)
     judge = open_judge(locate_judge(recipe, run), data, torch.device(device))
     held_out, margin = describe_quality(
         make_drawing(generator.to(judge.device), judge.device),

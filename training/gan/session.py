@@ -9,7 +9,7 @@ from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.options import TrainOptions
-from training.engine.runs import NETWORK, finish_run, start_run, stop_run, write_json
+from training.engine.runs import NETWORK, start_run, stop_run
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
@@ -17,7 +17,7 @@ from training.gan.data import fit_recipe, load_data
 from training.gan.evaluate import evaluate_generator
 from training.gan.health import CollapsedError
 from training.gan.recipe import Recipe
-from training.images.assessment import EVALUATION
+from training.images.assessment import finish_drawing
 from training.images.grids import save_picture
 from training.images.judge import find_eyes, find_judge
 from training.images.splits import ImageData
@@ -56,9 +56,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
     opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
     figures = evaluate_generator(run, recipe, data, task.best_generator, opponent, judge, eyes, seed=options.seed)
-    write_json(run / EVALUATION, figures)
-    headline = {name: value for name, value in figures.items() if isinstance(value, float)}
-    finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
+    finish_drawing(run, figures, progress)
     return run
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.engine.loop import Progress
+from training.engine.runs import finish_run, write_json
 from training.engine.seeds import generator_for
 from training.images.coverage import measure_coverage
 from training.images.distances import FrechetReference
@@ -30,6 +33,13 @@ NEIGHBOURS = "neighbours.png"
 _SAMPLES, _STUDENT = 30, 31
 _NUM_COVERED = 5000
 _NUM_PICTURED, _NUM_NEIGHBOURS = 10, 5
+
+
+def finish_drawing(run: Path, figures: Mapping[str, Any], progress: Progress) -> None:
+    """Leave all figures of a kind that draws in the run, and those that are one number in its record."""
+    write_json(run / EVALUATION, figures)
+    headline = {name: value for name, value in figures.items() if isinstance(value, float)}
+    finish_run(run, {**headline, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
 
 
 def assess_images(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.difference import judge_difference
 from training.engine.runs import read_arrays
 from training.labels.figures import PREDICTIONS
 from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
@@ -61,7 +62,7 @@ def compare_runs(first: Path, second: Path) -> str:
         raise ValueError(f"{first} and {second} were evaluated on different test rows; compare runs on the same data")
     result = compare_rows(first_right, second_right)
     low, high = result.interval
-    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
+    verdict = judge_difference(low, high)
     return "\n".join(
         [
             _describe(first, result.first_right, result.n),

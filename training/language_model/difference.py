@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.difference import describe_difference
 from training.engine.runs import read_arrays
 from training.language_model.evaluate import PREDICTIONS
 from training.language_model.scores import bits_per_character
@@ -28,8 +29,5 @@ def compare_runs(first: Path, second: Path) -> str:
     sums = [np.stack([each["nats"], each["characters"]], 1) for each in (one, other)]
     bits = [bits_per_character(each) for each in sums]
     low, high, p_value = paired_bootstrap(sums[1], sums[0], bits_per_character)
-    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
-    return (
-        f"{len(sums[0])} test windows; bits per character {bits[0]:.4f} → {bits[1]:.4f}: {bits[1] - bits[0]:+.4f} "
-        f"(95 % interval {low:+.4f} … {high:+.4f}), p = {p_value:.3g}: {verdict}"
-    )
+    difference = describe_difference(bits[0], bits[1], (low, high), p_value)
+    return f"{len(sums[0])} test windows; bits per character {difference}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from training.engine.checkpoint import save_atomically
+from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
@@ -39,7 +40,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     run = start_run(options, recipe)
     for name, content in files.items():
         (run / name).write_bytes(content)
-    num_parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    num_parameters = count_parameters(task.network)
     print(
         f"{num_parameters} parameters, {len(vocabulary)} pieces, {recipe.steps} steps of {recipe.batch_size} windows "
         f"on {device}",

@@ -12,9 +12,10 @@ from typing import Annotated
 
 import typer
 
+from training.engine.cost import format_cost
 from training.engine.options import TrainOptions
-from training.engine.overrides import override
-from training.engine.runs import read_arrays, read_run, train_all
+from training.engine.overrides import override_preset
+from training.engine.runs import read_arrays, train_all
 from training.labels.difference import compare_rows
 from training.release.statistics import paired_bootstrap
 from training.segmenter.data import SHAPES
@@ -57,8 +58,7 @@ def format_table(runs: Mapping[str, Path]) -> str:
         else:
             cells.append("–")
         network, _, _ = load_network(run)
-        cells.append(f"{sum(parameter.numel() for parameter in network.parameters()):,}")
-        cells.append(f"{read_run(run)['metrics']['train_s']:.0f}")
+        cells += format_cost(network, run)
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -78,9 +78,7 @@ def compare_all(
     changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
 ) -> None:
     """Train a U-Net on both tasks and on each alone, and one without skips; print what each reaches."""
-    if preset not in PRESETS:
-        raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
-    recipes = list_recipes(override(PRESETS[preset], changes or ()))
+    recipes = list_recipes(override_preset(PRESETS, preset, changes or ()))
     common = TrainOptions(model="segmenter", preset="", data=data, data_root=data_root, out=out, seed=seed)
     runs = train_all(recipes, common, train)
     table = format_table(runs)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.difference import describe_difference
 from training.engine.runs import read_arrays
 from training.labels.difference import compare_rows
 from training.release.statistics import paired_bootstrap
@@ -27,20 +28,13 @@ def compare_runs(first: Path, second: Path) -> str:
         raise ValueError(f"{first} and {second} have no task in common: one makes masks, the other labels")
     lines = [f"{len(one['truth'])} test scenes; second − first"]
     for metric, aggregate in MASK_METRICS.items() if "counts" in shared else ():
-        values = [aggregate(each["counts"]) for each in (one, other)]
+        first_value, second_value = (aggregate(each["counts"]) for each in (one, other))
         low, high, p_value = paired_bootstrap(other["counts"], one["counts"], aggregate)
-        lines.append(_describe(metric, values, (low, high), p_value, "paired bootstrap"))
+        found = describe_difference(first_value, second_value, (low, high), p_value, test="paired bootstrap")
+        lines.append(f"{metric:14} {found}")
     if "right" in shared:
-        found = compare_rows(one["right"], other["right"])
-        values = [float(each["right"].mean()) for each in (one, other)]
-        lines.append(_describe("accuracy", values, found.interval, found.p_value, "McNemar"))
+        first_value, second_value = (float(each["right"].mean()) for each in (one, other))
+        rows = compare_rows(one["right"], other["right"])
+        found = describe_difference(first_value, second_value, rows.interval, rows.p_value, test="McNemar")
+        lines.append(f"{'accuracy':14} {found}")
     return "\n".join(lines)
-
-
-def _describe(metric: str, values: list[float], interval: tuple[float, float], p_value: float, test: str) -> str:
-    low, high = interval
-    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
-    return (
-        f"{metric:14} {values[0]:.4f} → {values[1]:.4f}: {values[1] - values[0]:+.4f} "
-        f"(95 % interval {low:+.4f} … {high:+.4f}), {test} p = {p_value:.3g}: {verdict}"
-    )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from training.engine.device import place
-from training.engine.runs import read_run
+from training.engine.runs import read_run, refuse_other_data
 from training.images.tensor import describe_image_inputs, list_image_options, name_colours
 from training.labels.servable import Noun, describe_ranking, score_labels
 from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
@@ -36,8 +36,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     if recipe.tasks == "label":
         raise ValueError(f"{run} learned the label alone: only segmenters that make masks are released")
     data = load_data(record["data"], Path(record["data_root"]), recipe)
-    if list(data.classes) != stored["classes"] or list(data.shape) != stored["shape"]:
-        raise ValueError(f"{run} was trained on other data than {record['data']} under {record['data_root']} holds now")
+    refuse_other_data(run, {"classes": data.classes, "shape": data.shape}, stored)
     outputs, parameters = describe_outputs(data, has_label=recipe.tasks == "both")
     height, width, _ = data.shape
     return ReleaseSpec(

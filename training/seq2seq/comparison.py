@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from training.engine.cost import count_parameters
 from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import read_run, train_or_resume
@@ -67,7 +68,7 @@ def describe_row(name: str, run: Path) -> Row:
     metrics = read_run(run)["metrics"]
     return Row(
         name=name,
-        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        num_parameters=count_parameters(network),
         bleu=metrics["bleu"],
         bleu_short=bleu.aggregate(counts[~is_long]),
         bleu_long=bleu.aggregate(counts[is_long]),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training.engine.difference import judge_difference
 from training.engine.runs import find_result, read_run
 from training.release.statistics import paired_bootstrap
 from training.seq2seq.evaluate import TRANSLATIONS, Bleu
@@ -26,7 +27,7 @@ def compare_runs(first: Path, second: Path) -> str:
     counts = [bleu.count(text["translations"], one["references"]) for text in (one, other)]
     figures = [bleu.aggregate(count) for count in counts]
     low, high, p_value = paired_bootstrap(counts[1], counts[0], bleu.aggregate)
-    verdict = "they differ" if low > 0 or high < 0 else "no difference shown"
+    verdict = judge_difference(low, high)
     return "\n".join(
         [
             f"{first}: BLEU {figures[0]:.2f} on {len(counts[0])} sentences of {name}",

@@ -13,9 +13,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from training.engine.cost import format_cost
 from training.engine.options import TrainOptions
-from training.engine.overrides import override
-from training.engine.runs import read_run, train_all
+from training.engine.overrides import override_preset
+from training.engine.runs import train_all
 from training.labels.difference import compare_rows, read_right
 from training.release.statistics import wilson_interval
 from training.text_classifier.baselines import predict_by_words
@@ -48,8 +49,7 @@ def format_table(right: Mapping[str, np.ndarray], runs: Mapping[str, Path]) -> s
             ]
         if name in runs:
             network, _, _ = load_network(runs[name])
-            cells.append(f"{sum(parameter.numel() for parameter in network.parameters()):,}")
-            cells.append(f"{read_run(runs[name])['metrics']['train_s']:.0f}")
+            cells += format_cost(network, runs[name])
         else:
             cells += ["–", "–"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -69,9 +69,9 @@ def compare_all(
     changes: Annotated[list[str] | None, typer.Option("--set", help="field=value for every recipe here.")] = None,
 ) -> None:
     """Train a Transformer and an LSTM on one data set; print what each and a bag of words reach."""
-    if preset not in PRESETS:
-        raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
-    recipe = replace(override(PRESETS[preset], changes or ()), weights_folder=None, low_rank=0, network=NETWORKS[0])
+    recipe = replace(
+        override_preset(PRESETS, preset, changes or ()), weights_folder=None, low_rank=0, network=NETWORKS[0]
+    )
     source = data or recipe.data
     common = TrainOptions(model="text_classifier", preset="", data=source, data_root=data_root, out=out, seed=seed)
     runs = train_all({name: replace(recipe, network=name) for name in NETWORKS}, common, train)
