@@ -8,7 +8,7 @@ import torch
 from training.classifier.compact import CompactNetwork
 from training.engine.quantize_aware import RoundedNetwork
 
-IMAGES = torch.randn(6, 1, 20, 20)
+IMAGES = torch.randn(6, 1, 20, 20, generator=torch.Generator().manual_seed(1))
 
 
 def make_network() -> CompactNetwork:
@@ -37,6 +37,7 @@ def test_the_ranges_go_on_from_a_checkpoint(pair):
         first(IMAGES)
     ranges = {name: value.clone() for name, value in first.state_dict().items()}
     expected = first(3 * IMAGES)
-    assert (second(3 * IMAGES) - expected).abs().max() > 1e-2
+    assert (second(3 * IMAGES) - expected).abs().max() > 0.5
     second.load_state_dict(ranges)
-    torch.testing.assert_close(second(3 * IMAGES), expected, atol=1e-5, rtol=0)
+    # Sums in another order differ in their last bit, and a value between two levels may then be rounded to the other.
+    torch.testing.assert_close(second(3 * IMAGES), expected, atol=0.05, rtol=0)

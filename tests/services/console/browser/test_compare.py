@@ -13,7 +13,8 @@ def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
     rows = page.get_by_role("region", name="Comparison").locator("tbody tr")
     expect(rows).to_have_count(4, timeout=30_000)
     expect(rows.nth(1)).to_contain_text("% of the largest value")
-    expect(page.get_by_text("fastest", exact=True)).to_have_count(1)
+    # Browsers round times: two versions may be equally fast.
+    expect(page.get_by_text("fastest", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Run all examples").click()
     expect(page.locator("main")).to_contain_text("5 of 6 examples get the same answer")
     examples = page.get_by_role("region", name="Examples").locator("tbody tr")
