@@ -14,17 +14,25 @@ from prometheus_client.core import Metric
 INTERVAL_S = 5.0
 LENGTH_S = 900.0
 SHARES = (0.5, 0.9, 0.99)
-DRIFT = "millrace_input_stability_index"
 _SOURCES = {
     "millrace_requests": "requests",
+    "millrace_redirected": "redirected",
     "millrace_request_seconds": "latency",
     "millrace_queue_seconds": "queue",
     "millrace_backend_seconds": "backend",
     "millrace_batch_rows": "batch",
 }
+# What is measured of each feature of a version's inputs.
+_DRIFT = {
+    "millrace_input_stability_index": "stability_index",
+    "millrace_input_same_p_value": "p_value",
+    "millrace_input_watched_rows": "num_rows",
+}
 
 # (model, version)
 Version = tuple[str, str]
+# (input, feature)
+Feature = tuple[str, str]
 
 
 class History:
@@ -46,9 +54,12 @@ class History:
         now_s = time.monotonic()
         seen: dict[str, dict[Version, dict[str, float]]] = {name: {} for name in _SOURCES.values()}
         gauges: dict[Version, dict[str, float]] = {}
+        drifts: dict[Version, dict[Feature, dict[str, float]]] = {}
         for family in families:
             if family.name in _SOURCES:
                 seen[_SOURCES[family.name]] = _read(family)
+            elif family.name in _DRIFT:
+                _read_drift(family, drifts)
             elif family.type == "gauge":
                 _read_gauge(family, gauges)
             yield
@@ -59,7 +70,7 @@ class History:
                 {
                     "number": self._num_taken,
                     "time_s": round(time.time(), 1),
-                    "versions": sample.describe(gauges),
+                    "versions": sample.describe(gauges, drifts),
                 }
             )
         self._last, self._last_s = seen, now_s
@@ -72,7 +83,10 @@ class History:
 
 
 def _read(family: Metric) -> dict[Version, dict[str, float]]:
-    """A metric's samples by model version; of a histogram `le=…`, `_sum` and `_count`, of requests by outcome."""
+    """A metric's samples by model version; of a histogram `le=…`, `_sum` and `_count`, of requests by outcome.
+
+    Of those that a faster version took over, by that version.
+    """
     values: dict[Version, dict[str, float]] = {}
     for sample in family.samples:
         if sample.name.endswith("_created"):
@@ -81,21 +95,32 @@ def _read(family: Metric) -> dict[Version, dict[str, float]]:
         own = values.setdefault((labels.get("model", ""), labels.get("version", "")), {})
         if labels.get("protocol") == "self":
             continue
-        key = labels.get("le") or labels.get("outcome") or sample.name.removeprefix(family.name)
+        key = labels.get("le") or labels.get("outcome") or labels.get("to") or sample.name.removeprefix(family.name)
         own[key] = own.get(key, 0.0) + sample.value
     return values
 
 
 def _read_gauge(family: Metric, values: dict[Version, dict[str, float]]) -> None:
-    """Note a gauge of model versions, also one of which this file has never heard.
-
-    Of drift that feature of the inputs which changed most.
-    """
+    """Note a gauge of model versions, also one of which this file has never heard."""
     for sample in family.samples:
         version = (sample.labels.get("model", ""), sample.labels.get("version", ""))
-        if all(version) and (len(sample.labels) == len(version) or family.name == DRIFT):
-            own = values.setdefault(version, {})
-            own[family.name] = max(sample.value, own.get(family.name, -math.inf))
+        if all(version) and len(sample.labels) == len(version):
+            values.setdefault(version, {})[family.name] = sample.value
+
+
+def _read_drift(family: Metric, drifts: dict[Version, dict[Feature, dict[str, float]]]) -> None:
+    for sample in family.samples:
+        labels = sample.labels
+        features = drifts.setdefault((labels["model"], labels["version"]), {})
+        features.setdefault((labels["input"], labels["feature"]), {})[_DRIFT[family.name]] = sample.value
+
+
+def _find_worst(features: Mapping[Feature, Mapping[str, float]]) -> dict[str, Any] | None:
+    """Describe the feature of a version's inputs that changed most; None where too few rows came, or nobody watches."""
+    if not features:
+        return None
+    (name, feature), values = max(features.items(), key=lambda item: item[1]["stability_index"])
+    return {"input": name, "feature": feature, **{key: float(f"{value:.4g}") for key, value in values.items()}}
 
 
 class _Sample:
@@ -116,9 +141,16 @@ class _Sample:
             for name, versions in after.items()
         }
 
-    def describe(self, gauges: Mapping[Version, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    def describe(
+        self,
+        gauges: Mapping[Version, Mapping[str, float]],
+        drifts: Mapping[Version, Mapping[Feature, Mapping[str, float]]],
+    ) -> dict[str, dict[str, Any]]:
         return {
-            f"{model} {version}".strip(): self._describe_version((model, version), gauges.get((model, version), {}))
+            f"{model} {version}".strip(): {
+                **self._describe_version((model, version), gauges.get((model, version), {})),
+                "drift": _find_worst(drifts.get((model, version), {})),
+            }
             for model, version in self._changes["requests"].keys() | gauges.keys()
         }
 
@@ -131,6 +163,11 @@ class _Sample:
             "errors_per_s": round((total - outcomes.get("ok", 0.0)) / self._seconds, 2),
             "rows_per_s": round(batch.get("_sum", 0.0) / self._seconds, 2),
             "batch_rows": _mean(batch),
+            "redirected_per_s": {
+                to: round(count / self._seconds, 2)
+                for to, count in self._changes["redirected"].get(version, {}).items()
+                if count
+            },
             "gauges": {name: round(value, 4) for name, value in gauges.items() if math.isfinite(value)},
         }
         for name in ("latency", "queue", "backend"):

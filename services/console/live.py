@@ -1,4 +1,4 @@
-"""What is happening: the metrics' last minutes and the last refusals."""
+"""What is happening: the metrics' last minutes, what is known of candidates, and the last refusals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from services.console.history import INTERVAL_S, LENGTH_S, History
 from services.gateway.caller import Caller, may_see
 from services.gateway.core import Gateway
+from services.gateway.drift import MUCH, UNLIKELY
 from services.gateway.rest_screen import describe_caller
 
 
@@ -22,6 +23,8 @@ def add_live_routes(app: FastAPI, gateway: Gateway, history: History) -> None:
             "interval_s": INTERVAL_S,
             "length_s": LENGTH_S,
             "grafana": gateway.settings.grafana_url,
+            "drift": {"stability_index": MUCH, "p_value": UNLIKELY},
+            "gates": [gate.model_dump() for gate in await gateway.report_gates() if may_see(caller, gate.model)],
             "samples": [sample | {"versions": _keep_seen(caller, sample["versions"])} for sample in samples],
         }
 

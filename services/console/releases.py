@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from model_store.live_gate import read_progress
 from model_store.manifest import Manifest
 from model_store.release import INDEX_NAME, Release, UnknownReleaseError
 from model_store.signing import VerificationError
@@ -94,12 +95,20 @@ class Shelf:
             "left_out": index.left_out,
             "golden_outputs": 0 if index.golden is None else len(index.golden.outputs),
             "variants": [self._describe_variant(manifest) for manifest in found.manifests.values()],
+            "live_gates": _list_gates(found),
         }
 
     def _describe_variant(self, manifest: Manifest) -> dict[str, Any]:
         served = self._gateway.catalogue.find(manifest.model, manifest.version)
         state = "" if served is None else self._gateway.state_of(served)[0]
         return manifest.model_dump(mode="json", include=_SHOWN) | {"version": manifest.version, "state": state}
+
+
+def _list_gates(release: Release) -> list[dict[str, Any]]:
+    """List what all hosts have left about candidates of a release."""
+    root = release.folder.parents[1]
+    notes = (read_progress(root, release.model, manifest.version) for manifest in release.manifests.values())
+    return [note.model_dump() for of_variant in notes for note in of_variant]
 
 
 def add_release_routes(app: FastAPI, shelf: Shelf) -> None:

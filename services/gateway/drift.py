@@ -27,6 +27,9 @@ from services.gateway.tensors import InferRequest, NamedTensor, split_rows
 # Compared are between one and two blocks of rows, the newest; nothing is said of fewer than the least.
 BLOCK_ROWS = 1000
 LEAST_ROWS = 200
+# Stability indices above it are much, where the p-value says that it is not by chance; see stability_index.
+MUCH = 0.25
+UNLIKELY = 0.01
 _MOST_SHARE = 1e-3
 # The population stability index is for few groups: each adds to what it is by chance.
 _NUM_GROUPS = 8
@@ -117,7 +120,7 @@ class DriftMetrics(Collector):
         labels = ("model", "version", "input", "feature")
         index = GaugeMetricFamily(
             "millrace_input_stability_index",
-            "Population stability index of live against released inputs; above 0.25 they are others",
+            f"Population stability index of live against released inputs; above {MUCH:g} they are others",
             labels=labels,
         )
         p_value = GaugeMetricFamily(

@@ -2,8 +2,11 @@
 
 import { getJson, whileSeen } from "./api.js";
 import { makeChart } from "./chart.js";
-import { formatBytes, formatMs, formatNumber, h, problem } from "./dom.js";
+import { showDrift } from "./drift.js";
+import { formatBytes, formatMs, formatNumber, h, problem, put } from "./dom.js";
+import { showGates } from "./gates.js";
 import { makeTable } from "./table.js";
+import { showValve } from "./valve.js";
 
 const CHARTS = [
   ["Requests", "per second", [["answered and refused", (at) => at.requests_per_s], ["refused", (at) => at.errors_per_s]]],
@@ -21,6 +24,7 @@ export async function show(root, [wanted]) {
   const picker = h("select", { id: "live-version", onchange: () => { chosen = picker.value; draw(); } });
   const tiles = h("dl", { class: "tiles" });
   const charts = CHARTS.map(([title, unit, lines]) => ({ lines, chart: makeChart(title, unit, lines.map(([name]) => name)) }));
+  const [gates, valve, drift] = [card("Candidates"), card("Valve"), card("Inputs")];
   const table = h("div", {});
   const errors = h("div", {});
   const trouble = h("div", {});
@@ -29,6 +33,7 @@ export async function show(root, [wanted]) {
     h("div", { class: "title" }, h("h1", {}, "Live"), h("div", { class: "row" }, h("label", { for: "live-version" }, "Version"), picker, grafana)),
     trouble, tiles,
     h("div", { class: "charts" }, charts.map(({ chart }) => chart.element)),
+    gates.element, valve.element, drift.element,
     h("section", { class: "card" }, h("h2", {}, "Versions"), table),
     h("section", { class: "card" }, h("h2", {}, "Recent errors"), errors));
 
@@ -42,6 +47,9 @@ export async function show(root, [wanted]) {
       grafana.replaceChildren(live.grafana && /^https?:/.test(live.grafana) ? h("a", { href: live.grafana, rel: "noreferrer" }, "Grafana") : "");
       trouble.replaceChildren();
       draw();
+      gates.show(live.gates.length ? showGates(live.gates) : null);
+      valve.show(showValve(samples));
+      drift.show(showDrift(samples.at(-1)?.versions ?? {}, live.drift));
       showErrors(errors, failed);
     } catch (error) {
       trouble.replaceChildren(problem(error));
@@ -67,6 +75,19 @@ export async function show(root, [wanted]) {
   return () => {
     stop();
     charts.forEach(({ chart }) => chart.remove());
+  };
+}
+
+// What is there only where it has something to say.
+function card(title) {
+  const body = h("div", {});
+  const element = h("section", { class: "card", hidden: true }, h("h2", {}, title), body);
+  return {
+    element,
+    show(content) {
+      element.hidden = content === null;
+      put(body, content);
+    },
   };
 }
 

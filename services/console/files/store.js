@@ -4,6 +4,8 @@ import { getJson, send } from "./api.js";
 import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
 import { formatBytes, formatDate, formatNumber, h, problem, put, scroller } from "./dom.js";
+import { showGates } from "./gates.js";
+import { whisker } from "./interval.js";
 import { makeTable } from "./table.js";
 
 export async function show(root) {
@@ -49,6 +51,7 @@ function showRelease(release, isOpen, routing, changed, runs) {
       ` · made ${formatDate(release.variants[0].created)}`),
     steeringControls(release, routing, changed) ?? "",
     variantTable(release),
+    release.live_gates.length ? h("section", {}, h("h3", {}, "On live traffic"), showGates(release.live_gates)) : "",
     judgements(release));
   const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release, runs) }, h("summary", {}, "What the training run left"));
   body.append(run);
@@ -71,13 +74,9 @@ function variantTable({ variants, default: standard }) {
 }
 
 // A value in its interval, all variants on one scale.
-function interval({ value, interval: [low, high] }, [least, most]) {
-  const whisker = h("span", { class: "whisker", "aria-hidden": "true" }, h("span", { class: "extent" }), h("span", { class: "point" }));
-  const share = (x) => (most > least ? (100 * (x - least)) / (most - least) : 50);
-  whisker.style.setProperty("--low", `${share(low)}%`);
-  whisker.style.setProperty("--high", `${share(high)}%`);
-  whisker.style.setProperty("--value", `${share(value)}%`);
-  return h("span", { class: "interval" }, whisker, h("span", { class: "nowrap" }, formatNumber(value), " ", h("span", { class: "muted small" }, `${formatNumber(low)} to ${formatNumber(high)}`)));
+function interval({ value, interval: [low, high] }, scale) {
+  return h("span", { class: "interval" }, whisker({ value, low, high }, scale),
+    h("span", { class: "nowrap" }, formatNumber(value), " ", h("span", { class: "muted small" }, `${formatNumber(low)} to ${formatNumber(high)}`)));
 }
 
 function difference({ name, difference: value, interval: [low, high], p_value: p }) {

@@ -12,7 +12,7 @@ from loadtests.bench.polling import Visitor
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.console import Console
-from services.console.history import DRIFT, History, find_quantiles
+from services.console.history import History, find_quantiles
 from services.console.page import wants_page
 from services.gateway.core import Gateway
 from services.gateway.keys import KeyFile, Verb
@@ -240,17 +240,49 @@ class DriftedNet(Collector):
     """Two features of one version, one of which is another than was released."""
 
     def collect(self):
-        family = GaugeMetricFamily(DRIFT, "", labels=("model", "version", "input", "feature"))
-        family.add_metric(("net", "1-eager", "x", "mean"), 0.4)
-        family.add_metric(("net", "1-eager", "x", "spread"), 0.1)
-        return [family]
+        for name, mean, spread in (
+            ("stability_index", 0.412345, 0.1),
+            ("same_p_value", 1e-9, 0.3),
+            ("watched_rows", 400, 400),
+        ):
+            family = GaugeMetricFamily(f"millrace_input_{name}", "", labels=("model", "version", "input", "feature"))
+            family.add_metric(("net", "1-eager", "x", "spread"), spread)
+            family.add_metric(("net", "1-eager", "x", "mean"), mean)
+            yield family
 
 
-def test_history_tells_of_the_feature_that_drifted_most():
-    history = History()
-    history.take_sample(DriftedNet().collect())
-    history.take_sample(DriftedNet().collect())
-    assert history.after(0)[0]["versions"]["net 1-eager"]["gauges"] == {DRIFT: 0.4}
+def test_history_names_the_feature_that_drifted_most():
+    history, metrics = History(), Metrics()
+    metrics.registry.register(DriftedNet())
+    metrics.of("net", "1-eager").ready.set(1)
+    for _ in range(2):
+        history.take_sample(metrics.registry.collect())
+    (sample,) = history.after(0)
+    at = sample["versions"]["net 1-eager"]
+    assert at["drift"] == {
+        "input": "x",
+        "feature": "mean",
+        "stability_index": 0.4123,
+        "p_value": 1e-9,
+        "num_rows": 400,
+    }
+    assert not [name for name in at["gauges"] if "input" in name]
+
+
+def test_history_tells_what_the_valve_gave_to_whom(monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr("services.console.history.time.monotonic", lambda: now_s)
+    history, metrics = History(), Metrics()
+    model = metrics.of("net", "1-eager")
+    history.take_sample(metrics.registry.collect())
+    for _ in range(10):
+        model.count_redirected("1-int8")
+    now_s = 105.0
+    history.take_sample(metrics.registry.collect())
+    now_s = 110.0
+    history.take_sample(metrics.registry.collect())
+    given = [sample["versions"]["net 1-eager"]["redirected_per_s"] for sample in history.after(0)]
+    assert given == [{"1-int8": 2.0}, {}]
 
 
 @pytest.fixture

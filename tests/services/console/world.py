@@ -7,6 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ _SERIES = {
     "description": "goes on as a season before",
     "inputs": [{"name": "history", "datatype": "FP32", "shape": [-1, 48], "meaning": "the last values of a series"}],
     "input_sets": [["history"]],
+    "input_features": [{"input": "history", "feature": "mean", "edges": [2.5, 4.0, 5.5], "counts": [0, 100, 100, 0]}],
     "outputs": [
         {"name": f"q{level}", "datatype": "FP32", "shape": [-1, 12], "meaning": f"below with {level} %"}
         for level in _LEVELS
@@ -297,10 +299,10 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._store = Store(folder / "store", Keyring(folder / "keys"))
-        publish_all(self._store)
+        self.store = Store(folder / "store", Keyring(folder / "keys"))
+        publish_all(self.store)
         self._reports = folder / "reports"
-        self.catalogue: Catalogue = select_variants(self._store, ["digits:1", *self._store.models()], ["all"], "cpu")
+        self.catalogue: Catalogue = select_variants(self.store, ["digits:1", *self.store.models()], ["all"], "cpu")
         self.port = 0
         self.start()
 
@@ -318,23 +320,29 @@ class World:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(30)
 
+    def do(self, work: Callable[[Gateway], None]) -> None:
+        """Do something with the gateway, in its thread."""
+        done: Future[None] = Future()
+        self._loop.call_soon_threadsafe(lambda: done.set_result(work(self._gateway)))
+        done.result(30)
+
     def take_sample(self) -> None:
         """Look at the metrics now, as the console does every few seconds."""
-        self._loop.call_soon_threadsafe(self._take_sample)
+        self.do(self._take_sample)
 
-    def _take_sample(self) -> None:
-        self._console.history.take_sample(self._gateway.metrics.registry.collect())
+    def _take_sample(self, gateway: Gateway) -> None:
+        self._console.history.take_sample(gateway.metrics.registry.collect())
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         gateway = self._gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
-        self._console = Console(gateway, self._store, self._reports)
+        self._console = Console(gateway, self.store, self._reports)
         http, grpc = (open_port("127.0.0.1", port, "port") for port in (self.port, 0))
         doors = Doors(gateway, self._console, http, grpc)
         self.port = doors.ports["http"]
         await doors.open()
         assert not [error for _, error in await gateway.readiness.prove()]
-        self._take_sample()
+        self._take_sample(gateway)
         started.set()
         await self._end.wait()
         await doors.close(0)
