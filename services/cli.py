@@ -67,6 +67,9 @@ def serve(
         int | None, typer.Option(min=0, help="CPU threads per worker; 0 = the cores but one / workers. [0]")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, or cuda. [auto]")] = None,
+    engine: Annotated[
+        Path | None, typer.Option(help="Folder of `serve engine`: TorchServe runs there, not below this process.")
+    ] = None,
     device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
     routing: Annotated[
         Path | None, typer.Option(help="YAML file of pins, canaries and shadow copies; changes are followed.")
@@ -117,6 +120,7 @@ def serve(
         "workers": workers,
         "threads": threads,
         "device": device,
+        "engine": engine,
         "record": record,
         "cache_mib": cache_mib,
         "access_log": access_log,
@@ -128,14 +132,14 @@ def serve(
     try:
         tuned, said = _find_tuned(store, models or [], values)
         values |= tuned
-        engine = TorchServeSettings(**values)
+        torchserve = TorchServeSettings(**values)
         gateway = GatewaySettings(**values)
-        check_settings(engine, gateway)
+        check_settings(torchserve, gateway)
         configure_logs(gateway.log_level)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
         if demo:
             gateway = _make_first_model(store, gateway)
-        opened, wish, catalogue = _select(store, models or [], wanted, engine, gateway)
+        opened, wish, catalogue = _select(store, models or [], wanted, torchserve, gateway)
     except ValidationError as error:
         problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         _fail(ValueError(problems))
@@ -145,8 +149,8 @@ def serve(
         typer.echo(said, err=True)
     from services.serving import Serving
 
-    make_serving = partial(Serving, catalogue, engine, gateway, opened, wish)
-    status = _run(make_serving, catalogue, engine, gateway, ready_file)
+    make_serving = partial(Serving, catalogue, torchserve, gateway, opened, wish)
+    status = _run(make_serving, catalogue, torchserve, gateway, ready_file)
     raise typer.Exit(status)
 
 
@@ -293,7 +297,8 @@ def _announce(
     memory = serving.measure_memory()
     for name, workers in memory.workers.items():
         typer.echo(f"  memory   {name}: {' + '.join(f'{size / 2**20:.0f}' for size in workers)} MiB")
-    typer.echo(f"  memory   {memory.total / 2**20:.0f} MiB in all; what processes share is counted once")
+    what = "in all; what processes share is counted once" if memory.workers else "without the engine"
+    typer.echo(f"  memory   {memory.total / 2**20:.0f} MiB {what}")
     for model in catalogue.models:
         variant = catalogue.find(model)
         if variant is not None:
@@ -336,7 +341,8 @@ def _fail(error: Exception) -> None:
 
 def main() -> None:
     """Serve, or do what another first word says; a model of such a name is served as `serve keys:1`."""
-    other = {"keys": "services.keys_cli", "replay": "services.replay_cli"}.get("".join(sys.argv[1:2]))
+    words = ("engine", "keys", "replay")
+    other = {word: f"services.{word}_cli" for word in words}.get("".join(sys.argv[1:2]))
     if other is None:
         app()
     else:

@@ -61,7 +61,10 @@ def check_settings(torchserve: TorchServeSettings, gateway: GatewaySettings) -> 
 
 
 class Memory(NamedTuple):
-    """Resident memory in bytes; pages that several processes share are counted once in the sum of all."""
+    """Resident memory in bytes; pages that several processes share are counted once in the sum of all.
+
+    Of an engine in another container nothing is known here.
+    """
 
     workers: dict[str, list[int]]
     total: int
@@ -154,12 +157,16 @@ class Serving:
         return self._doors.ports | {"metrics": self._metrics.port}
 
     def measure_memory(self) -> Memory:
-        """Measure what this process and all that it started hold."""
+        """Measure what this process, TorchServe and all that they started hold."""
+        root = self._torchserve.root
+        if root is None:
+            return Memory({}, sum(map(read_share_bytes, list_descendants(os.getpid()))))
         workers = {
             str(variant): [read_share_bytes(pid) for pid in self._torchserve.ready_workers(variant)]
             for variant in self.gateway.catalogue.variants
         }
-        return Memory(workers, sum(map(read_share_bytes, list_descendants(os.getpid()))))
+        processes = {*list_descendants(os.getpid()), *list_descendants(root)}
+        return Memory(workers, sum(map(read_share_bytes, processes)))
 
     async def start(self) -> None:
         """Open the doors (live, not ready), then start TorchServe and return when every model answers.

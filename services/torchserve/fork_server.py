@@ -16,7 +16,6 @@ import contextlib
 import ctypes
 import gc
 import importlib
-import json
 import os
 import random
 import re
@@ -30,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.torchserve.guard import PR_SET_PDEATHSIG, set_process_option
+from services.torchserve.handover import receive
 
 RECEIVE_S = 10.0
 MADV_DONTNEED = 4
@@ -103,19 +103,6 @@ def accept(listener: socket.socket, selector: selectors.BaseSelector) -> Child |
     for stream in streams:
         os.close(stream)
     return Child(pid, client, os.pidfd_open(pid))
-
-
-def receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive arguments, environment and folder, and the three standard streams."""
-    head, streams, _, _ = socket.recv_fds(client, 4, 3)
-    size = int.from_bytes(head, "big")
-    body = bytearray()
-    while len(body) < size:
-        part = client.recv(size - len(body))
-        if not part:
-            raise OSError("the client left")
-        body += part
-    return json.loads(body), streams
 
 
 def run_worker(request: dict[str, Any], streams: list[int]) -> None:

@@ -34,8 +34,9 @@ class EngineMetrics(Collector):
         )
         for variant in self._torchserve.variants:
             labels = (variant.model, variant.version)
-            workers = self._torchserve.ready_workers(variant)
-            memory.add_metric(labels, sum(map(read_resident_bytes, workers)))
+            if self._torchserve.root is not None:  # else process ids mean others here
+                workers = self._torchserve.ready_workers(variant)
+                memory.add_metric(labels, sum(map(read_resident_bytes, workers)))
             restarts.add_metric(labels, self._torchserve.num_restarts(variant))
             seconds = self._torchserve.load_s(variant)
             if seconds is not None:

@@ -18,6 +18,8 @@ from services.torchserve.settings import TorchServeSettings
 # sockaddr_un holds 108 bytes; TorchServe appends `/.ts.sock.<port>` to its temporary folder.
 LONGEST_FOLDER_PATH = 80
 
+PREFIX = "millrace-"
+
 # A hundred years: a run has one set of tokens, which go away with its folder.
 TOKEN_MINUTES = 100 * 365 * 24 * 60
 
@@ -65,9 +67,9 @@ class RunFolder:
         self.tokens = path / "key_file.json"  # TorchServe's name for it, in its working directory
 
     @classmethod
-    def create(cls) -> RunFolder:
-        """Make a new folder under the system's temporary folder, with mode 0700."""
-        folder = cls(Path(tempfile.mkdtemp(prefix="millrace-")))
+    def create(cls, parent: Path | None = None) -> RunFolder:
+        """Make a new folder with mode 0700, by default in the system's folder for temporary files."""
+        folder = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)))
         folder.models.mkdir()
         folder.temporary.mkdir()
         folder.logging.write_text(LOGGING)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -15,11 +14,11 @@ import structlog
 from host.ports import find_free_ports
 from services.catalogue import ServedVariant
 from services.gateway.errors import GatewayError, NotReadyError
-from services.torchserve import guard
+from services.torchserve.apart import Apart
 from services.torchserve.calls import IS_STARTING, EngineAddress, EngineCalls
-from services.torchserve.command import StartError, build_command, build_environment
+from services.torchserve.command import StartError, list_shared_modules
 from services.torchserve.http_client import HttpClient
-from services.torchserve.java import find_java
+from services.torchserve.launching import Here, Launch, Launcher, Run
 from services.torchserve.output import read_lines
 from services.torchserve.predictions import Predictions, worker_lost
 from services.torchserve.registration import register, unregister
@@ -51,7 +50,10 @@ class TorchServe(EngineCalls):
         super().__init__(settings.response_timeout_s)
         self._variants = tuple(variants)
         self._settings = settings
-        self._process: asyncio.subprocess.Process | None = None
+        self._launcher: Launcher = (
+            Here(settings.java, settings.java_heap_mib) if settings.engine is None else Apart(settings.engine)
+        )
+        self._run: Run | None = None
         self._reader: asyncio.Task[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._log = WorkerLog(self._variants, settings.workers)
@@ -88,6 +90,11 @@ class TorchServe(EngineCalls):
     def tail(self) -> str:
         """What TorchServe and its workers printed last."""
         return self._log.tail()
+
+    @property
+    def root(self) -> int | None:
+        """The process above all of TorchServe's; None where they cannot be seen from here, or are not there."""
+        return None if self._run is None else self._run.root
 
     def num_workers(self, variant: ServedVariant) -> int:
         return self._settings.workers
@@ -172,7 +179,7 @@ class TorchServe(EngineCalls):
 
     async def _launch(self, report_progress: Callable[[int, int], None]) -> None:
         settings = self._settings
-        folder = RunFolder.create()
+        folder = self._launcher.create_folder()
         for variant in self._variants:
             self._num_starts[str(variant)] += self._log.num_starts(variant)
         self._log = WorkerLog(self._variants, settings.workers)
@@ -180,20 +187,16 @@ class TorchServe(EngineCalls):
             grpc_ports = find_free_ports(2)  # TorchServe always opens two gRPC servers; we never use them
             models = [unpack_archive(variant, settings, folder) for variant in self._variants]
             write_configuration(folder, models, settings, grpc_ports)
-            command = build_command(find_java(settings.java), folder, self._variants, settings)
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", guard.__file__, str(folder.path), *command),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                cwd=folder.path,
-                env=build_environment(settings, folder),
-                start_new_session=True,  # Ctrl-C in a terminal reaches us only: we drain first
+            launch = Launch(
+                folder=folder.path,
+                shared_modules=list_shared_modules(self._variants),
+                threads=settings.threads_per_worker,
             )
+            self._run = await self._launcher.launch(launch)
         except BaseException:
             folder.remove()
             raise
-        self._reader = asyncio.create_task(self._read_output(self._process))
+        self._reader = asyncio.create_task(self._read_output(self._run))
         self._folder = folder
         self._workers.expect()
         try:
@@ -231,12 +234,12 @@ class TorchServe(EngineCalls):
             await asyncio.sleep(POLL_S)
 
     async def _fail_if_broken(self) -> None:
-        assert self._process is not None
+        assert self._run is not None
         await self._fail_if_told()
-        if self._process.returncode is not None:
+        if self._run.ended is not None:
             assert self._reader is not None
             await self._reader
-            raise StartError(f"TorchServe ended with status {self._process.returncode}:\n{self._log.tail()}")
+            raise StartError(f"TorchServe ended with {self._run.ended}:\n{self._log.tail()}")
 
     async def _fail_if_told(self, only: ServedVariant | None = None) -> None:
         """Raise what the log tells of a worker that could not start, with its last words."""
@@ -244,9 +247,8 @@ class TorchServe(EngineCalls):
             await asyncio.sleep(LAST_WORDS_S)
             raise StartError(self._log.find_failure(only))
 
-    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in read_lines(process.stdout):
+    async def _read_output(self, run: Run) -> None:
+        async for line in read_lines(run.output):
             try:
                 self._log.read_line(line)
             except Exception:
@@ -257,20 +259,18 @@ class TorchServe(EngineCalls):
         failures = 0
         while True:
             started_s = monotonic()
-            assert self._process is not None
-            await self._watch_until_end(self._process)
+            assert self._run is not None
+            await self._watch_until_end(self._run)
             self._predictions = None
             self._workers.forget()
             self.num_engine_restarts += 1
             failures = 0 if monotonic() - started_s > HEALTHY_AFTER_S else failures
-            logger.error(
-                "TorchServe ended; starting it again", status=self._process.returncode, output=self._log.tail()
-            )
+            logger.error("TorchServe ended; starting it again", how=self._run.ended, output=self._log.tail())
             failures = await self._relaunch(failures)
 
-    async def _watch_until_end(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch_until_end(self, run: Run) -> None:
         assert self._management is not None
-        ended = asyncio.ensure_future(process.wait())
+        ended = asyncio.ensure_future(run.wait())
         try:
             while not ended.done():
                 try:
@@ -306,11 +306,10 @@ class TorchServe(EngineCalls):
         self._workers.forget()
         if self._management is not None:
             self._management.close()
-        if self._process is None:
+        if self._run is None:
             return
-        assert self._process.stdin is not None
-        self._process.stdin.close()  # the guard ends everything and removes the folder
-        await self._process.wait()
+        self._run.end()
+        await self._run.wait()
         if self._reader is not None:
             await self._reader
-        self._process = None
+        self._run = None

