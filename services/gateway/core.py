@@ -326,10 +326,10 @@ class Gateway:
             return await model.submit(request, num_rows, arrived_s)
 
     def _find_model(self, request: InferRequest) -> ServedModel:
-        if request.protocol == PROTOCOL:  # the server's own questions come before callers may find a version
-            model = self._models.get((request.model, request.version))
-            if model is not None:
-                return model
+        # The server's own questions come before callers may find a version.
+        chosen = request.version if request.protocol == PROTOCOL else request.chosen
+        if chosen and (model := self._models.get((request.model, chosen))) is not None:
+            return model
         variant = self.route(request)
         return self._models[variant.model, variant.version]
 

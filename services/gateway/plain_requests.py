@@ -60,8 +60,10 @@ async def read_plain_body(request: Request) -> PlainBody:
         raise InvalidRequestError(f"the form is broken: {error.detail} Send it as curl -F file=@FILE does") from None
 
 
-def build_plain_request(variant: ServedVariant, body: PlainBody, request_id: str) -> tuple[InferRequest, bool]:
-    """Make a request of a body; also say whether it brought one file, not rows.
+def build_plain_request(
+    variant: ServedVariant, version: str, body: PlainBody, request_id: str
+) -> tuple[InferRequest, bool]:
+    """Make a request to a variant of a body, `version` as its caller named it; also say whether it brought one file.
 
     Where a model takes files or texts, only a body declared as application/json is rows; all else is the file.
 
@@ -69,7 +71,7 @@ def build_plain_request(variant: ServedVariant, body: PlainBody, request_id: str
         InvalidRequestError: the body is empty or no rows of the model, or a parameter is not of its kind.
     """
     manifest = variant.manifest
-    request = InferRequest(variant.model, variant.version, request_id, [])
+    request = InferRequest(variant.model, version, request_id, [], chosen=variant.version)
     name = file_input(manifest)
     is_file = name is not None and not body.is_json
     if not body.content:

@@ -319,7 +319,7 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
         with recording_refusals(gateway, request, model, version):
             body = await read_plain_body(request)
             variant, caller = route(gateway, request, model, version)
-            decoded, is_file = build_plain_request(variant, body, request.state.id)
+            decoded, is_file = build_plain_request(variant, version, body, request.state.id)
         note_caller(decoded, request, caller)
         answer = await answer_while_present(request, gateway.infer(decoded))
         described = (describe_answer if is_file else describe_rows)(answer, variant.manifest)

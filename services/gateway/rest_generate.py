@@ -39,7 +39,7 @@ def add_generate_routes(app: FastAPI, gateway: Gateway) -> None:
         content = await request.body()
         with recording_refusals(gateway, request, model, version):
             variant, caller = route(gateway, request, model, version)
-            decoded = _decode_generate(variant, content)
+            decoded = _decode_generate(variant, version, content)
         request.state.id = decoded.id = decoded.id or request.state.id
         note_caller(decoded, request, caller)
         return decoded
@@ -85,7 +85,7 @@ def _event(content: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(content, ensure_ascii=False)}\n\n".encode()
 
 
-def _decode_generate(variant: ServedVariant, content: bytes) -> InferRequest:
+def _decode_generate(variant: ServedVariant, version: str, content: bytes) -> InferRequest:
     manifest = variant.manifest
     message = decode_json(content)
     if not isinstance(message, dict):
@@ -95,7 +95,7 @@ def _decode_generate(variant: ServedVariant, content: bytes) -> InferRequest:
     if not isinstance(parameters, dict):
         raise InvalidRequestError("parameters must be a JSON object of names and values")
     outputs = read_names(message.pop("outputs", []))
-    request = InferRequest(variant.model, variant.version, str(identity), [], outputs)
+    request = InferRequest(variant.model, version, str(identity), [], outputs, chosen=variant.version)
     for name, value in message.items():
         if manifest.input(name) is not None:
             request.inputs.append(decode_rows(manifest, name, value))

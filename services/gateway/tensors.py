@@ -29,6 +29,8 @@ class NamedTensor:
 class InferRequest:
     """One caller's request. `deadline_s` is in time.monotonic()'s seconds (uvloop's own clock ticks in milliseconds).
 
+    `version` is as the caller named it; `chosen` is the one whose manifest was needed already to read the contents.
+
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
     http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
     0 the default. `any_variant` says that a faster variant may answer; see valve.py. Admission writes `promised_s`, how
@@ -44,6 +46,7 @@ class InferRequest:
     deadline_s: float = math.inf
     priority: int = 0
     any_variant: bool = False
+    chosen: str = ""
     packed: bytes | None = None
     protocol: str = ""
     wants_provenance: bool = False

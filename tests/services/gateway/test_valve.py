@@ -1,13 +1,18 @@
 import asyncio
+import math
+import re
 from dataclasses import replace
 from time import monotonic
 
+import httpx
 import pytest
 
 from services.catalogue import Catalogue
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
 from services.gateway.errors import OverloadedError
+from services.gateway.rest import make_app
+from services.gateway.routing import Canary, Router
 from services.gateway.settings import GatewaySettings
 from services.gateway.valve import is_faster
 from tests.services.gateway.conftest import make_manifest, make_variant
@@ -115,3 +120,46 @@ async def test_an_overloaded_faster_variant_is_no_relief(overloaded):
     gateway = await overloaded(slow=("3-eager", "3-int8"), any_variant=True)
     with pytest.raises(OverloadedError, match="of double 3-int8"):
         await gateway.infer(make_request(1, version=""))
+
+
+ROWS = [[1.0, 2.0]]
+
+
+@pytest.fixture
+async def http(variants, backend):
+    """A client of REST, whose int8 has all who take it."""
+    gateway = Gateway(Catalogue([variants["3-eager"], variants["3-int8"]]), backend, GatewaySettings())
+    await gateway.readiness.prove()
+    gateway._models["double", "3-eager"].relieved_until_s = math.inf
+    transport = httpx.ASGITransport(make_app(gateway))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here", headers={"x-variant": "any"}) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v2/models/double{}/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": ROWS}]}),
+        ("/v1/double{}", {"inputs": {"x": ROWS}}),
+        ("/v2/models/double{}/generate", {"x": ROWS}),
+        ("/v2/models/double{}/generate_stream", {"x": ROWS}),
+    ],
+)
+async def test_each_way_of_rest_takes_relief_but_where_the_variant_was_named(http, path, body):
+    prefix = "" if path.startswith("/v1") else "/versions"
+    for named, answers in (("", "3-int8"), ("/3", "3-int8"), ("/3-eager", "3-eager")):
+        answer = await http.post(path.format(f"{prefix}{named}" if named else ""), json=body)
+        assert answer.status_code == 200, answer.text
+        assert re.findall(r'"(?:model_)?version": ?"([^"]+)"', answer.text) == [answers], named
+
+
+async def test_a_request_that_was_read_for_a_canary_is_answered_by_it(variants, backend, monkeypatch):
+    gateway = Gateway(Catalogue([variants["3-eager"], variants["3-int8"]]), backend, GatewaySettings())
+    await gateway.readiness.prove()
+    chances = iter([0.0, 0.9])
+    monkeypatch.setattr("services.gateway.routing.random.random", lambda: next(chances))
+    canary = Canary(weights={"3-int8": 0.5})
+    gateway.router = Router({"double": (canary, {"3-int8": variants["3-int8"]})})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app(gateway)), base_url="http://here") as client:
+        answer = await client.post("/v1/double", json={"inputs": {"x": ROWS}})
+    assert answer.json()["version"] == "3-int8"
