@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 
 from services.console import Console
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer
 from services.gateway.rest import make_app
+from services.gateway.rest_refusals import note_refusal
 from services.gateway.tls import Renewal
 from services.grpc_server.connection import ALPN
 
@@ -26,7 +28,8 @@ class Doors:
         if settings.tls_files is not None and http_tls is not None and grpc_tls is not None:
             self._renewal = Renewal(settings.tls_files, (http_tls, grpc_tls))
         self._grpc = GrpcServer(gateway, grpc, grpc_tls)
-        self._http = HttpServer(make_app(gateway, console, grpc_port=self._grpc.port), http, http_tls)
+        app = make_app(gateway, console, grpc_port=self._grpc.port)
+        self._http = HttpServer(app, http, http_tls, partial(note_refusal, gateway))
 
     @property
     def ports(self) -> dict[str, int]:

@@ -10,12 +10,13 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.grpc_server.peers import read_subject
+from services.gateway.http_protocol import HttpProtocol, NoteRefusal, note_nothing
 
 # Linux closes what a killed process had open from the highest number down. What listens must go before connections:
 # of the callers who came back at once a quarter met the same dying process again.
@@ -82,11 +83,19 @@ def describe_taken_port(host: str, port: int, setting: str, error: OSError | Non
 class HttpServer:
     """One ASGI application on one listening socket."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        note_refusal: NoteRefusal = note_nothing,
+    ) -> None:
+        """`note_refusal` is told of what the application never sees."""
         self._listener = listener
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="error",  # it warns of each request that is no HTTP, of floods of them too
             access_log=False,
             lifespan="off",
             server_header=False,
@@ -95,8 +104,8 @@ class HttpServer:
         )
         config.load()
         config.ssl = tls
-        if tls is not None and tls.verify_mode != ssl.CERT_NONE:
-            config.http_protocol_class = _CertificateProtocol
+        protocol: Any = partial(HttpProtocol, note_refusal=note_refusal)  # uvicorn only calls it
+        config.http_protocol_class = protocol
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
@@ -124,11 +133,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _CertificateProtocol(HttpToolsProtocol):
-    """Leaves the subject of the peer's certificate, if it has shown one, in `request.state.certificate`."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "certificate": read_subject(transport)}

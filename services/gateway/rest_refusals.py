@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
+from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
 from services.gateway.errors import GatewayError
 from services.gateway.tensors import InferRequest
@@ -20,3 +21,10 @@ def recording_refusals(gateway: Gateway, request: Request, model: str, version: 
     except GatewayError as error:
         gateway.journal.refuse_early(InferRequest(model, version, request.state.id, [], protocol="http"), error)
         raise
+
+
+def note_refusal(gateway: Gateway, error: GatewayError, peer: str) -> str:
+    """Record that the transport refused what was no request; returns the id that it is given."""
+    request = InferRequest("", "", gateway.new_request_id(), [], protocol="http", caller=KnownCaller(peer))
+    gateway.journal.refuse_early(request, error)
+    return request.id

@@ -4,12 +4,15 @@ import asyncio
 import json
 import socket
 import time
+from functools import partial
 
 import httpx
 import pytest
 
+from services.gateway.http_protocol import MAX_HEAD_BYTES
 from services.gateway.http_server import HttpServer, open_port
 from services.gateway.rest import make_app
+from services.gateway.rest_refusals import note_refusal
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
 INFER = "/v2/models/double/infer"
@@ -18,7 +21,7 @@ INFER = "/v2/models/double/infer"
 @pytest.fixture
 async def address(gateway):
     listener = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(make_app(gateway), listener)
+    server = HttpServer(make_app(gateway), listener, note_refusal=partial(note_refusal, gateway))
     server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop(0)
@@ -107,3 +110,59 @@ async def test_answers_are_not_held_back_for_more_to_send(gateway):
             times_s.append(time.monotonic() - started_s)
     await server.stop(0)
     assert min(times_s) < 0.03  # Nagle's algorithm and delayed acknowledgements together take 40 ms each time
+
+
+async def send_raw(address, *pieces):
+    """Send bytes as they are; returns status, headers and body of the first answer, after which nothing may come."""
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.05)  # read by itself
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.close()
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.split(": ") for line in lines), body
+
+
+ENDLESS = b"a" * (MAX_HEAD_BYTES + 1)  # no more: what a closed socket was sent besides would reset the connection
+
+
+TOO_LARGE = "the head is larger than 65536 bytes"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status", "words"),
+    [
+        ([b"NONSENSE\r\n\r\n"], 400, "this is no request of HTTP/1.1: Invalid method"),
+        ([b"GET /\xff HTTP/1.1\r\n\r\n"], 400, "this is no request of HTTP/1.1: "),
+        ([b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"], 400, "Content-Length"),
+        ([b"POST %s HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nX\r\n" % INFER.encode()], 400, "chunk size"),
+        ([b"GET / HTTP/1.1\r\nx: ", ENDLESS], 431, TOO_LARGE),
+        ([b"GET /", ENDLESS], 431, TOO_LARGE),
+        (
+            [b"POST %s HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: " % INFER.encode(), ENDLESS],
+            431,
+            TOO_LARGE,
+        ),
+    ],
+    ids=["method", "path", "length", "chunk", "header", "url", "trailer"],
+)
+async def test_what_is_no_http_is_refused_as_all_else_is(address, gateway, pieces, status, words):
+    found, headers, body = await send_raw(address, *pieces)
+    assert (found, words in json.loads(body)["error"]) == (status, True), body
+    assert json.loads(body)["request"] == headers["x-request-id"] != ""
+    assert headers["connection"] == "close"
+    labels = {"model": "", "version": "", "protocol": "http", "outcome": "invalid"}
+    assert gateway.metrics.registry.get_sample_value("millrace_requests_total", labels) == 1
+    (kept,) = gateway.journal.recent_errors
+    assert (kept.request, kept.why) == (headers["x-request-id"], json.loads(body)["error"])
+
+
+async def test_a_large_body_behind_another_request_is_no_large_head(address, gateway):
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    body = json.dumps(BODY).encode().ljust(2**19)
+    request = b"POST %s HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (INFER.encode(), len(body)) + body
+    writer.write(request + request + request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+    answers = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
