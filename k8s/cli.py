@@ -13,7 +13,7 @@ from k8s.checks import build_all, check_edge, check_rules, find_faults
 from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
-from k8s.planning import ModelPlan, plan_models
+from k8s.planning import NAMESPACE, ModelPlan, plan_models, read_canary
 from k8s.policy import RULES
 from k8s.render import render_models, stale_files, write_models
 from k8s.routes import DOMAIN, Mirror, read_mirror
@@ -54,6 +54,10 @@ Workers = Annotated[int, typer.Option(min=1, help="Worker processes in each pod.
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
 Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
+Canaries = Annotated[
+    list[str] | None,
+    typer.Option("--canary", help="MODEL:VERSION=PERCENT of calls that pods of another version get; repeatable."),
+]
 Mirrors = Annotated[
     list[str] | None, typer.Option("--mirror", help="MODEL=SERVICE:PERCENT of calls that the edge copies; repeatable.")
 ]
@@ -71,12 +75,13 @@ def render(
     device: Device = "cpu",
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
+    canary: Canaries = None,
     mirror: Mirrors = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = ROOM / "models",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
 ) -> None:
     """Write the per-model manifests that the overlays refer to."""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, canary)
     files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror))
     if check:
         if stale := stale_files(files, out):
@@ -85,7 +90,8 @@ def render(
         return
     write_models(files, out)
     for plan in plans:
-        typer.echo(_describe(plan))
+        for workload in plan.workloads:
+            typer.echo(_describe(workload))
 
 
 @app.command(epilog="Example: k8s deploy --overlay cpu --image registry.example.com/millrace:cpu")
@@ -103,10 +109,11 @@ def deploy(
     device: Device = "cpu",
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
+    canary: Canaries = None,
     mirror: Mirrors = None,
 ) -> None:
     """Render, apply an overlay with the keys trusted here, and wait until every pod is ready."""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device)
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, canary)
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         root = Path(folder)
         copy_sources(root)
@@ -120,8 +127,9 @@ def deploy(
                 typer.echo(run_kubectl("kustomize", str(fleet)), nl=False)
                 return
             typer.echo(run_kubectl("apply", "-k", str(fleet)), nl=False)
-            for plan in plans:
-                typer.echo(run_kubectl("rollout", "status", f"deployment/{plan.resource}", "-n", "millrace"), nl=False)
+            for workload in [workload for plan in plans for workload in plan.workloads]:
+                name = f"deployment/{workload.resource}"
+                typer.echo(run_kubectl("rollout", "status", name, "-n", NAMESPACE), nl=False)
         except KubectlError as error:
             _fail(error)
 
@@ -240,6 +248,7 @@ def _plan(
     max_replicas: int,
     workers: int,
     device: str,
+    canaries: Sequence[str] | None = None,
 ) -> list[ModelPlan]:
     names = [name.strip() for name in models.split(",") if name.strip()]
     try:
@@ -256,6 +265,7 @@ def _plan(
             demands=demands,
             workers=workers,
             java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
+            canaries=dict(map(read_canary, canaries or [])),
         )
     except (ValueError, LookupError) as error:
         _fail(error)
@@ -276,7 +286,7 @@ def _split_load(text: str) -> tuple[str, float]:
 def _describe(plan: ModelPlan) -> str:
     sizing = plan.sizing
     return (
-        f"{plan.model} {plan.manifest.version}: {sizing.replicas} pods (at most {sizing.max_replicas}) of "
+        f"{plan.name} {plan.manifest.version}: {sizing.replicas} pods (at most {sizing.max_replicas}) of "
         f"{sizing.cpu_millicores / 1000:g} cores and {sizing.memory_mib} MiB, each about {sizing.rows_per_s:,.0f} "
         f"rows/s; scales at {sizing.target_rows_per_s} rows/s or {sizing.target_waiting_rows} waiting rows a slot"
     )

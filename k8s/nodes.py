@@ -18,7 +18,7 @@ def node_kustomization(plan: ModelPlan) -> Object:
         "resources": ["../../../node"],
         "nameSuffix": plan.resource.removeprefix("millrace"),
         "labels": [
-            {"pairs": {"millrace.dev/model": plan.model}, "includeSelectors": True},
+            {"pairs": {"millrace.dev/model": plan.name}, "includeSelectors": True},
             {"pairs": plan.release_labels, "includeTemplates": True},
         ],
         "patches": [{"path": "deployment.yaml"}],

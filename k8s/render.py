@@ -31,18 +31,27 @@ def render_models(
 ) -> dict[str, str]:
     """Render the generated folder as text by path, the same for the same releases; `mirrors` are by model."""
     grace_s = grace_period_s(settings)
-    files: dict[str, list[Object]] = {"kustomization.yaml": [_kustomization([f"nodes/{plan.model}" for plan in plans])]}
+    workloads = [workload for plan in plans for workload in plan.workloads]
+    names = [f"nodes/{workload.name}" for workload in workloads]
+    files: dict[str, list[Object]] = {"kustomization.yaml": [_kustomization(names)]}
     for plan in plans:
-        files[f"nodes/{plan.model}/kustomization.yaml"] = [node_kustomization(plan)]
-        files[f"nodes/{plan.model}/deployment.yaml"] = [node_patch(plan, grace_s)]
-        files[f"keda/{plan.model}.yaml"] = [scaled_object(plan, prometheus)]
-        files[f"hpa/{plan.model}.yaml"] = [horizontal_autoscaler(plan)]
-        files[f"gateway-api/{plan.model}.yaml"] = model_routes(plan, domain, mirrors.get(plan.model))
-        files[f"mtls/{plan.model}.yaml"] = [node_identity(plan)]
-        files[f"kserve/{plan.model}.yaml"] = [inference_service(plan, grace_s)]
-    for folder in ("keda", "hpa", "gateway-api", "mtls", "kserve"):
-        names = [f"{plan.model}.yaml" for plan in plans]
-        files[f"{folder}/kustomization.yaml"] = [_kustomization(names)]
+        for workload in plan.workloads:
+            name = workload.name
+            files[f"nodes/{name}/kustomization.yaml"] = [node_kustomization(workload)]
+            files[f"nodes/{name}/deployment.yaml"] = [node_patch(workload, grace_s)]
+            files[f"keda/{name}.yaml"] = [scaled_object(workload, prometheus)]
+            files[f"hpa/{name}.yaml"] = [horizontal_autoscaler(workload)]
+            files[f"mtls/{name}.yaml"] = [node_identity(workload)]
+        files[f"gateway-api/{plan.name}.yaml"] = model_routes(plan, domain, mirrors.get(plan.model))
+        files[f"kserve/{plan.name}.yaml"] = [inference_service(plan, grace_s)]
+    for folder, members in (
+        ("keda", workloads),
+        ("hpa", workloads),
+        ("mtls", workloads),
+        ("gateway-api", plans),
+        ("kserve", plans),
+    ):
+        files[f"{folder}/kustomization.yaml"] = [_kustomization([f"{member.name}.yaml" for member in members])]
     files["hpa/prometheus-adapter-values.yaml"] = [{"rules": {"external": adapter_rules()["externalRules"]}}]
     return {path: HEADER + yaml.safe_dump_all(objects, sort_keys=False, width=160) for path, objects in files.items()}
 

@@ -41,7 +41,7 @@ def read_mirror(text: str) -> tuple[str, Mirror]:
 
 
 def model_routes(plan: ModelPlan, domain: str = DOMAIN, mirror: Mirror | None = None) -> list[Object]:
-    """Make the gRPC and the REST route of one model, below its own host name, copied to `mirror`."""
+    """Make the gRPC and the REST route of one model and its canary, below its own host name, copied to `mirror`."""
     parent = [{"name": "millrace", "sectionName": "https"}]
     host = f"{plan.resource.removeprefix('millrace-')}.{domain}"
     grpc_matches = [
@@ -82,7 +82,11 @@ def _route(
     mirror: Mirror | None,
 ) -> Object:
     suffix = "grpc" if kind == "GRPCRoute" else "rest"
-    rule: Object = {"matches": matches, "backendRefs": [{"name": plan.resource, "port": port}]}
+    backends: list[Object] = [{"name": plan.resource, "port": port}]
+    if plan.canary:
+        backends[0]["weight"] = 100 - plan.canary_percent
+        backends.append({"name": plan.canary.resource, "port": port, "weight": plan.canary_percent})
+    rule: Object = {"matches": matches, "backendRefs": backends}
     if mirror is not None:
         copies = {"backendRef": {"name": mirror.service, "port": port}, "percent": mirror.percent}
         rule["filters"] = [{"type": "RequestMirror", "requestMirror": copies}]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from k8s.planning import ModelPlan
+from k8s.planning import NAMESPACE, ModelPlan
 
 Object = dict[str, Any]
 
@@ -28,6 +28,13 @@ def scaling_targets(plan: ModelPlan) -> dict[str, int]:
         "millrace_waiting_rows_per_slot": plan.sizing.target_waiting_rows,
         "millrace_rows_per_second": plan.sizing.target_rows_per_s,
     }
+
+
+def matched_version(plan: ModelPlan) -> tuple[str, str] | None:
+    """Which version's rows count where a canary runs beside a model: PromQL's operator and the version."""
+    if plan.is_canary:
+        return "=", plan.manifest.version
+    return ("!=", plan.canary.manifest.version) if plan.canary else None
 
 
 def scaling_behavior(device: str) -> Object:
@@ -50,7 +57,9 @@ def scaling_behavior(device: str) -> Object:
 
 def scaled_object(plan: ModelPlan, prometheus: str = PROMETHEUS) -> Object:
     """Make KEDA's object for one model."""
-    matcher = f'model="{plan.model}"'
+    matcher = f'namespace="{NAMESPACE}",model="{plan.model}"'
+    if matched := matched_version(plan):
+        matcher += ',version{}"{}"'.format(*matched)
     triggers = [
         {
             "type": "prometheus",
@@ -88,7 +97,7 @@ def horizontal_autoscaler(plan: ModelPlan) -> Object:
         {
             "type": "External",
             "external": {
-                "metric": {"name": name, "selector": {"matchLabels": {"model": plan.model}}},
+                "metric": {"name": name, "selector": _select(plan)},
                 "target": {"type": "AverageValue", "averageValue": str(target)},
             },
         }
@@ -106,6 +115,15 @@ def horizontal_autoscaler(plan: ModelPlan) -> Object:
             "metrics": metrics,
         },
     }
+
+
+def _select(plan: ModelPlan) -> Object:
+    """Select a model's series; prometheus-adapter adds the namespace itself."""
+    selector: Object = {"matchLabels": {"model": plan.model}}
+    if matched := matched_version(plan):
+        operator = {"=": "In", "!=": "NotIn"}[matched[0]]
+        selector["matchExpressions"] = [{"key": "version", "operator": operator, "values": [matched[1]]}]
+    return selector
 
 
 def adapter_rules() -> Object:

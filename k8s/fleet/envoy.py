@@ -61,6 +61,22 @@ Balancing = Literal["least-request", "weighted"]
 WEIGHTED: Final[Object] = {"blackout_period": "2s", "weight_expiration_period": "60s", "weight_update_period": "1s"}
 
 
+# Of each call, as a line of JSON.
+LOGGED: Final[Object] = {
+    "time": "%START_TIME%",
+    "client": f"%REQ({CLIENT_HEADER.upper()})%",
+    "path": "%REQ(:PATH)%",
+    "status": "%RESPONSE_CODE%",
+    "grpc_status": "%GRPC_STATUS%",
+    "flags": "%RESPONSE_FLAGS%",
+    "node": "%UPSTREAM_HOST%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "duration_ms": "%DURATION%",
+    "request": "%REQ(X-REQUEST-ID)%",
+    "trace": "%REQ(TRACEPARENT)%",
+}
+
+
 @dataclass(frozen=True)
 class Node:
     """One serving process."""
@@ -327,24 +343,11 @@ def _secrets(side: str, files: Certificates, host: str) -> dict[str, Object]:
 
 
 def _access_log() -> Object:
-    fields = {
-        "time": "%START_TIME%",
-        "client": f"%REQ({CLIENT_HEADER.upper()})%",
-        "path": "%REQ(:PATH)%",
-        "status": "%RESPONSE_CODE%",
-        "grpc_status": "%GRPC_STATUS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "node": "%UPSTREAM_HOST%",
-        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-        "duration_ms": "%DURATION%",
-        "request": "%REQ(X-REQUEST-ID)%",
-        "trace": "%REQ(TRACEPARENT)%",
-    }
     return {
         "name": "envoy.access_loggers.stdout",
         "typed_config": {
             "@type": type_of("access_loggers.stream.v3.StdoutAccessLog"),
-            "log_format": {"json_format": fields},
+            "log_format": {"json_format": LOGGED},
         },
     }
 

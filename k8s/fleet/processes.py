@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from k8s.fleet.network import Loopback, Namespaces
 from k8s.settings import PRE_STOP_S
 
 READY_S: Final = 180.0
+EDGE_READY_S: Final = 30.0
 END_S: Final = 60.0
 POLL_S: Final = 0.1
 
@@ -63,6 +65,7 @@ class Fleet:
                 self._start(node)
             self._wait_ready(*self._commands)
             self._envoy = self._start_envoy()
+            self._wait_listening()
         except BaseException:
             self.stop()
             raise
@@ -79,8 +82,7 @@ class Fleet:
         Raises:
             FleetError: Envoy has ended.
         """
-        if self._envoy is None or self._envoy.poll() is not None:
-            raise FleetError(f"Envoy ended:\n{self._tail('envoy')}")
+        self._check_envoy()
         dead = [node for node, process in self.processes.items() if process.poll() is not None]
         for node in dead:
             self._start(node)
@@ -148,6 +150,23 @@ class Fleet:
         command = [envoy_path(), "-c", str(path), "--log-level", "warning", "--use-dynamic-base-id"]
         with self._log("envoy").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
+
+    def _check_envoy(self) -> None:
+        if self._envoy is None or self._envoy.poll() is not None:
+            raise FleetError(f"Envoy ended:\n{self._tail('envoy')}")
+
+    def _wait_listening(self) -> None:
+        """Wait until the edge takes connections: it opens its port only after it has heard of its nodes."""
+        end_s = time.monotonic() + EDGE_READY_S
+        while True:
+            self._check_envoy()
+            try:
+                socket.create_connection((self.edge.host, self.edge.port), 1).close()
+                return
+            except OSError as error:
+                if time.monotonic() > end_s:
+                    raise FleetError(f"Envoy does not listen after {EDGE_READY_S:g} s: {error}") from error
+            time.sleep(POLL_S)
 
     def _tell_edge(self, edge: Edge) -> None:
         for name, content in make_followed(edge).items():

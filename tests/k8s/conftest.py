@@ -55,7 +55,7 @@ def gpu_store(tmp_path_factory) -> Store:
     return store
 
 
-def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, **demand):
+def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, canaries=None, **demand):
     return plan_models(
         store,
         names,
@@ -63,6 +63,7 @@ def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, **dem
         demands={"": Demand(**demand)},
         workers=workers,
         java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
+        canaries=canaries or {},
     )
 
 

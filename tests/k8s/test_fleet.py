@@ -11,11 +11,10 @@ import urllib.request
 
 import grpc
 import pytest
-import yaml
 from cryptography import x509
 
 from host.ports import find_free_ports
-from k8s.fleet import callers, envoy
+from k8s.fleet import callers
 from k8s.fleet.certificates import EDGE_SUBJECT, Trust
 from k8s.fleet.envoy import Edge, Node, make_configuration
 from k8s.fleet.processes import Fleet, validate, write_configuration
@@ -245,62 +244,3 @@ def test_envoy_says_what_it_does_not_take(tmp_path):
 def test_an_edge_is_checked(wrong, message):
     with pytest.raises(ValueError, match=message):
         Edge(**{"nodes": NODES, "port": 9000, "admin_port": 9001} | wrong)
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "rest"])
-def test_a_cluster_gets_the_same_edge(protocol, tmp_path):
-    text = (ROOM / "components" / "gateway-api" / "policies.yaml").read_text()
-    policies = {
-        item["metadata"]["name"]: item["spec"] for item in yaml.safe_load_all(text) if "Backend" in item["kind"]
-    }
-    backend = policies[f"millrace-{protocol}"]
-    bootstrap = make_configuration(Edge(nodes=NODES, port=9000, admin_port=9001), tmp_path)["envoy.json"]
-    (cluster,) = [item for item in bootstrap["static_resources"]["clusters"] if item["name"] == protocol]
-    passive, active, breaker = (
-        backend["healthCheck"]["passive"],
-        backend["healthCheck"]["active"],
-        backend["circuitBreaker"],
-    )
-    assert ",".join(backend["retry"]["retryOn"]["triggers"]) == envoy.RETRY_ON[protocol]
-    assert backend["retry"]["numRetries"] == envoy.NUM_RETRIES
-    assert backend["loadBalancer"]["type"] == "LeastRequest"
-    assert {
-        "consecutive_gateway_failure": passive["consecutiveGatewayErrors"],
-        "consecutive_local_origin_failure": passive["consecutiveLocalOriginFailures"],
-        "interval": passive["interval"],
-        "base_ejection_time": passive["baseEjectionTime"],
-        "max_ejection_percent": passive["maxEjectionPercent"],
-    }.items() <= envoy.OUTLIER.items()
-    checks = {
-        "timeout": active["timeout"],
-        "interval": f"{int(active['interval'].removesuffix('ms')) / 1000:g}s",
-        "unhealthy_threshold": active["unhealthyThreshold"],
-        "healthy_threshold": active["healthyThreshold"],
-    }
-    asked = {"grpc": {"service_name": "service"}, "http": {"path": "path"}}[kind := active["type"].lower()]
-    check = {ours: active[kind][theirs] for ours, theirs in asked.items()}
-    assert cluster["health_checks"] == [{**checks, **envoy.NO_TRAFFIC, f"{kind}_health_check": check}]
-    assert {
-        "max_connections": breaker["maxConnections"],
-        "max_pending_requests": breaker["maxPendingRequests"],
-        "max_requests": breaker["maxParallelRequests"],
-    }.items() <= envoy.THRESHOLDS.items()
-    assert backend["timeout"]["http"]["requestTimeout"] == envoy.REQUEST_TIMEOUT
-
-
-def test_a_cluster_asks_for_the_same_keys():
-    text = (ROOM / "components" / "gateway-api" / "policies.yaml").read_text()
-    (keys,) = [item["spec"]["apiKeyAuth"] for item in yaml.safe_load_all(text) if item["kind"] == "SecurityPolicy"]
-    assert keys["extractFrom"] == [{"headers": [callers.KEY_HEADER]}]
-    assert keys["forwardClientIDHeader"] == callers.CLIENT_HEADER
-
-
-def test_a_cluster_asks_for_the_same_tokens(fleets, tmp_path):
-    (jwt,) = [item["spec"] for item in fleets["jwt"] if item["kind"] == "SecurityPolicy"]
-    assert "apiKeyAuth" not in jwt
-    (provider,) = jwt["jwt"]["providers"]
-    (claim,) = provider["claimToHeaders"]
-    tokens = callers.Tokens(issuer=provider["issuer"], key_set=tmp_path / "keys.json", audiences=provider["audiences"])
-    (ours,) = callers.token_filter(tokens)["typed_config"]["providers"].values()
-    assert ours["issuer"] == provider["issuer"]
-    assert ours["claim_to_headers"] == [{"header_name": claim["header"], "claim_name": claim["claim"]}]

@@ -189,6 +189,7 @@ BREAKERS = {
         lambda objects: objects.remove(of(objects, "BackendTLSPolicy")),
         lambda objects: objects.remove(of(objects, "EnvoyProxy")),
         remove_at(spec("Gateway"), "infrastructure"),
+        remove_at(spec("EnvoyProxy"), "backendTLS"),
     ],
     "nobody_else_names_callers": [
         remove_at(spec("ClientTrafficPolicy"), "headers"),

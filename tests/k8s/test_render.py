@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 
 from k8s.cli import app
 from k8s.kustomize import build, copy_sources
+from k8s.planning import Canary, read_canary
+from k8s.policy import find_violations
 from k8s.render import render_models, stale_files, write_models
 from k8s.routes import read_mirror
 from k8s.schemas import find_misfits
@@ -38,6 +40,52 @@ def test_the_edge_copies_calls_to_the_mirror_that_was_named(store):
     assert "RequestMirror" not in files["gateway-api/seq2seq.yaml"]
 
 
+def test_a_canary_has_pods_of_its_own_and_its_share_of_the_calls(store, tmp_path):
+    canaries = dict([read_canary("classifier:1-eager=5")])
+    files = render_models(plan(store, canaries=canaries), read_settings())
+    copy_sources(tmp_path)
+    write_models(files, tmp_path / "models")
+    objects = build(tmp_path / "overlays" / "production")
+    assert find_violations(objects) == []
+    assert find_misfits(objects, "1.37") == []
+    served = {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"][-1]
+        for item in objects
+        if item["kind"] == "Deployment"
+    }
+    assert served["millrace-classifier"] == "int8"
+    assert served["millrace-classifier-canary"] == "eager"
+    for route in yaml.safe_load_all(files["gateway-api/classifier.yaml"]):
+        shares = {item["name"]: item["weight"] for item in route["spec"]["rules"][0]["backendRefs"]}
+        assert shares == {"millrace-classifier": 95, "millrace-classifier-canary": 5}
+    assert "weight" not in files["gateway-api/seq2seq.yaml"]
+    for name, matcher in (("classifier", 'version!="1-eager"'), ("classifier-canary", 'version="1-eager"')):
+        scaler = yaml.safe_load(files[f"keda/{name}.yaml"])["spec"]
+        queries = [trigger["metadata"]["query"] for trigger in scaler["triggers"]]
+        assert all(f'{{namespace="millrace",model="classifier",{matcher}}}' in query for query in queries)
+        assert scaler["minReplicaCount"] == (1 if name.endswith("canary") else 2)
+    operators = [
+        yaml.safe_load(files[f"hpa/{name}.yaml"])["spec"]["metrics"][0]["external"]["metric"]["selector"]
+        for name in ("classifier", "classifier-canary")
+    ]
+    assert [item["matchExpressions"][0]["operator"] for item in operators] == ["NotIn", "In"]
+
+
+@pytest.mark.parametrize("wrong", ["classifier", "classifier=5", "classifier:2", "classifier:2=0", "classifier:2=51"])
+def test_a_canary_that_cannot_be_read_is_refused(wrong):
+    with pytest.raises(ValueError, match="a canary is MODEL:VERSION=PERCENT"):
+        read_canary(wrong)
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "message"),
+    [("classifier", "1", "the canary of classifier is 1-int8"), ("gan", "1", "a canary of gan, which this fleet")],
+)
+def test_a_canary_is_another_version_of_what_is_served(store, model, version, message):
+    with pytest.raises(ValueError, match=message):
+        plan(store, canaries={model: Canary(version, 5)})
+
+
 @pytest.mark.parametrize(
     "wrong", ["classifier", "classifier=next", "classifier=next:0", "classifier=next:101", "=next:5"]
 )
@@ -65,8 +113,6 @@ def test_a_deployment_follows_the_manifest(store):
 
 
 def test_a_gpu_fleet_keeps_the_rules_of_its_devices(gpu_store, tmp_path):
-    from k8s.policy import find_violations
-
     copy_sources(tmp_path)
     write_models(render_models(plan(gpu_store, device="cuda"), read_settings()), tmp_path / "models")
     objects = build(tmp_path / "overlays" / "gpu")

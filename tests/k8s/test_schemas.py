@@ -34,7 +34,7 @@ BREAKERS = {
     "BackendTrafficPolicy": (["spec", "loadBalancer", "type"], "Fastest", "'Fastest' is not one of ["),
     "Certificate": (["spec", "issuerRef"], {"kind": "Issuer"}, "'name' is a required property"),
     "ClientTrafficPolicy": (["spec", "http2", "maxStreams"], 5, "('maxStreams' was unexpected)"),
-    "EnvoyProxy": (["spec", "backendTLS", "clientCertificate"], {}, "('clientCertificate' was unexpected)"),
+    "EnvoyProxy": (["spec", "telemetry", "accessLogs"], {}, "('accessLogs' was unexpected)"),
     "GRPCRoute": (["spec", "rules", 0, "backendRefs", 0, "port"], "8001", "'8001' is not of type 'number'"),
     "Gateway": (["spec", "listeners", 0, "protocoll"], "HTTPS", "('protocoll' was unexpected)"),
     "GatewayClass": (["spec", "controllerName"], None, "None is not of type 'string'"),
