@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from k8s.fleet.callers import Tokens
 from k8s.fleet.certificates import Trust
 from k8s.fleet.envoy import Edge, Node
 from k8s.fleet.processes import validate, write_configuration
@@ -19,6 +22,13 @@ from k8s.schemas import VERSIONS, find_misfits
 
 Object = dict[str, Any]
 
+# Source: RFC 7517, appendix A.1; Envoy takes no set without a key.
+PUBLIC_KEY: Final = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+}
 # Image volumes are not in the schemas before; the component says so.
 FIRST_VERSION: Final = {"image-volume": "1.31"}
 
@@ -59,14 +69,15 @@ def check_rules(rules: Path) -> list[str] | None:
 
 
 def check_edge(folder: Path) -> list[str]:
-    """Have Envoy judge the edge that a fleet on one machine gets, with keys, certificates, a canary and copies."""
+    """Have Envoy judge the edges that a fleet on one machine gets: keys or tokens, certificates, a canary, copies."""
     nodes, canary, mirror = ([Node(f"127.0.1.{number}", 8000, 8001)] for number in (1, 2, 3))
     trust = Trust.make(folder)
-    edge = Edge(
+    key_set = folder / "token-keys.json"
+    key_set.write_text(json.dumps({"keys": [PUBLIC_KEY]}))
+    plain = Edge(
         nodes=nodes,
         port=9000,
         admin_port=9001,
-        keys={"client": "key"},
         canary=canary,
         canary_percent=5,
         mirror=mirror,
@@ -74,5 +85,9 @@ def check_edge(folder: Path) -> list[str]:
         certificates=trust.towards_callers,
         identity=trust.towards_nodes,
     )
-    fault = validate(write_configuration(edge, folder))
-    return [f"envoy --mode validate: {fault}"] if fault else []
+    edges = {
+        "keys": replace(plain, keys={"client": "key"}),
+        "tokens": replace(plain, tokens=Tokens(issuer="issuer", key_set=key_set, audiences=["millrace"])),
+    }
+    faults = {name: validate(write_configuration(edge, folder)) for name, edge in edges.items()}
+    return [f"envoy --mode validate, {name}: {fault}" for name, fault in faults.items() if fault]

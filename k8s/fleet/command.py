@@ -25,7 +25,7 @@ from k8s.fleet.callers import KEY_HEADER, Tokens
 from k8s.fleet.certificates import EDGE_SUBJECT, RENEW_S, Trust
 from k8s.fleet.changes import Changes
 from k8s.fleet.envoy import Balancing, Certificates, Edge, Node
-from k8s.fleet.network import Loopback
+from k8s.fleet.network import choose_network
 from k8s.fleet.processes import Command, Fleet, FleetError
 from k8s.settings import read_settings
 from model_store.settings import DEFAULT_ROOT
@@ -39,8 +39,12 @@ def fleet(
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
     port: Annotated[int, typer.Option(help="Where the edge listens, gRPC and REST.")] = 9000,
     network: Annotated[
-        str, typer.Option(help="Nodes listen on NETWORK.1, NETWORK.2, …, ports 8000 to 8002.")
-    ] = "127.0.1",
+        str,
+        typer.Option(
+            help="As in 127.0.1: nodes listen on 127.0.1.1, 127.0.1.2, …. If empty, in network namespaces of their own "
+            "where root allows, else as in the example. Ports 8000 to 8002."
+        ),
+    ] = "",
     clients: Annotated[
         str, typer.Option(help="Comma-separated names; each gets a key, printed. Nobody is asked if empty.")
     ] = "",
@@ -76,7 +80,8 @@ def fleet(
     if token_keys:
         audiences = [token_audience] if token_audience else []
         tokens = Tokens(issuer=token_issuer, key_set=token_keys.resolve(), audiences=audiences)
-    addresses = Loopback(network).addresses()
+    place = choose_network(network)
+    addresses = place.addresses()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
         signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="millrace-fleet-") as scratch:
@@ -102,7 +107,8 @@ def fleet(
         command = serve(_split(models))
         try:
             copies, trial = (serve(_split(names)) if names else None for names in (mirror, canary))
-            with Fleet(edge, command, folder, canary=trial, mirror=copies) as running:
+            with Fleet(edge, command, folder, canary=trial, mirror=copies, network=place) as running:
+                typer.echo(f"nodes in {place}")
                 _announce(running, trust)
                 _watch(running, trust, Changes(running, command, addresses))
         except FleetError as error:
@@ -117,6 +123,8 @@ def _serve(names: Sequence[str], *, store: Path, threads: int, trust: Trust | No
     ]
     if trust:
         variables.append(f"MILLRACE_TRUSTED_EDGES={EDGE_SUBJECT}")
+    else:  # the edge asks who calls, and only this machine reaches the nodes
+        variables.append("MILLRACE_INSECURE=true")
 
     def command(node: Node, ready: Path) -> list[str]:
         serve = str(Path(sys.executable).with_name("serve"))

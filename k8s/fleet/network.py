@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import ipaddress
 import random
 import shutil
 import subprocess
@@ -25,6 +25,9 @@ class Loopback:
     def __init__(self, network: str = "127.0.1") -> None:
         self._network = network
 
+    def __str__(self) -> str:
+        return f"loopback addresses {self._network}.*"
+
     def addresses(self) -> Iterator[Node]:
         return (Node(f"{self._network}.{number}", 8000, 8001) for number in range(1, 255))
 
@@ -43,35 +46,47 @@ class Namespaces:
     """
 
     def __init__(self) -> None:
-        second, third = random.SystemRandom().choices(range(64, 128), k=2)  # of 100.64.0.0/10, which nobody routes
-        self._block = f"100.{second}.{third}"
+        # Of 100.64.0.0/10, which nobody routes.
+        blocks = ipaddress.IPv4Network("100.64.0.0/10").subnets(new_prefix=20)
+        self._block = random.SystemRandom().choice(list(blocks))
         self._devices: dict[Node, str] = {}
-        # What is meant for a node that is gone must not take the way out, where something else might answer it.
-        _ip("route", "add", "unreachable", f"{self._block}.0/24")
+        self._is_routed = False
+
+    def __str__(self) -> str:
+        return f"network namespaces of their own, addresses {self._block}"
 
     def close(self) -> None:
         """Take the block of addresses back."""
-        _ip("route", "delete", "unreachable", f"{self._block}.0/24")
+        if self._is_routed:
+            _ip("route", "delete", "unreachable", str(self._block))
+            self._is_routed = False
 
     @staticmethod
     def are_possible() -> bool:
-        """Say whether this process may make them."""
-        return os.geteuid() == 0 and all(map(shutil.which, ("ip", "nsenter")))
+        """Say whether this process may make them: root in a container often may not."""
+        if not all(map(shutil.which, ("ip", "nsenter", "unshare"))):
+            return False
+        trial = ["unshare", "--net", "ip", "link", "set", "lo", "up"]
+        return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
     def addresses(self) -> Iterator[Node]:
-        return (Node(f"{self._block}.{number}", 8000, 8001) for number in range(2, 255, 4))
+        """Each node's is the second of a net of its own with two, whose first is this machine's."""
+        return (Node(str(net[2]), 8000, 8001) for net in self._block.subnets(new_prefix=30))
 
     def spawn(self, command: Sequence[str], node: Node, log: BinaryIO) -> subprocess.Popen[bytes]:
         """Start a node's command in a new namespace that has the node's address."""
+        if not self._is_routed:
+            # What is meant for a node that is gone must not take the way out, where something else might answer it.
+            _ip("route", "add", "unreachable", str(self._block))
+            self._is_routed = True
         waiting = ["sh", "-c", _WAIT, "sh", *command]
         process = subprocess.Popen(waiting, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_leave_network)
-        number = int(node.host.rpartition(".")[2])
         if node in self._devices:  # of a process before, which the kernel may not have cleared away yet
             subprocess.run(["ip", "link", "delete", self._devices[node]], stderr=subprocess.DEVNULL, check=False)
         device = self._devices[node] = f"mr{process.pid}"
         try:
             _ip("link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))
-            _ip("address", "add", f"{self._block}.{number - 1}/30", "dev", device)
+            _ip("address", "add", f"{ipaddress.ip_address(node.host) - 1}/30", "dev", device)
             _ip("link", "set", device, "up")
             for arguments in (["link", "set", "lo", "up"], ["link", "set", "eth0", "up"]):
                 _ip(*arguments, inside=process)
@@ -89,6 +104,13 @@ class Namespaces:
     def join(self, process: subprocess.Popen[bytes]) -> None:
         """Undo `cut`."""
         _ip("link", "set", "eth0", "up", inside=process)
+
+
+def choose_network(name: str = "") -> Loopback | Namespaces:
+    """Give nodes namespaces of their own where this process may, loopback addresses elsewhere or by `name`."""
+    if name:
+        return Loopback(name)
+    return Namespaces() if Namespaces.are_possible() else Loopback()
 
 
 def _leave_network() -> None:

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from host.ports import find_free_ports
+from k8s.checks import check_edge
 from k8s.fleet import callers
 from k8s.fleet.certificates import EDGE_SUBJECT, Trust
 from k8s.fleet.envoy import Edge, Node, make_configuration
@@ -221,6 +222,10 @@ def test_a_node_that_drains_costs_no_call(edge, fleet, trust):
 def test_envoy_takes_the_configuration(options, tmp_path):
     edge = Edge(nodes=NODES, port=9000, admin_port=9001, **options)
     assert validate(write_configuration(edge, tmp_path)) == ""
+
+
+def test_every_form_of_the_edge_is_checked(tmp_path):
+    assert check_edge(tmp_path) == []
 
 
 def test_envoy_says_what_it_does_not_take(tmp_path):

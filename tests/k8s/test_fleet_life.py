@@ -12,7 +12,7 @@ import pytest
 
 from host.ports import find_free_ports
 from k8s.fleet.envoy import Edge
-from k8s.fleet.network import Loopback, Namespaces
+from k8s.fleet.network import Loopback, Namespaces, choose_network
 from k8s.fleet.processes import Fleet
 from tests.k8s.fleets import call, call_until, open_channel, sleeping_node, under_load, wait_for_edge
 
@@ -27,7 +27,7 @@ BLOCKS = itertools.count(11)
 
 def make_fleet(folder, num_nodes, command, *, num_canary=0, canary_percent=0, **options):
     """A fleet in namespaces of the network where this process may make them, and addresses for more nodes."""
-    network = Namespaces() if Namespaces.are_possible() else Loopback(f"127.0.{next(BLOCKS)}")
+    network = choose_network("" if Namespaces.are_possible() else f"127.0.{next(BLOCKS)}")
     addresses = network.addresses()
     port, admin_port = find_free_ports(2)
     nodes, canary = (list(itertools.islice(addresses, number)) for number in (num_nodes, num_canary))
