@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
-import yaml
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
+from host.exclusion import alone_in
 from host.replacement import replacing
 from model_store.version import split_version
 from services.console.releases import Shelf
+from services.console.routing_file import edit_rules
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
-from services.gateway.errors import InvalidRequestError, PermissionDeniedError
+from services.gateway.errors import ChangedMeanwhileError, InvalidRequestError, PermissionDeniedError
 from services.gateway.rest_screen import describe_caller
 from services.gateway.routing import ModelRouting, Routing, RoutingError, read_routing
 from services.gateway.settings import GatewaySettings
@@ -35,10 +38,12 @@ def add_steering_routes(app: FastAPI, gateway: Gateway, shelf: Shelf) -> None:
     @app.get("/api/routing", summary="Pins and canaries, and whether keys may change them", tags=["console"])
     async def routing(request: Request) -> dict[str, Any]:
         caller = describe_caller(request)
-        models = {} if settings.routing is None else _read(settings.routing).models
+        found = {} if settings.routing is None else _read(settings.routing).models
+        models = {name: rules for name, rules in found.items() if may_see(caller, name)}
         return {
             "writable": _is_writable(settings),
-            "models": {name: _as_json(rules) for name, rules in models.items() if may_see(caller, name)},
+            "models": {name: _as_json(rules) for name, rules in models.items()},
+            "etags": {name: _make_etag(rules) for name, rules in models.items()},
         }
 
     @app.put(
@@ -47,7 +52,12 @@ def add_steering_routes(app: FastAPI, gateway: Gateway, shelf: Shelf) -> None:
         tags=["console"],
         openapi_extra=_BODY,
     )
-    async def steer(request: Request, model: str) -> dict[str, Any]:
+    async def steer(request: Request, response: Response, model: str) -> dict[str, Any]:
+        """Replace the rules of a model; of the file the rest stays as it was written.
+
+        `If-Match` with the model's etag of `GET /api/routing`, or `If-None-Match: *` where it has no rules, has it
+        refused with 412 if somebody else was faster.
+        """
         if settings.routing is None or not _is_writable(settings):
             raise PermissionDeniedError(
                 "which version answers is not for callers to say here; start the server with MILLRACE_ROUTING=FILE and "
@@ -59,9 +69,8 @@ def add_steering_routes(app: FastAPI, gateway: Gateway, shelf: Shelf) -> None:
             raise InvalidRequestError(f"the body is no routing of a model: {error}") from None
         for version in sorted(rules.versions):
             _check_version(shelf, model, version)
-        present = _read(settings.routing)
-        others = {name: each for name, each in present.models.items() if name != model}
-        _write(settings.routing, Routing(models=others | ({model: rules} if rules != ModelRouting() else {})))
+        await asyncio.to_thread(_replace, settings.routing, model, rules, request)
+        response.headers["etag"] = _make_etag(rules)
         return _as_json(rules)
 
 
@@ -85,11 +94,29 @@ def _read(path: Path) -> Routing:
         raise InvalidRequestError(f"the routing file cannot be read as it is; mend it first: {error}") from None
 
 
-def _write(path: Path, routing: Routing) -> None:
-    """Replace the file by one rename: who follows it never reads half of it."""
-    content = {"models": {name: _as_json(rules) for name, rules in routing.models.items()}}
-    with replacing(path) as file:
-        file.write(yaml.safe_dump(content, sort_keys=True).encode())
+def _replace(path: Path, model: str, rules: ModelRouting, request: Request) -> None:
+    """Write a model's rules into the file by one rename: who follows it never reads half of it."""
+    with alone_in(path.parent):
+        _check_unchanged(_read(path).models.get(model), request)
+        try:
+            text = edit_rules(path.read_text(), model, rules)
+        except RoutingError as error:
+            raise InvalidRequestError(str(error)) from None
+        with replacing(path) as file:
+            file.write(text.encode())
+
+
+def _check_unchanged(present: ModelRouting | None, request: Request) -> None:
+    """Compare what is there with what the caller has seen, if that was said."""
+    etag = "" if present is None else _make_etag(present)
+    seen = [each.strip() for each in request.headers.get("if-match", "*" if etag else "").split(",")]
+    is_known = etag in seen or (etag != "" and "*" in seen)
+    if not is_known or (etag and request.headers.get("if-none-match") == "*"):
+        raise ChangedMeanwhileError("the routing of this model was changed meanwhile; look at it again, then decide")
+
+
+def _make_etag(rules: ModelRouting) -> str:
+    return f'"{hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:16]}"'
 
 
 def _as_json(rules: ModelRouting) -> dict[str, Any]:

@@ -4,7 +4,8 @@ GatewayError
 ├── InvalidRequestError     the request is wrong and will stay wrong
 │   ├── BodyTooLargeError   it is larger than this server takes
 │   ├── UnknownPathError    there is no such method or page
-│   └── UnsupportedEncodingError  it is compressed or typed in a way that is not taken
+│   ├── UnsupportedEncodingError  it is compressed or typed in a way that is not taken
+│   └── ChangedMeanwhileError  it was to change what somebody else has changed since its caller looked
 ├── UnauthenticatedError    nobody knows who calls: no key, an unknown or an expired one
 ├── PermissionDeniedError   the caller is known and may not
 ├── UnknownModelError       no such model, version or output
@@ -47,6 +48,10 @@ class UnknownPathError(InvalidRequestError):
 
 class UnsupportedEncodingError(InvalidRequestError):
     """The request is compressed, or of a content type, that is not taken."""
+
+
+class ChangedMeanwhileError(InvalidRequestError):
+    """What the request was to change is no more what its caller has seen."""
 
 
 class UnauthenticatedError(GatewayError):
@@ -107,6 +112,7 @@ STATUSES: dict[type[GatewayError], Status] = {
     BodyTooLargeError: Status(GrpcStatus.INVALID_ARGUMENT, 413, "too_large"),
     UnknownPathError: Status(GrpcStatus.UNIMPLEMENTED, 404, "unknown_path"),
     UnsupportedEncodingError: Status(GrpcStatus.UNIMPLEMENTED, 415, "unsupported"),
+    ChangedMeanwhileError: Status(GrpcStatus.ABORTED, 412, "changed_meanwhile"),
     UnauthenticatedError: Status(GrpcStatus.UNAUTHENTICATED, 401, "unauthenticated"),
     PermissionDeniedError: Status(GrpcStatus.PERMISSION_DENIED, 403, "denied"),
     UnknownModelError: Status(GrpcStatus.NOT_FOUND, 404, "unknown_model"),

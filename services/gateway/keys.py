@@ -6,10 +6,8 @@ passwords, which people choose, and would cost each request what they are meant 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from typing import Final, Literal
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from host.exclusion import alone_in
 from host.replacement import replacing
 from model_store.manifest import NAME_PATTERN
 from services.gateway.file_stamp import stamp_of
@@ -157,12 +156,8 @@ class KeyFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with alone_in(self.path.parent):
             yield
-        finally:
-            os.close(folder)
 
     def _write(self, keys: tuple[ApiKey, ...]) -> None:
         """Replace the file at once, with mode 0600 whatever the umask: a server reads the old one or the new one."""

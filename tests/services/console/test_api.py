@@ -305,7 +305,8 @@ async def locked(tmp_path):
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
 
         async def ask(path, key, accept="application/json", **options):
-            headers = {"accept": accept} | ({"authorization": f"Bearer {keys[key]}"} if key else {})
+            headers = {"accept": accept} | options.pop("headers", {})
+            headers |= {"authorization": f"Bearer {keys[key]}"} if key else {}
             return await client.request("PUT" if options else "GET", path, headers=headers, **options)
 
         yield ask
@@ -334,9 +335,29 @@ async def test_a_key_for_admin_pins_gives_a_part_and_goes_back(locked, tmp_path)
     for rules in ({"pin": "1-eager"}, {"canary": {"weights": {"1-eager": 0.05}}}, {"pin": "2-int8"}):
         assert (await locked("/api/routing/digits", "admin", json=rules)).json() == rules
         assert read_routing(tmp_path / "routing.yaml").of("digits") == ModelRouting.model_validate(rules)
-    assert (await locked("/api/routing", "admin")).json() == {"writable": True, "models": {"digits": {"pin": "2-int8"}}}
+    shown = (await locked("/api/routing", "admin")).json()
+    assert (shown["writable"], shown["models"]) == (True, {"digits": {"pin": "2-int8"}})
     assert (await locked("/api/routing/digits", "admin", json={})).status_code == 200
     assert set(read_routing(tmp_path / "routing.yaml").models) == {"translator"}  # others stay as they were
+
+
+async def test_rules_are_replaced_only_as_they_were_seen_if_that_is_asked(locked, tmp_path):
+    async def put(rules, **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await locked("/api/routing/digits", "admin", json=rules, headers=headers)
+        return answer.status_code, answer.headers.get("etag")
+
+    assert (await put({"pin": "1-eager"}, if_match='"0"'))[0] == 412
+    status, first = await put({"pin": "1-eager"}, if_none_match="*")
+    assert status == 200
+    assert (await locked("/api/routing", "admin")).json()["etags"] == {"digits": first}
+    assert (await put({"pin": "2-eager"}, if_none_match="*"))[0] == 412
+    status, second = await put({"pin": "2-eager"}, if_match=f'"0", {first}')
+    assert status == 200
+    assert second != first
+    assert await put({"pin": "1-int8"}, if_match=first) == (412, None)
+    assert read_routing(tmp_path / "routing.yaml").of("digits").pin == "2-eager"
+    assert (await put({"pin": "1-int8"}, if_match="*"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -362,4 +383,4 @@ def test_without_keys_nobody_steers(http):
     answer = http.put("/api/routing/digits", json={"pin": "1-eager"})
     assert answer.status_code == 403
     assert "MILLRACE_ROUTING=FILE" in answer.json()["error"]
-    assert http.get("/api/routing").json() == {"writable": False, "models": {}}
+    assert http.get("/api/routing").json() == {"writable": False, "models": {}, "etags": {}}

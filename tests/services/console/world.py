@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import json
 import threading
@@ -142,6 +143,7 @@ _SCENES = {
 }
 
 
+@functools.cache
 def _digits() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits  # four seconds of processor time, which only one test process needs
 
@@ -297,10 +299,13 @@ def _bytes(texts: list[str]) -> np.ndarray:
 class World:
     """A running gateway with its console; may be stopped and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, store: Store | None = None, settings: GatewaySettings | None = None) -> None:
+        """`store` is another world's, which has all releases already."""
         self.folder = folder
-        self.store = Store(folder / "store", Keyring(folder / "keys"))
-        publish_all(self.store)
+        self.store = Store(folder / "store", Keyring(folder / "keys")) if store is None else store
+        if store is None:
+            publish_all(self.store)
+        self._settings = settings or GatewaySettings()
         self._reports = folder / "reports"
         self.catalogue: Catalogue = select_variants(self.store, ["digits:1", *self.store.models()], ["all"], "cpu")
         self.port = 0
@@ -335,7 +340,7 @@ class World:
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        gateway = self._gateway = Gateway(self.catalogue, SmallModels(), GatewaySettings())
+        gateway = self._gateway = Gateway(self.catalogue, SmallModels(), self._settings)
         self._console = Console(gateway, self.store, self._reports)
         http, grpc = (open_port("127.0.0.1", port, "port") for port in (self.port, 0))
         doors = Doors(gateway, self._console, http, grpc)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from services.gateway.keys import KeyFile, Verb
+from services.gateway.settings import GatewaySettings
 from tests.services.console.world import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,9 +28,40 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, world: World) -> Iterator[Page]:
+    """A page of the world that everybody may see."""
+    yield from open_page(browser, world)
+
+
+@pytest.fixture(scope="package")
+def locked(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
+    """The same releases behind keys, with a routing file."""
+    locked = Locked(tmp_path_factory.mktemp("locked"), world)
+    yield locked
+    locked.stop()
+
+
+@pytest.fixture
+def admin_page(browser: Browser, locked: Locked) -> Iterator[Page]:
+    """A page in a tab that has the key for everything."""
+    yield from open_page(browser, locked, f"sessionStorage.setItem('millrace-key', '{locked.key}')")
+
+
+class Locked(World):
+    """A world behind a key for everything, `key`, whose routing is in the file `routing`."""
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self.routing = folder / "routing.yaml"
+        self.routing.write_text("")
+        keys = folder / "keys.json"
+        self.key = KeyFile(keys).add("admin", (), tuple(Verb), None)
+        super().__init__(folder, store=world.store, settings=GatewaySettings(api_keys=keys, routing=self.routing))
+
+
+def open_page(browser: Browser, world: World, script: str = "") -> Iterator[Page]:
     """A page that fails its test at the first console error, refused resource or stranger's script."""
     context = browser.new_context(base_url=world.url, viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    page.add_init_script(script)
     problems: list[str] = []
     page.problems = problems  # type: ignore[attr-defined]
     page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.services.console.browser.conftest import Locked
 from tests.services.console.browser.views import open_view
 
 
@@ -31,19 +32,54 @@ def test_the_store_shows_how_the_training_went(page: Page):
     expect(release.locator(".pictures img")).to_have_js_property("naturalWidth", 8)
 
 
-def test_everybody_is_sent_back_to_an_older_release(page: Page):
-    rules: dict = {}
-    page.route("**/api/routing", lambda route: route.fulfill(json={"writable": True, "models": {"digits": rules}}))
+ON_TRIAL = """\
+models:
+  digits:
+    shadow: {to: 2-eager, share: 0.1, promote: true}  # till Friday
+  painter: {pin: 1-eager}
+"""
 
-    def steer(route):
-        rules.update(route.request.post_data_json)
-        route.fulfill(json=rules)
 
-    page.route("**/api/routing/digits", steer)
-    open_view(page, "store")
-    older = page.locator(".release", has_text="digits 1")
+def test_everybody_is_sent_back_to_an_older_release_and_what_is_on_trial_stays_so(admin_page: Page, locked: Locked):
+    locked.routing.write_text(ON_TRIAL)
+    open_view(admin_page, "store")
+    newer, older = (admin_page.locator(".release", has_text=f"digits {number}") for number in (2, 1))
+    expect(newer.get_by_text("on trial: 2-eager, copies of 10 %, takes over if it passes")).to_be_visible()
     older.locator("summary").first.click()
     older.get_by_label("Send to").select_option("1-eager")
-    older.get_by_role("button", name="everybody").click()
-    expect(page.get_by_text("pinned: 1-eager")).to_be_attached()
-    assert rules == {"pin": "1-eager"}
+    older.get_by_role("button", name="Everybody").click()
+    expect(admin_page.get_by_text("pinned: 1-eager")).to_have_count(2)  # and the painter's
+    assert locked.routing.read_text() == ON_TRIAL.replace("# till Friday\n", "# till Friday\n    pin: 1-eager\n")
+
+
+def test_a_part_of_the_callers_stays_with_a_canary_of_any_share_until_it_ends(admin_page: Page, locked: Locked):
+    locked.routing.write_text(ON_TRIAL)
+    open_view(admin_page, "store")
+    newer = admin_page.locator(".release", has_text="digits 2")
+    newer.get_by_label("Send to").select_option("2-int8")
+    newer.get_by_label("Share of the callers").fill("12.5")
+    newer.get_by_label("told apart by header").fill("X-User")
+    newer.get_by_role("button", name="A part").click()
+    expect(newer.get_by_text("canary: 2-int8, 12.5 % by x-user")).to_be_visible()
+    expect(newer).to_contain_text("“Everybody” ends the canary.")
+    canary = "\n    canary: {by: x-user, weights: {2-int8: 0.125}}\n"
+    assert locked.routing.read_text() == ON_TRIAL.replace("# till Friday\n", f"# till Friday{canary}")
+    newer.get_by_role("button", name="End the canary").click()
+    expect(newer.get_by_text("canary:")).to_have_count(0)
+    assert locked.routing.read_text() == ON_TRIAL
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(admin_page: Page, locked: Locked):
+    locked.routing.write_text(ON_TRIAL)
+    open_view(admin_page, "store")
+    changed = ON_TRIAL.replace("0.1", "0.2")
+    locked.routing.write_text(changed)
+    newer = admin_page.locator(".release", has_text="digits 2")
+    newer.get_by_role("button", name="End the trial").click()
+    expect(newer.get_by_role("alert")).to_contain_text("changed meanwhile")
+    assert locked.routing.read_text() == changed
+    newer.get_by_role("button", name="Look again").click()
+    newer.get_by_role("button", name="End the trial").click()
+    expect(newer.get_by_text("on trial")).to_have_count(0)
+    assert locked.routing.read_text() == "models:\n  painter: {pin: 1-eager}\n"
+    admin_page.problems.clear()  # the browser names the refusal
