@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from time import monotonic
 from typing import NamedTuple
 
 from model_store.open_inference import ROW_ERRORS
@@ -11,6 +12,7 @@ from services.gateway.caller import name_caller
 from services.gateway.metrics import Metrics
 from services.gateway.readiness import PROTOCOL
 from services.gateway.request_digest import digest_request
+from services.gateway.statistics import Statistics
 from services.gateway.tensors import InferRequest, NamedTensor
 
 Outputs = list[NamedTensor]
@@ -25,10 +27,13 @@ class Lookup(NamedTuple):
     cache: AnswerCache
     key: bytes
     outputs: Outputs | None
+    statistics: Statistics
 
     def keep(self, outputs: Outputs) -> None:
         """Keep the outputs that were computed."""
+        started_s = monotonic()
         self.cache.keep(self.key, outputs)
+        self.statistics.count_kept(monotonic() - started_s)
 
 
 class AnswerCache:
@@ -44,8 +49,9 @@ class AnswerCache:
         self._lookups = metrics.cache_lookups
         metrics.cache_bytes.set_function(lambda: self._num_bytes)
 
-    def look_up(self, request: InferRequest, variant: ServedVariant) -> Lookup | None:
+    def look_up(self, request: InferRequest, variant: ServedVariant, statistics: Statistics) -> Lookup | None:
         """Look for the answer to a valid request; None where it may not be answered from here."""
+        started_s = monotonic()
         if not (request.may_cache and variant.release_digest) or request.protocol == PROTOCOL:
             return None
         if "no-" in request.caller.header("cache-control"):  # no-cache, no-store
@@ -64,9 +70,11 @@ class AnswerCache:
         found = self._answers.get(key)
         self._lookups.labels(variant.model, variant.version, "miss" if found is None else "hit").inc()
         if found is None:
-            return Lookup(self, key, None)
+            statistics.count_miss(monotonic() - started_s)
+            return Lookup(self, key, None, statistics)
         self._answers.move_to_end(key)
-        return Lookup(self, key, list(found[0]))
+        statistics.count_hit(monotonic() - started_s)
+        return Lookup(self, key, list(found[0]), statistics)
 
     def keep(self, key: bytes, outputs: Outputs) -> None:
         """Keep an answer; rows that failed are asked for again. What has been wanted least recently makes room."""

@@ -265,7 +265,9 @@ class Gateway:
 
     def _prepare(self, model: ServedModel, request: InferRequest) -> tuple[Lookup | None, Recorder | None]:
         """Look for an answer that is known, choose who keeps this one, and settle what it will have been made of."""
-        lookup = None if self._cache is None else self._cache.look_up(request, model.variant)
+        lookup = None
+        if self._cache is not None:
+            lookup = self._cache.look_up(request, model.variant, model.metrics.statistics)
         recorder = None if self._recorder is None else self._recorder.choose(request)
         if recorder is not None or request.wants_provenance:
             settle_seed(request, model.variant)

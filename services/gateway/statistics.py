@@ -23,6 +23,9 @@ class Statistics:
         # Of answered requests; each counts the whole time of the packed call that it was part of.
         self._num_requests = 0
         self._queue_s = self._input_s = self._infer_s = self._output_s = 0.0
+        # Of requests that were looked for in the cache: the look-up, and for those not found keeping the answer.
+        self._num_hits = self._num_misses = 0
+        self._hit_s = self._miss_s = 0.0
         self._calls_by_rows: Counter[int] = Counter()
         self._call_s: dict[int, tuple[float, float, float]] = {}
 
@@ -36,6 +39,18 @@ class Statistics:
         self.num_failures += 1
         self._failure_s += seconds
         self._last_inference_s = time.time()
+
+    def count_hit(self, seconds: float) -> None:
+        self._num_hits += 1
+        self._hit_s += seconds
+
+    def count_miss(self, seconds: float) -> None:
+        self._num_misses += 1
+        self._miss_s += seconds
+
+    def count_kept(self, seconds: float) -> None:
+        """Count the time that keeping the answer to a missed one took."""
+        self._miss_s += seconds
 
     def count_call(
         self, num_rows: int, num_requests: int, queue_s: float, input_s: float, infer_s: float, output_s: float
@@ -68,8 +83,8 @@ class Statistics:
                 "compute_input": _describe(count, self._input_s),
                 "compute_infer": _describe(count, self._infer_s),
                 "compute_output": _describe(count, self._output_s),
-                "cache_hit": _describe(0, 0.0),
-                "cache_miss": _describe(0, 0.0),
+                "cache_hit": _describe(self._num_hits, self._hit_s),
+                "cache_miss": _describe(self._num_misses, self._miss_s),
             },
             "batch_stats": [self._describe_calls(num_rows) for num_rows in sorted(self._calls_by_rows)],
         }

@@ -46,6 +46,19 @@ async def test_an_equal_request_is_answered_without_the_model(make_gateway, back
     assert (count(gateway, "hit"), count(gateway, "miss")) == (2, 2)
 
 
+async def test_tritons_statistics_have_hits_and_misses_with_their_times(make_gateway):
+    gateway = make_gateway()
+    for value in (1, 1, 2, 1):
+        await ask(gateway, value)
+    await ask(gateway, cache=False)
+    (described,) = gateway.list_statistics("double")
+    hits, misses = (described["inference_stats"][name] for name in ("cache_hit", "cache_miss"))
+    assert (hits["count"], misses["count"]) == (2, 2)
+    assert 0 < hits["ns"] < 2e8
+    assert 0 < misses["ns"] < 2e8
+    assert described["execution_count"] == 3
+
+
 async def test_it_is_off_unless_asked_for(make_gateway, backend):
     gateway = make_gateway(cache_mib=0)
     assert [await ask(gateway) for _ in range(2)] == [2, 2]
