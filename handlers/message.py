@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from model_store.open_inference import (
     INTERNAL_ERROR,
     ROW_ERRORS,
     WORKER_ENDED_NS,
+    WORKER_PROCESS,
     WORKER_STARTED_NS,
     messages,
 )
@@ -56,10 +58,11 @@ def encode_response(
 
 
 def encode_times(started_ns: int, ended_ns: int) -> bytes:
-    """Serialize when a worker began and ended; put behind a serialized answer, it becomes a part of that."""
+    """Serialize when this worker began and ended, and which it is; behind a serialized answer it is a part of that."""
     response = messages().ModelInferResponse()
     response.parameters[WORKER_STARTED_NS].int64_param = started_ns
     response.parameters[WORKER_ENDED_NS].int64_param = ended_ns
+    response.parameters[WORKER_PROCESS].int64_param = os.getpid()
     data: bytes = response.SerializeToString()
     return data
 

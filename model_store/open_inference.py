@@ -15,9 +15,9 @@ ROW_ERRORS = "row_errors"
 # Our extension between worker and gateway: a parameter of an answer that says how the handler broke.
 INTERNAL_ERROR = "internal_error"
 # Our extension between gateway and worker: a parameter of a request that asks for the worker's times, and those of the
-# answer, in nanoseconds of the machine's monotonic clock.
+# answer, in nanoseconds of the machine's monotonic clock, with the worker's process id.
 WORKER_TIMES = "worker_times"
-WORKER_STARTED_NS, WORKER_ENDED_NS = "worker_started_ns", "worker_ended_ns"
+WORKER_STARTED_NS, WORKER_ENDED_NS, WORKER_PROCESS = "worker_started_ns", "worker_ended_ns", "worker_process"
 
 
 def messages() -> ProtoPackage:

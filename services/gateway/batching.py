@@ -32,7 +32,7 @@ from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
 from services.gateway.quarantine import Quarantine
 from services.gateway.tensors import InferRequest, NamedTensor
-from services.gateway.trace import CallTimes, Trace
+from services.gateway.trace import CallTimes
 from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measure_rows
 
 logger = structlog.get_logger("gateway")
@@ -184,8 +184,8 @@ class Batcher:
         started_s = monotonic()
         try:
             packed = pack_requests([job.request for job in batch])
-            traces = [trace for job in batch if (trace := job.request.trace) is not None and trace.is_sampled]
-            if traces:
+            asking = [job.request for job in batch if job.request.wants_times]
+            if asking:
                 packed = ask_for_times(packed)
             sent_s = monotonic()
             if self._departed is None:
@@ -193,8 +193,8 @@ class Batcher:
             else:
                 answer = await self._backend.predict(self._variant, packed, self._departed.begin(batch))
             answered_s = monotonic()
-            if traces:
-                _note_call(traces, CallTimes(sent_s, answered_s, read_times(answer), num_rows, len(batch)))
+            if asking:
+                _note_call(asking, CallTimes(sent_s, answered_s, read_times(answer), num_rows, len(batch)))
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
             ids = [job.request.id for job in batch]
@@ -255,9 +255,12 @@ def _batch_key(request: InferRequest) -> Hashable:
     return (shapes, parameters, request.outputs)
 
 
-def _note_call(traces: Sequence[Trace], times: CallTimes) -> None:
-    for trace in traces:
-        trace.calls.append(times)
+def _note_call(requests: Sequence[InferRequest], times: CallTimes) -> None:
+    for request in requests:
+        if request.trace is not None:
+            request.trace.calls.append(times)
+        if request.worker is not None and times.worker is not None:
+            request.worker = times.worker.process
 
 
 def _fail(job: Job, error: GatewayError) -> None:

@@ -15,6 +15,7 @@ from model_store.open_inference import (
     INTERNAL_ERROR,
     ROW_ERRORS,
     WORKER_ENDED_NS,
+    WORKER_PROCESS,
     WORKER_STARTED_NS,
     WORKER_TIMES,
     messages,
@@ -22,6 +23,7 @@ from model_store.open_inference import (
 from model_store.protobuf import encode_varint
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
+from services.gateway.trace import WorkerTimes
 
 RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
 
@@ -77,16 +79,19 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
 
 
 def ask_for_times(packed: bytes) -> bytes:
-    """Have the worker tell when it began and ended a packed call."""
+    """Have the worker tell when it began and ended a packed call, and which it is."""
     return packed + _request_head((), ((WORKER_TIMES, bool, True),), ())
 
 
-def read_times(answer: bytes) -> tuple[float, float] | None:
-    """Read when a worker began and ended, in time.monotonic()'s seconds; None where it does not say so."""
+def read_times(answer: bytes) -> WorkerTimes | None:
+    """Read when a worker began and ended, and which it was; None where it does not say so."""
     parameters = messages().ModelInferResponse.FromString(answer).parameters
     if WORKER_STARTED_NS not in parameters:  # an archive from before there were times
         return None
-    return 1e-9 * parameters[WORKER_STARTED_NS].int64_param, 1e-9 * parameters[WORKER_ENDED_NS].int64_param
+    process = parameters[WORKER_PROCESS].int64_param if WORKER_PROCESS in parameters else 0
+    return WorkerTimes(
+        1e-9 * parameters[WORKER_STARTED_NS].int64_param, 1e-9 * parameters[WORKER_ENDED_NS].int64_param, process
+    )
 
 
 def set_parameter(parameters: Any, name: str, value: ParameterValue) -> None:

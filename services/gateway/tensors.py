@@ -34,7 +34,8 @@ class InferRequest:
     `packed` is the request as the caller serialized it, where it can go to a worker as it is. `protocol` is grpc,
     http, or self for the server's own; `caller` says who asks. `priority` is as Triton has it: 1 is the most urgent,
     0 the default. `any_variant` says that a faster variant may answer; see valve.py. Admission writes `promised_s`, how
-    long it takes at most, where there is a queue; the batcher `queue_s` and `compute_s`, and into `trace`.
+    long it takes at most, where there is a queue; the batcher `queue_s` and `compute_s`, and into `trace`. It also
+    writes into `worker`, where that is not None, the process that computed the answer, if that tells.
     """
 
     model: str
@@ -55,7 +56,13 @@ class InferRequest:
     promised_s: float = 0.0
     queue_s: float = 0.0
     compute_s: float = 0.0
+    worker: int | None = None
     trace: Trace | None = None
+
+    @property
+    def wants_times(self) -> bool:
+        """Whether the worker is to tell when it computed the answer, and which it is."""
+        return self.worker is not None or (self.trace is not None and self.trace.is_sampled)
 
 
 @dataclass(slots=True)

@@ -14,12 +14,20 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})(
 _SAMPLED = 1
 
 
+class WorkerTimes(NamedTuple):
+    """What a worker tells of a call; `process` is its id, 0 where its archive does not know of that."""
+
+    started_s: float
+    ended_s: float
+    process: int
+
+
 class CallTimes(NamedTuple):
-    """One packed call for a request, in time.monotonic()'s seconds; `worker_s` is None where it told nothing."""
+    """One packed call for a request, in time.monotonic()'s seconds; `worker` is None where it told nothing."""
 
     sent_s: float
     answered_s: float
-    worker_s: tuple[float, float] | None
+    worker: WorkerTimes | None
     batch_rows: int
     batch_requests: int
 

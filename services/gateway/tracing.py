@@ -96,8 +96,10 @@ class Tracing:
             kind=SpanKind.CLIENT,
             attributes=sizes,
         )
-        if call.worker_s is not None:
-            yield self._make(trace, "compute", call.worker_s, parent_id=transport_id, attributes=sizes)
+        if call.worker is not None:
+            times_s = call.worker.started_s, call.worker.ended_s
+            worker = sizes | {"process.pid": call.worker.process}
+            yield self._make(trace, "compute", times_s, parent_id=transport_id, attributes=worker)
 
     def _make(
         self,

@@ -12,7 +12,13 @@ import pytest
 from handlers.worker import Worker
 from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest, Parameter, Tensor
-from model_store.open_inference import messages
+from model_store.open_inference import (
+    WORKER_ENDED_NS,
+    WORKER_PROCESS,
+    WORKER_STARTED_NS,
+    WORKER_TIMES,
+    messages,
+)
 from model_store.tensors import decode_raw, encode_raw
 from services.catalogue import Catalogue, ServedVariant
 from services.gateway.core import Gateway
@@ -80,24 +86,31 @@ class DoublingBackend:
         self.gate.set()
         self.before_answer: Callable[[np.ndarray], None] = lambda rows: None
         self.factor = 2
+        self.factors: dict[int, int] = {}  # of workers that compute something else
         self.row_error: Callable[[np.ndarray], str] = lambda row: ""
         self.is_ready = True
         self.first_worker = 1
+        self.choose_worker: Callable[[], int] | None = None  # none: the workers do not tell who they are
 
     async def predict(self, variant: ServedVariant, request: bytes) -> bytes:
         message = messages().ModelInferRequest.FromString(request)
+        worker = self.choose_worker() if self.choose_worker and WORKER_TIMES in message.parameters else None
         tensor = message.inputs[0]
         rows = decode_raw(message.raw_input_contents[0], tensor.datatype, tuple(tensor.shape))
         self.batches.append(rows.tolist())
         await self.gate.wait()
         self.before_answer(rows)
+        factor = self.factor if worker is None else self.factors.get(worker, self.factor)
         response = messages().ModelInferResponse()
         response.outputs.add(name="y", datatype=tensor.datatype, shape=rows.shape)
-        response.raw_output_contents.append(encode_raw(self.factor * rows))
+        response.raw_output_contents.append(encode_raw(factor * rows))
         errors = [self.row_error(row) for row in rows]
         if any(errors):
             response.outputs.add(name="row_errors", datatype="BYTES", shape=[len(rows)])
             response.raw_output_contents.append(encode_raw(np.array(errors, np.object_)))
+        if worker is not None:
+            response.parameters[WORKER_STARTED_NS].int64_param = response.parameters[WORKER_ENDED_NS].int64_param = 1
+            response.parameters[WORKER_PROCESS].int64_param = worker
         data: bytes = response.SerializeToString()
         return data
 

@@ -1,7 +1,9 @@
 """Golden rows through the front door: a version that computes something else than was released is not ready."""
 
 import asyncio
+import itertools
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -138,3 +140,48 @@ async def test_a_new_worker_is_asked_for_its_golden_rows(gateway, backend, varia
     backend.first_worker, backend.factor = 8, 2
     await gateway.readiness.prove()
     assert gateway.is_ready()
+
+
+def take_turns(backend, *workers):
+    """Have an engine's workers answer in this order, over and over, and count their answers."""
+    turns, counts = itertools.cycle(workers), Counter()
+
+    def choose():
+        worker = next(turns)
+        counts[worker] += 1
+        return worker
+
+    backend.workers, backend.choose_worker = len(set(workers)), choose
+    return counts
+
+
+async def test_each_worker_answers_the_golden_rows(gateway, backend):
+    counts = take_turns(backend, 1, 2, 3)
+    assert await gateway.readiness.prove() == []
+    assert set(gateway.readiness.describe().workers.values()) == {frozenset({1, 2, 3})}
+    assert min(counts.values()) >= 2  # for both versions
+    assert gateway.is_ready()
+
+
+async def test_one_worker_that_computes_something_else_is_found_among_others(gateway, backend, variants):
+    take_turns(backend, 1, 2)
+    backend.factors = {2: 3}
+    assert await gateway.readiness.prove() == []
+    assert [gateway.is_model_ready(variant) for variant in variants] == [True, False]
+
+
+async def test_a_worker_that_comes_back_is_asked_though_another_one_is_proven(gateway, backend, variants):
+    take_turns(backend, 1, 2)
+    await gateway.readiness.prove()
+    take_turns(backend, 2, 3)
+    backend.first_worker, backend.factors = 2, {3: 3}
+    await gateway.readiness.prove()
+    assert [gateway.is_model_ready(variant) for variant in variants] == [True, False]
+
+
+async def test_a_worker_that_no_golden_row_reaches_is_not_taken_for_proven(gateway, backend):
+    counts = take_turns(backend, 1, 1)
+    backend.workers = 2
+    await gateway.readiness.prove()
+    assert set(gateway.readiness.describe().workers.values()) == {frozenset({1})}
+    assert counts[1] == 2 * 16
