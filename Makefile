@@ -17,6 +17,9 @@ comma := ,
 space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
+# Where it is set, each of the many processes below would compile this project, and each test file, for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train release serve loadtest report deploy smoke fleet images image-check check format test test-all gpu-check clean
 

@@ -26,7 +26,7 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes | str]
 
 def _start_worker(context: Any) -> Any:
     try:
-        from handlers.worker import start_worker
+        from handlers.worker import start_worker  # Imported late: it may fail, and see above
 
         properties = context.system_properties
         worker = start_worker(

@@ -56,6 +56,6 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(core.get("flags", core.get("Features", "")).split())
 
 
-def cpu_features() -> tuple[str, ...]:
+def name_features() -> tuple[str, ...]:
     """Name what of this processor decides how fast programs run, in words, e.g. ('AVX2', 'AVX-512')."""
     return tuple(name for flag, name in _FEATURES.items() if flag in cpu_flags())

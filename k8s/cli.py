@@ -29,6 +29,8 @@ from model_store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Imported late: manifests are written without gRPC and the client.
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
-from host.cpu import count_cores, cpu_features
+from host.cpu import count_cores, name_features
 from model_store.manifest import NAME_PATTERN, Part
 
 FORMAT: Final = 1
@@ -109,7 +109,7 @@ def describe_host_class(device: str) -> HostClass:
     models = [line.partition(":")[2].strip() for name in names for line in name.splitlines() if "Model:" in line]
     return HostClass(
         architecture=platform.machine(),
-        features=cpu_features(),
+        features=name_features(),
         cores=count_cores(),
         accelerator=models[0] if models else "",
     )

@@ -13,7 +13,7 @@ _ASKING = (ValueError, LookupError, *_FILES)
 
 def exit_status_of(error: BaseException) -> int:
     """Choose the status of a command that an error ended."""
-    from model_store.signing import VerificationError  # kept out of the client's start: it loads cryptography
+    from model_store.signing import VerificationError  # Imported late: it loads cryptography, which clients need not
 
     if isinstance(error, KeyboardInterrupt):
         return STOPPED

@@ -126,9 +126,9 @@ class BaselineTest(Part):
     @property
     def in_words(self) -> str:
         """The figures, and a warning where they show nothing learned."""
-        verdict = "beats" if self.is_beaten else "UNTRAINED, allowed so: not shown to beat"
+        words = "beats" if self.is_beaten else "UNTRAINED, allowed so: not shown to beat"
         low, high = self.interval
-        return f"{verdict} {self.name} ({self.value:.4f}) by {self.difference:+.4f} ({low:+.4f} … {high:+.4f})"
+        return f"{words} {self.name} ({self.value:.4f}) by {self.difference:+.4f} ({low:+.4f} … {high:+.4f})"
 
 
 class Quality(Part):

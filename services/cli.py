@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from services.serving import Serving
     from services.torchserve.settings import TorchServeSettings
 
+# Imported late: `--help` and a mistyped option are answered before the gateway and its libraries load.
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _EPILOG = "Examples: serve    serve classifier --variants int8 --workers 2    serve keys add phone-app"

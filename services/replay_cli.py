@@ -10,6 +10,8 @@ import typer
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT, keys_folder
 
+# Imported late: `--help` and a mistyped option are answered before the client and the store load.
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 

@@ -6,6 +6,9 @@ file is missing.
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from tests.test_arrows import ROOMS, ROOT, imported_modules
@@ -26,6 +29,17 @@ def find_modules(imported: set[str], modules: set[str]) -> set[str]:
     return {name if name in modules else name.rpartition(".")[0] for name in imported} & modules
 
 
+def find_late_imports(path: Path) -> list[str]:
+    """List what a file imports of this project inside functions."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    statements = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
+    return [node.module for node in statements if node.module and node.module.split(".")[0] in ROOMS]
+
+
 def find_circle(imports: dict[str, set[str]]) -> list[str]:
     """Return one circle, from a module back to itself; empty if there is none."""
     done: set[str] = set()
@@ -43,6 +57,16 @@ def find_circle(imports: dict[str, set[str]]) -> list[str]:
         return []
 
     return next((circle for name in sorted(imports) if (circle := search(name, []))), [])
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_inside_functions_say_why_they_are_late(room):
+    silent = {
+        str(path.relative_to(ROOT)): late
+        for path in (ROOT / room).rglob("*.py")
+        if (late := find_late_imports(path)) and "# Imported late: " not in path.read_text()
+    }
+    assert silent == {}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -68,7 +68,7 @@ def check(spec: ReleaseSpec, evaluation: Evaluation, device: torch.device) -> li
         handler = open_handler(result.folder, str(device))
         for num_rows in (1, 3, spec.max_rows):
             problems += [f"{variant}, {num_rows} rows: {why}" for why in check_answer(handler, spec, num_rows)]
-    rejected = [variant for variant, result in evaluation.variants.items() if not result.verdict.passed]
+    rejected = [variant for variant, result in evaluation.variants.items() if not result.decision.passed]
     if "compiled" in rejected:  # the same arithmetic: only a broken compiler changes its quality
         problems.append("the compiled variant does not pass the gate")
     if len(evaluation.variants) - len(rejected) < 2:

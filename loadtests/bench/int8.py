@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from host.cpu import cpu_features
+from host.cpu import name_features
 from loadtests.addresses import Addresses
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.test_set import measure_accuracy, read_test_set
@@ -52,7 +52,7 @@ def compare_int8(
     rows = compare(lambda subject: measure_rows_per_s(subject, grpc_url, measure_s), "rows/s")
     latency = compare(lambda subject: measure_single_ms(subject, grpc_url, measure_s), "ms")
     reached = [
-        print_bar(console, f"{variant} ÷ eager, served", rows, find_bar(cpu_features()), unit="×"),
+        print_bar(console, f"{variant} ÷ eager, served", rows, find_bar(name_features()), unit="×"),
         print_bar(console, "p50 of one caller", latency, BAR_LATENCY, at_least=False, unit="×"),
     ]
     if test_data:

@@ -8,7 +8,7 @@ import platform
 
 import psutil
 
-from host.cpu import count_cores, cpu_features, cpu_model
+from host.cpu import count_cores, cpu_model, name_features
 from loadtests.measure.recording import Part
 
 _PACKAGES = ("torch", "torchserve", "grpcio", "locust", "mlcommons-loadgen")
@@ -32,7 +32,7 @@ def describe_host() -> Host:
         cpu=cpu_model() or platform.processor() or platform.machine(),
         cores=psutil.cpu_count(logical=True) or 1,
         cores_usable=count_cores(),
-        flags=cpu_features(),
+        flags=name_features(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=_system_name(),
         python=platform.python_version(),

@@ -71,7 +71,7 @@ class Journal:
 
 
 def _make_tracing(settings: GatewaySettings) -> Tracing:
-    from services.gateway.tracing import make_tracing  # a third of a second, for those who trace
+    from services.gateway.tracing import make_tracing  # Imported late: a third of a second, for those who trace
 
     assert settings.trace_endpoint is not None
     return make_tracing(settings.trace_endpoint, settings.trace_share)

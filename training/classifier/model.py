@@ -12,6 +12,8 @@ from training.images.datasets import DATA_SETS
 from training.labels.difference import compare_runs
 from training.models import Model
 
+# Imported late: training needs torch and numpy alone; the further verbs need typer and more.
+
 
 def _list_commands() -> dict[str, Callable[..., None]]:
     """The further verbs; where typer is missing nobody can type them."""

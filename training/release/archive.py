@@ -51,8 +51,8 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
-        if not evaluated.verdict.passed:
-            rejected[variant] = evaluated.verdict.why
+        if not evaluated.decision.passed:
+            rejected[variant] = evaluated.decision.why
             continue
         shutil.copy(path, evaluated.folder / MANIFEST_NAME)
         archive = folder / archive_name(manifest.model, manifest.release, variant)
@@ -105,7 +105,7 @@ def complete_manifest(
                 "against_parent": _fields_of(PairedTest, evaluated.against_parent),
                 "baseline": _fields_of(BaselineTest, baseline),
             },
-            "gate": dataclasses.asdict(evaluated.verdict) | {"live_margin": _live_margin(spec)},
+            "gate": dataclasses.asdict(evaluated.decision) | {"live_margin": _live_margin(spec)},
             "row_check": _fields_of(RowCheck, evaluated.finding),
             "speed": dataclasses.asdict(evaluated.timing),
             "parent": _describe_parent(parent),

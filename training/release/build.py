@@ -22,7 +22,7 @@ from training.release.rounding import Search
 from training.release.spec import ProgramSpec, ReleaseSpec
 from training.release.variants import (
     PORTABLE_VARIANTS,
-    Recipe,
+    Blueprint,
     describe_target,
     make_program,
     variants_for,
@@ -38,12 +38,13 @@ _EXACT_FORMS = {"eager": "eager", "onnx": "onnx", "onnx-int8": "onnx"}
 class Built:
     """Variant → its archive's content as a folder, and variant → why it was not built.
 
-    `recipes` maps the roles of each searched variant that are rounded statically to how; `searches` is what came of it.
+    `blueprints` maps the roles of each searched variant that are rounded statically to how they were made; `searches`
+    is what came of it.
     """
 
     folders: dict[str, Path]
     left_out: dict[str, str]
-    recipes: dict[str, dict[str, Recipe]] = field(default_factory=dict)
+    blueprints: dict[str, dict[str, Blueprint]] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ class _Order:
     """One program to make, and the variants that will hold it in a role; `then` is made from it."""
 
     role: str
-    recipe: Recipe
+    blueprint: Blueprint
     variants: tuple[str, ...]
     then: _Order | None = None
 
@@ -72,7 +73,7 @@ def build_variants(
     variants = _choose_variants(spec, device, wanted)
     left_out = {name: why for name, why in spec.left_out.items() if name in variants}
     orders = _write_orders(spec, device, work, [name for name in variants if name not in left_out], left_out)
-    programs, recipes = _make_programs(orders, left_out, reference=variants[0])
+    programs, blueprints = _make_programs(orders, left_out, reference=variants[0])
     folders = {}
     for variant in variants:
         if variant in left_out or variant not in programs:
@@ -81,7 +82,7 @@ def build_variants(
         folders[variant].mkdir(parents=True)
         target = describe_target(variant, device)
         lay_out(folders[variant], spec, release=release, variant=variant, programs=programs[variant], target=target)
-    return Built(folders=folders, left_out=left_out, recipes=recipes)
+    return Built(folders=folders, left_out=left_out, blueprints=blueprints)
 
 
 def _choose_variants(spec: ReleaseSpec, device: torch.device, wanted: Sequence[str]) -> list[str]:
@@ -116,7 +117,7 @@ def _write_orders(
                 continue
             form = _EXACT_FORMS.get(variant, "compiled") if program.is_exact else variant
             made_as[form] = (*made_as.get(form, ()), variant)
-        recipe = Recipe(
+        blueprint = Blueprint(
             variant="",
             source=source,
             folder=work / "programs",
@@ -124,7 +125,7 @@ def _write_orders(
             calibration=calibration,
             quantization=program.quantization,
         )
-        orders += _write_orders_of(role, recipe, made_as)
+        orders += _write_orders_of(role, blueprint, made_as)
     return orders
 
 
@@ -138,12 +139,12 @@ def _write_source(program: ProgramSpec, device: torch.device, path: Path) -> Pat
     return path.with_suffix(".pt2")
 
 
-def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str, ...]]) -> list[_Order]:
+def _write_orders_of(role: str, blueprint: Blueprint, made_as: Mapping[str, tuple[str, ...]]) -> list[_Order]:
     """Order what variants hold in a role; `made_as` maps the form of a program to the variants that hold it."""
 
     def order(form: str, then: _Order | None = None) -> _Order:
-        own = replace(recipe, variant=form, folder=recipe.folder / form / role)
-        return _Order(role=role, recipe=own, variants=made_as.get(form, ()), then=then)
+        own = replace(blueprint, variant=form, folder=blueprint.folder / form / role)
+        return _Order(role=role, blueprint=own, variants=made_as.get(form, ()), then=then)
 
     orders = [order(form) for form in made_as if form not in PORTABLE_VARIANTS]
     if "onnx-int8" in made_as:
@@ -155,20 +156,20 @@ def _write_orders_of(role: str, recipe: Recipe, made_as: Mapping[str, tuple[str,
 
 def _make_programs(
     orders: Sequence[_Order], left_out: dict[str, str], *, reference: str
-) -> tuple[dict[str, dict[str, Path]], dict[str, dict[str, Recipe]]]:
+) -> tuple[dict[str, dict[str, Path]], dict[str, dict[str, Blueprint]]]:
     programs: dict[str, dict[str, Path]] = {}
-    recipes: dict[str, dict[str, Recipe]] = {}
+    blueprints: dict[str, dict[str, Blueprint]] = {}
     for order in orders:
-        if order.recipe.variant == "eager":  # a copy, for which no process need load torch
+        if order.blueprint.variant == "eager":  # a copy, for which no process need load torch
             for variant in order.variants:
-                programs.setdefault(variant, {})[order.role] = make_program(order.recipe)
-    orders = [order for order in orders if order.recipe.variant != "eager"]
+                programs.setdefault(variant, {})[order.role] = make_program(order.blueprint)
+    orders = [order for order in orders if order.blueprint.variant != "eager"]
     if not orders:
-        return programs, recipes
+        return programs, blueprints
     # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
     pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
     with pool, ProgressBar("making variants", total=sum(1 + (order.then is not None) for order in orders)) as bar:
-        pending: dict[Future[Path], _Order] = {pool.submit(make_program, order.recipe): order for order in orders}
+        pending: dict[Future[Path], _Order] = {pool.submit(make_program, order.blueprint): order for order in orders}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 order = pending.pop(future)
@@ -183,10 +184,10 @@ def _make_programs(
                 else:
                     for variant in order.variants:
                         programs.setdefault(variant, {})[order.role] = program
-                    if order.recipe.variant in SEARCHED and order.recipe.quantization == "static":
-                        recipes.setdefault(order.recipe.variant, {})[order.role] = order.recipe
+                    if order.blueprint.variant in SEARCHED and order.blueprint.quantization == "static":
+                        blueprints.setdefault(order.blueprint.variant, {})[order.role] = order.blueprint
                     if order.then is not None:
-                        then = replace(order.then, recipe=replace(order.then.recipe, source=program))
-                        pending[pool.submit(make_program, then.recipe)] = then
-                bar.advance(1, order.recipe.variant)
-    return {variant: roles for variant, roles in programs.items() if variant not in left_out}, recipes
+                        then = replace(order.then, blueprint=replace(order.then.blueprint, source=program))
+                        pending[pool.submit(make_program, then.blueprint)] = then
+                bar.advance(1, order.blueprint.variant)
+    return {variant: roles for variant, roles in programs.items() if variant not in left_out}, blueprints

@@ -28,6 +28,8 @@ from training.release.default_variant import Objective
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec
 
+# Imported late: `--help` and a mistyped option are answered before torch's exporter loads, for seconds.
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _EPILOG = "Examples: release runs/classifier/full --name fashion    release --program net.pt2 --name net"

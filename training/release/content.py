@@ -13,6 +13,8 @@ from typing import Any
 from handlers.target import is_portable
 from training.release.spec import ReleaseSpec
 
+# Imported late: a worker's folder alone needs the protocol compiler.
+
 MANIFEST_NAME = "manifest.json"
 ENTRY_NAME = "entry.py"
 MODEL_CONFIG_NAME = "model-config.yaml"

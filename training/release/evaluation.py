@@ -15,7 +15,7 @@ from model_store.frontier import Figures, find_front, shown_difference
 from training.release.baseline import BaselineFinding, compare_with_baseline, refuse_untrained
 from training.release.build import Built
 from training.release.default_variant import Objective, choose_default
-from training.release.gate import Verdict, explain_rows, judge
+from training.release.gate import Decision, explain_rows, judge
 from training.release.golden import Recorded, choose_examples, record_golden
 from training.release.measurement import (
     Comparison,
@@ -42,7 +42,7 @@ class Evaluated:
     measurement: Measurement
     comparison: Comparison | None
     against_parent: Comparison | None
-    verdict: Verdict
+    decision: Decision
     timing: Timing
     size_bytes: int
     golden: Recorded
@@ -85,7 +85,7 @@ class Evaluation:
     @property
     def front(self) -> list[str]:
         """The variants that no other beats, among those that may be served."""
-        return find_front({name: one.figures for name, one in self.variants.items() if one.verdict.passed})
+        return find_front({name: one.figures for name, one in self.variants.items() if one.decision.passed})
 
 
 def evaluate_variants(
@@ -130,9 +130,9 @@ def evaluate_variants(
         against_parent = None
         if parent is not None:
             against_parent = compare(measured[variant], parent.measurement, spec.held_out, str(parent.run))
-        verdict = judge(comparison, spec.margin, faults[variant])
+        decision = judge(comparison, spec.margin, faults[variant])
         golden = Recorded()
-        if verdict.passed:
+        if decision.passed:
             golden = record_golden(
                 handlers[variant],
                 examples,
@@ -148,12 +148,12 @@ def evaluate_variants(
             measurement=measured[variant],
             comparison=comparison,
             against_parent=against_parent,
-            verdict=verdict,
+            decision=decision,
             timing=timings[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),
             golden=golden,
         )
-    passed = {variant: result for variant, result in variants.items() if result.verdict.passed}
+    passed = {variant: result for variant, result in variants.items() if result.decision.passed}
     default = choose_default(passed, objective)
     return Evaluation(
         variants=variants,

@@ -1,4 +1,4 @@
-"""The gate's verdicts: which variants may be served, and why others may not."""
+"""The gate's decisions: which variants may be served, and why others may not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = Literal["passed", "worse", "too few rows", "unsound"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Decision:
     """Whether a variant may be served."""
 
     passed: bool
@@ -24,7 +24,7 @@ class Verdict:
     rows_needed: int | None = None
 
 
-def judge(comparison: Comparison | None, margin: float, faults: Sequence[str] = ()) -> Verdict:
+def judge(comparison: Comparison | None, margin: float, faults: Sequence[str] = ()) -> Decision:
     """Apply the gate's rule; the reference itself (no comparison) passes, and nothing that has faults."""
     rule = f"at 95 % confidence not worse than the reference by more than {margin:g}"
     if comparison is not None and comparison.is_near_identical:
@@ -33,23 +33,23 @@ def judge(comparison: Comparison | None, margin: float, faults: Sequence[str] = 
             "share of changed rows (Markov's inequality; Student's t of 3.65, from 64 rows on)"
         )
     if faults:
-        return Verdict(passed=False, rule=rule, why="; ".join(faults), outcome="unsound")
+        return Decision(passed=False, rule=rule, why="; ".join(faults), outcome="unsound")
     if comparison is None:
-        return Verdict(passed=True, rule=rule, why="it is the reference", outcome="passed")
+        return Decision(passed=True, rule=rule, why="it is the reference", outcome="passed")
     low, high = comparison.interval
     measured = f"difference {comparison.difference:+.4f} ({low:+.4f} … {high:+.4f})"
     if low > -margin:
         why = f"{measured}; the lower bound is above −{margin:g}"
-        return Verdict(passed=True, rule=rule, why=why, outcome="passed")
+        return Decision(passed=True, rule=rule, why=why, outcome="passed")
     needed = _rows_needed(comparison, margin)
     if needed is None:
         why = f"{measured}; the lower bound is not above −{margin:g}"
-        return Verdict(passed=False, rule=rule, why=why, outcome="worse")
+        return Decision(passed=False, rule=rule, why=why, outcome="worse")
     why = (
         f"too few rows to tell: {measured} on {comparison.num_rows} held-out rows; with {needed} rows that differ as "
         f"these do, the lower bound would be above −{margin:g}"
     )
-    return Verdict(passed=False, rule=rule, why=why, outcome="too few rows", rows_needed=needed)
+    return Decision(passed=False, rule=rule, why=why, outcome="too few rows", rows_needed=needed)
 
 
 def _rows_needed(comparison: Comparison, margin: float) -> int | None:

@@ -86,6 +86,7 @@ def _convert(
     ranges: Ranges,
     in_floats: Collection[str],
 ) -> torch.fx.GraphModule:
+    # Imported late: torchao may be missing.
     try:
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
         from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (

@@ -28,7 +28,7 @@ from training.release.gate import judge
 from training.release.measurement import compare, measure_quality, measure_speed
 from training.release.rounding import COMPILED, DEFAULTS, Ranges, Rounding, Search, Trial
 from training.release.spec import ReleaseSpec
-from training.release.variants import Recipe, find_sensitive_layers, make_program
+from training.release.variants import Blueprint, find_sensitive_layers, make_program
 
 # Ways whose rows/s differ by less are equally fast; the earlier one is taken, the default first of all.
 _SAME_SPEED = 0.95
@@ -42,23 +42,23 @@ def search_roundings(built: Built, spec: ReleaseSpec, device: torch.device, work
 
     Where none passes it is the one that comes nearest to it. What is rounded as its rows come is not searched.
     """
-    for variant, recipes in built.recipes.items():
+    for variant, blueprints in built.blueprints.items():
         if variant in built.folders:
-            built = _search_variant(built, variant, recipes, spec, device, work / variant)
+            built = _search_variant(built, variant, blueprints, spec, device, work / variant)
     return built
 
 
 def _search_variant(
-    built: Built, variant: str, recipes: Mapping[str, Recipe], spec: ReleaseSpec, device: torch.device, work: Path
+    built: Built, variant: str, blueprints: Mapping[str, Blueprint], spec: ReleaseSpec, device: torch.device, work: Path
 ) -> Built:
-    default = dict.fromkeys(recipes, DEFAULTS[variant])
+    default = dict.fromkeys(blueprints, DEFAULTS[variant])
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        ranked, left_out = _rank_layers(pool, recipes)
+        ranked, left_out = _rank_layers(pool, blueprints)
         others = list_ways(variant, ranked)
         made = [
             {
-                role: pool.submit(make_program, recipe)
-                for role, recipe in _round(recipes, way, work / str(place)).items()
+                role: pool.submit(make_program, blueprint)
+                for role, blueprint in _round(blueprints, way, work / str(place)).items()
             }
             for place, way in enumerate(others)
         ]
@@ -90,11 +90,13 @@ def _search_variant(
 
 
 def _rank_layers(
-    pool: ProcessPoolExecutor, recipes: Mapping[str, Recipe]
+    pool: ProcessPoolExecutor, blueprints: Mapping[str, Blueprint]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Role → its layers by their sensitivity, none where they cannot be ranked; and why they cannot."""
     ranked, left_out = {}, {}
-    for role, found in {role: pool.submit(find_sensitive_layers, recipe) for role, recipe in recipes.items()}.items():
+    for role, found in {
+        role: pool.submit(find_sensitive_layers, blueprint) for role, blueprint in blueprints.items()
+    }.items():
         try:
             ranked[role] = found.result()
         except Exception as error:  # noqa: BLE001 - as of a way that cannot be built
@@ -139,9 +141,10 @@ def list_ways(variant: str, ranked: Mapping[str, Sequence[str]]) -> list[Way]:
     return ways
 
 
-def _round(recipes: Mapping[str, Recipe], way: Way, folder: Path) -> dict[str, Recipe]:
+def _round(blueprints: Mapping[str, Blueprint], way: Way, folder: Path) -> dict[str, Blueprint]:
     return {
-        role: dataclasses.replace(recipe, folder=folder / role, rounding=way[role]) for role, recipe in recipes.items()
+        role: dataclasses.replace(blueprint, folder=folder / role, rounding=way[role])
+        for role, blueprint in blueprints.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The table of a release: quality, speed and verdict of every variant."""
+"""The table of a release: quality and speed of every variant, and what the gate said."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words
 
-COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "front", "verdict")
+COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "front", "gate")
 _WIDTH = 130  # where no terminal says how wide it is
 
 
@@ -42,8 +42,8 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
                 f"{variant} against {result.against_parent.reference}, which it was made from: {change}, "
                 f"{gain:.2f} × its rows/s"
             )
-        if not result.verdict.passed:
-            print(f"{variant} rejected: {result.verdict.why}")
+        if not result.decision.passed:
+            print(f"{variant} rejected: {result.decision.why}")
     for variant, search in evaluation.searches.items():
         print(f"{variant} was searched on {search.n} rows of {search.dataset}:")
         for trial in search.trials:
@@ -92,7 +92,7 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
         if result.comparison is not None:
             bounds = result.comparison.interval
             difference = f"{result.comparison.difference:+.4f} ({bounds[0]:+.4f} … {bounds[1]:+.4f})"
-        verdict = "default" if variant == evaluation.default else result.verdict.outcome
+        outcome = "default" if variant == evaluation.default else result.decision.outcome
         rows.append(
             (
                 variant,
@@ -100,7 +100,7 @@ def _rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
                 difference,
                 *_cost(result),
                 FRONT_MARK if variant in evaluation.front else "",
-                verdict,
+                outcome,
             )
         )
     if evaluation.parent is not None:

@@ -23,6 +23,8 @@ from training.release.capture import capture_again
 from training.release.left_out import LeftOutError
 from training.release.rounding import DEFAULTS, Rounding
 
+# Imported late: each variant is made in a process of its own, and onnx and torchao take seconds to load.
+
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
 # Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
@@ -30,7 +32,7 @@ PORTABLE_VARIANTS = ("onnx", "onnx-int8")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Blueprint:
     """What it takes to make one program of a variant.
 
     `source` is the captured program, or the variant `onnx` where it is to be quantized. `quantization` is static or
@@ -82,27 +84,27 @@ def describe_target(variant: str, device: torch.device) -> dict[str, str]:
     return target | {"torch_version": ""} if variant in PORTABLE_VARIANTS else target
 
 
-def make_program(recipe: Recipe) -> Path:
-    """Make one program of a variant; returns its file in the recipe's folder.
+def make_program(blueprint: Blueprint) -> Path:
+    """Make one program of a variant; returns its file in the blueprint's folder.
 
     Raises:
         LeftOutError: the variant makes no sense for this program.
     """
     _silence()
-    recipe.folder.mkdir(parents=True, exist_ok=True)
-    if recipe.variant == "eager":
-        return Path(shutil.copy(recipe.source, recipe.folder))
-    if recipe.variant in PORTABLE_VARIANTS:
-        return _make_portable(recipe)
-    program = torch.export.load(recipe.source)
-    device = torch.device(recipe.device)
-    if recipe.variant in ("bf16", "fp16"):
-        dtype = torch.bfloat16 if recipe.variant == "bf16" else torch.float16
+    blueprint.folder.mkdir(parents=True, exist_ok=True)
+    if blueprint.variant == "eager":
+        return Path(shutil.copy(blueprint.source, blueprint.folder))
+    if blueprint.variant in PORTABLE_VARIANTS:
+        return _make_portable(blueprint)
+    program = torch.export.load(blueprint.source)
+    device = torch.device(blueprint.device)
+    if blueprint.variant in ("bf16", "fp16"):
+        dtype = torch.bfloat16 if blueprint.variant == "bf16" else torch.float16
         module = _drop_dtype_checks(program.module(check_guards=False))
         program = capture_again(_Autocast(module, device.type, dtype), program)
-    elif recipe.variant == "int8":
-        program = _quantize(program, recipe, device)
-    return compile_program(program, recipe.folder / f"{recipe.source.stem}-{recipe.variant}", device)
+    elif blueprint.variant == "int8":
+        program = _quantize(program, blueprint, device)
+    return compile_program(program, blueprint.folder / f"{blueprint.source.stem}-{blueprint.variant}", device)
 
 
 def compile_program(program: ExportedProgram, folder: Path, device: torch.device) -> Path:
@@ -135,54 +137,54 @@ def _silence() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _make_portable(recipe: Recipe) -> Path:
-    path = recipe.folder / "program.onnx"
-    if recipe.variant == "onnx" and recipe.source.suffix == ".onnx":
-        return Path(shutil.copy(recipe.source, path))
-    if recipe.variant == "onnx":
+def _make_portable(blueprint: Blueprint) -> Path:
+    path = blueprint.folder / "program.onnx"
+    if blueprint.variant == "onnx" and blueprint.source.suffix == ".onnx":
+        return Path(shutil.copy(blueprint.source, path))
+    if blueprint.variant == "onnx":
         from training.release.onnx_export import export_onnx
 
-        return export_onnx(torch.export.load(recipe.source), path)
+        return export_onnx(torch.export.load(blueprint.source), path)
     from training.release.onnx_quantization import quantize_products, quantize_statically
 
-    if recipe.quantization == "dynamic":
-        return quantize_products(recipe.source, path)
-    if recipe.calibration is None:
+    if blueprint.quantization == "dynamic":
+        return quantize_products(blueprint.source, path)
+    if blueprint.calibration is None:
         raise LeftOutError("there are no calibration rows")
-    rounding = recipe.rounding or DEFAULTS[recipe.variant]
-    return quantize_statically(recipe.source, path, _read_calibration(recipe.calibration), rounding)
+    rounding = blueprint.rounding or DEFAULTS[blueprint.variant]
+    return quantize_statically(blueprint.source, path, _read_calibration(blueprint.calibration), rounding)
 
 
-def find_sensitive_layers(recipe: Recipe) -> list[str]:
+def find_sensitive_layers(blueprint: Blueprint) -> list[str]:
     """Name the layers of a static int8 program, first the one whose rounding harms its outputs most."""
-    assert recipe.calibration is not None, "without calibration rows there is no such program"
+    assert blueprint.calibration is not None, "without calibration rows there is no such program"
     _silence()
-    if recipe.variant == "int8":
+    if blueprint.variant == "int8":
         from training.release.quantization import rank_operations
 
-        return rank_operations(torch.export.load(recipe.source), torch.load(recipe.calibration))
+        return rank_operations(torch.export.load(blueprint.source), torch.load(blueprint.calibration))
     from training.release.onnx_quantization import rank_layers
 
-    return rank_layers(recipe.source, _read_calibration(recipe.calibration))
+    return rank_layers(blueprint.source, _read_calibration(blueprint.calibration))
 
 
 def _read_calibration(path: Path) -> list[list[np.ndarray]]:
     return [[tensor.numpy() for tensor in batch] for batch in torch.load(path)]
 
 
-def _quantize(program: ExportedProgram, recipe: Recipe, device: torch.device) -> ExportedProgram:
+def _quantize(program: ExportedProgram, blueprint: Blueprint, device: torch.device) -> ExportedProgram:
     from training.release.dynamic_quantization import quantize_dynamically
     from training.release.quantization import NotQuantizableError, quantize
 
     if device.type == "cuda":
-        raise LeftOutError(f"{recipe.quantization} int8 is made for CPUs only")
+        raise LeftOutError(f"{blueprint.quantization} int8 is made for CPUs only")
     try:
-        if recipe.quantization == "dynamic":
+        if blueprint.quantization == "dynamic":
             return quantize_dynamically(program)
-        if recipe.calibration is None:
+        if blueprint.calibration is None:
             raise LeftOutError("there are no calibration rows")
-        rounding = recipe.rounding or DEFAULTS[recipe.variant]
-        return quantize(program, torch.load(recipe.calibration), rounding)
+        rounding = blueprint.rounding or DEFAULTS[blueprint.variant]
+        return quantize(program, torch.load(blueprint.calibration), rounding)
     except NotQuantizableError as error:
         raise LeftOutError(str(error)) from error
 

@@ -17,6 +17,8 @@ from services.client.connecting import Connect, connecting
 from services.client.options import JsonOption, VersionOption
 from services.client.translation import Translation
 
+# Imported late: only a picture needs the drawing library.
+
 
 @connecting
 def run(

@@ -15,7 +15,7 @@ def test_both_bars_have_to_be_reached_by_the_variant_that_is_asked_for(
     rows_per_s, single_ms, reached, store, monkeypatch, capsys
 ):
     figures = {"eager": (100.0, 1.0), "int8": (rows_per_s, single_ms)}
-    monkeypatch.setattr(int8, "cpu_features", lambda: ("AVX2", "AVX-512 VNNI"))
+    monkeypatch.setattr(int8, "name_features", lambda: ("AVX2", "AVX-512 VNNI"))
     for place, name in enumerate(("measure_rows_per_s", "measure_single_ms")):
         monkeypatch.setattr(
             int8, name, lambda subject, url, seconds, place=place: figures[subject.manifest.variant][place]

@@ -84,10 +84,11 @@ def test_the_command_writes_weights_and_prints_the_rate(suffix, server, monkeypa
         np.save(source, channels(2))
     else:
         scipy.io.savemat(source, {"any": np.moveaxis(channels(2), 1, 3)})
-    status, captured = call(server, monkeypatch, capsys, source, "--rf-chains", 2, "--out", out)
+    status, captured = call(server, monkeypatch, capsys, source, "--rf-chains", 2, "--version", "3-onnx", "--out", out)
     assert status == 0, captured.err
     assert "2 channels, beamformer 1-int8: " in captured.out
     assert "bits/s/Hz" in captured.out
+    assert server.requests[-1].model_version == "3-onnx"
     sent = np.frombuffer(server.requests[-1].raw_input_contents[0], np.complex64)
     np.testing.assert_array_equal(sent.reshape(2, 5, 36, 144), channels(2))
     with np.load(out) as written:

@@ -64,12 +64,12 @@ def test_equal_variant_passes_with_enough_rows_and_fails_with_too_few():
         assert judge(comparison, margin=0.01).passed is passed
 
 
-def test_too_few_rows_are_not_called_worse_and_the_verdict_says_how_many_would_be_enough():
+def test_too_few_rows_are_not_called_worse_and_the_decision_says_how_many_would_be_enough():
     scores = measured(np.ones(100))
-    verdict = judge(compare(scores, scores, held_out(), "eager"), margin=0.01)
-    assert (verdict.outcome, verdict.rows_needed) == ("too few rows", 381)
-    assert "difference +0.0000 (-0.0370 … +0.0370) on 100 held-out rows; with 381 rows" in verdict.why
-    enough = measured(np.ones(verdict.rows_needed))
+    decision = judge(compare(scores, scores, held_out(), "eager"), margin=0.01)
+    assert (decision.outcome, decision.rows_needed) == ("too few rows", 381)
+    assert "difference +0.0000 (-0.0370 … +0.0370) on 100 held-out rows; with 381 rows" in decision.why
+    enough = measured(np.ones(decision.rows_needed))
     assert judge(compare(enough, enough, held_out(), "eager"), margin=0.01).outcome == "passed"
 
 
@@ -77,9 +77,9 @@ def test_a_near_identical_variant_needs_64_rows():
     scores, doubts = np.ones(64), np.linspace(0, 1e-3, 64)
     comparison = compare(measured(scores, doubts), measured(scores), held_out(), "eager")
     assert comparison.interval[0] == pytest.approx(-(doubts.mean() + 3.65 * doubts.std(ddof=1) / np.sqrt(64)))
-    verdict = judge(comparison, margin=0.02)
-    assert verdict.passed
-    assert "no row went further than 0.1 of the way to another answer" in verdict.rule
+    decision = judge(comparison, margin=0.02)
+    assert decision.passed
+    assert "no row went further than 0.1 of the way to another answer" in decision.rule
 
 
 @pytest.mark.parametrize(("doubt", "num_rows"), [(0.2, 64), (1e-3, 63)])
@@ -96,9 +96,9 @@ def test_one_doubtful_row_or_a_handful_of_rows_prove_nothing(doubt, num_rows):
 def test_rows_needed_by_a_bootstrapped_score_follow_the_root():
     reference = measured(np.zeros(100))
     variant = measured(np.where(np.arange(100) % 2, 0.19, -0.21))  # mean −0.01, standard error 0.02
-    verdict = judge(compare(variant, reference, held_out(binary=False), "eager"), margin=0.04)
-    assert verdict.outcome == "too few rows"
-    assert verdict.rows_needed == pytest.approx(100 * (1.96 * 0.02 / 0.03) ** 2, rel=0.1)
+    decision = judge(compare(variant, reference, held_out(binary=False), "eager"), margin=0.04)
+    assert decision.outcome == "too few rows"
+    assert decision.rows_needed == pytest.approx(100 * (1.96 * 0.02 / 0.03) ** 2, rel=0.1)
     worse = compare(measured(variant.scores - 1), reference, held_out(binary=False), "eager")
     assert judge(worse, margin=0.04).outcome == "worse"
 
@@ -112,19 +112,19 @@ def test_outputs_that_are_no_numbers_are_a_fault_and_no_fault_passes():
 
     measurement = measure_quality(Broken(), held_out(score=lambda outputs: np.ones(70)), max_rows=64)
     assert measurement.fault == "output y is NaN or infinite in 1 of 70 rows whose inputs are finite"
-    verdict = judge(None, 0.1, [measurement.fault])
-    assert (verdict.passed, verdict.outcome) == (False, "unsound")
+    decision = judge(None, 0.1, [measurement.fault])
+    assert (decision.passed, decision.outcome) == (False, "unsound")
 
 
 def test_a_worse_variant_fails_and_says_by_how_much():
     reference = measured(np.ones(500))
     variant = measured(np.arange(500) >= 15)
     comparison = compare(variant, reference, held_out(), "eager")
-    verdict = judge(comparison, margin=0.01)
-    assert not verdict.passed
-    assert verdict.why.startswith("difference -0.0300 (-0.0")
-    assert verdict.why.endswith("the lower bound is not above −0.01")
-    assert verdict.outcome == "worse"
+    decision = judge(comparison, margin=0.01)
+    assert not decision.passed
+    assert decision.why.startswith("difference -0.0300 (-0.0")
+    assert decision.why.endswith("the lower bound is not above −0.01")
+    assert decision.outcome == "worse"
     assert comparison.p_value < 0.001
 
 
