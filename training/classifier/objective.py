@@ -18,11 +18,11 @@ from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.distillation import soften_and_compare
 from training.engine.distributed import own_share
-from training.engine.optimization import Updater
+from training.engine.optimization import Updater, split_rows
 from training.engine.quantize_aware import RoundedNetwork
 from training.engine.seeds import generator_for
 from training.images.augmentation import TrainingBatches
-from training.images.mixing import mix
+from training.images.mixing import Mixture, mix
 from training.images.normalization import Normalization
 from training.images.splits import Split
 
@@ -61,6 +61,7 @@ class ClassifierTask(Resumable):
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         average_decay: float = 0.0,
+        accumulation: int = 1,
         teacher: Teacher | None = None,
         rounded: RoundedNetwork | None = None,
     ) -> None:
@@ -70,7 +71,7 @@ class ClassifierTask(Resumable):
         self.updater, self.label_smoothing = updater, label_smoothing
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.average = WeightAverage(network, average_decay) if average_decay else None
-        self.teacher, self.rounded = teacher, rounded
+        self.accumulation, self.teacher, self.rounded = accumulation, teacher, rounded
         self._epoch = -1
 
     @property
@@ -82,16 +83,29 @@ class ClassifierTask(Resumable):
         """Fit one batch; log its loss and accuracy."""
         self._prepare_epoch(step // self.batches.steps_per_epoch)
         images, labels = self.batches.at(step)
-        rows = own_share(len(labels))
-        share = (rows.stop - rows.start) / len(labels)
         mixture = mix(
             images,
             labels,
             generator_for(self.batches.seed, _MIXING, step),
             mixup_alpha=self.mixup_alpha,
             cutmix_alpha=self.cutmix_alpha,
-        ).take(rows)
+        )
         self.network.train()
+        num_right = torch.zeros((), device=self.device)
+
+        def measure_part(rows: slice) -> Tensor:
+            loss, right = self._measure(mixture.take(rows))
+            num_right.add_(right)
+            return (rows.stop - rows.start) / len(labels) * loss
+
+        parts = split_rows(own_share(len(labels)), self.accumulation)
+        loss = self.updater.accumulate(map(measure_part, parts), step)
+        if self.average:
+            self.average.update(self.network)
+        return {"loss": loss, "accuracy": num_right / len(labels)}
+
+    def _measure(self, mixture: Mixture) -> tuple[Tensor, Tensor]:
+        """The mean loss of some images, and how many of them are answered right."""
         with autocast(self.device, self.precision):
             answers = self._answer(self.normalization(mixture.images))
         logits = answers[0].float()
@@ -99,12 +113,7 @@ class ClassifierTask(Resumable):
         if self.teacher:
             learned = self._compare_with(self.teacher, mixture.images, answers[-1].float())
             loss = torch.lerp(loss, learned, self.teacher.weight)
-        loss = share * loss
-        self.updater.update(loss, step)
-        if self.average:
-            self.average.update(self.network)
-        accuracy = share * (logits.detach().argmax(1) == mixture.labels).float().mean()
-        return {"loss": loss.detach(), "accuracy": accuracy}
+        return loss, (logits.detach().argmax(1) == mixture.labels).sum()
 
     @torch.no_grad()
     def validate(self) -> Mapping[str, float]:

@@ -31,6 +31,7 @@ RETIRED = ("num_validation",)  # in records of runs whose validation part was a 
 _POSITIVE = (
     "epochs",
     "batch_size",
+    "accumulation",
     "lr",
     "num_calibration",
     "num_examples",
@@ -112,6 +113,8 @@ class Recipe:
 
     epochs: Annotated[float, "passes through the training images"] = 10.0
     batch_size: Annotated[int, "images in a step"] = 500
+    accumulation: Annotated[int, "parts of a step's batch that are worked through, and normalized, one by one"] = 1
+    recompute: Annotated[bool, "compute a ViT's activations again in the backward pass, to hold fewer"] = False
     lr: Annotated[float, "highest learning rate, for the batch size given"] = 0.12
     momentum: Annotated[float, "momentum of stochastic gradient descent"] = 0.9
     weight_decay: Annotated[float, "weight decay"] = 1e-3
@@ -140,6 +143,8 @@ class Recipe:
             )
         if self.quantize_aware and self.network == "deit":
             raise ValueError("quantize_aware rounds networks of one answer, and deit gives two; use vit")
+        if self.recompute and self.network not in ("vit", "deit"):
+            raise ValueError(f"recompute is for the layers of vit and deit, and network is {self.network}")
         if self.pruned_fraction and not self.start_from:
             raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
         if self.pruned_layers and not self.pruned_fraction:

@@ -28,6 +28,7 @@ from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.pruning import prune_channels
 from training.engine.quantize_aware import RoundedNetwork
+from training.engine.recomputation import recompute_activations
 from training.engine.runs import NETWORK, finish_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
@@ -84,6 +85,9 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
     else:
         network = build_network(recipe, data.shape, len(data.labels))
         normalization = _initialize(network, recipe, data)
+    if recipe.recompute:
+        assert isinstance(network, VisionTransformer)
+        recompute_activations(network.layers)
     share_batch_norms(network)
     network = place(network, device)
     normalization = normalization.to(device)
@@ -103,6 +107,7 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         mixup_alpha=recipe.mixup_alpha,
         cutmix_alpha=recipe.cutmix_alpha,
         average_decay=recipe.average_decay,
+        accumulation=recipe.accumulation,
         teacher=_find_teacher(recipe, data, device),
         rounded=rounded,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,6 +11,14 @@ from torch import Tensor, nn
 
 from training.engine.distributed import add_up_gradients
 from training.engine.schedules import Schedule
+
+
+def split_rows(rows: slice, num_parts: int) -> list[slice]:
+    """Divide rows into parts as equal as can be, as many as asked for or as there are rows."""
+    count = rows.stop - rows.start
+    num_parts = max(1, min(num_parts, count))
+    bounds = [rows.start + part * count // num_parts for part in range(num_parts + 1)]
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 class Updater:
@@ -32,18 +41,29 @@ class Updater:
 
         Of several processes each gives its share of the loss.
         """
+        self.accumulate([loss], step)
+
+    def accumulate(self, losses: Iterable[Tensor], step: int) -> Tensor:
+        """As `update`, of a loss that comes in parts: each is propagated before the next is computed.
+
+        So no more than one part's activations are held at a time. Returns the sum, without its history.
+        """
         factor = self.schedule(step)
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total = torch.zeros(())
+        for loss in losses:
+            loss.backward()
+            total = total.to(loss.device) + loss.detach()
         parameters = [p for group in self._groups() for p in group["params"]]
         add_up_gradients(parameters)
         if self.clip_norm:
             nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
+        return total
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}

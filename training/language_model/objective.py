@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
-from training.engine.optimization import Updater
+from training.engine.optimization import Updater, split_rows
 from training.engine.seeds import generator_for
 from training.language_model.network import LanguageModel
 from training.language_model.scores import begin, bits_per_character, measured_half, surprise_of_network
@@ -36,13 +36,14 @@ class LanguageTask(Resumable):
         *,
         context: int,
         batch_size: int,
+        accumulation: int,
         average_decay: float,
         seed: int,
     ) -> None:
         """Take the training documents one after another, each with its end sign, as int64 [T]."""
         self.network, self.validation, self.updater, self.device = network, validation, updater, device
         self.windows = stream.unfold(0, context, 1)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.accumulation, self.seed = batch_size, accumulation, seed
         self.average = WeightAverage(network, average_decay)
 
     @property
@@ -56,10 +57,13 @@ class LanguageTask(Resumable):
         places = torch.randint(len(self.windows), (self.batch_size,), generator=generator_for(self.seed, step))
         pieces = self.windows[places].to(self.device)
         self.network.train()
-        loss = F.cross_entropy(self.network(begin(pieces)).flatten(0, 1), pieces.flatten())
-        self.updater.update(loss, step)
+        parts = (pieces[rows] for rows in split_rows(slice(0, len(pieces)), self.accumulation))
+        loss = self.updater.accumulate((self._measure(part) * (len(part) / len(pieces)) for part in parts), step)
         self.average.update(self.network)
-        return {"loss": loss.detach()}
+        return {"loss": loss}
+
+    def _measure(self, pieces: Tensor) -> Tensor:
+        return F.cross_entropy(self.network(begin(pieces)).flatten(0, 1), pieces.flatten())
 
     def validate(self) -> Mapping[str, float]:
         """Measure bits per character; `gain` is the same with higher as better."""

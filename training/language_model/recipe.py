@@ -30,6 +30,8 @@ class Recipe:
 
     steps: Annotated[int, "training steps; 0 leaves weights as they are"] = 4000
     batch_size: Annotated[int, "windows of a whole context in a step"] = 16
+    accumulation: Annotated[int, "parts of a step's batch that are worked through one after another"] = 1
+    recompute: Annotated[bool, "compute layers' activations again in the backward pass, to hold fewer"] = False
     lr: Annotated[float, "highest learning rate"] = 3e-3
     weight_decay: Annotated[float, "weight decay"] = 1e-2
     clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 1.0
@@ -49,7 +51,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_bounds(
             self,
-            positive=(*_SIZES, *_SERVED, "lr", "validate_every", "margin", "average_decay"),
+            positive=(*_SIZES, *_SERVED, "accumulation", "lr", "validate_every", "margin", "average_decay"),
             not_negative=("vocabulary_size", "steps", "weight_decay", "clip_norm", "max_threads"),
             fractions=("dropout", "warmup_fraction", "average_decay"),
         )

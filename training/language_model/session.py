@@ -15,6 +15,7 @@ from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
+from training.engine.recomputation import recompute_activations
 from training.engine.runs import NETWORK, finish_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
@@ -74,6 +75,8 @@ def make_task(
     if recipe.weights is not None:
         load_weights(network, Path(recipe.weights))
     network.to(device)
+    if recipe.recompute:
+        recompute_activations(network.each_layer())
     decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     others = [parameter for parameter in network.parameters() if parameter.dim() == 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -90,6 +93,7 @@ def make_task(
         device,
         context=recipe.context,
         batch_size=recipe.batch_size,
+        accumulation=recipe.accumulation,
         average_decay=recipe.average_decay,
         seed=seed,
     )

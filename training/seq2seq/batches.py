@@ -29,11 +29,15 @@ class Batch:
         """Pieces to learn, padding left out."""
         return (self.target_out != PAD).sum()
 
+    def take(self, rows: slice) -> Batch:
+        """Some of the sentences."""
+        return Batch(self.source[rows], self.target_in[rows], self.target_out[rows])
+
     def take_share(self) -> Batch:
         """This process's sentences; where there are too few for it, one of which nothing is to be learned."""
         rows = own_share(len(self.source))
         if rows.stop > rows.start:
-            return Batch(self.source[rows], self.target_in[rows], self.target_out[rows])
+            return self.take(rows)
         return Batch(self.source[:1], self.target_in[:1], torch.full_like(self.target_out[:1], PAD))
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
-from training.engine.optimization import Updater
+from training.engine.optimization import Updater, split_rows
 from training.seq2seq.batches import Batch, TokenBatches
 from training.sequences.vocabulary import PAD
 
@@ -34,11 +34,12 @@ class TranslationTask(Resumable):
         precision: str,
         label_smoothing: float,
         average_decay: float,
+        accumulation: int = 1,
         sampling: Callable[[int], float] = lambda step: 0.0,
     ) -> None:
         self.network, self.batches, self.validation = network, batches, validation
         self.updater, self.device, self.precision = updater, device, precision
-        self.label_smoothing, self.sampling = label_smoothing, sampling
+        self.label_smoothing, self.accumulation, self.sampling = label_smoothing, accumulation, sampling
         self.average = WeightAverage(network, average_decay) if average_decay else None
 
     @property
@@ -51,20 +52,24 @@ class TranslationTask(Resumable):
         whole = self.batches.at(step)
         batch = whole.take_share()
         self.network.train()
+        parts = split_rows(slice(0, len(batch.source)), self.accumulation)
+        losses = (self._measure(batch.take(part), step) / whole.num_pieces for part in parts)
+        loss = self.updater.accumulate(losses, step)
+        if self.average:
+            self.average.update(self.network)
+        return {"loss": loss}
+
+    def _measure(self, batch: Batch, step: int) -> Tensor:
+        """The loss summed over a batch's pieces."""
         with autocast(self.device, self.precision):
             logits = self.network(batch.source, batch.target_in, self.sampling(step))
-        loss = F.cross_entropy(
+        return F.cross_entropy(
             logits.float().flatten(0, 1),
             batch.target_out.flatten(),
             ignore_index=PAD,
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
-        loss = loss / whole.num_pieces
-        self.updater.update(loss, step)
-        if self.average:
-            self.average.update(self.network)
-        return {"loss": loss.detach()}
 
     @torch.no_grad()
     def validate(self) -> Mapping[str, float]:

@@ -35,6 +35,10 @@ class Recipe:
 
     epochs: Annotated[float, "passes through the training pairs"] = 80.0
     tokens_per_batch: Annotated[int, "pieces in a step, on the longer side, padding included"] = 4096
+    accumulation: Annotated[int, "parts of a step's batch that are worked through one after another"] = 1
+    recompute: Annotated[bool, "compute the Transformer's activations again in the backward pass, to hold fewer"] = (
+        False
+    )
     lr: Annotated[float, "highest learning rate"] = 2e-3
     warmup_steps: Annotated[int, "steps over which the learning rate rises"] = 1000
     cooldown_fraction: Annotated[float, "share of the steps, at the end, over which it falls to nothing"] = 0.25
@@ -55,12 +59,14 @@ class Recipe:
         sizes = ("width", "num_layers", "num_heads", "hidden", "num_validation", "max_pieces", "epochs", "lr")
         check_bounds(
             self,
-            positive=(*sizes, "tokens_per_batch", "warmup_steps", "beam_size", "margin", "max_rows"),
+            positive=(*sizes, "tokens_per_batch", "accumulation", "warmup_steps", "beam_size", "margin", "max_rows"),
             not_negative=("weight_decay", "clip_norm", "length_penalty"),
             fractions=("dropout", "cooldown_fraction", "label_smoothing", "average_decay", "sampling"),
         )
         if self.sampling and self.network == "transformer":
             raise ValueError("sampling is for networks that write piece by piece: rnn, lstm and gru")
+        if self.recompute and self.network != "transformer":
+            raise ValueError(f"recompute is for the Transformer's layers, and network is {self.network}")
         if self.beam_size > self.max_beam_size:
             raise ValueError(f"beam_size={self.beam_size} is above max_beam_size={self.max_beam_size}")
 

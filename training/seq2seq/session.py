@@ -17,6 +17,7 @@ from training.engine.distributed import leads, num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
+from training.engine.recomputation import recompute_activations
 from training.engine.runs import NETWORK, finish_run, start_run, write_json
 from training.engine.seeds import seed_everything
 from training.release.reference import open_reference
@@ -29,6 +30,7 @@ from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.servable import VOCABULARY, describe_translator
+from training.sequences.encoder import ResidualLayer
 from training.sequences.vocabulary import Vocabulary, learn_vocabulary
 
 
@@ -96,6 +98,8 @@ def make_task(
     """Build network, optimizer and batches; also return the number of steps in all."""
     batches = make_batches(data.train, vocabulary, recipe, device, seed)
     network = build_network(recipe, len(vocabulary)).to(device)
+    if recipe.recompute:
+        recompute_activations(layer for layer in network.modules() if isinstance(layer, ResidualLayer))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.lr, betas=(0.9, 0.98), eps=1e-9, weight_decay=recipe.weight_decay
     )
@@ -113,6 +117,7 @@ def make_task(
         precision=recipe.precision,
         label_smoothing=recipe.label_smoothing,
         average_decay=recipe.average_decay,
+        accumulation=recipe.accumulation,
         # From the truth alone at the start to its full rate at the end, along a line.
         sampling=lambda step: recipe.sampling * step / num_steps,
     )
