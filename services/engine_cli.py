@@ -12,6 +12,8 @@ import typer
 
 from model_store.exit_status import exit_status_of
 
+# Imported late: `--help` and a mistyped option are answered before the engine's libraries load.
+
 if TYPE_CHECKING:
     from services.torchserve.engine import Engine
 
