@@ -153,7 +153,11 @@ class GrpcServer:
             **ReflectionService(services).methods(),
         }
         size = settings.max_body_bytes
-        limits = Limits(max_message_bytes=size, max_received_bytes=BUFFERED_REQUESTS * size)
+        limits = Limits(
+            max_message_bytes=size,
+            max_received_bytes=BUFFERED_REQUESTS * size,
+            max_age_s=settings.max_connection_age_s,
+        )
         interceptors: list[Interceptor] = [ErrorAnswers(gateway)]
         if gateway.load_reports is not None:
             interceptors.append(LoadTrailers(gateway.load_reports))

@@ -54,6 +54,9 @@ class GatewaySettings(BaseSettings):
         2, ge=1, le=4, description="batches sent to a worker at once; all but the first are full and wait there"
     )
     max_split: int = Field(16, ge=1, description="batches into which one large request may be split")
+    max_connection_age_s: float = Field(
+        0, ge=0, description="then a gRPC connection takes no more calls, so that callers resolve again; 0 = never"
+    )
     drain_delay_s: float = Field(
         0, ge=0, description="from not ready to closing the doors, for load balancers to notice"
     )

@@ -6,6 +6,7 @@ libnghttp2 keeps the protocol; what is here is what asyncio and gRPC need around
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable
 from time import monotonic
@@ -28,6 +29,8 @@ _NO_HTTP2 = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: tex
 _DEADLINE_GRACE_S = 0.05
 # A call that is reset sooner than this has made work and waited for none of it.
 _EARLY_S = 0.01
+# Connections that were made together, at a start, do not end together.
+_AGES = (0.9, 1.1)
 # For a peer that does not answer the ping of a graceful end.
 _DRAIN_PING_S = 1.0
 
@@ -42,6 +45,7 @@ class Connection(Output):
         self._patience = float(server.limits.burst)
         self._patience_s = 0.0
         self._is_draining = False
+        self._age: asyncio.TimerHandle | None = None
 
     # From the transport
 
@@ -58,9 +62,13 @@ class Connection(Output):
             self._certificate = read_subject(transport)
         self._patience_s = self.loop.time()
         self.server.connections.add(self)
+        if self.limits.max_age_s:
+            self._age = self.loop.call_later(self.limits.max_age_s * random.uniform(*_AGES), self._retire)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_closed = True
+        if self._age is not None:
+            self._age.cancel()
         self.server.connections.discard(self)
         calls, self._calls = self._calls, {}
         for call in calls.values():
@@ -214,10 +222,21 @@ class Connection(Output):
         else:
             self._announce_drain()
 
+    def _retire(self) -> None:
+        """Drain; also a peer without calls has a moment, since its next one may be under way."""
+        self._is_draining = True
+        if self._preface is not None:
+            self._close()
+        else:
+            self._warn()
+
     def _announce_drain(self) -> None:
         if not self._calls:
             self._end_drain()
             return
+        self._warn()
+
+    def _warn(self) -> None:
         self._session.send_shutdown_notice()
         self._session.ping()
         self.loop.call_later(_DRAIN_PING_S, self._end_drain)

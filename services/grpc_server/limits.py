@@ -20,6 +20,8 @@ class Limits:
     Of all connections: `max_received_bytes` of unfinished requests, and `max_unsent_bytes` of answers; above the
     latter, no more calls are started for peers that leave any unread, and those that have read nothing for `stall_s`
     are cut off.
+    A connection older than about `max_age_s` takes no more calls (0: none is too old): its peer makes another one, and
+    resolves the server's name for it.
     """
 
     max_message_bytes: int = 4 * MIB
@@ -34,3 +36,4 @@ class Limits:
     stall_s: float = 1.0
     burst: int = 1000
     burst_per_s: float = 100.0
+    max_age_s: float = 0.0

@@ -260,3 +260,30 @@ async def test_draining_refuses_new_calls_so_that_clients_send_them_elsewhere(se
     service.release.set()
     assert await call == b"in flight"
     await asyncio.wait_for(stopping, 5)
+
+
+async def test_an_old_connection_gives_way_to_another_without_a_failed_call(service, start):
+    server = await start(service.methods(), Limits(max_age_s=0.2))
+    seen = set()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        waiting = asyncio.ensure_future(invoke(channel.unary_unary("/t/Wait"), b"older than its connection may be"))
+        await service.started.wait()
+        (first,) = server.connections
+        echo = channel.unary_unary("/t/Echo")
+        end_s = monotonic() + 1.0
+        while monotonic() < end_s:
+            assert await echo(b"x") == b"x"
+            seen |= server.connections
+        assert first in server.connections
+        service.release.set()
+        assert await waiting == b"older than its connection may be"
+        await asyncio.sleep(0.5)  # without a call
+        assert await echo(b"x") == b"x"
+    assert len(seen) >= 4
+    assert first not in server.connections
+
+
+async def test_no_connection_is_too_old_by_default(server, channel):
+    await channel.unary_unary("/t/Echo")(b"x")
+    (connection,) = server.connections
+    assert connection._age is None
