@@ -61,8 +61,8 @@ loadtest: setup  ## Serve MODELS, measure every variant and write the report
 deploy: setup  ## Put MODELS onto the cluster of the current kubectl context: OVERLAY=cpu, IMAGE=…
 	@$(RUN) k8s deploy --store $(STORE) --models "$(MODEL_LIST)" --overlay $(OVERLAY) --image "$(IMAGE)"
 
-smoke: setup  ## Call each of MODELS once at URL=host:port with a signed example
-	@$(RUN) k8s smoke --store $(STORE) --models "$(MODEL_LIST)" --url $(URL)
+smoke: setup  ## Call each of MODELS once with a signed example, at URL=host:port or by its name at the edge of DOMAIN
+	@$(RUN) k8s smoke --store $(STORE) --models "$(MODEL_LIST)" --url "$(URL)" --domain "$(DOMAIN)"
 
 fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
 	@$(RUN) k8s fleet --store $(STORE) --models "$(MODEL_LIST)" --nodes $(N)

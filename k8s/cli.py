@@ -136,31 +136,55 @@ def deploy(
             _fail(error)
 
 
-@app.command(epilog="Example: k8s smoke --url models.example.com:8001 --models classifier")
+@app.command(epilog="Example: k8s smoke --domain models.example.com --models classifier --tls-ca edge.crt")
 def smoke(
-    url: Annotated[str, typer.Option(help="Where gRPC answers, HOST:PORT.")] = "localhost:8001",
+    url: Annotated[
+        str, typer.Option(help="Where gRPC answers; if empty localhost:8001, or with --domain each NAME.DOMAIN:443.")
+    ] = "",
+    domain: Annotated[
+        str, typer.Option(help="As rendered: an edge is called, by TLS, each model by its name NAME.DOMAIN.")
+    ] = "",
     store: Root = DEFAULT_ROOT,
     models: Models = "",
     device: Device = "cpu",
     timeout_s: Annotated[float, typer.Option(help="Longest wait for each model to be ready.")] = 60,
+    api_key: Annotated[
+        str | None,
+        typer.Option(help="A key of the edge; better as MILLRACE_API_KEY, which others do not see."),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(envvar="MILLRACE_TLS_CA", help="PEM authorities to trust: speak TLS; the system's if empty."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(envvar="MILLRACE_TLS_CLIENT_CERT", help="PEM certificate to show (mtls); needs --tls-key."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="MILLRACE_TLS_CLIENT_KEY", help="PEM key of --tls-cert.")
+    ] = None,
 ) -> None:
     """Call every deployed model once with a signed example; exits with 1 if one does not answer as promised."""
-    from k8s.smoke import call_once
-    from services.client.client import Client
+    from k8s.smoke import Door, call_once
     from services.client.errors import ClientError
+    from services.client.tls import Tls
 
     failed = False
-    with Client(url) as client:
-        for plan in _plan(store, models, None, 50, 1, 1, 1, device):
-            manifest = plan.manifest
-            try:
+    try:
+        door = Door(url, domain, api_key, Tls(ca=tls_ca, certificate=tls_cert, key=tls_key))
+    except ValueError as error:
+        _fail(error)
+    for plan in _plan(store, models, None, 50, 1, 1, 1, device):
+        manifest = plan.manifest
+        try:
+            with door.call(plan) as client:
                 client.wait_ready(plan.model, version=manifest.version, timeout_s=timeout_s)
                 examples = _open(store).open(plan.model, manifest.release).examples()
                 seconds = call_once(client, manifest, examples)
-                typer.echo(f"{plan.model} {manifest.version} answered in {1000 * seconds:.1f} ms")
-            except (ClientError, ValueError) as error:
-                failed = True
-                typer.echo(f"k8s: {plan.model} {manifest.version}: {error}", err=True)
+            typer.echo(f"{plan.model} {manifest.version} answered in {1000 * seconds:.1f} ms")
+        except (ClientError, OSError, ValueError) as error:
+            failed = True
+            typer.echo(f"k8s: {plan.model} {manifest.version}: {error}", err=True)
     if failed:
         raise typer.Exit(1)
 

@@ -40,10 +40,15 @@ def read_mirror(text: str) -> tuple[str, Mirror]:
     return model, Mirror(service, int(percent))
 
 
+def host_name(plan: ModelPlan, domain: str) -> str:
+    """Name a model's host at the edge."""
+    return f"{plan.resource.removeprefix('millrace-')}.{domain}"
+
+
 def model_routes(plan: ModelPlan, domain: str = DOMAIN, mirror: Mirror | None = None) -> list[Object]:
     """Make the gRPC and the REST route of one model and its canary, below its own host name, copied to `mirror`."""
     parent = [{"name": "millrace", "sectionName": "https"}]
-    host = f"{plan.resource.removeprefix('millrace-')}.{domain}"
+    host = host_name(plan, domain)
     grpc_matches = [
         {"method": {"type": "Exact", "service": service}} for service in (INFERENCE_SERVICE, "grpc.health.v1.Health")
     ]

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
+from k8s.planning import ModelPlan
+from k8s.routes import host_name
 from model_store.manifest import Manifest
 from services.client.client import Client
+from services.client.options import DEFAULT_URL
+from services.client.tls import NO_TLS, Tls
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a fleet is called, and what is shown there: nodes, or an edge, which knows each model by a name."""
+
+    url: str  # host:port; '' = where the names lead
+    domain: str  # the edge's; '' = no edge
+    api_key: str | None = None
+    tls: Tls = NO_TLS
+
+    def call(self, plan: ModelPlan) -> Client:
+        """Make a client for one model."""
+        if not self.domain:
+            return Client(self.url or DEFAULT_URL, api_key=self.api_key, tls=self.tls)
+        host = host_name(plan, self.domain)
+        address = self.tls.strip_scheme(self.url) if self.url else f"{host}:443"
+        return Client(f"https://{address}", api_key=self.api_key, tls=self.tls, host=host)
 
 
 def call_once(client: Client, manifest: Manifest, examples: dict[str, np.ndarray]) -> float:

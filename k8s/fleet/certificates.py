@@ -64,12 +64,13 @@ class Trust:
     caller: Path  # for one caller
     edge_client: Path  # what the edge shows to nodes
     node: Path  # every node's
+    hosts: Sequence[str]  # by which callers know the edge
 
     @classmethod
-    def make(cls, folder: Path) -> Trust:
+    def make(cls, folder: Path, hosts: Sequence[str] = ("localhost",)) -> Trust:
         """Make both authorities and all certificates in a folder."""
-        paths = (folder / f"{name}.pem" for name in ("edge", "caller", "edge-client", "node"))
-        trust = cls(Authority("callers", folder), Authority("nodes", folder), *paths)
+        edge, caller, edge_client, node = (folder / f"{name}.pem" for name in ("edge", "caller", "edge-client", "node"))
+        trust = cls(Authority("callers", folder), Authority("nodes", folder), edge, caller, edge_client, node, hosts)
         trust.callers.issue(trust.caller, "caller")
         trust.renew()
         return trust
@@ -86,7 +87,7 @@ class Trust:
 
     def renew(self) -> None:
         """Replace the certificates of edge and nodes, which take them up while they run."""
-        self.callers.issue(self.edge, "edge", ("localhost",))
+        self.callers.issue(self.edge, "edge", self.hosts)
         self.nodes.issue(self.edge_client, "edge")
         self.nodes.issue(self.node, "node", (NODES_HOST,))
 

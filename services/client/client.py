@@ -110,11 +110,13 @@ class Operations:
         timeout_s: float = 30.0,
         api_key: str | None = None,
         tls: Tls = NO_TLS,
+        host: str = "",
     ) -> None:
         """Prepare a connection, made on first use; `timeout_s` holds for each call that brings none of its own.
 
         `api_key` is what a server that asks who calls takes; by default that of MILLRACE_API_KEY, '' = none.
-        `https://` before host:port, or files in `tls`, make the connection one by TLS.
+        `https://` before host:port, or files in `tls`, make the connection one by TLS. `host` is the name by which an
+        edge knows what is called, and which its certificate has, where the address is another.
         """
         if "://" in url.removeprefix("https://"):
             raise ValueError(
@@ -125,7 +127,7 @@ class Operations:
         self.tls = tls
         self.timeout_s = timeout_s
         self._metadata = tuple(make_headers(api_key).items())
-        self._channel = tls.open_channel(self._library, url, CHANNEL_OPTIONS)
+        self._channel = tls.open_channel(self._library, url, CHANNEL_OPTIONS, host)
 
     def _open_stream(self, call: Call) -> Any:
         return self._channel.stream_stream(STREAM_INFER_PATH, None, None)(

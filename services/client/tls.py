@@ -36,13 +36,17 @@ class Tls:
         """Leave host:port."""
         return url.removeprefix(_SCHEME)
 
-    def open_channel(self, library: Any, url: str, options: Sequence[tuple[str, Any]] = ()) -> Any:
+    def open_channel(self, library: Any, url: str, options: Sequence[tuple[str, Any]] = (), host: str = "") -> Any:
         """Open a gRPC channel of `grpc` or `grpc.aio` to host:port, with or without https:// before it.
+
+        `host` is by which name the server is called there, and which its certificate must have, where it is another.
 
         Raises:
             OSError: a file cannot be read.
         """
         address = self.strip_scheme(url)
+        if host:
+            options = (*options, ("grpc.default_authority", host), ("grpc.ssl_target_name_override", host))
         if not self.is_wanted(url):
             return library.insecure_channel(address, options=options)
         pem = [None if path is None else path.read_bytes() for path in (self.ca, self.key, self.certificate)]

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import grpc
+import numpy as np
 import pytest
 from cryptography import x509
 
@@ -19,9 +20,12 @@ from k8s.fleet import callers
 from k8s.fleet.certificates import EDGE_SUBJECT, Trust
 from k8s.fleet.envoy import Edge, Node, make_configuration
 from k8s.fleet.processes import Fleet, validate, write_configuration
-from k8s.routes import NODES_HOST
+from k8s.routes import DOMAIN, NODES_HOST
 from k8s.settings import ROOM
+from k8s.smoke import Door, call_once
+from services.client import ClientError, Tls
 from services.gateway import edges
+from tests.k8s.conftest import plan
 from tests.k8s.fleets import call, open_channel, sleeping_node, under_load, wait_for_edge
 
 NODES = [Node("127.0.0.1", 8000, 8001), Node("127.0.0.1", 8010, 8011)]
@@ -31,7 +35,7 @@ REQUESTS_PER_S = 100
 
 @pytest.fixture(scope="module")
 def trust(tmp_path_factory):
-    return Trust.make(tmp_path_factory.mktemp("trust"))
+    return Trust.make(tmp_path_factory.mktemp("trust"), ("localhost", f"classifier.{DOMAIN}"))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +125,23 @@ async def test_who_shows_no_certificate_enters_neither_edge_nor_node(edge, fleet
     context.load_cert_chain(trust.caller)  # of the other authority
     with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
         await asyncio.to_thread(open_url, f"https://{node.host}:{node.http_port}/v2", context)
+
+
+@pytest.mark.parametrize("domain", ["", DOMAIN])
+def test_a_first_call_enters_by_certificate_key_and_name(edge, fleet, trust, store, domain):
+    (planned,) = plan(store, "classifier")
+    tls = Tls(ca=trust.callers.path, certificate=trust.caller, key=trust.caller)
+    rows = {"x": np.ones((2, 4), np.float32)}
+    with Door(f"localhost:{edge.port}", domain, "web-key", tls).call(planned) as client:
+        assert 0 < call_once(client, planned.manifest, rows) < 5
+    shut = [
+        Door(f"localhost:{edge.port}", domain, "guessed", tls),
+        Door(f"localhost:{edge.port}", domain, "web-key", Tls(ca=trust.callers.path)),
+        Door(f"localhost:{edge.port}", "other.example.com", "web-key", tls),
+    ]
+    for door in shut:
+        with door.call(planned) as client, pytest.raises(ClientError):
+            call_once(client, planned.manifest, rows)
 
 
 async def test_nodes_know_callers_by_the_name_that_the_edge_found_for_their_key(fleet, edge, trust):

@@ -46,6 +46,12 @@ def test_trusts_the_authorities_that_it_is_given(port, certificate, scheme):
     assert double(f"{scheme}localhost:{port}", tls=Tls(ca=certificate[0])) == [[2] * 4]
 
 
+def test_calls_an_address_by_the_name_in_its_certificate(port, certificate):
+    assert double(f"127.0.0.1:{port}", tls=Tls(ca=certificate[0]), host="localhost") == [[2] * 4]
+    with pytest.raises(NotReadyError, match="a certificate for another host"):
+        double(f"localhost:{port}", tls=Tls(ca=certificate[0]), host="models.example.com")
+
+
 async def test_the_asynchronous_client_does_so_too(port, certificate):
     async with AsyncClient(f"localhost:{port}", tls=Tls(ca=certificate[0])) as client:
         assert (await client.infer("double", {"x": ROWS}))["y"].tolist() == [[2] * 4]
