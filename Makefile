@@ -67,8 +67,8 @@ smoke: setup  ## Call each of MODELS once with a signed example, at URL=host:por
 fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
 	@$(RUN) k8s fleet --store $(STORE) --models "$(MODEL_LIST)" --nodes $(N)
 
-images: setup  ## Build the image IMAGE with buildah, podman or docker, and its SBOM: ENGINE=onnx, cpu or cuda
-	@ENGINE=$(ENGINE) k8s/images/build $(or $(IMAGE),localhost/millrace:$(ENGINE))
+images: setup  ## Build IMAGE and its SBOM: ENGINE=onnx, cpu or cuda; PART=gateway or engine for one of two
+	@ENGINE=$(ENGINE) PART=$(PART) k8s/images/build $(or $(IMAGE),localhost/millrace$(if $(PART),-$(PART)):$(ENGINE))
 
 image-check: setup  ## Build the onnx image on a bare Debian, look at its size, and call it; takes root, buildah, debootstrap
 	@k8s/images/check

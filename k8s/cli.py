@@ -15,6 +15,7 @@ from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
 from k8s.planning import NAMESPACE, ModelPlan, plan_models, read_canary
 from k8s.policy import RULES
+from k8s.policy.objects import containers_of
 from k8s.render import render_models, stale_files, write_models
 from k8s.routes import DOMAIN, Mirror, read_mirror
 from k8s.scaling import PROMETHEUS
@@ -54,6 +55,7 @@ Least = Annotated[int, typer.Option("--min-replicas", help="Fewest pods of a mod
 Most = Annotated[int, typer.Option("--max-replicas", help="Most pods of a model.")]
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes in each pod.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Engine = Annotated[str, typer.Option(help="As the image was built: onnx takes variants without torch only.")]
 Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
 Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
 Canaries = Annotated[
@@ -75,6 +77,7 @@ def render(
     max_replicas: Most = 10,
     workers: Workers = 1,
     device: Device = "cpu",
+    engine: Engine = "",
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
     canary: Canaries = None,
@@ -83,7 +86,7 @@ def render(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
 ) -> None:
     """Write the per-model manifests that the overlays refer to."""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, canary)
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary)
     files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror))
     if check:
         if stale := stale_files(files, out):
@@ -114,8 +117,13 @@ def deploy(
     canary: Canaries = None,
     mirror: Mirrors = None,
 ) -> None:
-    """Render, apply an overlay with the keys trusted here, and wait until every pod is ready."""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, canary)
+    """Render, apply an overlay with the keys trusted here, and wait until every pod is ready.
+
+    An image whose tag is onnx, as `make images` gives it, gets variants that need no torch.
+    """
+    own_image = _read_image(overlay)
+    engine = "onnx" if (image or own_image).endswith(":onnx") else ""
+    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary)
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         root = Path(folder)
         copy_sources(root)
@@ -223,13 +231,21 @@ def check() -> None:
         typer.echo(f"  {'passed' if told is not None else 'not run'}: {tool}")
 
 
+def _read_image(overlay: str) -> str:
+    """Read which image an overlay names by itself; empty if it has that from another one."""
+    import yaml
+
+    known = sorted(path.name for path in (ROOM / "overlays").iterdir())
+    if overlay not in known:
+        _fail(f"there is no overlay {overlay!r}; there are {', '.join(known)}")
+    kustomization = yaml.safe_load((ROOM / "overlays" / overlay / "kustomization.yaml").read_text())
+    return next((f"{item['newName']}:{item['newTag']}" for item in kustomization.get("images", ())), "")
+
+
 def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
     """Write the kustomization of one deployment: an overlay, an image, the trusted keys."""
     import yaml
 
-    known = sorted(path.name for path in (root / "overlays").iterdir())
-    if overlay not in known:
-        _fail(f"there is no overlay {overlay!r}; there are {', '.join(known)}")
     fleet = root / "fleet"
     fleet.mkdir()
     trusted = sorted((keys / "trusted").glob("*.pem"))
@@ -247,13 +263,13 @@ def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
         name, _, tag = image.rpartition(":")
         if not name or "/" in tag:
             _fail(f"--image is NAME:TAG, as in registry.example.com/millrace:cpu; got {image!r}")
-        current = {
-            container["image"].rpartition(":")[0]
-            for item in build(root / "overlays" / overlay)
-            if item["kind"] == "Deployment"
-            for container in item["spec"]["template"]["spec"]["containers"]
-        }
-        content["images"] = [{"name": old, "newName": name, "newTag": tag} for old in sorted(current)]
+        workloads = [item for item in build(root / "overlays" / overlay) if item["kind"] == "Deployment"]
+        current = {container["image"].rpartition(":")[0] for item in workloads for container in containers_of(item)}
+        # Where gateway and engine are apart, so are their images: each has the name with its own ending.
+        parts = {old: next((part for part in ("-gateway", "-engine") if old.endswith(part)), "") for old in current}
+        content["images"] = [
+            {"name": old, "newName": f"{name}{part}", "newTag": tag} for old, part in sorted(parts.items())
+        ]
     (fleet / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return fleet
 
@@ -274,6 +290,7 @@ def _plan(
     max_replicas: int,
     workers: int,
     device: str,
+    engine: str = "",
     canaries: Sequence[str] | None = None,
 ) -> list[ModelPlan]:
     names = [name.strip() for name in models.split(",") if name.strip()]
@@ -291,6 +308,7 @@ def _plan(
             demands=demands,
             workers=workers,
             java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
+            engine=engine,
             canaries=dict(map(read_canary, canaries or [])),
         )
     except (ValueError, LookupError) as error:

@@ -28,11 +28,6 @@ def node_kustomization(plan: ModelPlan) -> Object:
 def node_patch(plan: ModelPlan, grace_s: int) -> Object:
     """Make the patch of the Deployment: what to serve, how large, how long it may take to end."""
     manifest, sizing = plan.manifest, plan.sizing
-    memory = f"{sizing.memory_mib}Mi"
-    requests = {"cpu": f"{sizing.cpu_millicores}m", "memory": memory}
-    limits = {"memory": memory}  # none for the processor: throttling would only make answers late
-    if manifest.target.device == "cuda":
-        requests["nvidia.com/gpu"] = limits["nvidia.com/gpu"] = "1"
     environment = {
         "MILLRACE_DEVICE": manifest.target.device,
         "MILLRACE_WORKERS": str(sizing.workers),
@@ -54,7 +49,7 @@ def node_patch(plan: ModelPlan, grace_s: int) -> Object:
                 "name": "serve",
                 "args": [f"{plan.model}:{manifest.release}", "--variants", manifest.variant],
                 "env": [{"name": name, "value": value} for name, value in environment.items()],
-                "resources": {"requests": requests, "limits": limits},
+                "resources": size_resources(sizing.cpu_millicores, sizing.memory_mib, manifest.target.device),
             }
         ],
     }
@@ -75,6 +70,16 @@ def node_patch(plan: ModelPlan, grace_s: int) -> Object:
             "template": {"metadata": {"annotations": annotations}, "spec": pod},
         },
     }
+
+
+def size_resources(cpu_millicores: int, memory_mib: int, device: str = "cpu") -> dict[str, Object]:
+    """Make what a container asks for and may have."""
+    memory = f"{memory_mib}Mi"
+    requests: Object = {"cpu": f"{cpu_millicores}m", "memory": memory}
+    limits: Object = {"memory": memory}  # none for the processor: throttling would only make answers late
+    if device == "cuda":
+        requests["nvidia.com/gpu"] = limits["nvidia.com/gpu"] = "1"
+    return {"requests": requests, "limits": limits}
 
 
 def _affinity_terms(capability: str) -> list[Object]:

@@ -90,9 +90,12 @@ def plan_models(
     demands: Mapping[str, Demand],
     workers: int,
     java_heap_mib: int,
+    engine: str = "",
     canaries: Mapping[str, Canary] = MappingProxyType({}),
 ) -> list[ModelPlan]:
     """Verify the named releases (`name`, `name:3`, `name:3-int8`; none = every model) and plan their pods.
+
+    `engine` is what their image was built with: `onnx` runs only variants that need no torch.
 
     Raises:
         ValueError: nothing to serve, a name given twice, no variant for the device, a demand beyond its limits, or a
@@ -102,7 +105,7 @@ def plan_models(
 
     def plan(model: str, version: str, demand: Demand) -> ModelPlan:
         release, variant = store.resolve(model, version)
-        chosen = _choose_variant(release, variant, device, is_named="-" in version)
+        chosen = _choose_variant(release, variant, device, engine, is_named="-" in version)
         sizing = size_node(find_capacity(release, chosen), demand, workers=workers, java_heap_mib=java_heap_mib)
         return ModelPlan(manifest=release.manifests[chosen], digest=release.digest, sizing=sizing)
 
@@ -143,13 +146,18 @@ def _check_name(plan: ModelPlan, others: Sequence[ModelPlan]) -> None:
         raise ValueError(f"{plan.name}: the fleet has a model of that name already; name each once")
 
 
-def _choose_variant(release: Release, variant: str, device: str, *, is_named: bool) -> str:
-    if release.manifests[variant].target.device == device:
+def _choose_variant(release: Release, variant: str, device: str, engine: str, *, is_named: bool) -> str:
+    def is_usable(name: str) -> bool:
+        target = release.manifests[name].target
+        return target.device == device and (engine != "onnx" or not target.torch_version)
+
+    if is_usable(variant):
         return variant
-    usable = [name for name in release.variants if release.manifests[name].target.device == device]
+    usable = [name for name in release.variants if is_usable(name)]
     if is_named or not usable:
+        wanted = f"{device} without torch, which ENGINE={engine} leaves out" if engine == "onnx" else device
         raise ValueError(
-            f"{release.model} {release.number}-{variant} was built for {release.manifests[variant].target.device}, "
-            f"not for {device}; its variants for {device}: {', '.join(usable) or 'none'}"
+            f"{release.model} {release.number}-{variant} is no variant for {wanted}; "
+            f"there are {', '.join(usable) or 'none'}"
         )
-    return usable[0]
+    return max(usable, key=lambda name: release.manifests[name].speed.rows_per_s)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from k8s.apart import apart_component, apart_patch
 from k8s.kserve import inference_service
 from k8s.nodes import node_kustomization, node_patch
 from k8s.planning import ModelPlan
@@ -41,6 +42,7 @@ def render_models(
             files[f"nodes/{name}/deployment.yaml"] = [node_patch(workload, grace_s)]
             files[f"keda/{name}.yaml"] = [scaled_object(workload, prometheus)]
             files[f"hpa/{name}.yaml"] = [horizontal_autoscaler(workload)]
+            files[f"apart/{name}.yaml"] = [apart_patch(workload)]
             files[f"mtls/{name}.yaml"] = [node_identity(workload)]
         files[f"gateway-api/{plan.name}.yaml"] = model_routes(plan, domain, mirrors.get(plan.model))
         files[f"kserve/{plan.name}.yaml"] = [inference_service(plan, grace_s)]
@@ -52,6 +54,7 @@ def render_models(
         ("kserve", plans),
     ):
         files[f"{folder}/kustomization.yaml"] = [_kustomization([f"{member.name}.yaml" for member in members])]
+    files["apart/kustomization.yaml"] = [apart_component(workloads)]
     files["hpa/prometheus-adapter-values.yaml"] = [{"rules": {"external": adapter_rules()["externalRules"]}}]
     return {path: HEADER + yaml.safe_dump_all(objects, sort_keys=False, width=160) for path, objects in files.items()}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from model_store.exit_status import exit_status_of
+from model_store.exit_status import FAILED, WRONGLY_ASKED
 
 # Imported late: `--help` and a mistyped option are answered before the engine's libraries load.
 
@@ -43,7 +43,7 @@ def engine(
         running = Engine(folder, find_java(settings.java), settings.java_heap_mib)
     except (ValueError, OSError, StartError, NoUsableJavaError) as error:
         typer.echo(f"serve engine: {error}", err=True)
-        raise typer.Exit(exit_status_of(error)) from None
+        raise typer.Exit(WRONGLY_ASKED if isinstance(error, ValueError) else FAILED) from None
     typer.echo(f"an engine waits for gateways at {folder}; Ctrl-C stops it")
     asyncio.run(_run_until_signal(running))
 

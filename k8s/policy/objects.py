@@ -50,6 +50,12 @@ def server_of(workload: Object) -> Object:
     return container
 
 
+def engine_of(workload: Object) -> Object | None:
+    """The container that runs TorchServe, where that is not the one that answers."""
+    inits = pod_of(workload).get("initContainers", ())
+    return next((container for container in inits if container.get("command") == ["serve", "engine"]), None)
+
+
 def matches(selector: Object | None, labels: Object) -> bool:
     """Say whether a label selector takes these labels; {} takes everything."""
     wanted = (selector or {}).get("matchLabels", {})

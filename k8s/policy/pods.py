@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from k8s.policy.objects import Fleet, Object, containers_of, cores, labels_of, pod_of, probe_s, server_of
+from k8s.policy.engines import engine_is_its_gateways
+from k8s.policy.objects import Fleet, Object, containers_of, cores, engine_of, labels_of, pod_of, probe_s, server_of
 from k8s.settings import ENGINE_STOP_S, drain_s
 
 STARTUP, READY, LIVE = "startupProbe", "readinessProbe", "livenessProbe"
@@ -76,14 +77,16 @@ def threads_fit_the_request(workload: Object, fleet: Fleet) -> Iterator[str]:
     if workload["metadata"]["labels"].get("millrace.dev/overcommit") == "true":
         return
     threads = int(settings["MILLRACE_WORKERS"]) * int(settings["MILLRACE_THREADS"])
-    if threads + 1 > cores(container["resources"]["requests"]["cpu"]):
-        yield f"{threads} threads and a gateway on {container['resources']['requests']['cpu']} of processor"
+    asked = [part["resources"]["requests"]["cpu"] for part in (container, engine_of(workload)) if part is not None]
+    if threads + 1 > sum(map(cores, asked)):
+        yield f"{threads} threads and a gateway on {' + '.join(asked)} of processor"
 
 
 def device_fits_the_pod(workload: Object, fleet: Fleet) -> Iterator[str]:
     container = server_of(workload)
     wants_gpu = fleet.settings(container).get("MILLRACE_DEVICE") == "cuda"
-    gpus = container["resources"].get("limits", {}).get("nvidia.com/gpu")
+    runs = engine_of(workload) or container
+    gpus = runs["resources"].get("limits", {}).get("nvidia.com/gpu")
     if wants_gpu != bool(gpus):
         yield f"MILLRACE_DEVICE and its nvidia.com/gpu limit ({gpus}) say different things"
     if wants_gpu and not any(item.get("key") == "nvidia.com/gpu" for item in pod_of(workload).get("tolerations", ())):
@@ -200,4 +203,5 @@ WORKLOAD_RULES = (
     names_its_release,
     spreads_over_zones_and_hosts,
     image_is_named,
+    engine_is_its_gateways,
 )

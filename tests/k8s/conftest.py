@@ -16,12 +16,22 @@ from model_store.store import Store
 from tests.k8s.fields import SPEEDS, make_fields
 
 
-def add_release(store: Store, model: str, device: str = "cpu", capability: str = "AVX512+VNNI") -> None:
-    """Write release 1 of a model into a store and sign it."""
+def add_release(
+    store: Store,
+    model: str,
+    device: str = "cpu",
+    capability: str = "AVX512+VNNI",
+    portable: tuple[str, ...] = (),
+) -> None:
+    """Write release 1 of a model into a store and sign it; `portable` variants need no torch, the last is fastest."""
+    variants = ("eager", "int8", *portable)
     folder = store.root / model / "1"
     folder.mkdir(parents=True)
-    for variant in ("eager", "int8"):
+    for variant in variants:
         fields = make_fields(model, 1, variant, device, capability)
+        if variant in portable:
+            fields["target"]["torch_version"] = ""
+            fields["speed"]["rows_per_s"] = 100.0 * (1 + portable.index(variant))
         (folder / manifest_name(model, 1, variant)).write_text(json.dumps(fields))
         (folder / archive_name(model, 1, variant)).write_bytes(f"archive of {variant}".encode())
     (folder / EXAMPLES_NAME).write_bytes(b"examples")
@@ -30,8 +40,8 @@ def add_release(store: Store, model: str, device: str = "cpu", capability: str =
         "model": model,
         "release": 1,
         "default": "int8",
-        "archives": {name: file_digest(folder / archive_name(model, 1, name)) for name in ("eager", "int8")},
-        "manifests": {name: file_digest(folder / manifest_name(model, 1, name)) for name in ("eager", "int8")},
+        "archives": {name: file_digest(folder / archive_name(model, 1, name)) for name in variants},
+        "manifests": {name: file_digest(folder / manifest_name(model, 1, name)) for name in variants},
         "examples": file_digest(folder / EXAMPLES_NAME),
     }
     (folder / INDEX_NAME).write_text(json.dumps(index))
@@ -55,7 +65,7 @@ def gpu_store(tmp_path_factory) -> Store:
     return store
 
 
-def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, canaries=None, **demand):
+def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, engine: str = "", canaries=None, **demand):
     return plan_models(
         store,
         names,
@@ -63,6 +73,7 @@ def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, canar
         demands={"": Demand(**demand)},
         workers=workers,
         java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
+        engine=engine,
         canaries=canaries or {},
     )
 

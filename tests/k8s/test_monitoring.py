@@ -30,6 +30,7 @@ class Engine:
     """What the engine's metrics ask of TorchServe."""
 
     num_engine_restarts = 0
+    root = 1
 
     def __init__(self, variant):
         self.variants = (variant,)

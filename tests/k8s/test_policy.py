@@ -20,6 +20,14 @@ def server(objects):
     return pod(objects)["containers"][0]
 
 
+def engine(objects):
+    return pod(objects)["initContainers"][1]
+
+
+def volume(objects, name):
+    return next(item for item in pod(objects)["volumes"] if item["name"] == name)
+
+
 def environment(objects, name, value):
     next(item for item in server(objects)["env"] if item["name"] == name)["value"] = value
 
@@ -130,6 +138,19 @@ BREAKERS = {
         ),
     ],
     "image_is_named": [set_at(server, "image", "millrace"), set_at(server, "image", "registry:5000/millrace:latest")],
+    "engine_is_its_gateways": [
+        lambda objects: pod(objects)["initContainers"].pop(),
+        set_at(lambda objects: engine(objects)["env"][0], "value", "/engine/other"),
+        set_at(lambda objects: server(objects)["env"][0], "value", ""),
+        remove_at(engine, "restartPolicy"),
+        remove_at(engine, "startupProbe"),
+        set_at(lambda objects: engine(objects)["volumeMounts"][0], "readOnly", True),
+        set_at(lambda objects: engine(objects)["volumeMounts"][0], "name", "engine-tmp"),
+        set_at(lambda objects: engine(objects)["volumeMounts"][0], "mountPath", "/engine/run"),
+        lambda objects: volume(objects, "engine").pop("emptyDir"),
+        set_at(engine, "ports", [{"containerPort": 7070}]),
+        lambda objects: engine(objects)["volumeMounts"].append({"name": "keys", "mountPath": "/keys"}),
+    ],
     "namespace_is_restricted": [
         remove_at(lambda objects: of(objects, "Namespace")["metadata"], "labels"),
         set_at(lambda objects: of(objects, "Service")["metadata"], "namespace", "default"),
@@ -210,14 +231,34 @@ BREAKERS = {
 # Broken where there are certificates.
 RULES_OF_CERTIFICATES = {"certificates_are_whole", "edge_and_nodes_know_each_other", "nobody_else_names_callers"}
 
+RULES_OF_PARTS = {"engine_is_its_gateways"}
+
 
 def test_every_fleet_keeps_every_rule(fleets):
-    assert {"cpu", "dev", "gpu", "production", "keda", "hpa", "mtls", "kserve"} <= fleets.keys()
+    assert {"cpu", "dev", "gpu", "production", "apart", "keda", "hpa", "mtls", "kserve"} <= fleets.keys()
     assert {name: find_violations(objects) for name, objects in fleets.items()} == {name: [] for name in fleets}
 
 
 def test_every_rule_can_be_broken():
     assert BREAKERS.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("threads_fit_the_request", set_at(lambda objects: engine(objects)["resources"]["requests"], "cpu", "1")),
+        ("device_fits_the_pod", set_at(lambda objects: engine(objects)["resources"]["limits"], "nvidia.com/gpu", "1")),
+        ("runs_unprivileged", remove_at(lambda objects: engine(objects)["securityContext"], "capabilities")),
+        ("asks_for_what_it_uses", remove_at(engine, "resources")),
+        ("writes_only_where_it_must", remove_at(lambda objects: volume(objects, "engine")["emptyDir"], "sizeLimit")),
+        ("image_is_named", set_at(engine, "image", "registry.example.com/millrace-engine")),
+    ],
+)
+def test_rules_look_at_an_engine_too(fleets, rule, change):
+    objects = copy.deepcopy(fleets["apart"])
+    assert list(RULES[rule](Fleet(objects))) == []
+    change(objects)
+    assert len(list(RULES[rule](Fleet(objects)))) == 1, rule
 
 
 @pytest.mark.parametrize(
@@ -229,6 +270,7 @@ def test_every_rule_can_be_broken():
     ],
 )
 def test_a_rule_finds_what_breaks_it(fleets, rule, change):
-    objects = copy.deepcopy(fleets["mtls" if rule in RULES_OF_CERTIFICATES else "production"])
+    name = "mtls" if rule in RULES_OF_CERTIFICATES else "apart" if rule in RULES_OF_PARTS else "production"
+    objects = copy.deepcopy(fleets[name])
     change(objects)
     assert list(RULES[rule](Fleet(objects))), rule

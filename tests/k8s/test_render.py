@@ -8,13 +8,16 @@ from k8s.cli import app
 from k8s.kustomize import build, copy_sources
 from k8s.planning import Canary, read_canary
 from k8s.policy import find_violations
+from k8s.policy.objects import containers_of
 from k8s.render import render_models, stale_files, write_models
 from k8s.routes import read_mirror
 from k8s.schemas import find_misfits
 from k8s.settings import ROOM, read_settings
+from model_store.signing import Keyring
+from model_store.store import Store
 from services.gateway.settings import GatewaySettings
 from services.torchserve.settings import TorchServeSettings
-from tests.k8s.conftest import plan
+from tests.k8s.conftest import add_release, plan
 
 
 def render(store, *names, **options):
@@ -127,7 +130,7 @@ def test_a_gpu_fleet_keeps_the_rules_of_its_devices(gpu_store, tmp_path):
 @pytest.mark.parametrize(
     ("names", "device", "message"),
     [
-        (("classifier",), "cuda", "was built for cpu, not for cuda; its variants for cuda: none"),
+        (("classifier",), "cuda", "1-int8 is no variant for cuda; there are none"),
         (("classifier", "classifier:1"), "cpu", "has a model of that name already"),
         (("nothing",), "cpu", "no model 'nothing'"),
         (("classifier:1-fp8",), "cpu", "has no variant 'fp8'"),
@@ -136,6 +139,56 @@ def test_a_gpu_fleet_keeps_the_rules_of_its_devices(gpu_store, tmp_path):
 def test_says_what_cannot_be_served(store, names, device, message):
     with pytest.raises((ValueError, LookupError), match=message):
         plan(store, *names, device=device)
+
+
+def test_an_image_without_torch_gets_the_fastest_variant_that_needs_none(tmp_path):
+    store = Store(tmp_path / "archives", Keyring(tmp_path / "keys"))
+    add_release(store, "classifier", portable=("onnx", "onnx-int8"))
+    assert [one.manifest.variant for one in plan(store)] == ["int8"]
+    assert [one.manifest.variant for one in plan(store, engine="onnx")] == ["onnx-int8"]
+    with pytest.raises(ValueError, match=r"1-int8 is no variant for cpu without torch, .* there are onnx, onnx-int8"):
+        plan(store, "classifier:1-int8", engine="onnx")
+
+
+def test_an_engine_apart_has_all_that_its_gateway_does_not_need(store):
+    (plan_of_one,) = plan(store, "classifier", workers=2)
+    sizing = plan_of_one.sizing
+    (patch,) = render(store, "classifier", workers=2)["apart/classifier.yaml"]
+    pod = patch["spec"]["template"]["spec"]
+    (server,), (_, engine) = pod["containers"], pod["initContainers"]
+    assert server["resources"]["requests"] == {"cpu": "700m", "memory": "512Mi", "nvidia.com/gpu": None}
+    assert engine["resources"] == {
+        "requests": {"cpu": "2300m", "memory": f"{sizing.engine_mib}Mi"},
+        "limits": {"memory": f"{sizing.engine_mib}Mi"},
+    }
+    assert sizing.memory_mib <= sizing.gateway_mib + sizing.engine_mib <= sizing.memory_mib + 512
+
+
+def test_a_gpu_is_the_engines(gpu_store, tmp_path):
+    copy_sources(tmp_path)
+    write_models(render_models(plan(gpu_store, device="cuda"), read_settings()), tmp_path / "models")
+    write_overlay(tmp_path / "mine", ["../overlays/gpu"], ["../components/apart"])
+    objects = build(tmp_path / "mine")
+    assert find_violations(objects) == []
+    (workload,) = [item for item in objects if item["kind"] == "Deployment"]
+    limits = [part["resources"]["limits"].get("nvidia.com/gpu") for part in containers_of(workload)]
+    assert limits == [None, "1", None]
+
+
+@pytest.mark.parametrize("order", [("apart", "image-volume", "mtls"), ("mtls", "image-volume", "apart")])
+def test_components_may_come_in_any_order(sources, order):
+    folder = sources / "-".join(order)
+    write_overlay(folder, ["../overlays/cpu"], [f"../components/{name}" for name in order])
+    objects = build(folder)
+    assert find_violations(objects) == []
+    workload = next(item for item in objects if item["kind"] == "Deployment")
+    volumes = {volume["name"]: {*volume} - {"name"} for volume in workload["spec"]["template"]["spec"]["volumes"]}
+    assert (volumes["source"], volumes["engine"], volumes["tls"]) == ({"image"}, {"emptyDir"}, {"secret"})
+
+
+def write_overlay(folder, resources, components):
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": resources, "components": components}))
 
 
 def test_a_model_that_is_gone_leaves_nothing(store, tmp_path):
@@ -186,10 +239,34 @@ def test_deploy_prints_what_it_would_apply(run):
     assert [name.endswith(".pem") for name in secret["data"]] == [True]
 
 
+def test_deploy_names_the_image_of_each_part(run):
+    arguments = ("--overlay", "apart", "--image", "registry:5000/mine:cpu", "--models", "classifier")
+    objects = list(yaml.safe_load_all(run("deploy", "--dry-run", *arguments).output))
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    assert {item["name"]: item["image"] for item in containers_of(deployment)} == {
+        "verify": "registry:5000/mine-gateway:cpu",
+        "engine": "registry:5000/mine-engine:cpu",
+        "serve": "registry:5000/mine-gateway:cpu",
+    }
+
+
+def test_the_newcomers_two_commands_fit(run):
+    """`make images` and `make deploy OVERLAY=dev`: one image, and no variant that it cannot run."""
+    makefile = (ROOM.parent / "Makefile").read_text()
+    assert "ENGINE ?= onnx\n" in makefile
+    assert "localhost/millrace$(if $(PART),-$(PART)):$(ENGINE)" in makefile
+    overlay = yaml.safe_load((ROOM / "overlays" / "dev" / "kustomization.yaml").read_text())
+    assert overlay["images"] == [
+        {"name": "registry.example.com/millrace", "newName": "localhost/millrace", "newTag": "onnx"}
+    ]
+    refused = run("deploy", "--dry-run", "--overlay", "dev", "--models", "classifier:1-int8")
+    assert (refused.exit_code, "is no variant for cpu without torch" in refused.output) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("deploy", "--overlay", "moon"), "there is no overlay 'moon'; there are cpu, dev, gpu, production"),
+        (("deploy", "--overlay", "moon"), "there is no overlay 'moon'; there are apart, cpu, dev, gpu, production"),
         (("deploy", "--image", "millrace"), "--image is NAME:TAG"),
         (("render", "--load", "classifier=many"), "--load is NAME=ROWS per second"),
         (("render", "--load", "classifier=900000"), "more than the 10 allowed; raise --max-replicas or --workers"),
