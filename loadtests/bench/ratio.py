@@ -33,7 +33,7 @@ class Ratio:
     def __str__(self) -> str:
         return (
             f"{self.name} {median(self.figures):,.1f} {self.unit} ÷ {self.other} {median(self.other_figures):,.1f} "
-            f"{self.unit} = {self.value:.2f}× (median of {len(self.ratios)} pairs, "
+            f"{self.unit} = {self.value:.2f}× (median of {len(self.ratios)} pairs, which range from "
             f"{min(self.ratios):.2f} to {max(self.ratios):.2f})"
         )
 

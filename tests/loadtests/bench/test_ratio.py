@@ -30,7 +30,9 @@ def test_sides_alternate_and_the_first_pair_only_warms_up(console):
 
 def test_the_ratio_prints_both_sides_and_the_spread():
     ratio = Ratio(name="int8", other="eager", unit="rows/s", figures=(400.0, 450.0), other_figures=(100.0, 90.0))
-    assert str(ratio) == ("int8 425.0 rows/s ÷ eager 95.0 rows/s = 4.50× (median of 2 pairs, 4.00 to 5.00)")
+    assert str(ratio) == (
+        "int8 425.0 rows/s ÷ eager 95.0 rows/s = 4.50× (median of 2 pairs, which range from 4.00 to 5.00)"
+    )
 
 
 @pytest.mark.parametrize(
