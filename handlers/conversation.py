@@ -8,13 +8,15 @@ some milliseconds, several times as long as a step.
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterable
 
 from handlers.base import Outputs, RowError
 from handlers.control import Control
-from handlers.message import decode_request
+from handlers.message import decode_request, encode_times
 from handlers.session import Session
+from model_store.open_inference import WORKER_TIMES
 from model_store.session_records import LINGERS, Kind, Record, RecordReader, encode_record
 
 LINGER_S = 2.0
@@ -37,6 +39,7 @@ class Conversation:
         self._linger_s = linger_s
         self._is_closed = False
         self._keys: set[int] = set()
+        self._began_ns: dict[int, int] = {}  # of those whose callers want to know
         self._said: list[bytes] = []
 
     def hold(self, body: bytes) -> bytes:
@@ -73,7 +76,7 @@ class Conversation:
     def _hear(self, records: Iterable[Record]) -> None:
         for record in records:
             if record.kind == Kind.LEAVE:
-                self._keys.discard(record.key)
+                self._forget(record.key)
                 self._session.leave([record.key])
             elif record.kind == Kind.JOIN:
                 self._join(record)
@@ -82,8 +85,12 @@ class Conversation:
 
     def _join(self, record: Record) -> None:
         try:
-            self._session.join(record.key, decode_request(record.payload))
+            request = decode_request(record.payload)
+            wants_times = request.parameters.pop(WORKER_TIMES, False)
+            self._session.join(record.key, request)
             self._keys.add(record.key)
+            if wants_times:
+                self._began_ns[record.key] = time.monotonic_ns()
         except RowError as error:
             self._said.append(encode_record(Record(record.key, Kind.REFUSED, str(error).encode())))
         except Exception:  # noqa: BLE001 (it fails alone)
@@ -93,11 +100,16 @@ class Conversation:
     def _advance(self) -> None:
         for part in self._session.advance():
             kind = Kind.LAST if part.is_last else Kind.PART
-            self._said.append(
-                encode_record(Record(part.key, kind, self._encode_outputs(part.outputs), part.num_tokens))
-            )
+            told = self._encode_outputs(part.outputs)
             if part.is_last:
-                self._keys.discard(part.key)
+                if part.key in self._began_ns:
+                    told += encode_times(self._began_ns[part.key], time.monotonic_ns())
+                self._forget(part.key)
+            self._said.append(encode_record(Record(part.key, kind, told, part.num_tokens)))
+
+    def _forget(self, key: int) -> None:
+        self._keys.discard(key)
+        self._began_ns.pop(key, None)
 
     def _take_said(self) -> bytes:
         said, self._said = b"".join(self._said), []

@@ -31,7 +31,7 @@ from services.gateway.errors import (
 from services.gateway.metrics import ModelMetrics
 from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
 from services.gateway.quarantine import Quarantine
-from services.gateway.tensors import InferRequest, NamedTensor
+from services.gateway.tensors import InferRequest, NamedTensor, name_requests
 from services.gateway.trace import CallTimes
 from services.gateway.waiting import Job, Queue, SizedQueue, WaitingRoom, measure_rows
 
@@ -120,6 +120,8 @@ class Batcher:
         flow = self._waiting.shares.find_flow(request)
         job = Job(request, num_rows, num_bytes, size, arrived_s, result, _batch_key(request), flow)
         queue = self._waiting.enter(job)
+        if request.trace is not None:
+            request.trace.is_queued = True
         if not self._dispatch_is_due and self._may_call(queue):
             # At the end of this turn of the event loop, so that requests read in the same turn go together.
             self._dispatch_is_due = True
@@ -181,10 +183,10 @@ class Batcher:
         row_counts = [job.num_rows for job in batch]
         num_rows = sum(row_counts)
         self._metrics.batch_rows.observe(num_rows)
-        started_s = monotonic()
+        started_s = sent_s = monotonic()
+        asking = [job.request for job in batch if job.request.wants_times]
         try:
             packed = pack_requests([job.request for job in batch])
-            asking = [job.request for job in batch if job.request.wants_times]
             if asking:
                 packed = ask_for_times(packed)
             sent_s = monotonic()
@@ -197,8 +199,10 @@ class Batcher:
                 _note_call(asking, CallTimes(sent_s, answered_s, read_times(answer), num_rows, len(batch)))
             outputs = unpack_answer(answer, row_counts)
         except GatewayError as error:
-            ids = [job.request.id for job in batch]
-            logger.error("a packed call failed", variant=str(self._variant), requests=ids, error=error.cause)
+            if asking:
+                _note_call(asking, CallTimes(sent_s, monotonic(), None, num_rows, len(batch)))
+            names = name_requests(job.request for job in batch)
+            logger.error("a packed call failed", variant=str(self._variant), **names, error=error.cause)
             return error
         finally:
             ended_s = monotonic()

@@ -268,6 +268,8 @@ class Gateway:
         lookup = None
         if self._cache is not None:
             lookup = self._cache.look_up(request, model.variant, model.metrics.statistics)
+            if request.trace is not None:
+                request.trace.is_cached = lookup is not None and lookup.outputs is not None
         recorder = None if self._recorder is None else self._recorder.choose(request)
         if recorder is not None or request.wants_provenance:
             settle_seed(request, model.variant)

@@ -30,10 +30,11 @@ from services.gateway.errors import (
 )
 from services.gateway.metrics import Metrics
 from services.gateway.numbers import count_up
-from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
 from services.gateway.stream_admission import StreamAdmission
 from services.gateway.stream_queue import StreamQueue
-from services.gateway.tensors import InferRequest, NamedTensor
+from services.gateway.tensors import InferRequest, NamedTensor, name_requests
+from services.gateway.trace import CallTimes
 
 logger = structlog.get_logger("gateway")
 
@@ -59,7 +60,9 @@ class _Stream:
     def __init__(self, key: int, request: InferRequest, arrived_s: float) -> None:
         self.key = key
         self.request = request
-        self.packed = pack_requests([request])
+        packed = pack_requests([request])
+        self.packed = ask_for_times(packed) if request.wants_times else packed
+        self.first_s: float | None = None
         self.session: _Session | None = None
         self.arrived_s = self.entered_s = arrived_s
         self.has_begun = False
@@ -69,7 +72,8 @@ class _Stream:
         self._news = asyncio.Event()
 
     def take(self, record: Record) -> None:
-        self.has_begun = True
+        if not self.has_begun:
+            self.has_begun, self.first_s = True, monotonic()
         self._records.append(record)
         self._news.set()
 
@@ -178,6 +182,8 @@ class Streams:
         """
         stream = _Stream(next(self._keys), request, arrived_s)
         self._waiting.enter(stream, request)
+        if request.trace is not None:
+            request.trace.is_queued = True
         self._dispatch_soon()
         late = DeadlineError("no whole answer before the deadline; allow more time, or ask for less")
         timer = self._loop.call_later(request.deadline_s - monotonic(), stream.fail, late)
@@ -282,7 +288,8 @@ class Streams:
         session = stream.session
         if session is None:
             self._waiting.leave(stream)
-        elif session.streams.pop(stream.key, None) is not None:
+        elif stream.key in session.streams:
+            _end(session, stream)
             self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
             self._dispatch_soon()
 
@@ -298,7 +305,8 @@ class Streams:
             await self._backend.converse(self._variant, records, take)
         except GatewayError as error:
             if session.streams:
-                logger.error("a session failed", variant=str(self._variant), error=error.cause)
+                names = name_requests(stream.request for stream in session.streams.values())
+                logger.error("a session failed", variant=str(self._variant), **names, error=error.cause)
             failure = error
         except Exception as error:
             logger.exception("a session broke", variant=str(self._variant))
@@ -319,22 +327,27 @@ class Streams:
         if record.kind == Kind.PART:
             stream.take(record)
             return
-        del session.streams[record.key]
         if record.kind == Kind.LAST:
+            stream.take(record)
+            _end(session, stream, record.payload)
             stream.request.compute_s = monotonic() - stream.entered_s
             self._admission.observe_end(stream.request.compute_s)
-            stream.take(record)
-        elif record.kind == Kind.REFUSED:
+            self._dispatch_soon()
+            return
+        _end(session, stream)
+        if record.kind == Kind.REFUSED:
             stream.fail(InvalidRequestError(record.payload.decode()))
         else:
             cause = record.payload.decode()
-            logger.error("a stream failed", variant=str(self._variant), request=stream.request.id, error=cause)
+            names = name_requests([stream.request])
+            logger.error("a stream failed", variant=str(self._variant), **names, error=cause)
             stream.fail(InternalError(MODEL_FAILED, cause=cause))
         self._dispatch_soon()
 
     def _give_up(self, session: _Session, failure: GatewayError | None) -> None:
         """End what a session has left unanswered: begin it anew where nothing of it has been told."""
-        for stream in session.streams.values():
+        for stream in list(session.streams.values()):
+            _end(session, stream)
             # The worker may have got to know of it after its session: it must not begin there in the next one.
             self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
             stream.num_tries += failure is not None
@@ -344,7 +357,15 @@ class Streams:
                 self._waiting.enter_again(stream)
             else:
                 stream.fail(failure or InternalError(MODEL_FAILED, cause="the session ended inside its answer"))
-        session.streams.clear()
+
+
+def _end(session: _Session, stream: _Stream, last: bytes | None = None) -> None:
+    """Take a stream out of its session, with the `last` bit of its answer if it has all of it."""
+    trace = stream.request.trace
+    if trace is not None and trace.is_sampled:
+        count, worker = len(session.streams), None if last is None else read_times(last)
+        trace.calls.append(CallTimes(stream.entered_s, monotonic(), worker, count, count, stream.first_s))
+    del session.streams[stream.key]
 
 
 def _group(records: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from model_store.parameters import ParameterValue
@@ -63,6 +63,13 @@ class InferRequest:
     def wants_times(self) -> bool:
         """Whether the worker is to tell when it computed the answer, and which it is."""
         return self.worker is not None or (self.trace is not None and self.trace.is_sampled)
+
+
+def name_requests(requests: Iterable[InferRequest]) -> dict[str, list[str]]:
+    """Name requests as logs do that tell of several: by their ids, and the traces that they belong to."""
+    asked = list(requests)
+    traces = [request.trace.ids["trace_id"] for request in asked if request.trace is not None]
+    return {"requests": [request.id for request in asked]} | ({"traces": traces} if traces else {})
 
 
 @dataclass(slots=True)

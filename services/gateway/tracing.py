@@ -6,17 +6,19 @@ look at its headers. The worker needs no SDK: it returns its times with the answ
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from services.gateway.errors import Status as Outcome
 from services.gateway.tensors import InferRequest
@@ -41,7 +43,8 @@ class Tracing:
         )
 
     def begin(self, request: InferRequest) -> Trace | None:
-        return begin_trace(request.caller.header("traceparent"), self._share)
+        header = request.caller.header
+        return begin_trace(header("traceparent"), self._share, header("tracestate"))
 
     def end(
         self, request: InferRequest, version: str, num_rows: int, status: Outcome, arrived_s: float, ended_s: float
@@ -58,6 +61,7 @@ class Tracing:
             "millrace.outcome": status.outcome,
             "millrace.request": request.id,
             "network.protocol.name": request.protocol,
+            "millrace.cached": trace.is_cached,
         }
         broke = Status(StatusCode.ERROR, status.outcome) if status.http >= 500 else Status()
         own = self._make(
@@ -78,7 +82,7 @@ class Tracing:
         self._processor.shutdown()
 
     def _make_children(self, trace: Trace, arrived_s: float, ended_s: float) -> Iterator[ReadableSpan]:
-        if not trace.calls:
+        if trace.is_queued and not trace.calls:
             yield self._make(trace, "queue", (arrived_s, ended_s), parent_id=trace.span_id)
         for call in trace.calls:
             yield self._make(trace, "queue", (arrived_s, call.sent_s), parent_id=trace.span_id)
@@ -95,6 +99,7 @@ class Tracing:
             parent_id=trace.span_id,
             kind=SpanKind.CLIENT,
             attributes=sizes,
+            first_s=call.first_s,
         )
         if call.worker is not None:
             times_s = call.worker.started_s, call.worker.ended_s
@@ -112,13 +117,18 @@ class Tracing:
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: dict[str, Any] | None = None,
         status: Status | None = None,
+        first_s: float | None = None,
     ) -> ReadableSpan:
-        """Make a span of times in time.monotonic()'s seconds."""
+        """Make a span of times in time.monotonic()'s seconds, with an event when the first bit of an answer came."""
         start_ns, end_ns = (self._zero_ns + round(1e9 * seconds) for seconds in times_s)
+        events = [] if first_s is None else [Event("first token", timestamp=self._zero_ns + round(1e9 * first_s))]
+        state = TraceState.from_header([trace.state]) if trace.state else None
+        in_trace = partial(SpanContext, trace.trace_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state)
         return ReadableSpan(
             name,
-            SpanContext(trace.trace_id, span_id or make_span_id(), is_remote=False, trace_flags=_SAMPLED),
-            parent=SpanContext(trace.trace_id, parent_id, is_remote=False, trace_flags=_SAMPLED) if parent_id else None,
+            in_trace(span_id or make_span_id()),
+            parent=in_trace(parent_id) if parent_id else None,
+            events=events,
             resource=self._resource,
             attributes=attributes,
             kind=kind,
@@ -131,4 +141,5 @@ class Tracing:
 
 def make_tracing(endpoint: str, share: float) -> Tracing:
     """Make what sends to a collector by OTLP over HTTP; OTEL_EXPORTER_OTLP_HEADERS has what it asks of senders."""
+    logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)  # it warns of each caller's bad `tracestate`
     return Tracing(share, OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces"))

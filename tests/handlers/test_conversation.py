@@ -9,7 +9,13 @@ from handlers.base import Outputs, RowError
 from handlers.control import Control
 from handlers.conversation import Conversation
 from handlers.session import Part
-from model_store.open_inference import messages
+from model_store.open_inference import (
+    WORKER_ENDED_NS,
+    WORKER_PROCESS,
+    WORKER_STARTED_NS,
+    WORKER_TIMES,
+    messages,
+)
 from model_store.session_records import Kind, Record, RecordReader, encode_record, leave_rows
 
 
@@ -55,8 +61,10 @@ class Countdown:
         return parts
 
 
-def join(key, steps):
+def join(key, steps, *, wants_times=False):
     request = messages().ModelInferRequest()
+    if wants_times:
+        request.parameters[WORKER_TIMES].bool_param = True
     request.inputs.add(name="steps", datatype="INT32", shape=[1])
     request.raw_input_contents.append(np.array([steps], np.int32).tobytes())
     return encode_record(Record(key, Kind.JOIN, request.SerializeToString()))
@@ -98,6 +106,18 @@ def test_rows_are_answered_step_by_step(worker):
     said = worker.hold(join(1, 2) + join(2, 1))
     assert said == [(os.getpid(), Kind.OPENED), (1, Kind.PART), (2, Kind.LAST), (1, Kind.LAST)]
     assert len(worker.pieces) == 3
+
+
+def test_a_row_tells_how_long_it_took_and_in_which_process_where_that_is_asked(worker):
+    began_ns = time.monotonic_ns()
+    worker.hold(join(1, 2, wants_times=True) + join(2, 2))
+    records = RecordReader().feed(b"".join(worker.pieces))
+    payloads = {record.key: record.payload for record in records if record.kind == Kind.LAST}
+    told = messages().ModelInferResponse.FromString(payloads[1]).parameters
+    times_ns = [told[WORKER_STARTED_NS].int64_param, told[WORKER_ENDED_NS].int64_param]
+    assert [began_ns, *times_ns, time.monotonic_ns()] == sorted([began_ns, *times_ns, time.monotonic_ns()])
+    assert told[WORKER_PROCESS].int64_param == os.getpid()
+    assert payloads[2] == b""
 
 
 def test_rows_join_while_others_are_answered(worker):

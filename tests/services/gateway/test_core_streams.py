@@ -1,23 +1,29 @@
 """Streams through the core: refused, recorded and cached as other requests are."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from handlers.message import encode_times
 from model_store.golden import GoldenAnswer
 from model_store.manifest import Tensor
-from model_store.open_inference import messages
+from model_store.open_inference import WORKER_TIMES, messages
 from model_store.session_records import Kind, Record, RecordReader, encode_record
 from model_store.tensors import decode_raw, encode_raw
 from services.catalogue import Catalogue
+from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
-from services.gateway.errors import OverloadedError
+from services.gateway.errors import InternalError, OverloadedError
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferRequest, NamedTensor
+from services.gateway.tracing import Tracing
 from services.replay import read_answer
 from tests.services.gateway.conftest import make_manifest, make_variant
+from tests.services.gateway.test_tracing import SAMPLED, TRACE_ID
 
 INPUTS = (Tensor(name="text", datatype="BYTES", shape=(-1,), meaning="a text", max_element_bytes=8),)
 OUTPUTS = (
@@ -47,14 +53,23 @@ class TellingBackend:
         self.gate = asyncio.Event()
         self.gate.set()
         self.num_streams = 0
+        self.failure = None
 
     async def converse(self, variant, request, take):
         take(encode_record(Record(1, Kind.OPENED)))
         for record in RecordReader().feed(request):
             self.num_streams += 1
+            wants_times = WORKER_TIMES in messages().ModelInferRequest.FromString(record.payload).parameters
+            began_ns = time.monotonic_ns()
             await self.gate.wait()
+            if self.failure is not None:
+                take(encode_record(Record(record.key, Kind.FAILED, self.failure)))
+                continue
             for bit in BITS:
-                take(encode_record(Record(record.key, Kind.LAST if bit is BITS[-1] else Kind.PART, make_bit(bit), 1)))
+                told = make_bit(bit)
+                if wants_times and bit is BITS[-1]:
+                    told += encode_times(began_ns, time.monotonic_ns())
+                take(encode_record(Record(record.key, Kind.LAST if bit is BITS[-1] else Kind.PART, told, 1)))
 
     def tell(self, variant, message, worker=None):
         pass
@@ -189,3 +204,99 @@ async def test_other_requests_are_refused_while_a_stream_would_have_the_only_wor
     backend.gate.set()
     await asyncio.gather(*tasks)
     assert streams.count_held().num_workers == 0
+
+
+@pytest.fixture
+def make_traced(make_gateway, monkeypatch):
+    """A gateway that traces whom its caller does, its engine, and a function that lists the spans that were made."""
+
+    def make(**settings):
+        exporter = InMemorySpanExporter()
+        monkeypatch.setattr("services.gateway.journal._make_tracing", lambda settings: Tracing(0, exporter))
+        gateway, backend = make_gateway(trace_endpoint="http://nowhere", **settings)
+
+        def list_spans():
+            gateway.journal._tracing._processor.force_flush()
+            found = exporter.get_finished_spans()
+            exporter.clear()
+            return found
+
+        return gateway, backend, list_spans
+
+    return make
+
+
+def make_traced_request(tracestate=""):
+    request = make_request()
+    request.caller = KnownCaller("here:1", {"traceparent": SAMPLED, "tracestate": tracestate})
+    return request
+
+
+async def listen_all(gateway, request):
+    return [answer async for answer in gateway.stream(request)]
+
+
+async def test_a_streams_spans_tell_queue_transport_the_workers_time_and_its_first_token(make_traced):
+    gateway, backend, list_spans = make_traced()
+    backend.gate.clear()
+    streaming = asyncio.create_task(listen_all(gateway, make_traced_request()))
+    await asyncio.sleep(0.03)
+    backend.gate.set()
+    await streaming
+    queue, transport, compute, own = list_spans()
+    assert [span.name for span in (queue, transport, compute, own)] == ["queue", "transport", "compute", "infer double"]
+    assert compute.parent.span_id == transport.context.span_id
+    times_ns = [own.start_time, queue.end_time, compute.start_time, compute.end_time, transport.end_time, own.end_time]
+    assert times_ns == sorted(times_ns)
+    assert (queue.start_time, queue.end_time) == (own.start_time, transport.start_time)
+    assert queue.end_time - queue.start_time < 20e6 < compute.end_time - compute.start_time
+    ((event, when_ns),) = [(event.name, event.timestamp) for event in transport.events]
+    assert event == "first token"
+    assert compute.start_time < when_ns <= transport.end_time
+
+
+async def test_a_stream_whose_caller_leaves_still_tells_where_it_was(make_traced):
+    gateway, backend, list_spans = make_traced()
+    backend.gate.clear()
+    streaming = asyncio.create_task(listen_all(gateway, make_traced_request()))
+    await asyncio.sleep(0.03)
+    streaming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await streaming
+    assert [span.name for span in list_spans()] == ["queue", "transport", "infer double"]
+    backend.gate.set()
+    await asyncio.sleep(0)
+
+
+async def test_an_answer_that_was_kept_has_waited_in_no_queue(make_traced):
+    gateway, _, list_spans = make_traced(cache_mib=1)
+    found = []
+    for _ in range(2):
+        await listen_all(gateway, make_traced_request())
+        spans = list_spans()
+        found.append(([span.name for span in spans[:-1]], spans[-1].attributes["millrace.cached"]))
+    assert found == [(["queue", "transport", "compute"], False), ([], True)]
+
+
+async def test_a_failed_stream_is_logged_with_its_trace(make_traced, monkeypatch):
+    gateway, backend, _ = make_traced()
+    backend.failure = b"a bug"
+    lines = []
+    monkeypatch.setattr("services.gateway.streams.logger.error", lambda event, **fields: lines.append((event, fields)))
+    with pytest.raises(InternalError):
+        await listen_all(gateway, make_traced_request())
+    assert lines == [
+        (
+            "a stream failed",
+            {"variant": "double 3-eager", "requests": ["r-1"], "traces": [f"{TRACE_ID:032x}"], "error": "a bug"},
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", None), ("", ""), ("no state", "")]
+)
+async def test_what_others_told_of_a_trace_is_passed_on(make_traced, given, passed):
+    gateway, _, list_spans = make_traced()
+    await listen_all(gateway, make_traced_request(tracestate=given))
+    assert {span.context.trace_state.to_header() for span in list_spans()} == {given if passed is None else passed}

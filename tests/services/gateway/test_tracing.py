@@ -135,8 +135,19 @@ async def test_a_split_request_has_a_span_for_each_call_and_a_failure_is_an_erro
     engine.failures = [InternalError("it broke")]
     with pytest.raises(InternalError):
         await gateway.infer(make_request(SAMPLED))
-    own = spans_of(gateway)[-1]
+    *others, own = spans_of(gateway)
+    assert [span.name for span in others[-2:]] == ["queue", "transport"]  # the call failed, the request did not wait
     assert (own.status.status_code.name, own.attributes["millrace.outcome"]) == ("ERROR", "internal")
+
+
+async def test_a_failed_call_is_logged_with_the_traces_of_its_requests(gateway, engine, monkeypatch):
+    lines = []
+    monkeypatch.setattr("services.gateway.batching.logger.error", lambda event, **fields: lines.append(fields))
+    engine.failures = [InternalError("it broke", cause="a bug")]
+    with pytest.raises(InternalError):
+        await gateway.infer(make_request(SAMPLED))
+    traces = [f"{TRACE_ID:032x}"]
+    assert lines == [{"variant": "double 3-eager", "requests": ["me"], "traces": traces, "error": "a bug"}]
 
 
 async def test_untraced_requests_send_nothing_and_ask_the_worker_nothing(gateway):
