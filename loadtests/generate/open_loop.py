@@ -110,7 +110,9 @@ def _record(queries: list[Query], recorder: Recorder, start_s: float, lateness_s
         if query.status:
             recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
         else:
-            recorder.record_scheduled(scheduled_s, query.sent_s - start_s, finished_s)
+            recorder.record_scheduled(
+                scheduled_s, query.sent_s - start_s, finished_s, turned_s=query.turned_s - start_s
+            )
 
 
 def _read_issue_delays(folder: Path) -> dict[int, float]:

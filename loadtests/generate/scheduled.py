@@ -37,7 +37,9 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
             if query.status:
                 recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
             else:
-                recorder.record_scheduled(scheduled_s, query.sent_s - start_s, finished_s)
+                recorder.record_scheduled(
+                    scheduled_s, query.sent_s - start_s, finished_s, turned_s=query.turned_s - start_s
+                )
         arrivals_s = plan.times_s[-1] - plan.warm_up_s
         last_s = max((query.finished_s - start_s for query in sent), default=0.0) - plan.warm_up_s
         duration_s = max(arrivals_s, last_s)

@@ -14,6 +14,7 @@ from functools import partial
 
 import uvloop
 
+from host.priority import wake_promptly
 from loadtests.generate.lean_grpc import OK, LeanChannel, OnEnd
 from loadtests.generate.payload import make_bodies
 from loadtests.generate.plan import Traffic
@@ -30,13 +31,14 @@ POLL_S = 0.002
 
 
 class Query:
-    """One request: the samples that LoadGen wants answered by it, and when it came, left and was answered."""
+    """One request: the samples that LoadGen wants answered by it, and when it came, was turned to, left, was answered."""
 
-    __slots__ = ("finished_s", "ids", "issued_s", "sent_s", "status")
+    __slots__ = ("finished_s", "ids", "issued_s", "sent_s", "status", "turned_s")
 
     def __init__(self, ids: Sequence[int] = (), *, issued_s: float | None = None) -> None:
         self.ids = ids
-        self.issued_s = time.perf_counter() if issued_s is None else issued_s
+        self.turned_s = time.perf_counter()
+        self.issued_s = self.turned_s if issued_s is None else issued_s
         self.sent_s = self.finished_s = 0.0
         self.status = ""
 
@@ -60,6 +62,7 @@ class Sender:
             ValueError: the examples lack an input.
         """
         sys.setswitchinterval(SWITCH_S)
+        wake_promptly()
         gc.freeze()  # to look through all that was imported takes long enough to send some requests late
         self._traffic, self._bodies, self._on_finish = traffic, itertools.cycle(make_bodies(traffic)), on_finish
         self._max_in_flight, self._timeout_s = max_in_flight, timeout_s

@@ -25,7 +25,9 @@ SATURATED_CORES_PER_PROCESS = 0.95
 LATE_SHARE_OF_LATENCY = 0.1
 
 # From worst to least: what is named first is what to mend first.
-ReasonKind = Literal["errors", "too few requests", "too noisy", "drifting", "not decided", "generator limits"]
+ReasonKind = Literal[
+    "errors", "too few requests", "too noisy", "drifting", "not decided", "generator limits", "host limits"
+]
 
 
 class Reason(Part):
@@ -172,7 +174,13 @@ def _find_generator_limits(recording: Recording) -> list[Reason]:
         text = f"{cost.cpu_cores:.2f} cores busy in {cost.processes} process(es) of the generator"
         reasons.append(Reason(kind="generator limits", text=text))
     mean_ms = recording.latencies().mean_ms
-    if mean_ms and cost.late_mean_ms > LATE_SHARE_OF_LATENCY * mean_ms:
+    allowed_ms = LATE_SHARE_OF_LATENCY * mean_ms
+    if mean_ms and cost.late_mean_ms > allowed_ms:
+        own_ms = cost.own_late_mean_ms
         text = f"requests left {cost.late_mean_ms:.2f} ms late on average, of {mean_ms:.2f} ms latency"
-        reasons.append(Reason(kind="generator limits", text=text))
+        if own_ms > allowed_ms:
+            reasons.append(Reason(kind="generator limits", text=text))
+        else:
+            why = f"the system let the generator sleep too long, whose own part is {own_ms:.2f} ms"
+            reasons.append(Reason(kind="host limits", text=f"{text}: {why}"))
     return reasons

@@ -50,12 +50,16 @@ class Stall(Part):
 
 
 class GeneratorCost(Part):
-    """What the generator took from the machine, and how late it sent."""
+    """What the generator took from the machine, and how late it sent.
+
+    Of `late_mean_ms`, `own_late_mean_ms` is its own doing; for the rest the system let it sleep too long.
+    """
 
     processes: int
     cpu_cores: float
     late_share: float = 0.0
     late_mean_ms: float = 0.0
+    own_late_mean_ms: float = 0.0
 
 
 class Recording(Part):
@@ -132,19 +136,27 @@ class Recorder:
         self._has_schedule = False
         # Scheduled, sent, finished; a closed loop schedules a request when it sends it.
         self._answered: list[tuple[float, float, float]] = []
+        self._turned_s: list[float] = []
         self._failed: list[tuple[float, float]] = []
 
     def record(self, finished_s: float, latency_s: float) -> None:
         """Record a request of a closed loop that was answered at `finished_s`."""
         sent_s = finished_s - latency_s
         self._answered.append((sent_s, sent_s, finished_s))
+        self._turned_s.append(sent_s)
 
-    def record_scheduled(self, scheduled_s: float, sent_s: float, finished_s: float) -> None:
-        """Record a request of an open loop."""
+    def record_scheduled(
+        self, scheduled_s: float, sent_s: float, finished_s: float, *, turned_s: float | None = None
+    ) -> None:
+        """Record a request of an open loop, in the order they were sent.
+
+        The generator turned to it at `turned_s`; without that, in time.
+        """
         self._has_schedule = True
         if scheduled_s >= self._warm_up_s:
             shift_s = self._warm_up_s
             self._answered.append((scheduled_s - shift_s, sent_s - shift_s, finished_s - shift_s))
+            self._turned_s.append((scheduled_s if turned_s is None else turned_s) - shift_s)
 
     def record_error(self, status: str, *, scheduled_s: float | None = None, finished_s: float = 0.0) -> None:
         """Record a request that failed; without `scheduled_s`, one of a closed loop."""
@@ -190,6 +202,7 @@ class Recorder:
                 cpu_cores=cpu_s / duration_s,
                 late_share=float((late_s > LATE_S).mean()) if len(late_s) else 0.0,
                 late_mean_ms=1e3 * float(late_s.mean()) if len(late_s) else 0.0,
+                own_late_mean_ms=1e3 * _find_own_lateness_s(scheduled, np.array(self._turned_s), sent),
             ),
             loadgen_result=loadgen_result,
         )
@@ -219,6 +232,17 @@ class Recorder:
                 )
             )
         return windows
+
+
+def _find_own_lateness_s(scheduled: np.ndarray, turned: np.ndarray, sent: np.ndarray) -> float:
+    """How late requests would have left on average, had the generator never overslept: by its own work alone."""
+    if not len(scheduled):
+        return 0.0
+    work_s = sent - turned
+    done_s = np.cumsum(work_s)
+    # Lindley's recursion, unrolled: a request waits for the longest run of work that ends with it.
+    ideal_s = done_s + np.maximum.accumulate(scheduled - (done_s - work_s))
+    return float((ideal_s - scheduled).mean())
 
 
 def _find_stalls(scheduled: np.ndarray, finished: np.ndarray) -> list[Stall]:
@@ -279,6 +303,7 @@ def merge_recordings(recordings: list[Recording]) -> Recording:
                 cpu_cores=sum(recording.cost.cpu_cores for recording in recordings),
                 late_share=sum(r.cost.late_share * r.requests for r in recordings) / max(requests, 1),
                 late_mean_ms=sum(r.cost.late_mean_ms * r.requests for r in recordings) / max(requests, 1),
+                own_late_mean_ms=sum(r.cost.own_late_mean_ms * r.requests for r in recordings) / max(requests, 1),
             ),
         }
     )

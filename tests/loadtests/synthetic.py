@@ -87,8 +87,16 @@ def draw_arrivals(rate: float, length_s: float, seed: int = 1) -> np.ndarray:
     return times[times < length_s]
 
 
-def run(server: Server, rate: float, length_s: float = 30.0, *, late_s: float = 0.0, warm_up_s: float = 0.0) -> Run:
-    """Offer random arrivals and record what becomes of them."""
+def run(
+    server: Server,
+    rate: float,
+    length_s: float = 30.0,
+    *,
+    late_s: float = 0.0,
+    overslept_s: float = 0.0,
+    warm_up_s: float = 0.0,
+) -> Run:
+    """Offer random arrivals and record what becomes of them; of `late_s` the generator overslept a part."""
     arrivals = draw_arrivals(rate, warm_up_s + length_s)
     finished, statuses = server(arrivals + late_s)
     recorder = Recorder(started=0.0, warm_up_s=warm_up_s)
@@ -96,7 +104,8 @@ def run(server: Server, rate: float, length_s: float = 30.0, *, late_s: float = 
         if status:
             recorder.record_error(status, scheduled_s=arrival_s, finished_s=finished_s)
         else:
-            recorder.record_scheduled(arrival_s, arrival_s + late_s, finished_s)
+            turned_s = arrival_s + overslept_s
+            recorder.record_scheduled(arrival_s, arrival_s + late_s, finished_s, turned_s=turned_s)
     answered = np.array([not status for status in statuses]) & (arrivals >= warm_up_s)
     recording = recorder.finish(duration_s=float(finished.max()) - warm_up_s, arrivals_s=length_s, cpu_s=1.0)
     return Run((finished - arrivals)[answered], recording)

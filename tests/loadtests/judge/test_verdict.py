@@ -93,6 +93,22 @@ def test_late_sends_invalidate_and_are_counted():
     assert reason.text == "requests left 5.00 ms late on average, of 15.00 ms latency"
 
 
+def test_sends_that_are_late_because_the_system_woke_the_generator_late_are_called_the_hosts():
+    recording = synthetic.run(synthetic.serve_in(0.01), rate=20, late_s=0.005, overslept_s=0.0048).recording
+    (reason,) = judge(recording, bound_ms=50.0).reasons
+    assert reason.kind == "host limits"
+    assert reason.text.startswith("requests left 5.00 ms late on average, of 15.00 ms latency: the system let")
+    assert recording.cost.own_late_mean_ms == pytest.approx(0.2, rel=0.05)
+
+
+def test_what_waits_for_the_generators_own_work_is_its_own_lateness():
+    recorder = Recorder(started=0.0)
+    for due_s, turned_s, sent_s in [(0.0, 0.0, 0.004), (0.001, 0.004, 0.008), (0.1, 0.103, 0.104)]:
+        recorder.record_scheduled(due_s, sent_s, sent_s + 0.001, turned_s=turned_s)
+    # 4 and 7 ms, and 1 ms without having slept too long.
+    assert recorder.finish(duration_s=1.0, cpu_s=0.0).cost.own_late_mean_ms == pytest.approx(4.0)
+
+
 def test_latency_counts_from_the_schedule():
     recording = synthetic.run(synthetic.serve_in(0.01), rate=100, late_s=0.005).recording
     uncorrected = recording.model_copy(update={"corrected": None})
