@@ -17,6 +17,7 @@ from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rat
 from loadtests.judge.load import describe_load
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
+from loadtests.judge.settling import find_times_longer, may_settle
 from loadtests.judge.significance import find_minimum_requests
 from loadtests.judge.verdict import judge
 from loadtests.measure.metrics import Metrics
@@ -24,18 +25,16 @@ from loadtests.measure.neighbours import Neighbours, watch_neighbours
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
-from loadtests.presets import Preset
+from loadtests.presets import START_S, Preset, estimate_campaign_s, estimate_sweep_s
 from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
 from model_store.release import Release
 
-START_S = 0.5  # a generator connects and calibrates for about this long
 MULTI_STREAM_ROWS = 8  # as MLPerf has it
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 2
-# What a longer run mends, and how much longer it is.
-UNSETTLED, LONGER, MOST_REPEATS = ("too noisy", "drifting"), 2.5, 3
+MOST_REPEATS = 3
 # A confirmation goes on until p99 can be shown with a few requests over it, within reason.
 CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
 # A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
@@ -192,28 +191,50 @@ class Campaign:
         """
         found = list(runs)
         known = {subject.manifest.version: subject for subject in subjects}
-        waiting = deque(index for index, run in enumerate(found) if self.preset.repeats_s and _may_be_repeated(run))
+        unsettled = [index for index, run in enumerate(found) if self.preset.repeats_s and may_settle(run.verdict)]
+        # Rates first: they are what a variant is recommended by.
+        waiting = deque(sorted(unsettled, key=lambda index: found[index].rate is None))
         while waiting and monotonic() + self._estimate_repeat_s(run := found[waiting[0]]) <= end_s:
             index = waiting.popleft()
             again = self._repeat(run, known[run.version], bound_ms)
             found[index] = again.model_copy(update={"repeats": run.repeats + 1})
-            if _may_be_repeated(found[index]):
+            if may_settle(again.verdict) and run.repeats + 1 < MOST_REPEATS:
                 waiting.append(index)
         self.advance("repeats", self.preset.repeats_s)
         return found
 
     def _repeat(self, run: Run, subject: Subject, bound_ms: float) -> Run:
+        recording = run.recording
+        length_s = self._find_length_s(run)
+        measure_s = length_s * find_times_longer(recording, run.verdict)
         if run.callers is not None:
-            (again,) = self._sweep(subject, run.round, (run.callers,), run.protocol, 0.0, is_planned=False)
+            spare_s = measure_s - length_s
+            (again,) = self._sweep(subject, run.round, (run.callers,), run.protocol, spare_s, is_planned=False)
             return again
-        measure_s, rows = LONGER * self.preset.offline_s, run.recording.rows_per_request
+        assert run.kind != "closed loop"
         # LoadGen decides beforehand how much to send: a level that is to last longer is a run of its own.
-        return self._run_scenario(subject, "Offline", bound_ms, measure_s=measure_s, rows=rows, is_planned=False)
+        return self._run_scenario(
+            subject,
+            run.kind,
+            bound_ms,
+            measure_s=measure_s,
+            rate=run.rate,
+            rows=recording.rows_per_request,
+            round_=run.round,
+            is_planned=False,
+        )
 
     def _estimate_repeat_s(self, run: Run) -> float:
-        if run.callers is None:
-            return START_S + LONGER * self.preset.offline_s
-        return START_S + self.preset.warm_up_s + self.preset.most_s
+        measure_s = self._find_length_s(run) * find_times_longer(run.recording, run.verdict)
+        return START_S + self.preset.warm_up_s + measure_s
+
+    def _find_length_s(self, run: Run) -> float:
+        """How long a run was to last."""
+        if run.callers is not None:
+            return self.preset.most_s
+        if run.kind == "Offline":
+            return self.preset.offline_s
+        return run.recording.arrivals_s or self.preset.confirm_s
 
     def _run_scenario(
         self,
@@ -264,27 +285,6 @@ def round_up(value: float) -> float:
     while value > ROUND_FIGURES[-1] * power:
         power *= 10
     return next(figure * power for figure in ROUND_FIGURES if value <= figure * power)
-
-
-def estimate_sweep_s(preset: Preset, callers: Sequence[int]) -> float:
-    """How long a sweep takes on a machine that is neither quiet nor hopeless."""
-    return START_S + len(callers) * (preset.warm_up_s + (preset.least_s + preset.most_s) / 2)
-
-
-def estimate_campaign_s(preset: Preset, num_variants: int) -> float:
-    """How long a campaign against this many variants takes."""
-    confirm_s = preset.warm_up_s + preset.confirm_s + START_S
-    scenarios_s = START_S + preset.search_s + confirm_s + preset.offline_s + START_S
-    streams_s = 2 * (preset.confirm_s + START_S) if preset.streams else 0.0
-    variant_s = preset.rounds * estimate_sweep_s(preset, preset.callers) + scenarios_s + streams_s
-    return num_variants * variant_s + estimate_sweep_s(preset, preset.rest_callers) + preset.repeats_s
-
-
-def _may_be_repeated(run: Run) -> bool:
-    """Say whether a run that shows rates and latencies by itself did not settle."""
-    is_plain = run.kind in ("closed loop", "Offline")
-    kinds = [reason.kind for reason in run.verdict.reasons]
-    return is_plain and bool(kinds) and all(kind in UNSETTLED for kind in kinds) and run.repeats < MOST_REPEATS
 
 
 def _make_run(

@@ -19,7 +19,7 @@ from rich.console import Console
 from host.progress import ProgressBar
 from loadtests.addresses import Addresses
 from loadtests.bench.cli import app as bench
-from loadtests.campaign import Campaign, estimate_campaign_s
+from loadtests.campaign import Campaign
 from loadtests.capacity.command import certify_model
 from loadtests.capacity.tune_command import tune_model
 from loadtests.generate.plan import Remote, Scheduled, aim
@@ -40,7 +40,7 @@ from loadtests.options import (
     open_store,
 )
 from loadtests.peers.command import peers
-from loadtests.presets import PRESETS
+from loadtests.presets import PRESETS, estimate_campaign_s
 from loadtests.report import write_report
 from loadtests.report.scenario_table import judge_target, make_table
 from loadtests.report.summary import print_summary

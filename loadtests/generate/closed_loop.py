@@ -13,13 +13,9 @@ from locust.env import Environment  # isort: skip
 from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
 from loadtests.generate.plan import ClosedLoop, Traffic
 from loadtests.generate.standing import follow_plans
-from loadtests.judge.verdict import ALLOWED_ERROR, is_settled
+from loadtests.generate.stopping import count_spare_s, has_lasted
 from loadtests.measure.recording import RECORDINGS, Recorder, Recording
 
-# A level goes on until its mean latency is known this well (95 %), half of what a verdict asks for; in the time that
-# others left over, until a verdict has what it asks for. Source: sequential batch means (Law and Carson, 1979).
-WANTED_ERROR = 0.05
-ENOUGH_ERROR = 0.9 * ALLOWED_ERROR
 LOOK_S = 0.5
 
 
@@ -66,7 +62,7 @@ def run_levels(plan: ClosedLoop) -> list[Recording]:
     try:
         for callers in plan.callers:
             recordings.append(_run_level(plan, callers, spare_s, runner, listener))
-            spare_s = max(0.0, spare_s + plan.most_s - recordings[-1].duration_s)
+            spare_s = count_spare_s(plan, spare_s, recordings[-1].duration_s)
     finally:
         runner.quit()
     return recordings
@@ -81,12 +77,10 @@ def _run_level(plan: ClosedLoop, callers: int, spare_s: float, runner: Any, list
     cpu_before_s = time.process_time()
     listener.start(recorder)
     gevent.sleep(plan.least_s)
-    most_s = plan.most_s + spare_s
-    while (elapsed_s := time.perf_counter() - listener.start_s) < most_s:
-        error = WANTED_ERROR if elapsed_s < plan.most_s else ENOUGH_ERROR
-        if is_settled(recorder.find_means_ms(elapsed_s), error):
-            break
-        gevent.sleep(min(LOOK_S, most_s - elapsed_s))
+    elapsed_s = time.perf_counter() - listener.start_s
+    while not has_lasted(plan, spare_s, recorder.find_means_ms(elapsed_s), elapsed_s):
+        gevent.sleep(min(LOOK_S, plan.most_s + spare_s - elapsed_s))
+        elapsed_s = time.perf_counter() - listener.start_s
     listener.recorder = None
     duration_s = time.perf_counter() - listener.start_s
     return recorder.finish(duration_s=duration_s, cpu_s=time.process_time() - cpu_before_s)

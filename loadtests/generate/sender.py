@@ -31,7 +31,7 @@ POLL_S = 0.002
 
 
 class Query:
-    """One request: the samples that LoadGen wants answered by it, and when it came, was turned to, left, was answered."""
+    """One request: the samples that LoadGen wants answered by it; when it came due, was turned to, left and ended."""
 
     __slots__ = ("finished_s", "ids", "issued_s", "sent_s", "status", "turned_s")
 
