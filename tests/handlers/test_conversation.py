@@ -115,7 +115,8 @@ def test_a_row_tells_how_long_it_took_and_in_which_process_where_that_is_asked(w
     payloads = {record.key: record.payload for record in records if record.kind == Kind.LAST}
     told = messages().ModelInferResponse.FromString(payloads[1]).parameters
     times_ns = [told[WORKER_STARTED_NS].int64_param, told[WORKER_ENDED_NS].int64_param]
-    assert [began_ns, *times_ns, time.monotonic_ns()] == sorted([began_ns, *times_ns, time.monotonic_ns()])
+    moments_ns = [began_ns, *times_ns, time.monotonic_ns()]
+    assert moments_ns == sorted(moments_ns)
     assert told[WORKER_PROCESS].int64_param == os.getpid()
     assert payloads[2] == b""
 
