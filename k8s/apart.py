@@ -26,9 +26,9 @@ def apart_patch(plan: ModelPlan) -> Object:
     """Make the patch that shares one model's sizes out; a GPU is the engine's."""
     sizing = plan.sizing
     gateway = size_resources(sizing.gateway_millicores, sizing.gateway_mib)
-    engine = size_resources(sizing.engine_millicores, sizing.engine_mib, plan.manifest.target.device)
+    engine = size_resources(sizing.engine_millicores, sizing.engine_mib, plan.gpu)
     for amounts in gateway.values():
-        amounts["nvidia.com/gpu"] = None  # takes it off
+        amounts[plan.gpu_resource] = None  # takes it off
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

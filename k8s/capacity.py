@@ -33,13 +33,18 @@ TARGET_LOAD: Final = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """One worker's measured or estimated limits; it is to be asked for `target_rows_per_s`."""
+    """One worker's measured or estimated limits; it is to be asked for `target_rows_per_s`.
+
+    `beside_bytes` is what the rest of its pod was measured to hold, `startup_s` how long that took to be ready.
+    """
 
     rows_per_s: float
     target_rows_per_s: float
     threads: int
     worker_bytes: int
     max_rows: int
+    beside_bytes: int | None = None
+    startup_s: float | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -51,10 +56,23 @@ class Capacity:
             raise ValueError(f"a capacity is positive in all its figures; got {self}")
 
 
-def find_capacity(release: Release, variant: str) -> Capacity:
-    """Find a worker's capacity; of several certificates, made on different hosts, the slowest one's."""
+def find_capacity(release: Release, variant: str, host_class: str = "") -> Capacity:
+    """Find a worker's capacity: of certificates made on different hosts the slowest one's, or that of the named class.
+
+    Raises:
+        ValueError: no certificate is of the named host class; says which are.
+    """
     manifest = release.manifests[variant]
     known = [certificate for certificate in release.certificates if certificate.variant == variant]
+    if host_class:
+        hosts = {certificate.host.id: str(certificate.host) for certificate in known}
+        known = [certificate for certificate in known if certificate.host.id == host_class]
+        if not known:
+            made = "; ".join(f"{name} ({host})" for name, host in sorted(hosts.items()))
+            raise ValueError(
+                f"{release.model} {release.number}-{variant} has no certificate of the host class {host_class!r}; "
+                f"it has {made or 'none'}: `loadtest certify` makes one on such a host"
+            )
     if not known:
         return estimate_capacity(manifest)
     slowest = min(known, key=lambda certificate: certificate.saturated_rows_per_s / certificate.setup.workers)
@@ -71,6 +89,8 @@ def read_capacity(certificate: Certificate, manifest: Manifest) -> Capacity:
         threads=certificate.setup.threads,
         worker_bytes=certificate.worker_bytes,
         max_rows=manifest.max_rows,
+        beside_bytes=max(0, certificate.node_bytes - certificate.setup.workers * certificate.worker_bytes),
+        startup_s=certificate.startup_s,
     )
 
 

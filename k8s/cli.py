@@ -13,7 +13,7 @@ from k8s.checks import build_all, check_edge, check_rules, find_faults
 from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
-from k8s.planning import NAMESPACE, ModelPlan, plan_models, read_canary
+from k8s.planning import GPU, NAMESPACE, ModelPlan, plan_models, read_canary
 from k8s.policy import RULES
 from k8s.policy.objects import containers_of
 from k8s.render import render_models, stale_files, write_models
@@ -56,6 +56,12 @@ Most = Annotated[int, typer.Option("--max-replicas", help="Most pods of a model.
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes in each pod.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Engine = Annotated[str, typer.Option(help="As the image was built: onnx takes variants without torch only.")]
+HostClass = Annotated[
+    str, typer.Option(help="Host class (`loadtest certify` names it) that sizes follow from; the slowest if empty.")
+]
+Gpu = Annotated[
+    str, typer.Option("--gpu", help="What a pod for cuda gets one of: nvidia.com/gpu, or nvidia.com/mig-….")
+]
 Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
 Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
 Canaries = Annotated[
@@ -78,6 +84,8 @@ def render(
     workers: Workers = 1,
     device: Device = "cpu",
     engine: Engine = "",
+    host_class: HostClass = "",
+    gpu: Gpu = GPU,
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
     canary: Canaries = None,
@@ -86,7 +94,9 @@ def render(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
 ) -> None:
     """Write the per-model manifests that the overlays refer to."""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary)
+    plans = _plan(
+        store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary, host_class, gpu
+    )
     files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror))
     if check:
         if stale := stale_files(files, out):
@@ -112,6 +122,8 @@ def deploy(
     max_replicas: Most = 10,
     workers: Workers = 1,
     device: Device = "cpu",
+    host_class: HostClass = "",
+    gpu: Gpu = GPU,
     domain: Domain = DOMAIN,
     prometheus: Prometheus = PROMETHEUS,
     canary: Canaries = None,
@@ -123,7 +135,9 @@ def deploy(
     """
     own_image = _read_image(overlay)
     engine = "onnx" if (image or own_image).endswith(":onnx") else ""
-    plans = _plan(store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary)
+    plans = _plan(
+        store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary, host_class, gpu
+    )
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         root = Path(folder)
         copy_sources(root)
@@ -292,6 +306,8 @@ def _plan(
     device: str,
     engine: str = "",
     canaries: Sequence[str] | None = None,
+    host_class: str = "",
+    gpu: str = GPU,
 ) -> list[ModelPlan]:
     names = [name.strip() for name in models.split(",") if name.strip()]
     try:
@@ -310,6 +326,8 @@ def _plan(
             java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
             engine=engine,
             canaries=dict(map(read_canary, canaries or [])),
+            host_class=host_class,
+            gpu_resource=gpu,
         )
     except (ValueError, LookupError) as error:
         _fail(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from k8s.nodes import node_patch
+from k8s.nodes import PROBE_PERIOD_S, node_patch
 from k8s.planning import ModelPlan
 
 Object = dict[str, Any]
@@ -40,7 +40,16 @@ def inference_service(plan: ModelPlan, grace_s: int) -> Object:
                     "args": container["args"],
                     "env": container["env"],
                     "resources": container["resources"],
+                    **_startup(container),
                 },
             }
         },
     }
+
+
+def _startup(container: Object) -> Object:
+    """The whole probe of components/kserve/serving-runtime.yaml, of which KServe takes no part for another."""
+    if "startupProbe" not in container:
+        return {}
+    asked = {"httpGet": {"path": "/v2/health/ready", "port": 8000}, "periodSeconds": PROBE_PERIOD_S}
+    return {"startupProbe": asked | container["startupProbe"]}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from k8s.planning import ModelPlan
 
 Object = dict[str, Any]
+
+STARTUP_NOTE: Final = "millrace.dev/startup-seconds"
+PROBE_PERIOD_S: Final = 2  # of the startup probe in node/deployment.yaml
 
 
 def node_kustomization(plan: ModelPlan) -> Object:
@@ -34,11 +37,17 @@ def node_patch(plan: ModelPlan, grace_s: int) -> Object:
         # Said here, because a container sees all cores of its machine, whatever it asked for.
         "MILLRACE_THREADS": str(sizing.threads),
     }
+    probe: Object = {}
+    if timeout_s := sizing.startup_timeout_s:
+        environment["MILLRACE_STARTUP_TIMEOUT_S"] = str(timeout_s)
+        probe = {"startupProbe": {"failureThreshold": timeout_s // PROBE_PERIOD_S + 1}}
     annotations = {
         "millrace.dev/release-digest": f"sha256:{plan.digest}",
         "millrace.dev/max-rows": str(manifest.max_rows),
         "millrace.dev/rows-per-second": f"{sizing.rows_per_s:.0f}",
     }
+    if sizing.startup_s is not None:
+        annotations[STARTUP_NOTE] = f"{sizing.startup_s:.0f}"
     pod: Object = {
         "terminationGracePeriodSeconds": grace_s,
         "initContainers": [
@@ -49,7 +58,8 @@ def node_patch(plan: ModelPlan, grace_s: int) -> Object:
                 "name": "serve",
                 "args": [f"{plan.model}:{manifest.release}", "--variants", manifest.variant],
                 "env": [{"name": name, "value": value} for name, value in environment.items()],
-                "resources": size_resources(sizing.cpu_millicores, sizing.memory_mib, manifest.target.device),
+                "resources": size_resources(sizing.cpu_millicores, sizing.memory_mib, plan.gpu),
+                **probe,
             }
         ],
     }
@@ -72,13 +82,13 @@ def node_patch(plan: ModelPlan, grace_s: int) -> Object:
     }
 
 
-def size_resources(cpu_millicores: int, memory_mib: int, device: str = "cpu") -> dict[str, Object]:
-    """Make what a container asks for and may have."""
+def size_resources(cpu_millicores: int, memory_mib: int, gpu: str = "") -> dict[str, Object]:
+    """Make what a container asks for and may have; one of `gpu`, where that is named."""
     memory = f"{memory_mib}Mi"
     requests: Object = {"cpu": f"{cpu_millicores}m", "memory": memory}
     limits: Object = {"memory": memory}  # none for the processor: throttling would only make answers late
-    if device == "cuda":
-        requests["nvidia.com/gpu"] = limits["nvidia.com/gpu"] = "1"
+    if gpu:
+        requests[gpu] = limits[gpu] = "1"
     return {"requests": requests, "limits": limits}
 
 

@@ -15,6 +15,7 @@ from model_store.release import Release
 from model_store.store import Store
 
 NAMESPACE: Final = "millrace"
+GPU: Final = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ModelPlan:
     is_canary: bool = False
     canary: ModelPlan | None = None
     canary_percent: int = 0  # of the model's calls
+    gpu_resource: str = GPU  # that a pod for CUDA gets one of
 
     @property
     def model(self) -> str:
@@ -62,6 +64,11 @@ class ModelPlan:
     def resource(self) -> str:
         """Name of the model's objects: a DNS label, which has no underscore."""
         return f"millrace-{self.name.replace('_', '-')}"
+
+    @property
+    def gpu(self) -> str:
+        """What a pod gets one of; '' where the processor computes."""
+        return self.gpu_resource if self.manifest.target.device == "cuda" else ""
 
     @property
     def workloads(self) -> list[ModelPlan]:
@@ -92,22 +99,26 @@ def plan_models(
     java_heap_mib: int,
     engine: str = "",
     canaries: Mapping[str, Canary] = MappingProxyType({}),
+    host_class: str = "",
+    gpu_resource: str = GPU,
 ) -> list[ModelPlan]:
     """Verify the named releases (`name`, `name:3`, `name:3-int8`; none = every model) and plan their pods.
 
     `engine` is what their image was built with: `onnx` runs only variants that need no torch.
 
     Raises:
-        ValueError: nothing to serve, a name given twice, no variant for the device, a demand beyond its limits, or a
-            canary of a model that is not served or in the version that is.
+        ValueError: nothing to serve, a name given twice, no variant for the device, no certificate of the host class,
+            a demand beyond its limits, or a canary of a model that is not served or in the version that is.
         UnknownReleaseError, VerificationError: as the store says.
     """
 
     def plan(model: str, version: str, demand: Demand) -> ModelPlan:
         release, variant = store.resolve(model, version)
         chosen = _choose_variant(release, variant, device, engine, is_named="-" in version)
-        sizing = size_node(find_capacity(release, chosen), demand, workers=workers, java_heap_mib=java_heap_mib)
-        return ModelPlan(manifest=release.manifests[chosen], digest=release.digest, sizing=sizing)
+        capacity = find_capacity(release, chosen, host_class)
+        sizing = size_node(capacity, demand, workers=workers, java_heap_mib=java_heap_mib)
+        manifest = release.manifests[chosen]
+        return ModelPlan(manifest=manifest, digest=release.digest, sizing=sizing, gpu_resource=gpu_resource)
 
     plans: dict[str, ModelPlan] = {}
     for name in names or store.models():

@@ -8,7 +8,7 @@ from typing import Final
 
 from k8s.capacity import GATEWAY_BYTES, JAVA_BYTES, MIB, Capacity
 
-# Headroom above the estimate, since a container that exceeds its memory is killed.
+# Headroom above what was measured or estimated, since a container that exceeds its memory is killed.
 MEMORY_MARGIN: Final = 1.25
 MEMORY_STEP_BYTES: Final = 256 * MIB
 # One core is for gateway and Java together: at full batches they take less than a worker does. With 64 callers the
@@ -17,6 +17,9 @@ FRONT_MILLICORES: Final = 1000
 GATEWAY_MILLICORES: Final = 700
 # What a gateway in a container of its own holds of requests and answers at once; else the engine's headroom is its too.
 REQUESTS_BYTES: Final = 256 * MIB
+# A start on a busy machine, from a slow volume, takes several times as long as on the one that was certified.
+STARTUP_MARGIN: Final = 4.0
+LEAST_STARTUP_S: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,12 @@ class Sizing:
     rows_per_s: float
     target_rows_per_s: int
     target_waiting_rows: int
+    startup_s: float | None = None
+
+    @property
+    def startup_timeout_s(self) -> int | None:
+        """How long `serve` may take to be ready, where it was measured."""
+        return None if self.startup_s is None else math.ceil(LEAST_STARTUP_S + STARTUP_MARGIN * self.startup_s)
 
     @property
     def gateway_millicores(self) -> int:
@@ -81,13 +90,14 @@ def size_node(capacity: Capacity, demand: Demand, *, workers: int, java_heap_mib
             "raise --max-replicas or --workers"
         )
     engine_bytes = JAVA_BYTES + java_heap_mib * MIB + workers * capacity.worker_bytes
+    pod_bytes = None if capacity.beside_bytes is None else capacity.beside_bytes + workers * capacity.worker_bytes
     return Sizing(
         workers=workers,
         threads=capacity.threads,
         cpu_millicores=FRONT_MILLICORES + 1000 * workers * capacity.threads,
-        memory_mib=_round_memory(GATEWAY_BYTES + engine_bytes),
+        memory_mib=_round_memory(GATEWAY_BYTES + engine_bytes, pod_bytes),
         gateway_mib=_round_memory(GATEWAY_BYTES + REQUESTS_BYTES),
-        engine_mib=_round_memory(engine_bytes),
+        engine_mib=_round_memory(engine_bytes, None if pod_bytes is None else pod_bytes - GATEWAY_BYTES),
         replicas=max(demand.min_replicas, needed),
         min_replicas=demand.min_replicas,
         max_replicas=demand.max_replicas,
@@ -95,9 +105,14 @@ def size_node(capacity: Capacity, demand: Demand, *, workers: int, java_heap_mib
         target_rows_per_s=max(1, round(target_rows_per_s)),
         # A row that arrives now waits for those before it, at its slot's rate.
         target_waiting_rows=max(1, round(demand.wait_s * capacity.rows_per_s)),
+        startup_s=capacity.startup_s,
     )
 
 
-def _round_memory(num_bytes: int) -> int:
-    """Add the margin and round up to a step, in MiB."""
-    return math.ceil(MEMORY_MARGIN * num_bytes / MEMORY_STEP_BYTES) * (MEMORY_STEP_BYTES // MIB)
+def _round_memory(estimated_bytes: int, measured_bytes: int | None = None) -> int:
+    """Add the margin to what was measured, else estimated, and round up to a step, in MiB.
+
+    Java's heap, which is in the estimate, may not have been full when it was measured.
+    """
+    margined = MEMORY_MARGIN * (estimated_bytes if measured_bytes is None else measured_bytes)
+    return math.ceil(max(margined, estimated_bytes) / MEMORY_STEP_BYTES) * (MEMORY_STEP_BYTES // MIB)

@@ -86,9 +86,10 @@ def device_fits_the_pod(workload: Object, fleet: Fleet) -> Iterator[str]:
     container = server_of(workload)
     wants_gpu = fleet.settings(container).get("MILLRACE_DEVICE") == "cuda"
     runs = engine_of(workload) or container
-    gpus = runs["resources"].get("limits", {}).get("nvidia.com/gpu")
+    limits = runs["resources"].get("limits", {})
+    gpus = {name: number for name, number in limits.items() if name.startswith("nvidia.com/")}
     if wants_gpu != bool(gpus):
-        yield f"MILLRACE_DEVICE and its nvidia.com/gpu limit ({gpus}) say different things"
+        yield f"MILLRACE_DEVICE and its nvidia.com limits ({gpus}) say different things"
     if wants_gpu and not any(item.get("key") == "nvidia.com/gpu" for item in pod_of(workload).get("tolerations", ())):
         yield "no toleration for nvidia.com/gpu: it never gets a node with one"
 

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
 
+from k8s.nodes import STARTUP_NOTE
 from k8s.settings import ROOM
 from k8s.simulation.picture import draw
 from k8s.simulation.run import Pod, Result, simulate
 from k8s.simulation.traces import TRACES, read_trace
 
-MAX_WAITING_ROWS = 8192  # the gateway's own default
+MAX_WAITING_ROWS: Final = 8192  # the gateway's own default
+START_S: Final = 30.0
+PLACED_S: Final = 10.0  # scheduled, and the release copied and verified; the image is there
 
 
 def simulate_model(
     model: Annotated[str, typer.Argument(help="A model rendered into the folder.")] = "classifier",
     rendered: Annotated[Path, typer.Option(help="Folder that `k8s render` wrote.")] = ROOM / "models",
     load: Annotated[float, typer.Option(help="Base rows per second; 0 = what its planned pods hold.")] = 0,
-    start_s: Annotated[float, typer.Option(help="From the wish for a pod to its first answer, in seconds.")] = 30,
+    start_s: Annotated[
+        float,
+        typer.Option(
+            help="From the wish for a pod to its first answer, in seconds; 0 = as certified, and 10 s before; else 30."
+        ),
+    ] = 0,
     slo_ms: Annotated[float, typer.Option(help="Latency to hold at the 99th percentile.")] = 250,
     most: Annotated[int, typer.Option(help="Most pods; 0 = as rendered.")] = 0,
     recorded: Annotated[Path | None, typer.Option(help="CSV `second,rows_per_s` instead.")] = None,
@@ -31,7 +39,7 @@ def simulate_model(
     scaled_object, deployment = read_rendered(rendered, model)
     if most:
         scaled_object["spec"]["maxReplicaCount"] = most
-    pod = read_pod(deployment, start_s)
+    pod = read_pod(deployment, start_s or read_start_s(deployment))
     replicas = int(deployment["spec"]["replicas"])
     base = load or replicas * float(scaled_object["spec"]["triggers"][1]["metadata"]["threshold"])
     traces = (
@@ -40,7 +48,8 @@ def simulate_model(
         else {recorded.stem: read_trace(recorded)}
     )
     typer.echo(
-        f"{model}: pods of {pod.rows_per_s:,.0f} rows/s, ready {start_s:g} s after the wish; base {base:,.0f} rows/s"
+        f"{model}: pods of {pod.rows_per_s:,.0f} rows/s, ready {pod.start_s:g} s after the wish; "
+        f"base {base:,.0f} rows/s"
     )
     for name, trace in traces.items():
         result = simulate(trace, scaled_object, pod, replicas=replicas)
@@ -58,6 +67,12 @@ def read_rendered(folder: Path, model: str) -> tuple[dict[str, Any], dict[str, A
         raise typer.Exit(2)
     scaled_object, deployment = (yaml.safe_load(path.read_text()) for path in paths)
     return scaled_object, deployment
+
+
+def read_start_s(deployment: dict[str, Any]) -> float:
+    """Read how long a pod's start takes, from its certificate where there was one."""
+    measured = deployment["spec"]["template"]["metadata"]["annotations"].get(STARTUP_NOTE)
+    return START_S if measured is None else PLACED_S + float(measured)
 
 
 def read_pod(deployment: dict[str, Any], start_s: float) -> Pod:

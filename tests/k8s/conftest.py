@@ -6,7 +6,7 @@ import pytest
 
 from k8s.checks import build_all
 from k8s.kustomize import copy_sources
-from k8s.planning import plan_models
+from k8s.planning import GPU, plan_models
 from k8s.render import render_models, write_models
 from k8s.settings import read_settings
 from k8s.sizing import Demand
@@ -65,7 +65,16 @@ def gpu_store(tmp_path_factory) -> Store:
     return store
 
 
-def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, engine: str = "", canaries=None, **demand):
+def plan(
+    store: Store,
+    *names: str,
+    device: str = "cpu",
+    workers: int = 1,
+    engine: str = "",
+    canaries=None,
+    gpu_resource=GPU,
+    **demand,
+):
     return plan_models(
         store,
         names,
@@ -75,6 +84,7 @@ def plan(store: Store, *names: str, device: str = "cpu", workers: int = 1, engin
         java_heap_mib=int(read_settings()["MILLRACE_JAVA_HEAP_MIB"]),
         engine=engine,
         canaries=canaries or {},
+        gpu_resource=gpu_resource,
     )
 
 

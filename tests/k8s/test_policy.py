@@ -226,12 +226,26 @@ BREAKERS = {
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["selector"], "matchLabels", {"app": "millrace"}),
         set_at(lambda objects: of(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0], "port", "web"),
     ],
+    "kserve_ends_in_order": [
+        remove_at(lambda objects: of(objects, "ServingRuntime")["spec"]["containers"][0], "lifecycle"),
+        set_at(
+            lambda objects: of(objects, "InferenceService")["spec"]["predictor"], "terminationGracePeriodSeconds", 60
+        ),
+        set_at(settings, "MILLRACE_DRAIN_TIMEOUT_S", "90"),
+        set_at(
+            lambda objects: of(objects, "ServingRuntime")["spec"]["containers"][0]["envFrom"][0]["configMapRef"],
+            "name",
+            "millrace-settings",  # without the hash
+        ),
+    ],
 }
 
-# Broken where there are certificates.
-RULES_OF_CERTIFICATES = {"certificates_are_whole", "edge_and_nodes_know_each_other", "nobody_else_names_callers"}
-
-RULES_OF_PARTS = {"engine_is_its_gateways"}
+# What is broken elsewhere than in production, by where.
+BROKEN_IN = {
+    "mtls": {"certificates_are_whole", "edge_and_nodes_know_each_other", "nobody_else_names_callers"},
+    "apart": {"engine_is_its_gateways"},
+    "kserve": {"kserve_ends_in_order"},
+}
 
 
 def test_every_fleet_keeps_every_rule(fleets):
@@ -270,7 +284,7 @@ def test_rules_look_at_an_engine_too(fleets, rule, change):
     ],
 )
 def test_a_rule_finds_what_breaks_it(fleets, rule, change):
-    name = "mtls" if rule in RULES_OF_CERTIFICATES else "apart" if rule in RULES_OF_PARTS else "production"
-    objects = copy.deepcopy(fleets[name])
+    broken_in = next((name for name, rules in BROKEN_IN.items() if rule in rules), "production")
+    objects = copy.deepcopy(fleets[broken_in])
     change(objects)
     assert list(RULES[rule](Fleet(objects))), rule

@@ -1,11 +1,15 @@
 """What is rendered from a store: true to the release, the same each time, and not stale in the repository."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from k8s.cli import app
+from k8s.kserve import inference_service
 from k8s.kustomize import build, copy_sources
+from k8s.nodes import node_patch
 from k8s.planning import Canary, read_canary
 from k8s.policy import find_violations
 from k8s.policy.objects import containers_of
@@ -13,6 +17,7 @@ from k8s.render import render_models, stale_files, write_models
 from k8s.routes import read_mirror
 from k8s.schemas import find_misfits
 from k8s.settings import ROOM, read_settings
+from k8s.simulation.command import read_start_s
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.gateway.settings import GatewaySettings
@@ -125,6 +130,33 @@ def test_a_gpu_fleet_keeps_the_rules_of_its_devices(gpu_store, tmp_path):
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     terms = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["preference"]
     assert [term["values"] for term in terms["matchExpressions"]] == [["9"], ["0"]]
+
+
+def test_a_pod_gets_a_slice_of_a_gpu_where_one_is_named(gpu_store):
+    (planned,) = plan(gpu_store, device="cuda", gpu_resource="nvidia.com/mig-1g.10gb")
+    limits = node_patch(planned, 90)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/mig-1g.10gb"] == "1"
+    assert "nvidia.com/gpu" not in limits
+
+
+def test_a_start_that_was_measured_sets_its_limits(store, tmp_path):
+    (planned,) = plan(store, "classifier")
+    certified = replace(planned, sizing=replace(planned.sizing, startup_s=100.0))
+    patch = node_patch(certified, 90)
+    template = patch["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    environment = {item["name"]: item["value"] for item in container["env"]}
+    assert environment["MILLRACE_STARTUP_TIMEOUT_S"] == "430"
+    assert container["startupProbe"] == {"failureThreshold": 216}
+    assert read_start_s(patch) == 110
+    assert read_start_s(node_patch(planned, 90)) == 30
+    copy_sources(tmp_path)
+    write_models(render_models([certified], read_settings()), tmp_path / "models")
+    objects = build(tmp_path / "overlays" / "cpu")
+    assert find_violations(objects) == []
+    service = inference_service(certified, 90)
+    assert service["spec"]["predictor"]["model"]["startupProbe"]["failureThreshold"] == 216
+    assert find_misfits([service], "1.37") == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """From measured speed to requests, replicas and targets."""
 
+from dataclasses import replace
+
 import pytest
 
 from k8s.capacity import MIB, Capacity, estimate_capacity, find_capacity
@@ -30,6 +32,19 @@ def test_requests_count_gateway_engine_and_workers():
     assert sizing.cpu_millicores == 5000
     # (128 gateway + 192 Java + 1024 heap + 2 × 500) × 1.25 = 2930 MiB, in steps of 256
     assert sizing.memory_mib == 3072
+
+
+def test_requests_follow_what_a_whole_pod_was_measured_to_hold():
+    heavy = size(replace(CAPACITY, beside_bytes=2000 * MIB))
+    # (2000 + 2 × 500) × 1.25 = 3750 MiB
+    assert heavy.memory_mib == 3840
+    # 400 + 2 × 500 were measured before the heap was full: 128 + 192 + 1024 + 2 × 500 = 2344 MiB
+    assert size(replace(CAPACITY, beside_bytes=400 * MIB)).memory_mib == 2560
+
+
+def test_a_start_may_take_some_times_as_long_as_measured():
+    assert size().startup_timeout_s is None
+    assert size(replace(CAPACITY, startup_s=60.5)).startup_timeout_s == 272
 
 
 def test_scaling_targets_follow_speed_and_the_wait_that_is_allowed():
@@ -77,12 +92,34 @@ def test_a_certificate_takes_the_estimates_place_and_the_slowest_host_counts(tmp
                 saturated_rows_per_s=saturated,
                 rows_per_s=held,
                 worker_bytes=300 * MIB,
+                node_bytes=800 * MIB,
             )
         )
     release = store.open("net", 1)
     assert find_capacity(release, "int8") == Capacity(
-        rows_per_s=1000, target_rows_per_s=250, threads=3, worker_bytes=300 * MIB, max_rows=32
+        rows_per_s=1000,
+        target_rows_per_s=250,
+        threads=3,
+        worker_bytes=300 * MIB,
+        max_rows=32,
+        beside_bytes=200 * MIB,
+        startup_s=3,
     )
     assert find_capacity(release, "eager") == estimate_capacity(release.manifests["eager"])
     sizing = size(find_capacity(release, "int8"), workers=2, rows_per_s=1400)
     assert (sizing.replicas, sizing.target_rows_per_s, sizing.cpu_millicores) == (3, 500, 7000)
+
+
+def test_the_host_class_that_was_named_decides(tmp_path):
+    store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
+    release = builders.publish_release(store, "net", max_rows=32)
+    hosts = {rate: builders.make_host_class(cores=cores) for rate, cores in ((900.0, 2), (3000.0, 8))}
+    for rate, host in hosts.items():
+        store.certify(builders.make_certificate(release, host=host, saturated_rows_per_s=rate, rows_per_s=rate))
+    release = store.open("net", 1)
+    for rate, host in hosts.items():
+        assert find_capacity(release, "int8", host.id).rows_per_s == rate
+    with pytest.raises(
+        ValueError, match=rf"no certificate of the host class 'moon'; it has .*{hosts[900.0].id} \(2 cores"
+    ):
+        find_capacity(release, "int8", "moon")
