@@ -9,47 +9,130 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from handlers.ablation import leave_words_out
 from handlers.archive import open_handler
-from handlers.attribution import Attribution, AttributionError
+from handlers.attribution import Attribution
+from handlers.base import Handler, Outputs, RowError
+from handlers.differentiable import AttributionError
 from handlers.message import decode_request, encode_failure, encode_response
+from handlers.text_attribution import TextAttribution
 
 _LENGTH_BYTES = 4
+_Inputs = Mapping[str, np.ndarray]
+
+
+class Reasons(Protocol):
+    """What explains the answers of one handler."""
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs: ...
+
+
+class ImageReasons:
+    """The image as the program takes it, where in it the answer was found, and the probabilities of the classes."""
+
+    def __init__(self, handler: Handler, program: Path) -> None:
+        self._handler, self._attribution = handler, Attribution(program)
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs:
+        decoded = self._handler.decode(inputs, {})
+        (images,) = decoded.arrays
+        method, target = parameters["method"], parameters.get("class")
+        places, values = self._attribution.attribute(images, method, parameters["num_steps"], target)
+        return Outputs({"image": images, "attribution": places, "probabilities": values}, decoded.row_errors)
+
+
+class TextReasons:
+    """The pieces of a text, how much each of them speaks for the answer, and the probabilities of the classes."""
+
+    def __init__(self, handler: Handler, program: Path) -> None:
+        self._handler, self._attribution = handler, TextAttribution(program)
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs:
+        decoded = self._handler.decode(inputs, {})
+        (pieces,) = decoded.arrays
+        places, values = self._attribution.attribute(pieces, parameters["num_steps"], parameters.get("class"))
+        names = self._handler.name_pieces(pieces)  # type: ignore[attr-defined]
+        return Outputs({"pieces": names, "attribution": places, "probabilities": values}, decoded.row_errors)
+
+
+class PromptReasons:
+    """The words of a prompt, and how much each of them made likelier what follows."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs:
+        prompts = inputs["prompt"]
+        given = inputs.get("continuation", [None] * len(prompts))
+        found = [self._explain_one(*pair) for pair in zip(prompts, given, strict=True)]
+        rows = [row for row, _ in found]
+        width = max(row["pieces"].shape[1] for row in rows)
+        for row in rows:
+            missing = ((0, 0), (0, width - row["pieces"].shape[1]))
+            row["pieces"] = np.pad(row["pieces"], missing, constant_values=b"")
+            row["attribution"] = np.pad(row["attribution"], missing)
+        arrays = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        return Outputs(arrays, [error for _, error in found])
+
+    def _explain_one(self, prompt: bytes, continuation: bytes | None) -> tuple[dict[str, np.ndarray], str | None]:
+        try:
+            return leave_words_out(self._handler, prompt, continuation), None
+        except RowError as error:
+            nothing = np.array([b""], np.object_)
+            zeros = np.zeros((1, 1), np.float32)
+            return {"pieces": nothing[None], "attribution": zeros, "text": nothing, "score": zeros[0]}, str(error)
+
+
+class OwnReasons:
+    """The answer of a model that tells itself what it looked at."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs:
+        return self._handler.infer(inputs, {}, self._handler.output_names)
+
+
+def find_reasons(handler: Handler, folder: Path) -> Reasons:
+    """Choose what explains a handler's answers, by what it takes and gives.
+
+    Raises:
+        AttributionError: nothing does.
+    """
+    if "alignment" in handler.output_names:
+        return OwnReasons(handler)
+    if "continuation" in handler.input_names:
+        return PromptReasons(handler)
+    program = folder / handler.manifest["programs"]["main"]
+    return TextReasons(handler, program) if "text" in handler.input_names else ImageReasons(handler, program)
 
 
 class Explainer:
-    """Answer requests with the image as the program takes it, where in it the answer was found, and the answer."""
+    """Answer requests with the reasons of one archive's answers."""
 
     def __init__(self, folder: Path) -> None:
-        self._handler = open_handler(folder, "cpu", 1)
-        self._attribution = Attribution(folder / self._handler.manifest["programs"]["main"])
-        manifest = self._handler.manifest
+        handler = open_handler(folder, "cpu", 1)
+        self._reasons = find_reasons(handler, folder)
+        manifest = handler.manifest
         self._names = (manifest["model"], f"{manifest['release']}-{manifest['variant']}")
 
     def answer(self, body: bytes) -> bytes:
         try:
             inputs, parameters, _ = decode_request(body)
-            return encode_response(*self._names, *self._explain(inputs, parameters))
+            try:
+                found = self._reasons.explain(inputs, parameters)
+            except AttributionError as error:
+                num_rows = len(next(iter(inputs.values())))
+                found = Outputs({"attribution": np.zeros(num_rows, np.float32)}, [str(error)] * num_rows)
+            return encode_response(*self._names, found.arrays, list(found.row_errors))
         except Exception:  # noqa: BLE001
             return encode_failure(*self._names, traceback.format_exc())
-
-    def _explain(
-        self, inputs: dict[str, np.ndarray], parameters: dict[str, Any]
-    ) -> tuple[dict[str, np.ndarray], list[str | None]]:
-        decoded = self._handler.decode(inputs, {})
-        (images,) = decoded.arrays
-        try:
-            places, values = self._attribution.attribute(
-                images, parameters["method"], parameters["num_steps"], parameters.get("class")
-            )
-        except AttributionError as error:
-            return {"image": images}, [str(error)] * len(images)
-        arrays = {"image": images, "attribution": places, "probabilities": values}
-        return arrays, list(decoded.row_errors)
 
 
 def serve(explainer: Explainer, requests: BinaryIO, answers: BinaryIO) -> None:

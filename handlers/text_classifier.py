@@ -16,11 +16,11 @@ import numpy as np
 import sentencepiece
 
 from handlers.base import Decoded, Handler, RowError
-from handlers.beam_search import END, pad_rows
+from handlers.beam_search import END, PAD, pad_rows
 from handlers.device import Device
 from handlers.ranking import rank_labels
 from handlers.text import decode_text
-from model_store.wordpiece import WordPiece
+from model_store.wordpiece import INSIDE, WordPiece
 
 
 class TextClassifierHandler(Handler):
@@ -29,7 +29,7 @@ class TextClassifierHandler(Handler):
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
-        self.encode_text = _open_subwords(folder / self.options["vocabulary"], self.options)
+        self.encode_text, self._names = _open_subwords(folder / self.options["vocabulary"], self.options)
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
         rows: list[list[int]] = []
@@ -49,17 +49,34 @@ class TextClassifierHandler(Handler):
         (probabilities,) = results
         return rank_labels(probabilities, self.labels, parameters.get("top_k"), requested)
 
+    def name_pieces(self, numbers: np.ndarray) -> np.ndarray:
+        """Write piece numbers [N, S] as UTF-8, a space in front of what begins a word; padding is empty."""
+        names = np.empty(numbers.shape, np.object_)
+        for place, number in np.ndenumerate(numbers):
+            names[place] = b"" if number == PAD else self._names[number].encode()
+        return names
 
-def _open_subwords(file: Path, options: Mapping[str, Any]) -> Callable[[str], list[int]]:
-    """What turns a text into the pieces that were trained with."""
+
+def _open_subwords(file: Path, options: Mapping[str, Any]) -> tuple[Callable[[str], list[int]], Sequence[str]]:
+    """What turns a text into the pieces that were trained with, and what these are, by number."""
     max_pieces: int = options["max_pieces"]
     if file.suffix == ".json":
-        pieces = WordPiece(**json.loads(file.read_text()))
-        return lambda text: pieces.encode(text, max_pieces)
+        content = json.loads(file.read_text())
+        pieces = WordPiece(**content)
+        return lambda text: pieces.encode(text, max_pieces), _name_word_pieces(content["pieces"])
     vocabulary = sentencepiece.SentencePieceProcessor(model_proto=file.read_bytes())
     lowercase: bool = options["lowercase"]
 
     def encode(text: str) -> list[int]:
         return [*vocabulary.encode(text.lower() if lowercase else text)[: max_pieces - 1], END]
 
-    return encode
+    return encode, [_name_piece(vocabulary, number) for number in range(len(vocabulary))]
+
+
+def _name_piece(vocabulary: sentencepiece.SentencePieceProcessor, number: int) -> str:
+    piece: str = vocabulary.id_to_piece(number)
+    return chr(int(piece[1:-1], 16)) if vocabulary.is_byte(number) else piece.replace("▁", " ")
+
+
+def _name_word_pieces(pieces: Sequence[str]) -> list[str]:
+    return [piece.removeprefix(INSIDE) if piece.startswith(INSIDE) else f" {piece}" for piece in pieces]

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 _LONGEST_WORD = 100  # of characters; longer ones are unknown
-_INSIDE = "##"  # in front of a piece that does not begin a word
+INSIDE = "##"  # in front of a piece that does not begin a word
 
 
 class WordPiece:
@@ -65,7 +65,7 @@ class WordPiece:
             return [self._unknown]
         pieces, start = [], 0
         while start < len(word):
-            prefix = _INSIDE if start else ""
+            prefix = INSIDE if start else ""
             for end in range(len(word), start, -1):
                 number = self._numbers.get(prefix + word[start:end])
                 if number is not None:

@@ -1,4 +1,4 @@
-"""The verb `explain`: where in an image a classifier found what it answered."""
+"""The verb `explain`: where in an image or a text a model found what it answered."""
 
 from __future__ import annotations
 
@@ -24,18 +24,25 @@ from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
 from services.gateway.validation import Validator
 
 MAX_ROWS = 8
-METHODS = ("integrated-gradients", "grad-cam")
+GRADIENTS, GRAD_CAM, ATTENTION, ABLATION = "integrated-gradients", "grad-cam", "attention", "ablation"
 _RULES: Final[dict[str, dict[str, Any]]] = {
-    "method": {"kind": "string", "meaning": "how; integrated gradients if absent", "choices": METHODS},
-    "num_steps": {"kind": "int64", "meaning": "points between black and the image", "minimum": 8, "maximum": 256},
+    "method": {
+        "kind": "string",
+        "meaning": "how; the first of the model's `explained_by` in `/api/models` if absent",
+        "choices": (GRADIENTS, GRAD_CAM, ATTENTION, ABLATION),
+    },
+    "num_steps": {"kind": "int64", "meaning": "points between nothing and the input", "minimum": 8, "maximum": 256},
     "class": {"kind": "int64", "meaning": "what to explain; the most probable class if absent", "minimum": 0},
 }
-_DEFAULTS: Final[dict[str, ParameterValue]] = {"method": METHODS[0], "num_steps": 32}
-_TEXT: Final = f"""Takes what `infer` takes, of an image classifier, and the parameters
+_DEFAULTS: Final[dict[str, ParameterValue]] = {"num_steps": 32}
+_TEXT: Final = f"""Takes what `infer` takes, and the parameters
 {", ".join(f"`{name}` ({rule['meaning']})" for name, rule in _RULES.items())}.
 
-Answers `image` as the model sees it, `attribution` FP32 [rows, height, width], positive where it speaks for the class,
-and `probabilities`, by the release's variant {VARIANT}, whose gradients are known. The first answer takes some seconds.
+Of images, answers `image` as the model sees it and `attribution` FP32 [rows, height, width], positive where it speaks
+for the class; of texts, `pieces` BYTES [rows, pieces] and their `attribution` FP32 [rows, pieces]; with them
+`probabilities`, or of a language model the `text` that is explained: `{ABLATION}` says how much likelier each word of
+the prompt made it. Translators answer as `infer` does, with their `alignment`. By the release's variant {VARIANT},
+whose gradients are known; the first answer takes some seconds.
 """
 
 
@@ -61,9 +68,13 @@ def _prepare(request: InferRequest, manifest: Manifest) -> int:
     """Check a request and complete its parameters; returns its number of rows.
 
     Raises:
-        InvalidRequestError: it is none of the model's, or of a model that does not tell images apart.
+        InvalidRequestError: it is none of the model's, or of a model that nothing explains in this way.
     """
-    _check_kind(manifest)
+    methods = list_methods(manifest)
+    if not methods:
+        raise InvalidRequestError(
+            f"nothing explains {manifest.model}: it neither tells classes of images or texts apart, nor writes texts"
+        )
     given = {name: request.parameters.pop(name) for name in list(request.parameters)}
     for name, value in given.items():
         if name not in _RULES:
@@ -72,20 +83,27 @@ def _prepare(request: InferRequest, manifest: Manifest) -> int:
             check_parameter(value, {"name": name, **_RULES[name]})
         except ParameterError as error:
             raise InvalidRequestError(str(error)) from None
+    method = given.setdefault("method", methods[0])
+    if method not in methods:
+        raise InvalidRequestError(f"{manifest.model} is not explained by {method}, but by {', '.join(methods)}")
     request.outputs = ()
     num_rows = Validator(manifest, MAX_ROWS).check(request)
     request.parameters = {**_DEFAULTS, **given}
     return num_rows
 
 
-def _check_kind(manifest: Manifest) -> None:
-    takes_images = any(tensor.datatype == "UINT8" and len(tensor.shape) == 4 for tensor in manifest.inputs)
-    ranks = any(tensor.datatype.startswith("FP") and len(tensor.shape) == 2 for tensor in manifest.outputs)
-    if not (takes_images and ranks):
-        raise InvalidRequestError(
-            f"{manifest.model} gives no probabilities of classes for an image; only such answers are explained here. "
-            "A translator tells itself what it looked at: ask for its output 'alignment'"
-        )
+def list_methods(manifest: Manifest) -> tuple[str, ...]:
+    """List what explains a model's answers, by what it takes and gives; nothing may."""
+    inputs = {tensor.name for tensor in manifest.inputs}
+    if any(tensor.name == "alignment" for tensor in manifest.outputs):
+        return (ATTENTION,)
+    if {"prompt", "continuation"} <= inputs:
+        return (ABLATION,)
+    if not any(tensor.datatype.startswith("FP") and len(tensor.shape) == 2 for tensor in manifest.outputs):
+        return ()
+    if any(tensor.datatype == "UINT8" and len(tensor.shape) == 4 for tensor in manifest.inputs):
+        return (GRADIENTS, GRAD_CAM)
+    return (GRADIENTS,) if inputs == {"text"} else ()
 
 
 def _refuse_failed_rows(outputs: list[NamedTensor]) -> None:

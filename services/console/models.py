@@ -18,6 +18,7 @@ from model_store.latents import draw_latent
 from model_store.manifest import Manifest, Tensor
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
+from services.console.explain import list_methods
 from services.gateway.caller import may_see
 from services.gateway.core import Gateway
 from services.gateway.errors import UnknownPathError
@@ -65,7 +66,10 @@ def add_model_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
 
 
 def _describe_model(gateway: Gateway, name: str) -> dict[str, Any]:
-    """Tell what a caller may choose among; `takes` is what a person gives a model: a picture, a text, or numbers."""
+    """Tell what a caller may choose among; `takes` is what a person gives a model: a picture, a text, or numbers.
+
+    `explained_by` are the methods that the verb `explain` has for it.
+    """
     manifest = gateway.find_variant(name).manifest
     versions = []
     for version in gateway.catalogue.versions(name):
@@ -74,7 +78,8 @@ def _describe_model(gateway: Gateway, name: str) -> dict[str, Any]:
         size_bytes = variant.manifest.size_bytes
         versions.append({"version": version, "state": state, "reason": reason, "size_bytes": size_bytes})
     described = {"name": name, "kind": manifest.kind, "description": manifest.description}
-    return described | {"takes": _name_taken(manifest), "versions": versions}
+    can = {"takes": _name_taken(manifest), "explained_by": list_methods(manifest)}
+    return described | can | {"versions": versions}
 
 
 def _name_taken(manifest: Manifest) -> str:

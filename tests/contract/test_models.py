@@ -27,9 +27,11 @@ FILES = (
 )
 INFRASTRUCTURE = (
     "archive",
+    "ablation",
     "attribution",
     "base",
     "device",
+    "differentiable",
     "direct",
     "entry",
     "explain",
@@ -41,6 +43,7 @@ INFRASTRUCTURE = (
     "drawing",
     "ranking",
     "text",
+    "text_attribution",
     "beam_search",
     "sampling",
     "session",

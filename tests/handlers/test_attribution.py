@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from handlers.attribution import Attribution, AttributionError
+from handlers.attribution import Attribution
+from handlers.differentiable import AttributionError
 
 
 class Corner(torch.nn.Module):
@@ -27,6 +28,22 @@ class Flat(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return torch.softmax(image.float().mean((1, 3))[:, :2] / 255, 1)
+
+
+class Quarters(Corner):
+    """A mask [N, 8, 8] of what is bright, by a convolution of its own; perhaps the classes of the whole image too."""
+
+    def __init__(self, has_classes: bool) -> None:
+        super().__init__()
+        self.sides = torch.nn.Conv2d(1, 2, 1)
+        self.has_classes = has_classes
+        self.requires_grad_(False)
+        torch.nn.init.zeros_(self.sides.bias)
+        self.sides.weight.copy_(torch.tensor([4.0, -4.0]).reshape(2, 1, 1, 1))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mask = self.sides(image.permute(0, 3, 1, 2).float() / 255 - 0.5).argmax(1).to(torch.uint8)
+        return (mask, super().forward(image)) if self.has_classes else (mask,)
 
 
 def export(module, path):
@@ -77,3 +94,29 @@ def test_without_a_convolution_only_gradients_can_say(tmp_path, images):
     assert flat.attribute(images, "integrated-gradients")[0].shape == (2, 8, 8)
     with pytest.raises(AttributionError, match="no convolution over places"):
         flat.attribute(images, "grad-cam")
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "grad-cam"])
+def test_of_a_mask_beside_classes_the_classes_are_explained(tmp_path, images, method):
+    both = Attribution(export(Quarters(has_classes=True), tmp_path / "main.pt2"))
+    places, values = both.attribute(images, method)
+    assert values.argmax(1).tolist() == [0, 1]
+    assert places[0][:4, :4].sum() > 0.9 * places[0].sum() > 0
+
+
+def test_of_a_mask_alone_it_is_the_mean_probability_of_a_class_at_all_places(tmp_path, images):
+    mask = Attribution(export(Quarters(has_classes=False), tmp_path / "main.pt2"))
+    places, values = mask.attribute(images, "integrated-gradients", num_steps=64, target=0)
+    bright, dark = torch.tensor([2.0, -2.0]).softmax(0).tolist()
+    assert values[0] == pytest.approx([dark + (bright - dark) * 4 / 64, bright - (bright - dark) * 4 / 64], abs=1e-5)
+    assert places[0][1:3, 1:3].sum() == pytest.approx((bright - dark) * 4 / 64, abs=1e-3)
+    assert np.delete(places[0].ravel(), [9, 10, 17, 18]) == pytest.approx(0)
+
+
+def test_without_classes_nothing_is_explained(tmp_path):
+    class Mean(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.float().mean((1, 2, 3))
+
+    with pytest.raises(AttributionError, match="none of the program's outputs is one of classes' probabilities"):
+        Attribution(export(Mean(), tmp_path / "main.pt2"))

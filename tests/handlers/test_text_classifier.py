@@ -56,6 +56,11 @@ def test_texts_are_padded_to_the_longest_and_cut_at_the_limit(handler):
     assert seen[0].dtype == np.int64
 
 
+def test_pieces_are_named_as_they_stand_in_the_text(handler, open_handler, tmp_path):
+    names = handler.name_pieces(np.array([[2, 4, 6, 7, 3, 0]]))
+    assert names.tolist() == [[b" [CLS]", b" good", b" room", b"s", b" [SEP]", b""]]
+
+
 def test_labels_come_ranked_or_the_best_alone(handler):
     found = ask(handler, "bad room").arrays
     assert found["probabilities"][0].tolist() == pytest.approx([0.04, 0.36, 0.6])
@@ -86,3 +91,5 @@ def test_learned_subwords_end_with_their_sign(open_handler, tmp_path):
     assert handler.encode_text("Good Room") == vocabulary.encode(["good room"])[0]
     assert len(handler.encode_text("xyzzyxyzzy")) == 6
     assert handler.encode_text("xyzzyxyzzy")[-1] == 3
+    pieces = np.array([handler.encode_text("No good.")])
+    assert b"".join(handler.name_pieces(pieces)[0]) == b" no good.</s>"

@@ -111,6 +111,7 @@ async def test_the_verb_answers_in_the_protocols_own_form(http):
     ("changes", "why"),
     [
         ({"parameters": {"method": "guess"}}, "must be one of integrated-gradients, grad-cam"),
+        ({"parameters": {"method": "attention"}}, "not explained by attention, but by integrated-gradients, grad-cam"),
         ({"parameters": {"num_steps": 1}}, "the range is 8 to 256"),
         ({"parameters": {"gain": 1}}, "there is no parameter 'gain'"),
         ({"parameters": {"class": 7}}, "there is no class 7; the program tells 3 apart"),

@@ -106,6 +106,8 @@ async function showImages(manifest, images, request) {
   const grid = module.imageGrid(images, captions);
   if (!sent || !latent) return grid;
   const others = request.inputs.filter((tensor) => tensor !== sent).map((tensor) => takeRow(tensor, 0));
+  const names = [latent.name, ...others.map(({ name }) => name)];
+  if (!manifest.input_sets.some((set) => set.length === names.length && names.every((name) => set.includes(name)))) return grid;
   const ask = async (inputs) => {
     const answer = await infer(manifest.model, `${manifest.release}-${manifest.variant}`, { inputs, outputs: [images.name] });
     return answer.tensors.find(({ name }) => name === images.name);

@@ -1,35 +1,38 @@
 // Explain: where in its input a model found what it answered.
 
 import { getManifest, infer, listExamples } from "./api.js";
-import { findRanking, ranking, readRanking, showAnswer } from "./answers.js";
+import { ranking, readRanking, showAnswer } from "./answers.js";
 import { choice, formatNumber, h, latestOnly, problem } from "./dom.js";
-import { isImage, makeForm } from "./form.js";
+import { makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
 import { chooseModel } from "./picker.js";
+import { readText } from "./wire.js";
 
-const METHODS = [["integrated-gradients", "Integrated gradients"], ["grad-cam", "Grad-CAM"]];
+const NAMES = {
+  "integrated-gradients": "Integrated gradients", "grad-cam": "Grad-CAM", attention: "Attention", ablation: "Leaving words out",
+};
 
 export async function show(root, [model]) {
-  const chosen = await chooseModel(root, "Explain", model);
+  const chosen = await chooseModel(root, "Explain", model, { isFit: ({ explained_by: methods }) => methods.length > 0 });
   if (!chosen) return;
-  const { version } = chosen.versions[0];
-  const manifest = await getManifest(chosen.name, version);
-  const examples = await listExamples(chosen.name);
-  const isText = manifest.outputs.some(({ name }) => name === "alignment");
-  if (!isText && !manifest.inputs.some(isImage)) {
-    root.append(h("p", { class: "card" }, "Only answers to images and translations are explained: there a person can see whether the reason is a good one."));
+  const { versions: [{ version }], explained_by: methods } = chosen;
+  if (!methods.length) {
+    root.append(h("p", { class: "card" }, "Only answers to images and texts are explained: there a person can see whether the reason is a good one."));
     return;
   }
-  let method = METHODS[0][0];
+  const manifest = await getManifest(chosen.name, version);
+  const examples = await listExamples(chosen.name);
+  let [method] = methods;
   const place = h("div", { class: "answer", "aria-live": "polite" }, h("p", { class: "muted" }, "The explanation comes here."));
-  const form = makeForm(manifest, examples, { onready: () => explain(), hasOptions: isText });
+  const form = makeForm(manifest, examples, { onready: () => explain(), hasOptions: false });
   const run = h("button", { type: "submit", class: "primary" }, "Explain");
 
   const explain = latestOnly(async () => {
     run.setAttribute("aria-busy", "true");
     try {
-      const request = await form.read();
-      place.replaceChildren(isText ? await explainText(manifest, version, request) : await explainImage(manifest, version, request, method));
+      const { inputs } = await form.read();
+      const result = await infer(manifest.model, version, { inputs, parameters: { method } }, { verb: "explain" });
+      place.replaceChildren(await showReasons(manifest, result, { inputs }));
     } catch (error) {
       place.replaceChildren(problem(error));
     }
@@ -38,38 +41,55 @@ export async function show(root, [model]) {
 
   root.append(h("div", { class: "bench" },
     h("form", { class: "card ask", onsubmit: (event) => { event.preventDefault(); explain(); } }, h("h2", {}, "Input"),
-      isText ? null : choice("Method", METHODS, method, (value) => { method = value; explain(); }),
+      methods.length > 1 ? choice("Method", methods.map((each) => [each, NAMES[each] ?? each]), method, (value) => { method = value; explain(); }) : null,
       form.element, h("p", { class: "row" }, run)),
     h("section", { class: "card said" }, h("h2", {}, "Where it looked"), place)));
   await form.takeFirstExample();
 }
 
-// A translator says itself which pieces it looked at.
-async function explainText(manifest, version, request) {
-  const result = await infer(manifest.model, version, { ...request, outputs: manifest.outputs.map(({ name }) => name) });
-  return showAnswer(manifest, result, request);
+// By what came: an image or the pieces of a text with what each place counts, else an answer that tells it itself.
+function showReasons(manifest, result, request) {
+  const read = (name) => result.tensors.find((tensor) => tensor.name === name);
+  const [attribution, scores, text] = ["attribution", "probabilities", "text"].map(read);
+  if (!attribution) return showAnswer(manifest, result, request);
+  const entries = scores && readRanking({ scores, names: null, labels: manifest.handler_options.labels }, 0);
+  const best = entries ? entries[0].label : "the answer";
+  const shown = read("image") ? showImage(read("image"), attribution, best) : showPieces(read("pieces"), attribution);
+  const strongest = formatNumber(attribution.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0), 2);
+  return h("div", { class: read("image") ? "explained" : "explained text-only" },
+    shown.picture,
+    h("div", {},
+      shown.control,
+      h("p", { class: "scale" }, h("span", { class: "for" }, `speaks for ${best}`), h("span", { class: "against" }, "speaks against it")),
+      h("p", { class: "hint" }, `Explained by ${result.version}. The strongest place counts ${strongest}.`)),
+    text ? h("div", {}, h("h3", {}, "What it goes on with"), h("p", { class: "text" }, readText(text.data[0]) ?? "")) : null,
+    entries ? ranking(entries) : null);
 }
 
-async function explainImage(manifest, version, request, method) {
-  const result = await infer(manifest.model, version, { inputs: request.inputs, parameters: { method } }, { verb: "explain" });
-  const read = (name) => result.tensors.find((tensor) => tensor.name === name);
-  const [image, attribution] = [read("image"), read("attribution")];
-  const ranked = findRanking(manifest, result.tensors);
-  const entries = ranked && readRanking(ranked, 0);
-  const best = entries ? entries[0].label : "the answer";
+function showImage(image, attribution, best) {
   const picture = h("canvas", { role: "img", "aria-label": "The image as the model sees it" });
   paintImage(picture, image, 0);
   const overlay = h("canvas", { role: "img", "aria-label": `What spoke for ${best}` });
   const strength = h("input", { id: "strength", type: "range", min: 0, max: 100, value: 75, oninput: () => (overlay.style.opacity = strength.value / 100) });
   overlay.style.opacity = "0.75";
-  const most = paintAttribution(overlay, attribution);
-  return h("div", { class: "explained" },
-    h("div", { class: "overlay" }, picture, overlay),
-    h("div", {},
-      h("div", { class: "field" }, h("label", { for: "strength" }, "Overlay"), strength),
-      h("p", { class: "scale" }, h("span", { class: "for" }, `speaks for ${best}`), h("span", { class: "against" }, "speaks against it")),
-      h("p", { class: "hint" }, `Explained by ${result.version}. The strongest place counts ${formatNumber(most, 2)}.`)),
-    entries ? ranking(entries) : null);
+  paintAttribution(overlay, attribution);
+  return {
+    picture: h("div", { class: "overlay" }, picture, overlay),
+    control: h("div", { class: "field" }, h("label", { for: "strength" }, "Overlay"), strength),
+  };
+}
+
+// A text whose pieces are the more coloured the more they count; the number is told to who points at one.
+function showPieces(pieces, attribution) {
+  const { data } = attribution;
+  const most = data.reduce((best, value) => Math.max(best, Math.abs(value)), 1e-12);
+  const shown = pieces.data.map((bytes, place) => {
+    if (!bytes.length) return null;
+    const piece = h("mark", { class: data[place] < 0 ? "against" : "for", title: formatNumber(data[place], 2) }, readText(bytes) ?? "");
+    piece.style.setProperty("--strength", `${100 * (Math.abs(data[place]) / most) ** 0.7}%`);
+    return piece;
+  });
+  return { picture: h("p", { class: "text pieces" }, shown), control: null };
 }
 
 // Red-orange speaks for the class, blue against it; weak places stay clear.
@@ -86,5 +106,4 @@ function paintAttribution(canvas, { shape, data }) {
     image.data[4 * place + 3] = Math.round(255 * Math.abs(share) ** 0.7);
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
-  return most;
 }

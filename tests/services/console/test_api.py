@@ -97,10 +97,30 @@ def test_models_say_what_a_person_gives_them(http):
         "digits": "picture",
         "scenes": "picture",
         "translator": "text",
+        "opinions": "text",
+        "novelist": "text",
+        "noise": "text",
         "painter": "numbers",
         "series": "numbers",
         "beams": "numbers",
     }
+
+
+def test_models_say_what_explains_them(http):
+    assert {model["name"]: model["explained_by"] for model in http.get("/api/models").json()} == {
+        "digits": ["integrated-gradients", "grad-cam"],
+        "scenes": ["integrated-gradients", "grad-cam"],
+        "translator": ["attention"],
+        "opinions": ["integrated-gradients"],
+        "novelist": ["ablation"],
+        "painter": [],
+        "noise": [],
+        "series": [],
+        "beams": [],
+    }
+    series = {"name": "history", "datatype": "FP32", "shape": [1, 48], "data": [0] * 48}
+    refusal = http.post("/v2/models/series/explain", json={"inputs": [series]})
+    assert (refusal.status_code, refusal.json()["error"][:24]) == (400, "nothing explains series:")
 
 
 def test_examples_are_small_pictures_texts_or_numbers(http):

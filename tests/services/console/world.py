@@ -1,4 +1,4 @@
-"""A gateway of four small models, one of each kind of answer, computed in this process, in a thread of its own."""
+"""A gateway of small models, one of each kind, computed in this process, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from services.gateway.http_server import open_port
 from services.gateway.settings import GatewaySettings
 from services.selection import select_variants
 from tests.builders import publish_release
+from tests.services.console.small_reasons import SmallReasons
+from tests.services.console.small_texts import NOVELIST, OPINIONS, tell_opinions, write_on
 
 Answers = dict[str, np.ndarray]
 
@@ -79,7 +81,7 @@ _TRANSLATOR = {
     ],
     "default_outputs": ["translation"],
 }
-_PAINTER = {
+_PAINTER: dict[str, Any] = {
     "kind": "gan",
     "description": "stripes",
     "inputs": [
@@ -90,6 +92,23 @@ _PAINTER = {
     "outputs": [_IMAGE | {"meaning": "stripes"}],
     "parameters": [{"name": "truncation", "kind": "double", "meaning": "less varied", "minimum": 0.1}],
     "max_rows": 64,
+}
+_NOISE = _PAINTER | {
+    "kind": "diffusion",
+    "description": "stripes of a class, in steps",
+    "inputs": [
+        *_PAINTER["inputs"],
+        {"name": "label", "datatype": "INT64", "shape": [-1], "meaning": "the class", "minimum": 0, "maximum": 1},
+        {"name": "label_name", "datatype": "BYTES", "shape": [-1], "meaning": "its name", "max_element_bytes": 256},
+    ],
+    "input_sets": [["seed"], ["seed", "label"], ["seed", "label_name"], ["latent", "label"]],
+    "outputs": [
+        _IMAGE | {"meaning": "stripes"},
+        {"name": "encoded", "datatype": "BYTES", "shape": [-1], "meaning": "as a PNG file"},
+    ],
+    "default_outputs": ["image"],
+    "parameters": [{"name": "steps", "kind": "int64", "meaning": "from noise", "minimum": 1, "maximum": 100}],
+    "handler_options": {"labels": ["dark", "bright"]},
 }
 _BEAMS = {
     "kind": "beamformer",
@@ -172,13 +191,16 @@ def _leave_run(images: np.ndarray) -> dict[str, bytes]:
 def publish_all(store: Store) -> None:
     images, _ = _digits()
     channel = np.random.default_rng(0).standard_normal((3, 2, 4, 9, 2)).astype(np.float32)
-    texts = np.empty(2, np.object_)
-    texts[:] = [b"good morning", f"see {MARKUP}".encode()]
+    texts = _bytes(["good morning", f"see {MARKUP}"])
     variants: dict[str, dict[str, Any]] = {"eager": {}, "int8": {"size_bytes": 300_000}}
     publish_release(store, "digits", variants, examples={"image": images[:6]}, left_out={"bf16": MARKUP}, **_DIGITS)
     publish_release(store, "digits", variants, examples={"image": images[:6]}, evidence=_leave_run(images), **_DIGITS)
     publish_release(store, "translator", {"eager": {}}, examples={"text": texts}, **_TRANSLATOR)
     publish_release(store, "painter", variants, examples={"seed": np.arange(3, dtype=np.int64)}, **_PAINTER)
+    noise = {"seed": np.arange(2, dtype=np.int64), "label": np.arange(2, dtype=np.int64)}
+    publish_release(store, "noise", {"eager": {}}, examples=noise, **_NOISE)
+    publish_release(store, "opinions", {"eager": {}}, examples={"text": _bytes(_OPINIONS)}, **OPINIONS)
+    publish_release(store, "novelist", {"eager": {}}, examples={"prompt": _bytes(["Once upon a"])}, **NOVELIST)
     publish_release(store, "series", {"eager": {}}, examples={"history": _waves()}, **_SERIES)
     publish_release(store, "scenes", {"eager": {}}, examples={"image": _steps()}, **_SCENES)
     publish_release(
@@ -188,6 +210,9 @@ def publish_all(store: Store) -> None:
         examples={"channel": channel, "csi_snr_db": np.zeros(3, np.float32)},
         **_BEAMS,
     )
+
+
+_OPINIONS = ("a good room and a bad bed", f"good {MARKUP}")
 
 
 def _waves() -> np.ndarray:
@@ -216,8 +241,7 @@ class SmallModels:
             tensor.name: decode_raw(raw, tensor.datatype, tuple(tensor.shape))
             for tensor, raw in zip(message.inputs, message.raw_input_contents, strict=True)
         }
-        answer: Callable[[Mapping[str, np.ndarray], ServedVariant], Answers] = getattr(self, f"_{variant.model}")
-        arrays = answer(inputs, variant)
+        arrays = self.answer(inputs, variant)
         wanted = [output.name for output in message.outputs] or list(arrays)
         response = messages().ModelInferResponse()
         for name in wanted:
@@ -225,6 +249,11 @@ class SmallModels:
             response.raw_output_contents.append(encode_raw(arrays[name]))
         data: bytes = response.SerializeToString()
         return data
+
+    def answer(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        """Answer with all outputs."""
+        own: Callable[[Mapping[str, np.ndarray], ServedVariant], Answers] = getattr(self, f"_{variant.model}")
+        return own(inputs, variant)
 
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         return frozenset([1])
@@ -269,6 +298,21 @@ class SmallModels:
         stripes = np.tile(np.repeat(latents, 2, axis=1)[:, None, :], (1, SIZE_PX, 1))
         return {"image": np.clip(128 + 60 * stripes, 0, 255).astype(np.uint8)[..., None]}
 
+    def _noise(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        names = np.array(variant.manifest.handler_options["labels"])
+        labels = inputs.get("label")
+        if labels is None:
+            given = [name.decode() for name in inputs.get("label_name", [])]
+            labels = np.array([names.tolist().index(name) for name in given]) if given else inputs["seed"] % 2
+        image = self._painter(inputs, variant)["image"] // 2 + (127 * labels[:, None, None, None]).astype(np.uint8)
+        return {"image": image, "encoded": _bytes([""] * len(image))}
+
+    def _opinions(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        return tell_opinions(inputs)
+
+    def _novelist(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        return write_on(inputs)
+
     def _scenes(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         mask = np.digitize(inputs["image"][..., 0], [50, 150]).astype(np.uint8)
         area = np.stack([(mask == number).mean((1, 2)) for number in range(3)], 1).astype(np.float32)
@@ -290,7 +334,7 @@ class SmallModels:
         }
 
 
-def _bytes(texts: list[str]) -> np.ndarray:
+def _bytes(texts: Sequence[str]) -> np.ndarray:
     array = np.empty(len(texts), np.object_)
     array[:] = [text.encode() for text in texts]
     return array
@@ -340,8 +384,11 @@ class World:
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        gateway = self._gateway = Gateway(self.catalogue, SmallModels(), self._settings)
+        models = SmallModels()
+        gateway = self._gateway = Gateway(self.catalogue, models, self._settings)
         self._console = Console(gateway, self.store, self._reports)
+        self.reasons = SmallReasons(lambda name, inputs: models.answer(inputs, gateway.find_variant(name)))
+        self._console._explanations = self.reasons  # type: ignore[assignment]
         http, grpc = (open_port("127.0.0.1", port, "port") for port in (self.port, 0))
         doors = Doors(gateway, self._console, http, grpc)
         self.port = doors.ports["http"]

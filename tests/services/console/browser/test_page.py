@@ -16,7 +16,7 @@ VIEWS = [
     "try/beams",
     "try/series",
     "compare/digits",
-    "explain/translator",
+    "explain/opinions",
     "live",
     "store",
     "reports",

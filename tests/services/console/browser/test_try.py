@@ -64,6 +64,32 @@ def test_a_text_is_translated_with_its_alignment(page: Page):
     expect(page.locator(".alignment td[title='100.0 %']")).to_have_count(2)
 
 
+def test_an_opinion_is_ranked_and_a_prompt_goes_on(page: Page):
+    open_view(page, "try/opinions")
+    page.get_by_label("text", exact=True).fill("bad, bad and bad")
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .ranking .name")).to_have_text(["against", "for"])
+    expect(page.locator(".answer .ranking .number").first).to_have_text("88.1 %")
+    open_view(page, "try/novelist")
+    expect(page.locator(".answer .text")).to_have_text("Once upon a")
+    expect(page.locator(".answer")).to_contain_text("score -11")
+    page.get_by_label("continuation", exact=True).fill("time")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".answer")).to_contain_text("score -4")
+
+
+def test_noise_becomes_images_of_a_class_by_number_or_name(page: Page):
+    open_view(page, "try/noise")
+    expect(page.locator(".grid canvas")).to_have_count(16)
+    page.get_by_role("button", name="seed + label_name").click()
+    page.get_by_label("label_name", exact=True).fill("bright")
+    page.keyboard.press("Enter")
+    expect(page.locator(".grid canvas")).to_have_count(16)
+    read = "canvas => canvas.getContext('2d').getImageData(0, 0, 1, 1).data[0]"
+    expect(page.locator(".code pre")).to_contain_text("bright")
+    assert min(canvas.evaluate(read) for canvas in page.locator(".grid canvas").all()) >= 127
+
+
 def test_seeds_become_images_and_a_slider_walks_between_them(page: Page):
     open_view(page, "try/painter")
     expect(page.locator(".grid canvas")).to_have_count(16)
