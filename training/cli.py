@@ -25,6 +25,7 @@ from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.help import describe_kind, summarize_kind
 from training.models import Model, list_kinds, load_model
+from training.recipe_search.command import SEARCH, make_search
 from training.request import Request, settle
 
 _EPILOG = "Example: train classifier --preset full --data fashion-mnist --data-root data --set epochs=8"
@@ -60,7 +61,7 @@ def make_command(model: Model[Any]) -> typer.Typer:
     command = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
-        subcommand_metavar=f"[{'|'.join(model.commands)}]" if model.commands else "",
+        subcommand_metavar=f"[{'|'.join([*model.commands, SEARCH])}]",
     )
 
     @command.callback(
@@ -122,7 +123,7 @@ def make_command(model: Model[Any]) -> typer.Typer:
                 with joined_processes(device):
                     report(model.train(recipe, options))
 
-    for name, function in model.commands.items():
+    for name, function in {**model.commands, SEARCH: make_search(model)}.items():
         command.command(name)(_speaking_plainly(function))
     return command
 

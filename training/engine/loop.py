@@ -19,6 +19,7 @@ from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.distributed import add_up_figures, agree, dismiss, draw_apart, from_leader, leads, num_processes
 from training.engine.events import EventLog
 from training.engine.interruption import Interrupted, Interruption
+from training.engine.observation import tell_observer
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -156,8 +157,9 @@ class _Fit:
             self.bar.advance(1, note)
             stopping = agree(interruption.requested)
             if is_last or progress.step % plan.validate_every == 0:
-                self._validate()
+                score = self._validate()
                 self._save(CHECKPOINT)
+                tell_observer(self.run, -(-progress.step // plan.validate_every), score)
             elif stopping:
                 self._save(CHECKPOINT)
             if stopping and not is_last:
@@ -174,7 +176,8 @@ class _Fit:
         self.events.add_scalars("train", values, step)
         return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
-    def _validate(self) -> None:
+    def _validate(self) -> float:
+        """Measure, and return the score of the state that the run would now end with."""
         plan, progress = self.plan, self.progress
         scores = from_leader(lambda: dict(self.task.validate()))
         self.events.add_scalars("validation", scores, progress.step)
@@ -186,11 +189,12 @@ class _Fit:
             progress.best, progress.num_worse = scores[plan.monitor], 0
             if plan.patience:
                 self._save(BEST)
-            return
+            return progress.best
         progress.num_worse += 1
         if plan.patience and progress.num_worse >= plan.patience:
             progress.stopped_early = True
             self.bar.say(f"no better {plan.monitor} for {plan.patience} validations: stopped, keeping the best state")
+        return progress.best if plan.patience else scores[plan.monitor]
 
     def _save(self, name: str) -> None:
         if leads():

@@ -1,0 +1,1 @@
+"""The recipe of any kind that validates best, among those that a person thinks of."""
