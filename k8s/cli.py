@@ -10,6 +10,7 @@ import typer
 
 from k8s.checkov import INSTALL, find_checkov_faults
 from k8s.checks import build_all, check_edge, check_rules, find_faults
+from k8s.costs import CoreHour, GibHour, GpuHour, Prices, size_fleet, tabulate
 from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
@@ -209,6 +210,36 @@ def smoke(
             typer.echo(f"k8s: {plan.model} {manifest.version}: {error}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command("sizes", epilog="Example: k8s sizes --models classifier --core-hour 0.04 --gib-hour 0.005")
+def show_sizes(
+    store: Root = DEFAULT_ROOT,
+    models: Models = "",
+    rates: Annotated[str, typer.Option(help="Comma-separated rows per second.")] = "1000,100000,1000000",
+    workers: Workers = 1,
+    device: Device = "cpu",
+    host_class: HostClass = "",
+    gpu: Gpu = GPU,
+    clusters: Annotated[int, typer.Option(min=1, help="Above 1: any one may be lost, and the others hold it.")] = 1,
+    core_hour: CoreHour = 0,
+    gib_hour: GibHour = 0,
+    gpu_hour: GpuHour = 0,
+) -> None:
+    """Say how many pods, cores, GiB and GPUs loads take, and what they cost, as a table of Markdown."""
+    try:
+        prices = Prices(core=core_hour, gib=gib_hour, gpu=gpu_hour)
+        loads = [float(rate) for rate in rates.split(",")]
+    except ValueError as error:
+        _fail(error)
+    for plan in _plan(store, models, None, 50, 2, 10, workers, device, "", None, host_class, gpu):
+        sizing, basis = plan.sizing, "estimated" if plan.sizing.startup_s is None else "certified"
+        typer.echo(
+            f"{plan.model} {plan.manifest.version}: a pod answers {sizing.rows_per_s:,.0f} rows/s ({basis}) "
+            f"and is asked for {sizing.target_rows_per_s:,}"
+        )
+        sizes = [size_fleet(plan, rows_per_s, prices, clusters=clusters) for rows_per_s in loads]
+        typer.echo(tabulate(sizes, prices))
 
 
 @app.command(epilog="Example: k8s monitoring")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
+from k8s.costs import CoreHour, GibHour, GpuHour, Prices
 from k8s.nodes import STARTUP_NOTE
 from k8s.settings import ROOM
 from k8s.simulation.picture import draw
@@ -31,6 +32,9 @@ def simulate_model(
         ),
     ] = 0,
     slo_ms: Annotated[float, typer.Option(help="Latency to hold at the 99th percentile.")] = 250,
+    core_hour: CoreHour = 0,
+    gib_hour: GibHour = 0,
+    gpu_hour: GpuHour = 0,
     most: Annotated[int, typer.Option(help="Most pods; 0 = as rendered.")] = 0,
     recorded: Annotated[Path | None, typer.Option(help="CSV `second,rows_per_s` instead.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for one SVG for each trace.")] = None,
@@ -41,6 +45,8 @@ def simulate_model(
         scaled_object["spec"]["maxReplicaCount"] = most
     pod = read_pod(deployment, start_s or read_start_s(deployment))
     replicas = int(deployment["spec"]["replicas"])
+    prices = Prices(core=core_hour, gib=gib_hour, gpu=gpu_hour)
+    pod_hour = read_pod_hour(deployment, prices) if prices.are_given else None
     base = load or replicas * float(scaled_object["spec"]["triggers"][1]["metadata"]["threshold"])
     traces = (
         {name: make(base) for name, make in TRACES.items()}
@@ -53,10 +59,10 @@ def simulate_model(
     )
     for name, trace in traces.items():
         result = simulate(trace, scaled_object, pod, replicas=replicas)
-        typer.echo(describe(name, trace, result, slo_ms / 1000))
+        typer.echo(describe(name, trace, result, slo_ms / 1000, pod_hour))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            (out / f"{name}.svg").write_text(draw(f"{model}, {name}", trace, result, slo_ms / 1000))
+            (out / f"{name}.svg").write_text(draw(f"{model}, {name}", trace, result, slo_ms / 1000, pod_hour))
 
 
 def read_rendered(folder: Path, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -89,11 +95,18 @@ def read_pod(deployment: dict[str, Any], start_s: float) -> Pod:
     )
 
 
-def describe(name: str, trace: Sequence[float], result: Result, slo_s: float) -> str:
-    """Say in one line how a trace went."""
+def read_pod_hour(deployment: dict[str, Any], prices: Prices) -> float:
+    """Price an hour of a rendered pod."""
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return prices.price_pod(container["resources"]["requests"])
+
+
+def describe(name: str, trace: Sequence[float], result: Result, slo_s: float, pod_hour: float | None = None) -> str:
+    """Say in one line how a trace went; what it cost, where a pod's hour has a price."""
+    cost = "" if pod_hour is None else f" for {pod_hour * result.pod_hours:,.2f}"
     late = sum(value > slo_s for value in result.p99_s) / len(result.p99_s)
     return (
         f"  {name:<12} pods {min(result.replicas)} to {max(result.replicas)}, {result.num_direction_changes} turns, "
-        f"{result.pod_hours:.1f} pod hours in {len(trace) / 3600:.1f} h; p99 above {1000 * slo_s:g} ms {late:.1%} "
-        f"of the time; {result.refused_rows / result.offered_rows:.2%} of rows refused"
+        f"{result.pod_hours:.1f} pod hours{cost} in {len(trace) / 3600:.1f} h; p99 above {1000 * slo_s:g} ms "
+        f"{late:.1%} of the time; {result.refused_rows / result.offered_rows:.2%} of rows refused"
     )

@@ -1,7 +1,11 @@
-"""A simulation as a small SVG: load, pods, waiting rows and p99 over the same time."""
+"""A simulation as a small SVG: load, pods, waiting rows, p99 and cost over the same time.
+
+Dashed are the latency to hold, and what the most pods would have cost all the time.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape
@@ -14,14 +18,17 @@ LEFT: Final = 84
 NUM_POINTS: Final = 240
 
 
-def draw(title: str, trace: Sequence[float], result: Result, slo_s: float) -> str:
-    """Draw four panels, one under the other."""
+def draw(title: str, trace: Sequence[float], result: Result, slo_s: float, pod_hour: float | None = None) -> str:
+    """Draw five panels, one under the other; the cost is in pod hours where a pod's hour has no price."""
     hours = len(trace) / 3600
+    costs = [pod_s / 3600 * (pod_hour or 1) for pod_s in itertools.accumulate(result.replicas)]
+    always_most = max(result.replicas) * hours * (pod_hour or 1)
     panels = [
         ("rows/s", trace, None),
         ("pods", result.replicas, None),
         ("waiting rows", result.waiting_rows, None),
         ("p99, ms", [1000 * value for value in result.p99_s for _ in range(PERCENTILE_S)], 1000 * slo_s),
+        ("pod hours" if pod_hour is None else "cost", costs, always_most),
     ]
     parts = [f'<text x="{LEFT}" y="16" font-weight="bold">{escape(title)}, {hours:.1f} h</text>']
     for number, (name, values, mark) in enumerate(panels):

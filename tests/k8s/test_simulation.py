@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 
 import pytest
 
@@ -14,14 +15,22 @@ from k8s.simulation.run import Result, simulate
 from k8s.simulation.traces import TRACES, read_trace
 
 SLO_S = 0.25
+PANEL_TOP = 28 + 4 * (90 + 16)  # of the fifth
 MODEL = "classifier"
 
 
 @pytest.fixture(scope="module")
 def scaled_object():
+    """As it is rendered, with the most pods that it has."""
     scaled_object, _ = read_rendered(ROOM / "models", MODEL)
-    scaled_object["spec"]["maxReplicaCount"] = 30
     return scaled_object
+
+
+@pytest.fixture(scope="module")
+def large(scaled_object):
+    large = copy.deepcopy(scaled_object)
+    large["spec"]["maxReplicaCount"] = 30
+    return large
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +84,16 @@ def test_committed_pictures_show_what_is_rendered(run, base, name):
     assert (ROOM / "scaling" / f"{name}.svg").read_text() == picture
 
 
+def test_a_picture_shows_what_it_cost_beside_the_most_pods_all_the_time():
+    result = Result(replicas=[2] * 1800 + [4] * 1800, waiting_rows=[0.0] * 3600, p99_s=[0.1] * 360)
+    priced = draw("a fleet", [1.0] * 3600, result, SLO_S, 0.5)
+    assert ">cost</text>" in priced
+    # 4 pods for an hour are 2, what was there is 1.5: a quarter below the dashed line.
+    (line,) = re.findall(r'<polyline points="([^"]+)"', priced)[-1:]
+    assert line.split()[-1].endswith(f",{PANEL_TOP + 90 * 0.25:.0f}")
+    assert ">pod hours</text>" in draw("a fleet", [1.0] * 3600, result, SLO_S)
+
+
 def samples(*steps, slots=2.0):
     return [
         Sample(
@@ -110,13 +129,13 @@ def decide(scaled_object, current, rows_per_s, now_s=600.0, scaler=None):
     return (scaler or Autoscaler(scaled_object)).decide(now_s, current, seen)
 
 
-def test_follows_the_larger_wish_within_tolerance_and_policies(scaled_object):
-    target = float(scaled_object["spec"]["triggers"][1]["metadata"]["threshold"])
-    assert decide(scaled_object, 4, 4.3 * target) == 4  # within ten percent
-    assert decide(scaled_object, 4, 5.1 * target) == 6
-    assert decide(scaled_object, 6, 20 * target) == 12  # twice as many, or four more
-    assert decide(scaled_object, 2, 20 * target) == 6
-    assert decide(scaled_object, 30, 100 * target) == 30
+def test_follows_the_larger_wish_within_tolerance_and_policies(large):
+    target = float(large["spec"]["triggers"][1]["metadata"]["threshold"])
+    assert decide(large, 4, 4.3 * target) == 4  # within ten percent
+    assert decide(large, 4, 5.1 * target) == 6
+    assert decide(large, 6, 20 * target) == 12  # twice as many, or four more
+    assert decide(large, 2, 20 * target) == 6
+    assert decide(large, 30, 100 * target) == 30
 
 
 def test_goes_down_only_after_the_window_and_by_a_quarter_a_minute(scaled_object):
