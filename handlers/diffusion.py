@@ -19,6 +19,10 @@ from handlers.drawing import DrawingHandler
 from model_store.denoising import denoise, plan_steps
 
 
+class _NobodyWaitsError(Exception):
+    """All callers of a batch have left."""
+
+
 class DiffusionHandler(DrawingHandler):
     """Parameters `steps`, `guidance` and `sampler`, besides those of every handler that draws.
 
@@ -36,7 +40,7 @@ class DiffusionHandler(DrawingHandler):
         return list(arrays)
 
     def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Take all steps; returns images float32 [N, Z] on the device."""
+        """Take all steps, while anybody waits for them; returns images float32 [N, Z] on the device."""
         noise, labels = values
         count, guidance = len(noise), float(parameters.get("guidance", self.options["guidance"]))
         is_guided = guidance != 1
@@ -44,8 +48,12 @@ class DiffusionHandler(DrawingHandler):
             labels = np.concatenate([labels, np.full(count, len(self.labels))])
         twice = np.tile(np.arange(count), 2)
         noise, labels = self.device.put([noise, labels])
+        departed: set[int] = set()
 
         def estimate(x: Any, log_snr: float) -> Any:
+            departed.update(self.departed())
+            if len(departed) == count:
+                raise _NobodyWaitsError
             (levels,) = self.device.put([np.full(len(labels), log_snr, np.float32)])
             given = self.device.take(x, twice, 0) if is_guided else x
             (images,) = self.programs["main"]([given, levels, labels])
@@ -54,7 +62,10 @@ class DiffusionHandler(DrawingHandler):
             return images.clip(-1, 1)
 
         log_snrs = plan_steps(self.options["noise_schedule"], int(parameters.get("steps", self.options["steps"])))
-        return [denoise(estimate, noise, log_snrs, parameters.get("sampler", self.options["sampler"]))]
+        try:
+            return [denoise(estimate, noise, log_snrs, parameters.get("sampler", self.options["sampler"]))]
+        except _NobodyWaitsError:
+            return [noise.clip(-1, 1)]
 
     def unstack(self, results: Sequence[Any]) -> list[np.ndarray]:
         """Bring images back, as bytes [N, H, W, C]."""

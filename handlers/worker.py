@@ -27,7 +27,8 @@ def start_worker(*, folder: str, gpu_id: int | None, num_threads: int, control_f
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
     handler = open_handler(Path(folder), device, num_threads)
-    return Worker(handler, Control(control_folder if isinstance(handler, StreamingHandler) else None))
+    hears = isinstance(handler, StreamingHandler) or manifest.get("stops", False)
+    return Worker(handler, Control(control_folder if hears else None))
 
 
 class Worker:

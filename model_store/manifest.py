@@ -280,6 +280,9 @@ class Manifest(Part):
     )
     max_rows: int = Field(ge=1, description="most rows in one batch")
     streams: bool = Field(False, description="a row's answer can be sent bit by bit, as it comes about")
+    stops: bool = Field(
+        False, description="work that nobody waits for any longer ends within a step, as where it streams"
+    )
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality
@@ -299,6 +302,11 @@ class Manifest(Part):
     def version(self) -> str:
         """TorchServe's version string, `<release>-<variant>`."""
         return f"{self.release}-{self.variant}"
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether its handler asks during a call for rows that nobody waits for any longer."""
+        return self.stops or self.streams
 
     @property
     def properties(self) -> dict[str, str]:

@@ -78,7 +78,7 @@ class Batcher:
         self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
-        self._departed = DepartedRows(variant, backend) if variant.manifest.streams else None
+        self._departed = DepartedRows(variant, backend) if variant.manifest.can_stop else None
         metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting.rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)

@@ -106,3 +106,16 @@ def test_a_wrong_label_fails_its_row_alone(handler):
     assert outputs.row_errors == [None, "label 7 does not exist; there are 0 to 2: Bag, Ankle boot, Sneaker"]
     assert outputs.arrays["image"][0].any()
     assert not outputs.arrays["image"][1].any()
+
+
+@pytest.mark.parametrize(("leaving", "num_steps"), [([[], [0], [1]], 2), ([[], [0, 1]], 1), ([[], [1], [], []], 4)])
+def test_nothing_is_computed_for_whom_nobody_waits(handler, calls, monkeypatch, leaving, num_steps):
+    rows = {"seed": np.array([1, 2]), "label": np.array([0, 2])}
+    expected = handler.infer(rows, {}).arrays["image"]
+    calls.clear()
+    left = iter(leaving)
+    monkeypatch.setattr(handler, "departed", lambda: next(left))
+    images = handler.infer(rows, {}).arrays["image"]
+    assert len(calls) == num_steps
+    assert images.shape == expected.shape
+    assert np.array_equal(images, expected) is (num_steps == 4)

@@ -94,6 +94,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         margin=margin,
         examples={name: array[: recipe.num_examples] for name, array in held_out.inputs.items()},
         max_rows=recipe.max_rows,
+        stops=True,
         usage=hint_usage(labels),
         seed=read_run(run)["seed"],
         run=run,

@@ -80,6 +80,7 @@ def describe(
         "parameters": [dataclasses.asdict(parameter) for parameter in spec.parameters],
         "max_rows": spec.max_rows,
         "streams": spec.streams,
+        "stops": spec.stops,
         "usage": spec.usage,
         "target": dict(target),
     }

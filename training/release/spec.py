@@ -121,7 +121,7 @@ class ReleaseSpec:
     types after `infer NAME`; where it is empty the hint is made from the examples. `kind` says which handler serves it;
     `name`, under which it is released, is the kind if not given. `parent` is the finished run that this one was made
     from (its teacher, the network it was pruned from): the release says how they compare. A model that `streams` has a
-    handler that tells a row's answer bit by bit.
+    handler that tells a row's answer bit by bit; one that `stops` asks `departed` before each of its steps.
     """
 
     kind: str
@@ -139,6 +139,7 @@ class ReleaseSpec:
     extra_files: Mapping[str, Path] = field(default_factory=dict)
     max_rows: int = 64
     streams: bool = False
+    stops: bool = False
     usage: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None

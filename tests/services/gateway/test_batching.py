@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model_store.manifest import Tensor
+from model_store.session_records import Kind, RecordReader, rows_left
 from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant
 from services.gateway.batching import Batcher
@@ -13,7 +14,7 @@ from services.gateway.caller import KnownCaller
 from services.gateway.errors import DeadlineError, InternalError, NotReadyError, WorkerDiedError
 from services.gateway.metrics import Metrics
 from services.gateway.tensors import InferRequest, NamedTensor
-from tests.services.gateway.conftest import make_manifest
+from tests.services.gateway.conftest import make_manifest, make_variant
 
 POISON = 66.0
 FLOOD, QUIET = KnownCaller("10.0.0.1:1"), KnownCaller("10.0.0.2:1")
@@ -346,3 +347,30 @@ async def test_batches_may_be_smaller_than_released_and_more_or_fewer_wait_at_a_
     backend.gate.set()
     assert [await answer(item) for item in submitted] == [[2 * value] for value in range(6)]
     assert [len(batch) for batch in backend.batches] == [1, 2, 2, 1]
+
+
+@pytest.mark.parametrize(("manifest", "is_told"), [({"stops": True}, True), ({"streams": True}, True), ({}, False)])
+async def test_a_handler_that_can_stop_is_told_of_callers_who_leave_during_a_call(backend, tmp_path, manifest, is_told):
+    calls, told = [], []
+
+    class Engine:
+        async def predict(self, variant, request, call=0):
+            calls.append(call)
+            return await backend.predict(variant, request)
+
+        def tell(self, variant, message, worker=None):
+            told.extend((record.key, record.kind, rows_left(record)) for record in RecordReader().feed(message))
+
+    variant = make_variant(make_manifest(**manifest), tmp_path)
+    batcher = Batcher(variant, Engine(), Metrics().of("double", "3-eager"), num_workers=1, max_batch_bytes=1000)
+    backend.gate.clear()
+    jobs = [asyncio.ensure_future(batcher.submit(make_request(*values), len(values), 0.0)) for values in ((1,), (2, 3))]
+    while not backend.batches:
+        await asyncio.sleep(0)
+    jobs[1].cancel()
+    await asyncio.sleep(0)
+    backend.gate.set()
+    assert np.frombuffer((await jobs[0])[0].data, np.float32).tolist() == [2, 2]
+    assert len(calls) == 1
+    assert bool(calls[0]) is is_told
+    assert told == ([(calls[0], Kind.LEAVE_ROWS, range(1, 3))] if is_told else [])
