@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client.core import Metric
 
 from model_store.store import Store
+from services.console.acts import add_act_routes
 from services.console.evidence import add_evidence_routes
 from services.console.explain import add_explain_routes
 from services.console.history import INTERVAL_S, History
@@ -49,6 +50,7 @@ class Console:
         add_release_routes(app, self._shelf)
         add_explain_routes(app, self._gateway, self._shelf, self._explanations)
         add_evidence_routes(app, self._shelf)
+        add_act_routes(app, self._gateway, self._shelf)
         add_steering_routes(app, self._gateway, self._shelf)
         add_report_routes(app, self._reports)
 

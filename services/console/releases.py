@@ -36,18 +36,18 @@ class Shelf:
     """Releases of a store, each verified once: a release never changes, and reading it again is not free."""
 
     def __init__(self, store: Store | None, gateway: Gateway) -> None:
-        self._store = store
+        self.store = store
         self._gateway = gateway
         self._verified: dict[tuple[str, int, float], Release | str] = {}
 
     def list_releases(self) -> list[dict[str, Any]]:
         """Describe all releases of all models, newest first; reads and verifies those that are new."""
-        if self._store is None:
+        if self.store is None:
             return []
         return [
-            self._describe(model, number, self._open(self._store, model, number))
-            for model in self._store.models()
-            for number in reversed(self._store.releases(model))
+            self._describe(model, number, self._open(self.store, model, number))
+            for model in self.store.models()
+            for number in reversed(self.store.releases(model))
         ]
 
     def find(self, model: str, number: int) -> Release:
@@ -56,10 +56,10 @@ class Shelf:
         Raises:
             UnknownModelError: there is none of that number, or it does not verify.
         """
-        if self._store is None:
+        if self.store is None:
             raise UnknownModelError("this server was started without a store, so it knows no releases but the served")
         try:
-            found = self._open(self._store, model, number)
+            found = self._open(self.store, model, number)
         except UnknownReleaseError as error:
             raise UnknownModelError(str(error)) from None
         if isinstance(found, str):

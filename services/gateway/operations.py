@@ -55,6 +55,8 @@ def operation_of_http(method: str, path: str) -> Operation | None:
             return Operation(Verb.READ if is_reading else Verb.INFER, model, path)
         case ["api", "models" | "releases", model, *_] if is_reading:
             return Operation(Verb.READ, model, path)
+        case ["api", "releases", model, "rollback"] | ["api", "releases", model, _, "restore"]:
+            return Operation(Verb.ADMIN, model, path)
         case ["api", "routing", model]:
             return Operation(Verb.READ if is_reading else Verb.ADMIN, model, path)
         case ["api", *_] if is_reading:

@@ -1,5 +1,6 @@
 // Store: releases, their variants, and the evidence on which the gate decided.
 
+import { actControls, actHistory, standing } from "./acts.js";
 import { getJson, send } from "./api.js";
 import { trainingCurves } from "./curves.js";
 import { steeringControls } from "./steering.js";
@@ -9,7 +10,7 @@ import { whisker } from "./interval.js";
 import { makeTable } from "./table.js";
 
 export async function show(root) {
-  const [releases, routing] = await Promise.all([getJson("api/releases"), getJson("api/routing")]);
+  const [releases, routing, acts] = await Promise.all(["releases", "routing", "acts"].map((name) => getJson(`api/${name}`)));
   const runs = [];
   const leave = () => runs.splice(0).forEach((run) => run.remove());
   const changed = async () => {
@@ -26,18 +27,19 @@ export async function show(root) {
   for (const release of releases) {
     const isNewest = !newest.has(release.model);
     newest.add(release.model);
-    root.append(showRelease(release, isNewest, routing, changed, runs));
+    root.append(showRelease(release, isNewest, routing, acts, changed, runs));
   }
   return leave;
 }
 
-function showRelease(release, isOpen, routing, changed, runs) {
+function showRelease(release, isOpen, routing, acts, changed, runs) {
   const serves = release.variants.filter(({ state }) => state);
   const body = h("div", {});
   const details = h("details", { class: "card release", open: isOpen },
     h("summary", {},
       h("span", { class: "release-name" }, release.model, " ", h("span", { class: "muted" }, release.release)),
       release.verified ? h("span", { class: "badge good" }, "signature verified") : h("span", { class: "badge bad" }, "not verified"),
+      standing(release, acts.models[release.model]),
       serves.length ? h("span", { class: "badge now" }, `serves ${serves.map(({ variant }) => variant).join(", ")}`) : null),
     body);
   if (!release.verified) {
@@ -50,9 +52,11 @@ function showRelease(release, isOpen, routing, changed, runs) {
       release.golden_outputs ? ` · ${release.golden_outputs} golden outputs` : "",
       ` · made ${formatDate(release.variants[0].created)}`),
     steeringControls(release, routing, changed) ?? "",
+    actControls(release, acts, changed) ?? "",
     variantTable(release),
     release.live_gates.length ? h("section", {}, h("h3", {}, "On live traffic"), showGates(release.live_gates)) : "",
-    judgements(release));
+    judgements(release),
+    (isOpen && actHistory(acts.models[release.model])) || "");
   const run = h("details", { class: "run", ontoggle: () => run.open && loadRun(run, release, runs) }, h("summary", {}, "What the training run left"));
   body.append(run);
   return details;

@@ -327,7 +327,8 @@ async def locked(tmp_path):
         async def ask(path, key, accept="application/json", **options):
             headers = {"accept": accept} | options.pop("headers", {})
             headers |= {"authorization": f"Bearer {keys[key]}"} if key else {}
-            return await client.request("PUT" if options else "GET", path, headers=headers, **options)
+            method = options.pop("method", "PUT" if options else "GET")
+            return await client.request(method, path, headers=headers, **options)
 
         yield ask
 
@@ -397,6 +398,46 @@ async def test_nobody_else_and_nothing_else_is_steered(locked, tmp_path, key, mo
     assert answer.status_code == status
     assert why in answer.json()["error"]
     assert (tmp_path / "routing.yaml").read_text() == before
+
+
+async def test_only_a_key_for_admin_of_the_model_rolls_back_and_only_what_it_has_seen(locked, tmp_path):
+    async def roll_back(key, model="digits", **decision):
+        path = f"/api/releases/{model}/rollback"
+        answer = await locked(path, key, method="POST", json={"why": "wrong labels", **decision})
+        return answer.status_code, answer.json()
+
+    assert (await roll_back("all"))[0] == 403
+    assert (await roll_back("admin", "translator"))[0] == 403
+    assert (await roll_back("admin", why=""))[0] == 400
+    status, refusal = await roll_back("admin", current=1)
+    assert status == 412
+    assert refusal["error"].startswith("digits answers by release 2 now")
+    status, act = await roll_back("admin", current=2)
+    assert status == 200
+    assert (act["kind"], act["version"], act["why"]) == ("withdraw", "2", "wrong labels (admin)")
+    told = (await locked("/api/acts", "admin")).json()
+    assert told["writable"] is True
+    assert told["models"] == {
+        "digits": {"problem": "", "acts": [act], "current": 1, "withdrawn": ["2"], "promoted": {}}
+    }
+    status, refusal = await roll_back("admin", current=1)
+    assert status == 400
+    assert "nothing to go back to from release 1" in refusal["error"]
+    body = {"why": "mended"}
+    path = "/api/releases/digits/2/restore"
+    assert (await locked(path, "all", method="POST", json=body)).status_code == 403
+    assert (await locked(path, "admin", method="POST", json=body)).json()["kind"] == "restore"
+    assert (await locked(path, "admin", method="POST", json=body)).status_code == 400
+    (tmp_path / "store" / "digits" / "acts" / "1.json").unlink()
+    why = (await locked("/api/acts", "admin")).json()["models"]["digits"]["problem"]
+    assert why == "digits/acts has acts [2]: one is missing; restore it"
+
+
+def test_without_keys_nobody_rolls_back(http):
+    answer = http.post("/api/releases/digits/rollback", json={"why": "no"})
+    assert answer.status_code == 403
+    assert "`store rollback`" in answer.json()["error"]
+    assert http.get("/api/acts").json()["writable"] is False
 
 
 def test_without_keys_nobody_steers(http):

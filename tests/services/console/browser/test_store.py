@@ -32,6 +32,28 @@ def test_the_store_shows_how_the_training_went(page: Page):
     expect(release.locator(".pictures img")).to_have_js_property("naturalWidth", 8)
 
 
+def test_a_release_is_withdrawn_by_a_signed_act_and_restored(admin_page: Page, locked: Locked):
+    open_view(admin_page, "store")
+    newer, older = (admin_page.locator(".release", has_text=f"digits {number}") for number in (2, 1))
+    expect(newer.locator("summary").first).to_contain_text("answers by default")
+    newer.get_by_label("Why").fill("takes threes for fives")
+    newer.get_by_role("button", name="Roll back").click()
+    expect(newer.locator("summary").first).to_contain_text("withdrawn")
+    expect(older.locator("summary").first).to_contain_text("answers by default")
+    assert locked.store.resolve("digits")[0].number == 1
+    newer.get_by_label("Why").fill("they were fives")
+    newer.get_by_role("button", name="Restore").click()
+    expect(newer.locator("summary").first).to_contain_text("answers by default")
+    newer.get_by_text("Signed acts (2)").click()
+    rows = newer.get_by_role("region", name="Acts").locator("tbody tr")
+    expect(rows).to_have_text(
+        [
+            re.compile(r"^2restored2they were fives \(admin\)"),
+            re.compile(r"^1withdrawn2takes threes for fives \(admin\)"),
+        ]
+    )
+
+
 ON_TRIAL = """\
 models:
   digits:
