@@ -14,6 +14,7 @@ from k8s.costs import CoreHour, GibHour, GpuHour, Prices, size_fleet, tabulate
 from k8s.fleet.command import fleet
 from k8s.kustomize import KubectlError, build, copy_sources, run_kubectl
 from k8s.monitoring_objects import render_monitoring
+from k8s.needs import Need, find_needs
 from k8s.planning import GPU, NAMESPACE, ModelPlan, plan_models, read_canary
 from k8s.policy import RULES
 from k8s.policy.objects import containers_of
@@ -151,12 +152,18 @@ def deploy(
             if dry_run:
                 typer.echo(run_kubectl("kustomize", str(fleet)), nl=False)
                 return
+            needs = find_needs(build(fleet))
             typer.echo(run_kubectl("apply", "-k", str(fleet)), nl=False)
+            missing = [need for need in needs if not _is_there(need)]
+            for need in missing:
+                typer.echo(f"k8s: there is no {need.kind} {need.name}: `{need.advice}`", err=True)
             for workload in [workload for plan in plans for workload in plan.workloads]:
                 name = f"deployment/{workload.resource}"
                 typer.echo(run_kubectl("rollout", "status", name, "-n", NAMESPACE), nl=False)
         except KubectlError as error:
             _fail(error)
+    if missing:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: k8s smoke --domain models.example.com --models classifier --tls-ca edge.crt")
@@ -317,6 +324,10 @@ def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
         ]
     (fleet / "kustomization.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return fleet
+
+
+def _is_there(need: Need) -> bool:
+    return bool(run_kubectl("get", need.kind, need.name, "-n", NAMESPACE, "--ignore-not-found", "-o", "name").strip())
 
 
 def _read_mirrors(texts: Sequence[str] | None) -> dict[str, Mirror]:

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from k8s.cli import app
 from k8s.kserve import inference_service
-from k8s.kustomize import build, copy_sources
+from k8s.kustomize import build, copy_sources, run_kubectl
+from k8s.needs import find_needs
 from k8s.nodes import node_patch
 from k8s.planning import Canary, read_canary
 from k8s.policy import find_violations
@@ -293,6 +294,40 @@ def test_the_newcomers_two_commands_fit(run):
     ]
     refused = run("deploy", "--dry-run", "--overlay", "dev", "--models", "classifier:1-int8")
     assert (refused.exit_code, "is no variant for cpu without torch" in refused.output) == (2, True)
+
+
+@pytest.mark.parametrize("there", [("millrace-edge-tls",), ("millrace-edge-tls", "millrace-api-keys")])
+def test_deploy_says_which_secrets_are_missing_and_how_they_are_made(run, monkeypatch, there):
+    asked = []
+
+    def pretend(*arguments):
+        if arguments[0] == "kustomize":
+            return run_kubectl(*arguments)
+        asked.append(arguments)
+        return f"secret/{arguments[2]}" if arguments[0] == "get" and arguments[2] in there else ""
+
+    monkeypatch.setattr("k8s.cli.run_kubectl", pretend)
+    result = run("deploy", "--overlay", "production", "--models", "classifier")
+    verbs = [arguments[0] for arguments in asked]
+    assert verbs == ["apply", "get", "get", "rollout"]
+    advice = "kubectl -n millrace create secret generic millrace-api-keys --from-literal=web="
+    is_missing = "millrace-api-keys" not in there
+    assert (advice in result.output, result.exit_code) == (is_missing, int(is_missing))
+    assert "create secret tls millrace-edge-tls" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("fleet", "missing"),
+    [
+        ("cpu", ["Secret millrace-trusted-keys"]),
+        ("gateway-api", ["Secret millrace-api-keys", "Secret millrace-edge-tls", "Secret millrace-trusted-keys"]),
+        ("mtls", ["Secret millrace-api-keys", "Secret millrace-trusted-keys"]),
+        ("jwt", ["ConfigMap millrace-token-keys", "Secret millrace-edge-tls", "Secret millrace-trusted-keys"]),
+        ("kserve", ["Secret millrace-trusted-keys"]),
+    ],
+)
+def test_a_fleet_needs_what_it_names_and_does_not_make(fleets, fleet, missing):
+    assert [f"{need.kind} {need.name}" for need in find_needs(fleets[fleet])] == missing
 
 
 @pytest.mark.parametrize(
