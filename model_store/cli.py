@@ -1,4 +1,4 @@
-"""`store list|show|verify|rollback|restore|copy|remove|prune`: look after released models."""
+"""`store list|show|card|verify|rollback|restore|copy|remove|prune`: look after released models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from model_store.evidence import read_all, read_records
 from model_store.exit_status import exit_status_of
 from model_store.frontier import FRONT_MARK, figures_of, find_front
 from model_store.live_gate import read_progress
 from model_store.manifest import Manifest, ParentRun, Quality, Speed
+from model_store.model_card import write_card
 from model_store.release import Release, UnknownReleaseError
 from model_store.rollback import restore as restore_release
 from model_store.rollback import roll_back
@@ -69,6 +71,18 @@ def show(name: Name, root: Root = DEFAULT_ROOT) -> None:
     gates = read_progress(root, model, f"{release.number}-{variant}")
     lines += [f"  live gate {gate.in_words}; {gate.host} at {gate.updated}" for gate in gates]
     typer.echo("\n".join(lines))
+
+
+@app.command(epilog="Example: store card classifier/3-int8")
+def card(name: Name, root: Root = DEFAULT_ROOT) -> None:
+    """Print a variant's model card as Markdown; its archive holds the same."""
+    model, _, version = name.partition("/")
+    try:
+        release, variant = _open(root).resolve(model, version)
+    except (UnknownReleaseError, VerificationError) as error:
+        raise _fail(error) from error
+    evidence = {} if release.evidence_path is None else read_all(release.evidence_path)
+    typer.echo(write_card(release.manifests[variant], *read_records(evidence)), nl=False)
 
 
 @app.command(epilog="Example: store verify classifier")

@@ -6,10 +6,11 @@ pictures are PNG files. A program of one's own comes without a run, and its rele
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 TRAINING: Final = "training.json"
 EVALUATION: Final = "evaluation.json"
@@ -36,3 +37,14 @@ def read_evidence(path: Path, name: str) -> bytes:
     """
     with zipfile.ZipFile(path) as archive:
         return archive.read(name)
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    """Read all files by name."""
+    return {name: read_evidence(path, name) for name in list_evidence(path)}
+
+
+def read_records(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How the run came about, and what was measured of it; empty where a run left no such file."""
+    training, evaluation = (json.loads(files.get(name, b"{}")) for name in (TRAINING, EVALUATION))
+    return training, evaluation

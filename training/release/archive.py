@@ -8,15 +8,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from model_store.evidence import write_evidence
+from model_store.evidence import read_records, write_evidence
 from model_store.examples import write_examples
 from model_store.manifest import BaselineTest, GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
+from model_store.model_card import CARD_NAME, write_card
 from model_store.release import (
     EVIDENCE_NAME,
     EXAMPLES_NAME,
@@ -45,9 +47,10 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     `source` holds the manifest's git_commit, command and seed.
     """
     archives, manifests, rejected = {}, {}, {}
+    evidence = None if spec.run is None else gather_evidence(spec.run)
     for variant, evaluated in evaluation.variants.items():
         search = evaluation.searches.get(variant)
-        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline)
+        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline, evidence)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
@@ -71,7 +74,7 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
         left_out=evaluation.left_out,
         examples=file_digest(folder / EXAMPLES_NAME),
         golden=_write_golden(folder / GOLDEN_NAME, evaluation),
-        evidence=None if spec.run is None else _write_evidence(folder / EVIDENCE_NAME, spec.run),
+        evidence=None if evidence is None else _write_evidence(folder / EVIDENCE_NAME, evidence),
     )
     return store.publish(folder, index)
 
@@ -83,13 +86,13 @@ def complete_manifest(
     parent: EvaluatedParent | None = None,
     search: Search | None = None,
     baseline: BaselineFinding | None = None,
+    evidence: Mapping[str, bytes] | None = None,
 ) -> Manifest:
-    """Add the worker's code to a variant's folder, and to its manifest what was measured and the files' digests."""
+    """Add worker and model card to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
     add_worker(evaluated.folder, spec.kind, known["target"])
-    files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     measurement = evaluated.measurement
-    return Manifest.model_validate(
+    manifest = Manifest.model_validate(
         known
         | {
             "input_features": describe_inputs(spec.held_out.inputs),
@@ -111,10 +114,14 @@ def complete_manifest(
             "parent": _describe_parent(parent),
             "search": dataclasses.asdict(search) if search else None,
             "size_bytes": evaluated.size_bytes,
-            "files": {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files},
+            "files": {},
             "source": source,
         }
     )
+    (evaluated.folder / CARD_NAME).write_text(write_card(manifest, *read_records(evidence or {})))
+    files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+    digests = {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files}
+    return manifest.model_copy(update={"files": digests})
 
 
 def _describe_parent(parent: EvaluatedParent | None) -> dict[str, Any] | None:
@@ -156,8 +163,8 @@ def _fields_of(part: type[BaseModel], measured: Any) -> dict[str, Any] | None:
     return {name: getattr(measured, name) for name in part.model_fields} if measured is not None else None
 
 
-def _write_evidence(path: Path, run: Path) -> str:
-    write_evidence(path, gather_evidence(run))
+def _write_evidence(path: Path, evidence: Mapping[str, bytes]) -> str:
+    write_evidence(path, evidence)
     return file_digest(path)
 
 

@@ -104,6 +104,7 @@ def test_archives_hold_exactly_what_their_manifests_list(released, unpacked):
             if path.is_file() and path.name not in ("manifest.json", "MANIFEST.json")
         }
         assert found == manifest.files
+        assert f"# Model card: {manifest.model} {manifest.version}" in (unpacked[variant] / "MODEL_CARD.md").read_text()
         model = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())["model"]
         assert (model["modelName"], model["modelVersion"]) == ("net", f"1-{variant}")
 
