@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from model_store.settings import keys_folder
 from services.gateway.access import Guard
 from services.gateway.keys import KeyFile, KeyRing
 from services.gateway.records import RecordFolder, read_key
-from services.gateway.tls import TlsError, TlsFiles
+from services.gateway.tls import PortContext, TlsError, TlsFiles
 
 DEFAULT_RECORDS = Path.home() / ".local" / "state" / "millrace" / "records"
 
@@ -120,13 +119,13 @@ class GatewaySettings(BaseSettings):
             )
         return TlsFiles(certificate=self.tls_cert, key=self.tls_key, client_authorities=self.tls_client_ca)
 
-    def make_tls_context(self, protocol: str) -> ssl.SSLContext | None:
+    def make_tls_context(self, protocol: str) -> PortContext | None:
         """Make the TLS context of a port that speaks `protocol` (ALPN's name); None where TLS is not wanted.
 
         Raises:
             TlsError: the files cannot be used, or one of them is not given.
         """
-        return None if self.tls_files is None else self.tls_files.make_context(protocol)
+        return None if self.tls_files is None else PortContext.open(self.tls_files, protocol)
 
     def make_guard(self) -> Guard | None:
         """Make what asks callers who they are; None where nobody is asked.

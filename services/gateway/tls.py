@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from cryptography import x509
@@ -28,8 +28,8 @@ class TlsFiles:
     key: Path
     client_authorities: Path | None = None
 
-    def make_context(self, protocol: str) -> ssl.SSLContext:
-        """Load the files for a port that speaks `protocol`, by its ALPN name.
+    def load_context(self, protocol: str) -> ssl.SSLContext:
+        """Load the files for connections that speak `protocol`, by its ALPN name.
 
         With authorities a caller may prove by a certificate who it is; access.py asks those who do not for a key, since
         probes have neither.
@@ -40,17 +40,6 @@ class TlsFiles:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols([protocol])
-        if self.client_authorities is not None:
-            context.verify_mode = ssl.CERT_OPTIONAL
-        self.load_into(context)
-        return context
-
-    def load_into(self, context: ssl.SSLContext) -> None:
-        """Load the files into a context, for connections that come from now on.
-
-        Raises:
-            TlsError: as above.
-        """
         try:
             context.load_cert_chain(self.certificate, self.key)
         except OSError as error:  # ssl.SSLError is one
@@ -59,7 +48,8 @@ class TlsFiles:
                 "chain, --tls-key its PEM key without a password"
             ) from None
         if self.client_authorities is None:
-            return
+            return context
+        context.verify_mode = ssl.CERT_OPTIONAL
         try:
             context.load_verify_locations(self.client_authorities)
         except OSError as error:
@@ -67,10 +57,33 @@ class TlsFiles:
                 f"TLS cannot use {self.client_authorities}: {error.strerror or error}; --tls-client-ca takes PEM "
                 "certificates of authorities"
             ) from None
+        return context
 
     def look(self) -> list[tuple[int, int, int] | None]:
         """What shows that a file has been replaced."""
         return [stamp_of(path) for path in (self.certificate, self.key, self.client_authorities) if path is not None]
+
+
+class PortContext(ssl.SSLContext):
+    """The context of a listening port, which gives each new connection the newest of its contexts.
+
+    Servers keep the one that they were started with, and one that has been used forgets nothing: neither an authority
+    nor the sessions that its callers may resume.
+    """
+
+    alpn: str
+    newest: ssl.SSLContext
+
+    @classmethod
+    def open(cls, files: TlsFiles, protocol: str) -> PortContext:
+        """Load the files for the first time; raises as TlsFiles does."""
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.alpn, context.newest = protocol, files.load_context(protocol)
+        return context
+
+    def wrap_bio(self, *args: Any, **named: Any) -> ssl.SSLObject:
+        """Begin a connection, as asyncio and uvloop do."""
+        return self.newest.wrap_bio(*args, **named)
 
 
 class NamedCertificate(NamedTuple):
@@ -96,32 +109,30 @@ def read_certificate(path: Path) -> NamedCertificate:
 
 
 class Renewal:
-    """Keeps contexts that are in use at what the files say; connections that are open keep what they have."""
+    """Keeps ports that are open at what the files say; connections that are open keep what they have."""
 
-    def __init__(self, files: TlsFiles, contexts: Sequence[ssl.SSLContext]) -> None:
+    def __init__(self, files: TlsFiles, ports: Sequence[PortContext]) -> None:
         self._files = files
-        self._contexts = contexts
+        self._ports = ports
         self._seen = files.look()
 
     def refresh(self) -> bool:
-        """Load the files again if they have changed and fit together; say whether they were loaded.
-
-        An authority that is no longer in its file is trusted until the next start: OpenSSL forgets none.
-        """
+        """Load the files again if they have changed and fit together, for all ports or none; say whether they were."""
         seen = self._files.look()
         if seen == self._seen:
             return False
-        self._seen = seen
         try:
-            self._files.load_into(
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            )  # certificate and key are replaced one after the other
-            for context in self._contexts:
-                self._files.load_into(context)
-        except TlsError as error:
+            loaded = [self._files.load_context(port.alpn) for port in self._ports]
+        except TlsError as error:  # certificate and key are replaced one after the other
+            self._seen = seen
             logger.error(
                 "a renewed certificate cannot be used; the one before is, until the files change", why=str(error)
             )
             return False
+        if self._files.look() != seen:  # meanwhile: the ports may have got different ones
+            return False
+        self._seen = seen
+        for port, context in zip(self._ports, loaded, strict=True):
+            port.newest = context
         logger.info("a renewed certificate is used for new connections", file=str(self._files.certificate))
         return True

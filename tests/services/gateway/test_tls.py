@@ -13,6 +13,7 @@ import gevent.ssl
 import httpx
 import numpy as np
 import pytest
+import uvloop
 from cryptography import x509
 from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
@@ -27,7 +28,7 @@ from services.gateway.grpc import GrpcServer
 from services.gateway.http_server import HttpServer
 from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
-from services.gateway.tls import Renewal, TlsError, TlsFiles
+from services.gateway.tls import PortContext, Renewal, TlsError, TlsFiles
 from tests.certificates import write_certificate
 
 ROWS = np.array([[1, 2], [3, 4]], np.float32)
@@ -255,3 +256,71 @@ async def test_a_certificate_of_a_stranger_is_refused(guarded, certificate, tmp_
     async with httpx.AsyncClient(base_url=f"https://localhost:{guarded[0]}", verify=context) as client:
         with pytest.raises(httpx.HTTPError):
             await client.get("/v2/health/live")
+
+
+async def ask_ready(port, certificate, *shown):
+    """The status that a caller gets which shows a certificate, None where the connection is refused."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.load_cert_chain(*shown)
+    async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=context) as client:
+        try:
+            return (await client.get("/v2")).status_code
+        except httpx.HTTPError:
+            return None
+
+
+async def test_an_authority_that_is_withdrawn_lets_nobody_in_any_more(variant, backend, certificate, tmp_path):
+    mine, theirs = (write_certificate(tmp_path, name, name) for name in ("mine", "theirs"))
+    shown = [write_certificate(tmp_path, f"phone{number}", "phone", by) for number, by in enumerate((mine, theirs))]
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(mine[0].read_bytes() + theirs[0].read_bytes())
+    settings = GatewaySettings(tls_cert=certificate[0], tls_key=certificate[1], tls_client_ca=authorities)
+    async with serving(variant, backend, settings) as (rest, _, contexts, _):
+        renewal = Renewal(settings.tls_files, contexts)
+        assert [await ask_ready(rest, certificate, *files) for files in shown] == [200, 200]
+        authorities.write_bytes(mine[0].read_bytes())
+        assert renewal.refresh() is True
+        assert [await ask_ready(rest, certificate, *files) for files in shown] == [200, None]
+
+
+@pytest.mark.parametrize("how", ["unreadable", "replaced meanwhile"])
+async def test_ports_never_show_different_certificates(variant, backend, tmp_path, monkeypatch, how):
+    certificate, key = write_certificate(tmp_path)
+    settings = GatewaySettings(tls_cert=certificate, tls_key=key)
+    async with serving(variant, backend, settings) as (rest, grpc_port, contexts, _):
+        renewal = Renewal(settings.tls_files, contexts)
+        first, new, newer = serial_of(certificate), *(write_certificate(tmp_path, name) for name in ("new", "newer"))
+        load = TlsFiles.load_context
+
+        def load_slowly(files, protocol):
+            if protocol == "h2" and how == "unreadable":
+                raise TlsError("gone")
+            if protocol == "h2":
+                certificate.write_bytes(newer[0].read_bytes())
+                key.write_bytes(newer[1].read_bytes())
+            return load(files, protocol)
+
+        certificate.write_bytes(new[0].read_bytes())
+        key.write_bytes(new[1].read_bytes())
+        with monkeypatch.context() as patch:
+            patch.setattr(TlsFiles, "load_context", load_slowly)
+            assert renewal.refresh() is False
+        assert [await read_serial(port) for port in (rest, grpc_port)] == [first] * 2
+        if how == "replaced meanwhile":
+            assert renewal.refresh() is True
+            assert [await read_serial(port) for port in (rest, grpc_port)] == [serial_of(newer[0])] * 2
+
+
+def test_uvloop_too_gives_each_connection_the_newest_context(certificate, tmp_path):
+    async def show():
+        context = PortContext.open(TlsFiles(certificate=certificate[0], key=certificate[1]), "h2")
+        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        serials = [await read_serial(port)]
+        context.newest = TlsFiles(certificate=new[0], key=new[1]).load_context("h2")
+        serials.append(await read_serial(port))
+        server.close()
+        return serials
+
+    new = write_certificate(tmp_path, "new")
+    assert uvloop.run(show()) == [serial_of(certificate[0]), serial_of(new[0])]
