@@ -108,6 +108,9 @@ def test_a_gateway_has_neither_torch_nor_java_nor_what_runs_programs():
     assert "java" not in target
 
 
+# Only what explains by gradients misses anything: torch, without which nobody starts it.
+EXPLAINING = [f"handlers.{name} torch" for name in ("attribution", "differentiable", "explain", "text_attribution")]
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 absent, names = (set(names.split(",")) for names in sys.argv[1:])
@@ -144,8 +147,7 @@ def find_missing(part, engine, names):
 
 
 def test_what_is_installed_in_the_onnx_image_is_all_that_its_code_imports():
-    """Only what explains by gradients misses anything: torch, without which nobody starts it."""
-    assert find_missing("serve", "onnx", COPIED) == ["handlers.attribution torch", "handlers.explain torch"]
+    assert find_missing("serve", "onnx", COPIED) == EXPLAINING
 
 
 def test_a_gateway_imports_nothing_that_only_an_engine_has():
@@ -158,7 +160,7 @@ def test_an_engine_imports_nothing_that_only_a_gateway_has():
     started = {"services.torchserve.fork_server", "services.torchserve.fork_client", "services.torchserve.guard"}
     names = {name for name in used if name.startswith("services.")} | started | {"services.cli", "handlers", "host"}
     assert "services.torchserve.engine" in names
-    assert find_missing("engine", "onnx", names) == ["handlers.attribution torch", "handlers.explain torch"]
+    assert find_missing("engine", "onnx", names) == EXPLAINING
 
 
 def test_the_torch_of_a_cpu_image_is_asked_for_in_words():
