@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import os
 from pathlib import Path
 
@@ -38,8 +40,18 @@ class _PageFiles(StaticFiles):
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(_HEADERS)
+        if isinstance(response, FileResponse) and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            body = _compress(str(full_path), stat_result.st_mtime_ns)
+            headers = {"etag": f"W/{response.headers['etag']}", "content-encoding": "gzip"}
+            response = Response(body, headers=headers, media_type=response.media_type)
+        response.headers.update(_HEADERS | {"vary": "accept-encoding"})
         return response
+
+
+@functools.cache
+def _compress(path: str, changed_ns: int) -> bytes:
+    """A file as browsers take it, a third as long; once for each of its contents."""
+    return gzip.compress(Path(path).read_bytes(), mtime=0)
 
 
 class Page:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +16,10 @@ from services.gateway.keys import Verb
 from services.gateway.operations import operation_of_http
 from services.gateway.rest_errors import make_error_response
 from services.gateway.tensors import InferRequest
+
+# The page sets it for one path and some seconds; services/console/files/reports.js.
+FRAME_COOKIE = "millrace-key"
+_FRAMED = re.compile("/api/reports/[^/]+/page")
 
 
 class RestScreen:
@@ -36,7 +42,7 @@ class RestScreen:
             request.state.credential = self._guard.admit(
                 operation,
                 headers.get("authorization", ""),
-                headers.get("x-api-key", ""),
+                headers.get("x-api-key", "") or _read_frame_key(request),
                 caller,
             )
         except GatewayError as error:
@@ -46,6 +52,12 @@ class RestScreen:
             await make_error_response(error, request.state.id)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _read_frame_key(request: Request) -> str:
+    """The key for a report's page: a frame, which alone may run its scripts, can send cookies and no headers."""
+    is_frame = request.method == "GET" and _FRAMED.fullmatch(request.url.path)
+    return request.cookies.get(FRAME_COOKIE, "") if is_frame else ""
 
 
 class EdgeNames:

@@ -36,19 +36,24 @@ function list(root, reports) {
         report.command ? h("p", { class: "small" }, h("code", {}, report.command)) : null))))));
 }
 
+// A report runs its own scripts, which a page of ours may not: as nobody, in a frame. That asks without headers, so the
+// key goes along as a cookie for this one path, until the report is there.
 function open(root, name) {
   const source = `api/reports/${encodeURIComponent(name)}/page`;
-  if (readKey()) {
-    // A frame would ask without the key, and a page of ours may not run the report's scripts.
-    const trouble = h("div", {});
-    const save = async () => download(`${name}.html`, await (await send(source)).blob(), "text/html");
-    root.append(h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name),
-      h("button", { type: "button", onclick: () => save().catch((error) => trouble.replaceChildren(problem(error))) }, "Save it to read it")), trouble);
-    return;
-  }
+  const key = readKey();
+  const setCookie = (value, seconds) => {
+    const path = new URL(source, document.baseURI).pathname;
+    document.cookie = `millrace-key=${value}; path=${path}; samesite=strict; max-age=${seconds}${location.protocol === "https:" ? "; secure" : ""}`;
+  };
+  if (key) setCookie(key, 60);
+  const trouble = h("div", {});
+  const save = async () => download(`${name}.html`, await (await send(source)).blob(), "text/html");
   root.append(
-    h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name), h("a", { href: source, target: "_blank", rel: "noopener" }, "Open by itself")),
-    h("iframe", { src: source, title: `Report ${name}`, sandbox: "allow-scripts", class: "report" }));
+    h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports"), h("span", {}, name), key
+      ? h("button", { type: "button", onclick: () => save().catch((error) => trouble.replaceChildren(problem(error))) }, "Save")
+      : h("a", { href: source, target: "_blank", rel: "noopener" }, "Open by itself")),
+    trouble,
+    h("iframe", { src: source, title: `Report ${name}`, sandbox: "allow-scripts", class: "report", onload: () => key && setCookie("", 0) }));
 }
 
 async function compare(root, first, second) {

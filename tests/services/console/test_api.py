@@ -330,6 +330,7 @@ async def locked(tmp_path):
             method = options.pop("method", "PUT" if options else "GET")
             return await client.request(method, path, headers=headers, **options)
 
+        ask.keys = keys
         yield ask
 
 
@@ -341,6 +342,22 @@ async def test_the_page_itself_needs_no_key_and_what_it_asks_does(locked):
         assert (await locked(path, "")).status_code == 401, path
         assert (await locked(path, "sender")).status_code == 403, path
         assert (await locked(path, "all")).status_code == 200, path
+
+
+async def test_a_cookie_is_a_key_for_a_reports_page_alone(locked, tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "results.json").write_text("{}")
+    (folder / "index.html").write_text("a report")
+
+    async def ask(path, key, **options):
+        return (await locked(path, "", headers={"cookie": f"millrace-key={locked.keys[key]}"}, **options)).status_code
+
+    assert await ask("/api/reports/one/page", "all", method="GET") == 200
+    assert await ask("/api/reports/one/page", "sender", method="GET") == 403
+    for path in ("/api/reports/one/results", "/api/reports", "/api/models/one/page", "/api/reports/one/page/more"):
+        assert await ask(path, "all", method="GET") == 401, path
+    assert await ask("/api/reports/one/page", "admin", method="POST") == 401
 
 
 async def test_a_key_for_one_model_sees_nothing_of_the_others(locked):

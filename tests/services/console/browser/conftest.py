@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from services.gateway.keys import KeyFile, Verb
 from services.gateway.settings import GatewaySettings
+from tests.services.console.conftest import write_report
 from tests.services.console.world import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,7 +44,7 @@ def locked(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 @pytest.fixture
 def admin_page(browser: Browser, locked: Locked) -> Iterator[Page]:
     """A page in a tab that has the key for everything."""
-    yield from open_page(browser, locked, f"sessionStorage.setItem('millrace-key', '{locked.key}')")
+    yield from open_page(browser, locked, f"self === top && sessionStorage.setItem('millrace-key', '{locked.key}')")
 
 
 class Locked(World):
@@ -53,6 +54,7 @@ class Locked(World):
         self.routing = folder / "routing.yaml"
         self.routing.write_text("")
         keys = folder / "keys.json"
+        write_report(folder / "reports" / "2026-01-01", rate=100)
         self.key = KeyFile(keys).add("admin", (), tuple(Verb), None)
         super().__init__(folder, store=world.store, settings=GatewaySettings(api_keys=keys, routing=self.routing))
 

@@ -44,14 +44,15 @@ def test_with_a_key_pictures_are_shown_and_reports_saved(page: Page, tmp_path):
             route.fulfill(status=401, json={"error": "the key is not known here"})
 
     page.route("**/api/**", answer)
-    page.add_init_script("sessionStorage.setItem('millrace-key', 'right')")
+    page.add_init_script("self === top && sessionStorage.setItem('millrace-key', 'right')")
     open_view(page, "store")
     page.locator(".release", has_text="digits 2").get_by_text("What the training run left").click()
     expect(page.locator(".pictures img")).to_have_js_property("naturalWidth", 8)
     page.locator(".zoom").click()
     expect(page.locator(".pictures figure")).to_have_class("whole")
+    page.route("**/page", lambda route: route.fulfill(body="<p>script ran</p>", content_type="text/html"))
     open_view(page, "reports/2026-01-01")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save it").click()
+        page.get_by_role("button", name="Save").click()
     assert download.value.suggested_filename == "2026-01-01.html"
     assert "script ran" in download.value.path().read_text()

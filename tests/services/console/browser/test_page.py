@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.services.console.browser.views import best, open_view
 from tests.services.console.world import World
@@ -22,7 +22,8 @@ VIEWS = [
     "reports",
 ]
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # rules that another colour scheme may break
-MAX_FIRST_BYTES = 150_000
+# A third of what the page may cost: an example of large arrays comes on top of it, as it is.
+MAX_FIRST_BYTES = 60_000
 MAX_FIRST_PAINT_MS = 500
 
 
@@ -68,14 +69,19 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, view):
     assert bool(tables) == (view in ("live", "store"))
 
 
-def test_the_first_answer_costs_little(page: Page, world: World):
-    responses = []
-    page.on("response", lambda response: responses.append(response))
-    page.goto("/#/try/digits")
-    expect(best(page)).to_have_text("0")
-    page.wait_for_load_state("networkidle")
-    sizes = [response.request.sizes()["responseBodySize"] for response in responses]
-    assert 20_000 < sum(sizes) <= MAX_FIRST_BYTES
+def test_the_first_answer_of_every_kind_costs_little(browser: Browser, world: World):
+    costs = {}
+    for model in world.catalogue.models:
+        context = browser.new_context(base_url=world.url)  # each a stranger with an empty cache
+        page, responses = context.new_page(), []
+        page.on("response", lambda response, responses=responses: responses.append(response))
+        open_view(page, f"try/{model}")
+        expect(page.locator(".answer .meta")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        costs[model] = sum(response.request.sizes()["responseBodySize"] for response in responses)
+        context.close()
+    assert len(costs) == 9
+    assert 20_000 < min(costs.values()) <= max(costs.values()) <= MAX_FIRST_BYTES, costs
 
 
 @pytest.mark.slow  # a time: it is no fault of a change if another test holds the processor

@@ -33,6 +33,27 @@ def test_a_dropped_file_is_classified(page: Page, tmp_path, world: World):
     expect(page.locator(".code pre")).to_contain_text("curl -T '<img src=x")
 
 
+def test_a_pasted_picture_is_classified_and_a_pasted_text_is_not(page: Page):
+    open_view(page, "try/digits")
+    expect(best(page)).to_have_text("0")
+    paste = """async is => {
+        const canvas = Object.assign(document.createElement('canvas'), {width: 80, height: 80});
+        const pen = canvas.getContext('2d');
+        pen.fillRect(0, 0, 80, 80);
+        pen.fillStyle = 'white';
+        pen.fillRect(35, 5, 15, 70);
+        const blob = await new Promise(done => canvas.toBlob(done));
+        const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File([is ? blob : 'text'], 'pasted.' + (is ? 'png' : 'txt'),
+                                         {type: is ? 'image/png' : 'text/plain'}));
+        document.dispatchEvent(new ClipboardEvent('paste', {clipboardData}));
+    }"""
+    page.evaluate(paste, False)
+    page.evaluate(paste, True)
+    expect(best(page)).to_have_text("1")
+    expect(page.locator(".code pre")).to_contain_text("pasted.png")
+
+
 @pytest.mark.parametrize(
     ("strokes", "label"),
     [
