@@ -87,10 +87,10 @@ def _describe_evaluation(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _flatten(part: Any) -> Any:
-    """Take figures that hold nothing but a value as that value."""
+    """Take figures that hold but a value, and maybe its interval, as that value."""
     if not isinstance(part, Mapping):
         return part
-    return part["value"] if set(part) == {"value"} else {key: _flatten(value) for key, value in part.items()}
+    return part["value"] if set(part) - {"interval"} == {"value"} else {key: _flatten(value) for key, value in part.items()}
 
 
 def _lay_out(name: str, part: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
