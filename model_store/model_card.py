@@ -23,7 +23,7 @@ def write_card(manifest: Manifest, training: Mapping[str, Any], evaluation: Mapp
         "Data": _describe_data(manifest, training),
         "Figures": _describe_figures(manifest),
         "Evaluation of the training run": _describe_evaluation(evaluation),
-        "Limits": [f"- {limit}" for limit in list_limits(manifest, evaluation)],
+        "Limits": [f"- {limit}" for limit in list_limits(manifest, training, evaluation)],
     }
     parts = [
         "\n".join([f"{'#' if place == 0 else '##'} {title}", "", *lines])
@@ -90,7 +90,11 @@ def _flatten(part: Any) -> Any:
     """Take figures that hold but a value, and maybe its interval, as that value."""
     if not isinstance(part, Mapping):
         return part
-    return part["value"] if set(part) - {"interval"} == {"value"} else {key: _flatten(value) for key, value in part.items()}
+    return (
+        part["value"]
+        if set(part) - {"interval"} == {"value"}
+        else {key: _flatten(value) for key, value in part.items()}
+    )
 
 
 def _lay_out(name: str, part: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -126,7 +130,7 @@ def _list_figures(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"{value:.4g}" + (f" ({_span(interval, '.4g')})" if isinstance(interval, Sequence) else "")
 
 
-def list_limits(manifest: Manifest, evaluation: Mapping[str, Any]) -> Iterator[str]:
+def list_limits(manifest: Manifest, training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Iterator[str]:
     """What whoever uses the variant should not expect of it."""
     quality = manifest.quality
     if not manifest.gate.passed:
@@ -136,6 +140,7 @@ def list_limits(manifest: Manifest, evaluation: Mapping[str, Any]) -> Iterator[s
     elif not quality.baseline.is_beaten:
         yield "It was not shown to beat what takes no learning, and was released all the same."
     yield f"Figures hold for data like {quality.dataset}; on other data nothing was measured."
+    yield from (f"Its data: {finding}." for finding in training.get("data_findings") or ())
     if manifest.input_features:
         features = sorted({f"{one.feature} of {one.input}" for one in manifest.input_features})
         yield f"While it serves, drift is watched by {', '.join(features)} alone."

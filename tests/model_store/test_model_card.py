@@ -13,7 +13,13 @@ from model_store.signing import Keyring
 from model_store.store import Store
 from tests.builders import make_manifest, publish_release
 
-TRAINING = {"command": "train classifier", "data": "digits", "preset": "demo", "seed": 1}
+TRAINING = {
+    "command": "train classifier",
+    "data": "digits",
+    "preset": "demo",
+    "seed": 1,
+    "data_findings": ["2 images are of a single colour"],
+}
 EVALUATION = {
     "accuracy": 0.98765,
     "accuracy_interval": [0.97, 0.99],
@@ -44,6 +50,7 @@ def test_a_card_holds_origin_figures_and_groups():
         "| a\\|b | 1 | 40 |",
         "| c | 0.5 | 57 |",
         "| 1 | 1 | 0.125 |",
+        "- Its data: 2 images are of a single colour.",
         "by_group / ink:",
         "| worst | thin |",
         "by_group / ink / groups:",
@@ -74,7 +81,7 @@ def test_a_card_holds_origin_figures_and_groups():
     ],
 )
 def test_limits_are_told(manifest, limit):
-    assert limit in list(list_limits(manifest, {}))
+    assert limit in list(list_limits(manifest, {}, {}))
 
 
 def test_the_store_prints_the_card_of_any_release(tmp_path, monkeypatch):

@@ -29,10 +29,11 @@ from training.engine.options import TrainOptions
 from training.engine.pruning import prune_channels
 from training.engine.quantize_aware import RoundedNetwork
 from training.engine.recomputation import recompute_activations
-from training.engine.runs import NETWORK, finish_run, start_run
+from training.engine.runs import NETWORK, finish_run, record_findings, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.augmentation import TrainingBatches
+from training.images.data_checks import announce
 from training.images.normalization import Normalization
 from training.images.splits import ImageData
 from training.labels.figures import fit_temperature
@@ -44,11 +45,12 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a classifier and leave its network, evaluation and pictures in the run's folder."""
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, recipe)
-    print(data.describe_parts(), file=sys.stderr)
+    findings = announce(data)
     recipe = fit_recipe(recipe, data)
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, device, options.seed)
     run = start_run(options, recipe)
+    record_findings(run, findings)
     print(f"{num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
     plan = Plan(
         num_steps=num_steps,

@@ -18,11 +18,12 @@ from training.engine.device import choose_device, limit_threads, place
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
-from training.engine.runs import NETWORK, start_run
+from training.engine.runs import NETWORK, record_findings, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.assessment import finish_drawing
 from training.images.augmentation import TrainingBatches
+from training.images.data_checks import announce
 from training.images.features import FeatureNetwork
 from training.images.grids import save_picture
 from training.images.judge import find_judge
@@ -36,9 +37,10 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     """Train a diffusion model and leave its network, evaluation and pictures in the run's folder."""
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, recipe)
-    print(data.describe_parts(), file=sys.stderr)
+    findings = announce(data)
     recipe = fit_recipe(recipe, data)
     run = start_run(options, recipe)
+    record_findings(run, findings)
     judge = find_judge(
         recipe, data, run, source=options.data, data_root=options.data_root, device=device, seed=options.seed
     )

@@ -97,6 +97,12 @@ def train_all(
     }
 
 
+def record_findings(run: Path, findings: Sequence[str]) -> None:
+    """Record what was found wrong with the data before anything was learned from them."""
+    if leads():
+        write_json(run / RECORD, read_run(run) | {"data_findings": list(findings)})
+
+
 def stop_run(run: Path, reason: str) -> None:
     """Record why a run was given up; it is not finished."""
     write_json(run / RECORD, read_run(run) | {"stopped": reason})

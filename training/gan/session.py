@@ -9,7 +9,7 @@ from training.engine.checkpoint import save_atomically
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import CHECKPOINT, Plan, fit
 from training.engine.options import TrainOptions
-from training.engine.runs import NETWORK, start_run, stop_run
+from training.engine.runs import NETWORK, record_findings, start_run, stop_run
 from training.engine.seeds import seed_everything
 from training.gan.adversarial import AdversarialTask
 from training.gan.construction import GeneratorTask, make_task
@@ -18,6 +18,7 @@ from training.gan.evaluate import evaluate_generator
 from training.gan.health import CollapsedError
 from training.gan.recipe import Recipe
 from training.images.assessment import finish_drawing
+from training.images.data_checks import announce
 from training.images.grids import save_picture
 from training.images.judge import find_eyes, find_judge
 from training.images.splits import ImageData
@@ -34,9 +35,10 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     """
     device = choose_device(options.device)
     data = load_data(options.data, options.data_root, recipe)
-    print(data.describe_parts(), file=sys.stderr)
+    findings = announce(data)
     recipe = fit_recipe(recipe, data)
     run = start_run(options, recipe)
+    record_findings(run, findings)
     judge = find_judge(
         recipe, data, run, source=options.data, data_root=options.data_root, device=device, seed=options.seed
     )

@@ -18,7 +18,7 @@ MAX_POINTS = 120
 _DIGITS = 5
 # A release is copied to each machine that serves it; a run may hold pictures of any size.
 MAX_FILE_BYTES = 2**20
-_KEPT = ("command", "preset", "data", "seed", "git_commit", "started", "finished")
+_KEPT = ("command", "preset", "data", "seed", "git_commit", "started", "finished", "data_findings")
 
 
 def gather_evidence(run: Path) -> dict[str, bytes]:
