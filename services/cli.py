@@ -189,7 +189,9 @@ def _find_tuned(folder: Path, models: list[str], values: dict[str, Any]) -> tupl
     from services.tuning import find_tuned
 
     names = [name.partition(":")[0] for name in models] or Store(folder, Keyring(keys_folder())).models()
-    return find_tuned(folder, names, describe_host_class("cpu"), values)
+    # What was tuned on a GPU speaks of that, unless the CPU is to compute.
+    devices = ("cpu",) if values.get("device") == "cpu" else ("cuda", "cpu")
+    return find_tuned(folder, names, [describe_host_class(device) for device in devices], values)
 
 
 def _select(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ from model_store.tuning import read_tunings
 
 
 def find_tuned(
-    root: Path, models: Iterable[str], host: HostClass, given: Mapping[str, Any]
+    root: Path, models: Iterable[str], hosts: Sequence[HostClass], given: Mapping[str, Any]
 ) -> tuple[dict[str, int], str]:
     """Find tuned settings that neither an option (`given`) nor the environment sets, and a line that says so.
+
+    `hosts` are the classes that this machine is of, that of the device which computes first.
 
     Workers and batches are settings of the whole process: several models that were tuned differently get none.
 
     Raises:
         TuningError: a file is damaged.
     """
-    found = {model: [tuning for tuning in read_tunings(root, model) if tuning.host == host] for model in models}
-    tuned = {model: tunings[0] for model, tunings in found.items() if tunings}
+    found = {model: {tuning.host: tuning for tuning in read_tunings(root, model)} for model in models}
+    known = {model: [tunings[host] for host in hosts if host in tunings] for model, tunings in found.items()}
+    tuned = {model: tunings[0] for model, tunings in known.items() if tunings}
     if not tuned:
         return {}, ""
     names = ", ".join(tuned)
