@@ -20,6 +20,8 @@ from host.cpu import count_cores, name_features
 from model_store.manifest import NAME_PATTERN, Part
 
 FORMAT: Final = 1
+# Of sizes that lie in one power of two, the largest is so much larger than their mean.
+SEEN_BEYOND = 4 / 3
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -83,7 +85,7 @@ class Certificate(Part):
         return f"{self.release}-{self.variant}"
 
     def predict_batch_s(self, num_rows: float) -> float:
-        """Predict how long a call of so many rows keeps a worker busy: linear between what was measured, and beyond."""
+        """Predict how long a call of so many rows keeps a worker busy: linear between what was measured."""
         return interpolate([(time.rows, time.seconds) for time in self.batch_times], num_rows)
 
     @model_validator(mode="after")
@@ -95,12 +97,18 @@ class Certificate(Part):
 
 
 def interpolate(points: list[tuple[float, float]], at: float) -> float:
-    """Follow straight lines through ascending points; beyond them the line of the nearest two, never below a tenth."""
-    if len(points) == 1:
-        return points[0][1]
-    right = min(max(bisect_left(points, (at, 0.0)), 1), len(points) - 1)
-    (x0, y0), (x1, y1) = points[right - 1], points[right]
-    return max(y0 + (y1 - y0) * (at - x0) / (x1 - x0), min(y0, y1) / 10)
+    """Follow straight lines through ascending points, and none much beyond them.
+
+    A point is the mean of sizes that reach somewhat further: so far the line goes on, neither falling nor steeper than
+    from nothing, since it is the noise of two points that would speak there.
+    """
+    right = bisect_left(points, (at, 0.0))
+    if 0 < right < len(points):
+        (x0, y0), (x1, y1) = points[right - 1], points[right]
+        return y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    (x, y), others = (points[0], points[1:2]) if right == 0 else (points[-1], points[-2:-1])
+    slopes = [min(max((y1 - y) / (x1 - x), 0.0), y / x) for x1, y1 in others]
+    return y + sum(slopes) * (min(max(at, x / SEEN_BEYOND), x * SEEN_BEYOND) - x)
 
 
 def describe_host_class(device: str) -> HostClass:

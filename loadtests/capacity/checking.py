@@ -1,7 +1,8 @@
 """Whether a certificate predicts what requests wait: the bar that it has to reach to be of use.
 
 A shared machine is faster in one minute than in the next, and near its capacity waits answer that tenfold. Each level
-therefore follows a look at what saturates now: the load is a share of that, and waits are predicted at that pace.
+therefore lies between two looks at what saturates now: the load is a share of the first, and waits are predicted at the
+pace of both. Where these predictions differ by more than a prediction may be off, the round tells nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from loadtests.capacity.certifying import CertifyError, Levels, Plan, list_settings, serve_alone
 from loadtests.capacity.queueing import Waits, predict_waits
@@ -26,34 +27,63 @@ ALLOWED = 0.2
 FORGETS = 0.2
 
 
-class Check(Part):
-    """Waits at one share of the capacity: predicted as certified, and measured in each round, in ms.
+Outcome = Literal["reached", "missed", "too noisy to tell"]
 
-    `paces` say how many times as long everything took in each round as when it was certified, and waits with it.
+
+class Round(Part):
+    """One level at a share of the capacity: what it was offered, and its waits at the gateway, in ms.
+
+    `paces` say how many times as long everything took before and after it as when it was certified; `predicted` are the
+    waits at these paces, none where the offered rate was more than the server then held.
     """
 
+    rate: float
+    paces: tuple[float, float]
+    predicted: tuple[Waits | None, Waits | None]
+    queue_ms: float
+    answer_ms: float
+
+    @property
+    def predicted_ms(self) -> tuple[float, float] | None:
+        """Waits from queue to answer and in the queue, between both paces; none: the pace moved too much to say."""
+        first, second = self.predicted
+        if first is None or second is None:
+            return None
+        answers_ms = (first.answer_ms, second.answer_ms)
+        if max(answers_ms) > (1 + ALLOWED) * min(answers_ms):
+            return None
+        return sum(answers_ms) / 2, (first.queue_ms + second.queue_ms) / 2
+
+
+class Check(Part):
+    """Waits at one share of the capacity, as certified, and in each round."""
+
     load: float
-    rates: tuple[float, ...]
-    paces: tuple[float, ...]
-    predicted: Waits
-    queue_ms: tuple[float, ...]
-    answer_ms: tuple[float, ...]
+    certified: Waits
+    rounds: tuple[Round, ...]
 
     @property
-    def ratio(self) -> float:
-        """Predicted over measured, of the time from arrival to answer at the gateway; the median of the rounds."""
-        return self._compare(self.predicted.answer_ms, self.answer_ms)
+    def ratio(self) -> float | None:
+        """Predicted over measured, of the time from arrival to answer; the median of the rounds that tell something."""
+        return self._compare(0, [item.answer_ms for item in self.rounds])
 
     @property
-    def queue_ratio(self) -> float:
-        return self._compare(self.predicted.queue_ms, self.queue_ms)
+    def queue_ratio(self) -> float | None:
+        return self._compare(1, [item.queue_ms for item in self.rounds])
 
-    def _compare(self, predicted_ms: float, measured_ms: tuple[float, ...]) -> float:
-        return median(pace * predicted_ms / ms for pace, ms in zip(self.paces, measured_ms, strict=True))
+    def _compare(self, which: int, measured_ms: Sequence[float]) -> float | None:
+        told = [
+            predicted[which] / ms
+            for predicted, ms in zip((item.predicted_ms for item in self.rounds), measured_ms, strict=True)
+            if predicted is not None
+        ]
+        return median(told) if len(told) > len(self.rounds) / 2 else None
 
     @property
-    def reached(self) -> bool:
-        return abs(self.ratio - 1) <= ALLOWED
+    def outcome(self) -> Outcome:
+        if self.ratio is None:
+            return "too noisy to tell"
+        return "reached" if abs(self.ratio - 1) <= ALLOWED else "missed"
 
 
 def check_certificate(
@@ -70,7 +100,12 @@ def check_certificate(
     ):
         levels = Levels(subject, addresses.grpc, plan, certificate.setup, advance)
         levels.saturate()  # only warms up
-        runs = [_run_level(levels, load) for _ in range(plan.rounds) for load in LOADS]
+        runs, capacity = [], levels.saturate().rows_per_s
+        for load in LOADS * plan.rounds:
+            # The nearer to the capacity, the slower a queue forgets: its mean takes longer to be known.
+            recording = levels.arrive(load * capacity, max(1.0, FORGETS / (1 - load)))
+            before, capacity = capacity, levels.saturate().rows_per_s
+            runs.append(_Run(load, load * before, (before, capacity), recording))
         metrics = collect()
     return [_compare(subject, certificate, load, [run for run in runs if run.load == load], metrics) for load in LOADS]
 
@@ -78,14 +113,8 @@ def check_certificate(
 class _Run(NamedTuple):
     load: float
     rate: float
-    capacity: float
+    capacities: tuple[float, float]
     recording: Recording
-
-
-def _run_level(levels: Levels, load: float) -> _Run:
-    capacity = levels.saturate().rows_per_s
-    # The nearer to the capacity, the slower a queue forgets: its mean takes longer to be known.
-    return _Run(load, load * capacity, capacity, levels.arrive(load * capacity, max(1.0, FORGETS / (1 - load))))
 
 
 def _compare(subject: Subject, certificate: Certificate, load: float, runs: Sequence[_Run], metrics: Metrics) -> Check:
@@ -94,12 +123,31 @@ def _compare(subject: Subject, certificate: Certificate, load: float, runs: Sequ
     found = [(run, split) for run, split in zip(runs, splits, strict=True) if split is not None]
     if not found:
         raise CertifyError(f"the server's metrics tell nothing of the runs at {load:g} of the capacity")
+    rounds = []
+    for run, split in found:
+        first, second = run.capacities
+        rounds.append(
+            Round(
+                rate=run.rate,
+                paces=(certificate.saturated_rows_per_s / first, certificate.saturated_rows_per_s / second),
+                predicted=(
+                    predict_at(certificate, manifest.max_rows, run.rate, first),
+                    predict_at(certificate, manifest.max_rows, run.rate, second),
+                ),
+                queue_ms=split.queue_ms,
+                answer_ms=split.queue_ms + split.compute_ms,
+            )
+        )
+    certified = predict_waits(certificate, manifest.max_rows, load * certificate.saturated_rows_per_s)
+    return Check(load=load, certified=certified, rounds=tuple(rounds))
+
+
+def predict_at(certificate: Certificate, max_rows: int, rate: float, capacity: float) -> Waits | None:
+    """Predict waits at a rate on a machine that now holds `capacity`; None where that is not enough."""
+    if rate >= capacity:
+        return None
     certified = certificate.saturated_rows_per_s
-    return Check(
-        load=load,
-        rates=tuple(run.rate for run, _ in found),
-        paces=tuple(certified / run.capacity for run, _ in found),
-        predicted=predict_waits(certificate, manifest.max_rows, load * certified),
-        queue_ms=tuple(split.queue_ms for _, split in found),
-        answer_ms=tuple(split.queue_ms + split.compute_ms for _, split in found),
-    )
+    pace = certified / capacity
+    waits = predict_waits(certificate, max_rows, rate * pace)
+    times = {name: pace * value for name, value in waits.model_dump().items() if name.endswith("_ms")}
+    return waits.model_copy(update=times)

@@ -1,6 +1,6 @@
 import pytest
 
-from model_store.certificate import BatchTime, Setup, find_certificate
+from model_store.certificate import BatchTime, Setup, find_certificate, interpolate
 from model_store.signing import VerificationError
 from tests import builders
 
@@ -64,9 +64,21 @@ def test_a_certificate_speaks_of_one_variant_on_one_class_of_host_in_one_setup(r
     assert find_certificate([certificate], "int8", host=host, setup=Setup(workers=1, threads=2)) is None
 
 
-@pytest.mark.parametrize(("rows", "ms"), [(1, 2), (4.5, 5.5), (8, 9), (16, 17), (0.001, 1.0)])
+@pytest.mark.parametrize(("rows", "ms"), [(1, 2), (4.5, 5.5), (8, 9), (10, 11), (64, 11.67), (0.001, 1.75)])
 def test_batches_of_other_sizes_lie_on_the_line_between_those_that_were_measured(release, rows, ms):
     assert 1e3 * builders.make_certificate(release).predict_batch_s(rows) == pytest.approx(ms, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("points", "at", "s"),
+    [
+        ([(8.0, 0.03), (10.0, 0.02)], 64, 0.02),  # the larger was quicker by chance
+        ([(1.0, 0.001), (1.5, 0.03)], 64, 0.04),  # in proportion to its rows at most
+        ([(6.0, 0.01)], 64, 0.01),
+    ],
+)
+def test_what_two_noisy_sizes_say_is_not_drawn_out_beyond_them(points, at, s):
+    assert interpolate(points, at) == pytest.approx(s)
 
 
 def test_batch_times_ascend(release):

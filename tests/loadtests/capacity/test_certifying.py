@@ -1,10 +1,11 @@
 import pytest
 
 from loadtests.capacity.certifying import CertifyError, read_batch_times
-from loadtests.capacity.checking import Check
+from loadtests.capacity.checking import Check, Round, predict_at
 from loadtests.capacity.queueing import Waits
 from loadtests.measure.metrics import Metrics, Series
 from loadtests.measure.recording import Recorder
+from tests import builders
 
 PARTS = ("", "_rows", "_seconds", "_squared_seconds")
 
@@ -44,11 +45,47 @@ def test_sizes_that_were_rarely_seen_are_left_out():
         read_batch_times(metrics, [recording(length_s=0.5)], "net", "1-int8")
 
 
-@pytest.mark.parametrize(("predicted", "reached"), [(8.1, True), (11.9, True), (12.1, False), (7.9, False)])
-def test_a_prediction_reaches_the_bar_within_a_fifth_at_the_pace_of_each_round(predicted, reached):
-    waits = Waits(queue_ms=3, answer_ms=predicted, answer_p99_ms=30, rows_per_batch=4)
+def make_round(*predicted_ms, answer_ms):
+    waits = [ms and Waits(queue_ms=ms / 2, answer_ms=ms, answer_p99_ms=30, rows_per_batch=4) for ms in predicted_ms]
+    return Round(rate=100, paces=(1, 1), predicted=waits, queue_ms=answer_ms / 4, answer_ms=answer_ms)
+
+
+def make_check(*rounds):
+    certified = Waits(queue_ms=5, answer_ms=10, answer_p99_ms=30, rows_per_batch=4)
+    return Check(load=0.5, certified=certified, rounds=rounds)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "outcome"), [(8.1, "reached"), (11.9, "reached"), (12.1, "missed"), (7.9, "missed")]
+)
+def test_a_prediction_reaches_the_bar_within_a_fifth_at_the_pace_of_each_round(predicted, outcome):
     # The second round ran on a machine that was half as fast, the third was disturbed.
-    measured = {"queue_ms": (2, 4, 9), "answer_ms": (10.0, 20.0, 50.0)}
-    check = Check(load=0.5, rates=(100, 50, 100), paces=(1, 2, 1), predicted=waits, **measured)
-    assert check.reached is reached
-    assert (check.ratio, check.queue_ratio) == (pytest.approx(predicted / 10), 1.5)
+    check = make_check(
+        make_round(predicted, predicted, answer_ms=10),
+        make_round(1.9 * predicted, 2.1 * predicted, answer_ms=20),
+        make_round(predicted, predicted, answer_ms=50),
+    )
+    assert check.outcome == outcome
+    assert (check.ratio, check.queue_ratio) == (pytest.approx(predicted / 10), pytest.approx(predicted / 5))
+
+
+def test_rounds_in_which_the_pace_moved_tell_nothing():
+    steady, moved, overrun = (
+        make_round(10, 10, answer_ms=10),
+        make_round(10, 13, answer_ms=10),
+        make_round(10, None, answer_ms=90),
+    )
+    assert make_check(steady, steady, overrun).outcome == "reached"
+    assert make_check(steady, moved, overrun).outcome == "too noisy to tell"
+    assert make_check(moved).ratio is None
+
+
+def test_waits_follow_the_pace_and_grow_without_end_where_it_is_too_slow(store):
+    certificate = builders.make_certificate(store.open("double", 1))
+    capacity = certificate.saturated_rows_per_s
+    as_certified, half_as_fast = (
+        predict_at(certificate, 8, share * capacity / 2, share * capacity) for share in (1, 0.5)
+    )
+    assert half_as_fast.answer_ms == pytest.approx(2 * as_certified.answer_ms)
+    assert half_as_fast.rows_per_batch == as_certified.rows_per_batch
+    assert predict_at(certificate, 8, capacity, capacity) is None
