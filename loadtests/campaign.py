@@ -25,12 +25,11 @@ from loadtests.measure.neighbours import Neighbours, watch_neighbours
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
-from loadtests.presets import START_S, Preset, estimate_campaign_s, estimate_sweep_s
+from loadtests.presets import MULTI_STREAM_ROWS, START_S, Preset, estimate_campaign_s, estimate_sweep_s
 from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
 from model_store.release import Release
 
-MULTI_STREAM_ROWS = 8  # as MLPerf has it
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 2

@@ -7,8 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +20,8 @@ from loadtests.bench.cli import app as bench
 from loadtests.campaign import Campaign
 from loadtests.capacity.command import certify_model
 from loadtests.capacity.tune_command import tune_model
-from loadtests.generate.plan import Remote, Scheduled, aim
-from loadtests.generate.processes import run_scheduled, work_for
+from loadtests.generate.plan import Remote
+from loadtests.generate.processes import work_for
 from loadtests.judge.difference import compare_results
 from loadtests.measure.host import describe_host
 from loadtests.options import (
@@ -37,18 +35,16 @@ from loadtests.options import (
     VersionOption,
     default_report_folder,
     open_release,
+    open_server,
     open_store,
 )
 from loadtests.peers.command import peers
 from loadtests.presets import PRESETS, estimate_campaign_s
 from loadtests.report import write_report
-from loadtests.report.scenario_table import judge_target, make_table
 from loadtests.report.summary import print_summary
 from loadtests.report.table import make_comparison
 from loadtests.results import ModelResults, Results, read_results, write_results
-from loadtests.scenario import read_scenario, schedule_arrivals
-from loadtests.server import run_server
-from loadtests.subject import find_variant
+from loadtests.scenario_command import run_file
 from loadtests.watch import watch
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
@@ -67,6 +63,7 @@ app.command("certify")(certify_model)
 app.command("tune")(tune_model)
 app.command()(watch)
 app.command()(peers)
+app.command("scenario")(run_file)
 console = Console()
 
 
@@ -120,7 +117,7 @@ def run(
     scraped_by = ""
     names = [release.model for release in releases]
     with (
-        _open_server(serve, store, names, folder, given) as addresses,
+        open_server(serve, store, names, folder, given) as addresses,
         ProgressBar("measuring, s", total=round(total_s)) as bar,
     ):
         campaign = Campaign(
@@ -146,44 +143,6 @@ def run(
     write_results(results, folder)
     print_summary(results, console)
     console.print(f"Report: {write_report(results, folder)}")
-
-
-@app.command()
-def scenario(
-    file: Annotated[Path, typer.Argument(help="scenario, a YAML file", exists=True, dir_okay=False)],
-    store: StoreOption = DEFAULT_ROOT,
-    serve: ServeOption = False,
-    out: Annotated[Path | None, typer.Option(help="folder of the results [default: reports/<date>-<time>]")] = None,
-    grpc_url: GrpcUrlOption = "localhost:8001",
-    tls_ca: TlsCaOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-) -> None:
-    """Run a scenario; exit status 1 where a target does not hold the bound. Example: loadtest scenario lunch.yaml"""
-    plan = read_scenario(file)
-    resolved = [open_store(store).resolve(target.model, target.version) for target in plan.targets]
-    folder = out or default_report_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    models = list(dict.fromkeys(target.model for target in plan.targets))
-    tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
-    given = Addresses(grpc=plan.url or grpc_url, tls=tls)
-    with _open_server(serve, store, models, folder, given) as addresses:
-        subjects = [find_variant(release, variant) for release, variant in resolved]
-        traffics = tuple(
-            aim(subject, addresses, rows_per_request=target.rows)
-            for subject, target in zip(subjects, plan.targets, strict=True)
-        )
-        times_s, picks = schedule_arrivals(plan)
-        timeout_s = max(10.0, plan.bound_ms / 50)
-        arrivals = {"times_s": tuple(times_s.tolist()), "picks": tuple(picks.tolist())}
-        with console.status(f"{plan.name}: {len(times_s)} requests in {times_s[-1]:.0f} s"):
-            recordings = run_scheduled(
-                Scheduled(traffics=traffics, warm_up_s=plan.warm_up_s, timeout_s=timeout_s, **arrivals)
-            )
-    outcomes = [judge_target(s.name, r, plan.bound_ms) for s, r in zip(subjects, recordings, strict=True)]
-    (folder / "scenario.jsonl").write_text("".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes))
-    console.print(make_table(f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes))
-    raise typer.Exit(0 if all(outcome.load.state == "held" and outcome.verdict.valid for outcome in outcomes) else 1)
 
 
 @app.command()
@@ -276,17 +235,6 @@ def list_models(store: Path) -> list[str]:
     if not models:
         raise typer.BadParameter(f"{store} holds no release; make one with `train` and `release`, or give --store")
     return models
-
-
-@contextmanager
-def _open_server(serve: bool, store: Path, models: list[str], folder: Path, given: Addresses) -> Iterator[Addresses]:
-    if not serve:
-        yield given
-        return
-    with run_server(store, models, folder) as server:
-        with console.status(f"Starting {', '.join(models)}"):
-            addresses = server.wait_ready()
-        yield addresses
 
 
 def main() -> None:

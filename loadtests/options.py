@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from loadtests.addresses import Addresses
+from loadtests.server import run_server
 from model_store.release import Release
 from model_store.settings import keys_folder
 from model_store.signing import Keyring
@@ -44,3 +49,15 @@ def open_release(root: Path, model: str) -> Release:
     """
     release, _ = open_store(root).resolve(model)
     return release
+
+
+@contextmanager
+def open_server(serve: bool, store: Path, models: list[str], folder: Path, given: Addresses) -> Iterator[Addresses]:
+    """Give the addresses of the server that is tested: one started for the test, else as they were given."""
+    if not serve:
+        yield given
+        return
+    with run_server(store, models, folder) as server:
+        with Console().status(f"Starting {', '.join(models)}"):
+            addresses = server.wait_ready()
+        yield addresses

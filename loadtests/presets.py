@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MULTI_STREAM_ROWS = 8  # as MLPerf has it
 START_S = 0.5  # a generator connects and calibrates for about this long
 
 

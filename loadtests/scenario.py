@@ -9,17 +9,27 @@ targets:
     version: 3-int8
     share: 0.2
 load: {kind: spike, rate: 20, peak_rate: 200, seconds: 60, peak_seconds: 10}
+
+Any other server of the protocol is asked with the rows of a model of the store, by the names that it has itself:
+
+name: a Triton server, one caller
+url: http://triton:8000
+protocol: rest
+bound_ms: 20
+targets: [{model: classifier, called: {model: resnet}}]
+load: {kind: singlestream, seconds: 20}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from loadtests.generate.arrivals import draw_arrivals_until
 
 Rate = Annotated[float, Field(gt=0, description="requests a second")]
 Seconds = Annotated[float, Field(gt=0)]
@@ -33,17 +43,34 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Target(_Strict):
-    """A model, and its share of the requests; version as `infer` has it ('' is the newest release's default)."""
+class Called(_Strict):
+    """What a server that is not ours calls a model; without a version it chooses."""
 
     model: str
     version: str = ""
+
+
+class Target(_Strict):
+    """A model of the store, and its share of the requests.
+
+    Version as `infer` has it ('' is the newest release's default). `called` is what the server knows it as.
+    """
+
+    model: str
+    version: str = ""
+    called: Called | None = None
     share: float = Field(default=1.0, gt=0)
     rows: int = Field(default=1, ge=1)
 
 
-class Server(_Strict):
-    """Random arrivals at one rate: MLPerf's Server, and a soak when it takes hours."""
+class _Random(_Strict):
+    """Random arrivals: of `shape` 1 Poisson's, below it in bursts, above it evenly (gamma distributed gaps)."""
+
+    shape: float = Field(default=1.0, gt=0)
+
+
+class Server(_Random):
+    """Arrivals at one rate: MLPerf's Server, and a soak when it takes hours."""
 
     kind: Literal["server", "soak"]
     rate: Rate
@@ -52,13 +79,9 @@ class Server(_Strict):
     def find_rate(self, time_s: np.ndarray) -> np.ndarray:
         return np.full_like(time_s, self.rate)
 
-    @property
-    def highest_rate(self) -> float:
-        return self.rate
 
-
-class Ramp(_Strict):
-    """Random arrivals whose rate grows, or falls, evenly."""
+class Ramp(_Random):
+    """Arrivals whose rate grows, or falls, evenly."""
 
     kind: Literal["ramp"]
     rate: Rate
@@ -68,13 +91,9 @@ class Ramp(_Strict):
     def find_rate(self, time_s: np.ndarray) -> np.ndarray:
         return self.rate + (self.end_rate - self.rate) * time_s / self.seconds
 
-    @property
-    def highest_rate(self) -> float:
-        return max(self.rate, self.end_rate)
 
-
-class Spike(_Strict):
-    """Random arrivals at one rate, with a peak in the middle."""
+class Spike(_Random):
+    """Arrivals at one rate, with a peak in the middle."""
 
     kind: Literal["spike"]
     rate: Rate
@@ -91,10 +110,6 @@ class Spike(_Strict):
     def find_rate(self, time_s: np.ndarray) -> np.ndarray:
         return np.where(np.abs(time_s - self.seconds / 2) <= self.peak_seconds / 2, self.peak_rate, self.rate)
 
-    @property
-    def highest_rate(self) -> float:
-        return max(self.rate, self.peak_rate)
-
 
 class Replay(_Strict):
     """Arrivals as they were recorded: a text file with one time in seconds a line; `speed` 2 plays twice as fast."""
@@ -104,19 +119,33 @@ class Replay(_Strict):
     speed: float = Field(default=1.0, gt=0)
 
 
-Load = Annotated[Server | Ramp | Spike | Replay, Field(discriminator="kind")]
+class Streams(_Strict):
+    """MLPerf's others: the next query when the last is answered, of one row or of eight, or all rows at once."""
+
+    kind: Literal["singlestream", "multistream", "offline"]
+    seconds: Seconds
+
+
+Load = Annotated[Server | Ramp | Spike | Replay | Streams, Field(discriminator="kind")]
 
 
 class Scenario(_Strict):
-    """What a scenario's file says; `url` is any server of the protocol, without it the one that `--grpc-url` names."""
+    """What a scenario's file says; `url` is any server of the protocol, without it the one that the command names."""
 
     name: str
     targets: tuple[Target, ...] = Field(min_length=1)
     load: Load
     bound_ms: float = Field(gt=0)
     warm_up_s: float = Field(default=1.0, ge=0)
+    protocol: Literal["grpc", "rest"] = "grpc"
     url: str | None = None
     seed: int = 1
+
+    @model_validator(mode="after")
+    def _streams_have_one_target(self) -> Scenario:
+        if isinstance(self.load, Streams) and len(self.targets) > 1:
+            raise ValueError(f"{self.load.kind} asks one target, not {len(self.targets)}; a mixture needs arrivals")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -151,29 +180,21 @@ def schedule_arrivals(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
 
     Times are ascending seconds; a warm-up at the first rate comes first, except before what was recorded.
 
-    Source: thinning of a Poisson process (Lewis and Shedler, 1979).
-
     Raises:
         ScenarioError: a recorded file is missing, empty or not ascending numbers.
     """
     random = np.random.default_rng(scenario.seed)
     load = scenario.load
+    assert not isinstance(load, Streams)
     if isinstance(load, Replay):
         times = _read_times(load.file) / load.speed
     else:
-        times = _draw_times(load.find_rate, load.highest_rate, load.seconds, random)
         first = load.find_rate
-        warm_up = _draw_times(lambda time_s: first(0 * time_s), load.highest_rate, scenario.warm_up_s, random)
+        warm_up = draw_arrivals_until(scenario.warm_up_s, lambda time_s: first(0 * time_s), random, shape=load.shape)
+        times = draw_arrivals_until(load.seconds, load.find_rate, random, shape=load.shape)
         times = np.concatenate([warm_up, scenario.warm_up_s + times])
     shares = np.array([target.share for target in scenario.targets])
     return times, random.choice(len(shares), len(times), p=shares / shares.sum())
-
-
-def _draw_times(
-    find_rate: Callable[[np.ndarray], np.ndarray], highest_rate: float, seconds: float, random: np.random.Generator
-) -> np.ndarray:
-    times = np.sort(random.uniform(0, seconds, random.poisson(highest_rate * seconds)))
-    return times[random.random(len(times)) * highest_rate < find_rate(times)]
 
 
 def _read_times(path: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ from time import monotonic
 import numpy as np
 import uvloop
 
+from loadtests.generate.arrivals import draw_arrivals
 from loadtests.generate.lean_grpc import LeanChannel, open_lean_channel
 from model_store.open_inference import INFER_PATH
 
@@ -101,8 +102,8 @@ async def measure_capacity(address: str, bodies: Sequence[bytes], num_callers: i
 async def send_poisson(
     channel: LeanChannel, bodies: Sequence[bytes], rate: float, seconds: float, bound_s: float
 ) -> list[Call]:
-    moments = np.cumsum(np.random.default_rng(0).exponential(1 / rate, int(2 * rate * seconds) + 10))
-    calls = [Call(moment_s) for moment_s in moments[moments < seconds].tolist()]
+    moments = draw_arrivals(rate, np.random.default_rng(0))
+    calls = [Call(moment_s) for moment_s in itertools.takewhile(lambda moment_s: moment_s < seconds, moments)]
     start_s = monotonic()
     for call, body in zip(calls, itertools.cycle(bodies), strict=False):
         while (now_s := monotonic() - start_s) < call.scheduled_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from loadtests.bench.ratio import print_bar
 from loadtests.bench.sink import run_sink
+from loadtests.generate.arrivals import draw_arrivals
 from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Traffic
 from loadtests.generate.processes import run_open_loop
 from loadtests.measure.recording import LATE_S
@@ -61,10 +63,8 @@ def measure_open_loop(*, measure_s: float, console: Console) -> bool:
 
 def measure_late_wakeups(rate: float, measure_s: float) -> float:
     """Measure which share of sleeps to random times, so many a second, ends more than LATE_S late."""
-    gaps_s = np.random.default_rng(0).exponential(1 / rate, max(1, round(rate * measure_s)))
-    due_s = time.perf_counter() + np.cumsum(gaps_s)
-    num_late = 0
-    for each_s in due_s.tolist():
-        time.sleep(max(0.0, each_s - time.perf_counter()))
-        num_late += time.perf_counter() > each_s + LATE_S
-    return num_late / len(due_s)
+    num_sleeps, num_late, start_s = max(1, round(rate * measure_s)), 0, time.perf_counter()
+    for arrival_s in islice(draw_arrivals(rate, np.random.default_rng(0)), num_sleeps):
+        time.sleep(max(0.0, start_s + arrival_s - time.perf_counter()))
+        num_late += time.perf_counter() > start_s + arrival_s + LATE_S
+    return num_late / num_sleeps

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from itertools import islice
 
 import numpy as np
 
+from loadtests.generate.arrivals import draw_arrivals
 from loadtests.measure.recording import Part
 from model_store.certificate import BatchTime, Certificate, interpolate
 
@@ -43,8 +45,8 @@ def simulate(
     num_requests: int = NUM_REQUESTS,
 ) -> Waits:
     """Simulate the queue of one model version; the first requests, which find it empty, are left out."""
-    random = np.random.default_rng(seed)
-    arrivals = np.cumsum(random.exponential(1 / rate, num_requests)).tolist()
+    random = np.random.default_rng((seed, 1))  # apart from the arrivals
+    arrivals = islice(draw_arrivals(rate, np.random.default_rng(seed)), num_requests)
     first = round(WARM_UP_SHARE * num_requests)
     draw = _BatchTimes(times, max_rows, random)
     waiting: deque[float] = deque()

@@ -10,7 +10,7 @@ from loadtests.generate.users import GrpcUser, RestUser, name_failure  # first: 
 import gevent  # isort: skip
 from locust.env import Environment  # isort: skip
 
-from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, read_rows
+from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, make_rest_path, read_rows
 from loadtests.generate.plan import ClosedLoop, Traffic
 from loadtests.generate.standing import follow_plans
 from loadtests.generate.stopping import count_spare_s, has_lasted
@@ -46,9 +46,12 @@ def make_user_class(traffic: Traffic) -> type[GrpcUser] | type[RestUser]:
     if traffic.protocol == "grpc":
         bodies = make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
         return type("Caller", (GrpcUser,), {**shared, "bodies": bodies, "tls": traffic.tls})
-    path = f"/v2/models/{traffic.model}/versions/{traffic.version}/infer"
     bodies_of_rest = make_rest_bodies(batches, traffic.outputs)
-    members = {"path": path, "bodies": bodies_of_rest, "ssl_context_factory": traffic.tls.make_context}
+    members = {
+        "path": make_rest_path(traffic.model, traffic.version),
+        "bodies": bodies_of_rest,
+        "ssl_context_factory": traffic.tls.make_context,
+    }
     return type("Caller", (RestUser,), {**shared, **members})
 
 

@@ -253,6 +253,9 @@ class LeanChannel:
         for connection in self._connections:
             connection.close()
 
+    async def aclose(self) -> None:
+        self.close()
+
     async def _connect(self, index: int) -> _Connection:
         host, port = split_address(self._authority)
         _, connection = await asyncio.get_running_loop().create_connection(

@@ -74,6 +74,11 @@ def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]], outputs: Seque
     return [_make_rest_body(batch, outputs) for batch in batches]
 
 
+def make_rest_path(model: str, version: str) -> str:
+    """The path of a REST call; without a version the server chooses."""
+    return f"/v2/models/{model}/versions/{version}/infer" if version else f"/v2/models/{model}/infer"
+
+
 def _make_rest_body(batch: Mapping[str, np.ndarray], outputs: Sequence[str]) -> RestBody:
     raws = [encode_raw(array) for array in batch.values()]
     head = json.dumps(

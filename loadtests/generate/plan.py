@@ -15,7 +15,7 @@ NO_BOUND_MS = 1e6
 
 
 class Traffic(Part):
-    """What to send and where to."""
+    """What to send and where to; without a version, the server's own choice."""
 
     protocol: Literal["grpc", "rest"] = "grpc"
     url: str
@@ -92,9 +92,14 @@ class Probing(Part):
 
 
 class Scheduled(Part):
-    """Requests at given times (seconds from the start, ascending), each to one of several traffics."""
+    """Requests at given times (seconds from the start, ascending), each to one of several traffics.
+
+    They come due within `length_s`, the warm-up included. Several processes start at one time, `started` (Unix).
+    """
 
     traffics: tuple[Traffic, ...]
+    length_s: float
+    started: float = 0.0
     times_s: tuple[float, ...]
     picks: tuple[int, ...]
     warm_up_s: float

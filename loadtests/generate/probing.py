@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 
+from loadtests.generate.arrivals import draw_arrivals
 from loadtests.generate.plan import Probing
 from loadtests.generate.sender import Query, Sender
 from loadtests.generate.standing import follow_plans
@@ -44,7 +44,8 @@ def probe_rate(sender: Sender, plan: Probing, rate: float, random: np.random.Gen
     warm_s = look_s = start_s + plan.warm_up_s
     outcome: Outcome = "undecided"
     scheduled_s = latencies_s = np.empty(0)
-    for due_s in _draw_arrivals(start_s, rate, random):
+    for arrival_s in draw_arrivals(rate, random):
+        due_s = start_s + arrival_s
         wait_s = due_s - time.perf_counter()
         if wait_s > 0:
             time.sleep(wait_s)
@@ -79,14 +80,6 @@ def probe_rate(sender: Sender, plan: Probing, rate: float, random: np.random.Gen
 def _find_latency_s(query: Query) -> float:
     """Latency from the schedule; infinite for what failed or is not answered yet."""
     return float("inf") if query.status or not query.finished_s else query.finished_s - query.issued_s
-
-
-def _draw_arrivals(start_s: float, rate: float, random: np.random.Generator) -> Iterator[float]:
-    time_s = start_s
-    while True:
-        for gap_s in random.exponential(1 / rate, 256):
-            time_s += gap_s
-            yield time_s
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from host.child import end_with_parent
@@ -12,6 +13,8 @@ from loadtests.generate.standing import Generator, GeneratorError, generator_env
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import RECORDINGS, Part, Recording, merge_recordings
 
+# Within this time processes that send one schedule have been started and have connected.
+TOGETHER_S = 3.0
 # What listens for others has to let its port go.
 HOLD_PORTS = ("master",)
 
@@ -81,13 +84,27 @@ def run_rate_search(plan: Probing) -> RateSearch:
     return RateSearch.model_validate_json(_run("probing", [plan])[0])
 
 
-def run_scheduled(plan: Scheduled) -> list[Recording]:
+def run_scheduled(plan: Scheduled, *, processes: int = 1) -> list[Recording]:
     """Send requests at times that a scenario says; one recording for each traffic.
+
+    Several processes take the requests in turns: together they send what one would.
 
     Raises:
         GeneratorError: the generator broke.
     """
-    return RECORDINGS.validate_json(_run("scheduled", [plan])[0])
+    started = time.time() + TOGETHER_S if processes > 1 else 0.0
+    plans = [
+        plan.model_copy(
+            update={
+                "times_s": plan.times_s[number::processes],
+                "picks": plan.picks[number::processes],
+                "started": started,
+            }
+        )
+        for number in range(processes)
+    ]
+    outputs = [RECORDINGS.validate_json(output) for output in _run("scheduled", plans)]
+    return [merge_recordings(list(recordings)) for recordings in zip(*outputs, strict=True)]
 
 
 def _run(module: str, plans: Sequence[Part]) -> list[bytes]:

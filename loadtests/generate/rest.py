@@ -8,7 +8,7 @@ import urllib.request
 import numpy as np
 
 from loadtests.addresses import Addresses
-from loadtests.generate.payload import RestBody
+from loadtests.generate.payload import RestBody, make_rest_path
 from model_store.tensors import decode_raw
 from services.client.credentials import make_headers
 
@@ -24,7 +24,7 @@ def infer_rest(
         OSError: no server, or an HTTP error status (urllib.error.HTTPError).
         ValueError: the answer is not what the protocol says.
     """
-    url = f"{addresses.http}/v2/models/{model}/versions/{version}/infer"
+    url = f"{addresses.http}{make_rest_path(model, version)}"
     headers = {"Content-Type": "application/octet-stream", HEADER_SIZE: str(request.json_size), **make_headers()}
     call = urllib.request.Request(url, data=request.body, headers=headers)
     context = addresses.tls.make_context() if url.startswith("https:") else None

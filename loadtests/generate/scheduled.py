@@ -16,7 +16,8 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
     """Send everything on time, whatever comes back; one recording for each traffic."""
     senders = [Sender(traffic, timeout_s=plan.timeout_s) for traffic in plan.traffics]
     queries: list[list[Query]] = [[] for _ in senders]
-    cpu_before_s, started, start_s = time.process_time(), time.time() + LEAD_S, time.perf_counter() + LEAD_S
+    cpu_before_s, lead_s = time.process_time(), max(LEAD_S, plan.started - time.time())
+    started, start_s = time.time() + lead_s, time.perf_counter() + lead_s
     for time_s, pick in zip(plan.times_s, plan.picks, strict=True):
         due_s = start_s + time_s
         wait_s = due_s - time.perf_counter()
@@ -40,7 +41,7 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
                 recorder.record_scheduled(
                     scheduled_s, query.sent_s - start_s, finished_s, turned_s=query.turned_s - start_s
                 )
-        arrivals_s = plan.times_s[-1] - plan.warm_up_s
+        arrivals_s = plan.length_s - plan.warm_up_s
         last_s = max((query.finished_s - start_s for query in sent), default=0.0) - plan.warm_up_s
         duration_s = max(arrivals_s, last_s)
         recordings.append(recorder.finish(duration_s=duration_s, arrivals_s=arrivals_s, cpu_s=cpu_s))

@@ -1,4 +1,4 @@
-"""Sends prepared requests over gRPC from an event loop in a thread of its own, whoever says when."""
+"""Sends prepared requests, over gRPC or REST, from an event loop in a thread of its own, whoever says when."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import uvloop
 
 from host.priority import wake_promptly
-from loadtests.generate.lean_grpc import OK, LeanChannel, OnEnd
-from loadtests.generate.payload import make_bodies
+from loadtests.generate.channel import open_channel
+from loadtests.generate.lean_grpc import OK, OnEnd
 from loadtests.generate.plan import Traffic
-from model_store.open_inference import INFER_PATH
-from services.client.credentials import make_headers
 
 TIMEOUT_S = 60.0
 # A server that is asked to answer in time may be so much late to say that it does not.
@@ -64,7 +63,8 @@ class Sender:
         sys.setswitchinterval(SWITCH_S)
         wake_promptly()
         gc.freeze()  # to look through all that was imported takes long enough to send some requests late
-        self._traffic, self._bodies, self._on_finish = traffic, itertools.cycle(make_bodies(traffic)), on_finish
+        self._channel, self._path, bodies = open_channel(traffic)
+        self._bodies, self._on_finish = itertools.cycle(bodies), on_finish
         self._max_in_flight, self._timeout_s = max_in_flight, timeout_s
         self._waiting: deque[Query] = deque()
         self._sent: set[Query] = set()
@@ -94,7 +94,7 @@ class Sender:
         asyncio.run_coroutine_threadsafe(self._finish_all(), self._loop).result()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._channel.close)
+        asyncio.run_coroutine_threadsafe(self._channel.aclose(), self._loop).result()
         self._stop()
 
     def _stop(self) -> None:
@@ -106,12 +106,11 @@ class Sender:
         self._loop.run_forever()
 
     async def _connect(self) -> None:
-        self._channel = LeanChannel(self._traffic.url, self._traffic.tls, make_headers())
         await self._channel.connect()
         await self._ask()
 
     async def _ask(self) -> None:
-        await self._channel.ask(INFER_PATH, next(self._bodies), TIMEOUT_S)
+        await self._channel.ask(self._path, next(self._bodies), TIMEOUT_S)
 
     async def _call_for(self, in_flight: int, measure_s: float) -> float:
         start_s = time.perf_counter()
@@ -140,10 +139,10 @@ class Sender:
         while self._waiting and self._max_in_flight is not None and len(self._sent) < self._max_in_flight:
             self._send(self._waiting.popleft(), self._channel.call)
 
-    def _send(self, query: Query, call: Callable[[str, bytes, float, OnEnd], None]) -> None:
+    def _send(self, query: Query, call: Callable[[str, Any, float, OnEnd], None]) -> None:
         query.sent_s = time.perf_counter()
         self._sent.add(query)
-        call(INFER_PATH, next(self._bodies), self._timeout_s, partial(self._end, query))
+        call(self._path, next(self._bodies), self._timeout_s, partial(self._end, query))
 
     def _end(self, query: Query, status: str, answer: bytes, now_s: float) -> None:
         if query not in self._sent:  # given up already

@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from loadtests.bench.h2load import GRPC_HEADERS, H2loadResult, run_h2load, write_grpc_frame
-from loadtests.generate.payload import make_rest_bodies
+from loadtests.generate.payload import make_rest_bodies, make_rest_path
 from loadtests.generate.rest import HEADER_SIZE
 from loadtests.peers.environments import PeerError
 from loadtests.peers.program import PeerProgram
@@ -122,6 +122,6 @@ def open_ours(program: PeerProgram, grpc_address: str, http_address: str, *, ove
         message = encode_infer_request(manifest.model, batch, version=manifest.version, outputs=outputs)
         return Door("oip", grpc_address, INFER_PATH, message, GRPC_HEADERS)
     (rest,) = make_rest_bodies([batch], outputs)
-    path = f"/v2/models/{manifest.model}/versions/{manifest.version}/infer"
+    path = make_rest_path(manifest.model, manifest.version)
     headers = ("Content-Type: application/octet-stream", f"{HEADER_SIZE}: {rest.json_size}")
     return Door("body", http_address.removeprefix("http://"), path, rest.body, headers)

@@ -11,17 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loadtests.judge.load import MEANINGS
 from loadtests.judge.recommendation import count_reasons, find_held, find_peak_rows_per_s
-from loadtests.judge.verdict import bound_percentile
 from loadtests.report import charts
 from loadtests.report.frontier import draw_frontier, list_front, list_places
+from loadtests.report.percentiles import PERCENTILES, list_supported
 from loadtests.report.picture import make_png_url
 from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
 from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
 from model_store.manifest import Manifest
 from model_store.version import split_version
-
-SHOWN_PERCENTILES = (50.0, 90.0, 99.0)
 
 
 def write_report(results: Results, folder: Path) -> Path:
@@ -38,6 +36,7 @@ def write_report(results: Results, folder: Path) -> Path:
     raw = gzip.compress(results.model_dump_json().encode(), mtime=0)
     page = environment.get_template("index.html.j2").render(
         results=results,
+        percentiles=PERCENTILES,
         models=[describe_model(model) for model in results.models],
         csv_url=_make_data_url("text/csv", table.encode()),
         raw_url=_make_data_url("application/gzip", raw),
@@ -89,7 +88,7 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "held": find_held(model.runs, manifest.version),
         "run": run,
         "meaning": MEANINGS[run.load.state] if run and run.load else "",
-        "latencies": _list_percentiles(run) if run else [None] * len(SHOWN_PERCENTILES),
+        "latencies": list_supported(run.recording) if run else dict.fromkeys(PERCENTILES),
         "search": next((search.found for search in model.searches if search.version == manifest.version), None),
         "confirmations": [(run.rate, explain_run(run)) for run in model.select(manifest.version, "Server")],
     }
@@ -110,16 +109,10 @@ def describe_run(model: ModelResults, run: Run) -> dict[str, Any]:
         "run": run,
         "variant": split_version(run.version)[1],
         "load": load,
-        "latencies": _list_percentiles(run),
-        "uncorrected": _list_percentiles(run.model_copy(update={"recording": uncorrected})) if run.rate else [],
+        "latencies": list_supported(run.recording),
+        "uncorrected": list_supported(uncorrected) if run.rate else {},
         "colour": charts.assign_colours(model)[run.version],
     }
-
-
-def _list_percentiles(run: Run) -> list[float | None]:
-    """Percentiles in ms; None where the run has too few requests for one, or failures reach it."""
-    supported = bound_percentile(run.recording)
-    return [run.recording.find_percentile_ms(p) if p <= supported else None for p in SHOWN_PERCENTILES]
 
 
 def format_number(value: float | None, digits: int = 3) -> str:

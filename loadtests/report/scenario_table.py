@@ -6,24 +6,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from loadtests.judge.load import MEANINGS, Load, describe_load
-from loadtests.judge.verdict import Verdict, judge
-from loadtests.measure.recording import Part, Recording
-
-
-class Outcome(Part):
-    """One target of a scenario."""
-
-    name: str
-    recording: Recording
-    load: Load
-    verdict: Verdict
-
-
-def judge_target(name: str, recording: Recording, bound_ms: float) -> Outcome:
-    """Judge what one target did within a bound."""
-    load, verdict = describe_load(recording, bound_ms), judge(recording, bound_ms=bound_ms)
-    return Outcome(name=name, recording=recording, load=load, verdict=verdict)
+from loadtests.judge.load import MEANINGS
+from loadtests.scenario_run import Outcome
 
 
 def make_table(title: str, outcomes: Sequence[Outcome]) -> Table:
@@ -40,8 +24,27 @@ def make_table(title: str, outcomes: Sequence[Outcome]) -> Table:
         load, recording = outcome.load, outcome.recording
         latencies = [recording.find_percentile_ms(percentile) for percentile in (50.0, 99.0)]
         cells = ["never" if latency_ms is None else f"{latency_ms:.1f}" for latency_ms in latencies]
-        counts = (load.offered, load.in_time, load.refused, load.failed + load.expired)
-        why = "; ".join(f"{reason.kind}: {reason.text}" for reason in outcome.verdict.reasons) or MEANINGS[load.state]
         worst = f"{recording.latencies().max_ms:.1f}"
-        table.add_row(outcome.name, *map(str, counts), *cells, worst, f"{load.state}, {outcome.verdict.label}", why)
+        counts = (load.in_time, load.refused, load.failed + load.expired) if load else ("–", "–", recording.num_errors)
+        table.add_row(
+            outcome.name,
+            str(recording.num_offered),
+            *map(str, counts),
+            *cells,
+            worst,
+            name_state(outcome),
+            why(outcome),
+        )
     return table
+
+
+def name_state(outcome: Outcome) -> str:
+    """How the target bore it, and whether that may be believed."""
+    state = outcome.load.state if outcome.load else f"{outcome.recording.rows_per_s:,.0f} rows/s"
+    return f"{state}, {outcome.verdict.label}"
+
+
+def why(outcome: Outcome) -> str:
+    """Say why a run is INVALID, else what its state means."""
+    reasons = "; ".join(f"{reason.kind}: {reason.text}" for reason in outcome.verdict.reasons)
+    return reasons or (MEANINGS[outcome.load.state] if outcome.load else "")

@@ -7,12 +7,12 @@ import io
 from collections.abc import Sequence
 
 from loadtests.judge.recommendation import find_peak_rows_per_s
+from loadtests.report.percentiles import PERCENTILES
 from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 COLUMNS = (
     *("model", "version", "scenario", "protocol", "round", "callers", "rate_per_s", "rows_per_request", "seconds"),
-    *("offered", "answered", "errors", "rows_per_s", "goodput_per_s", "p50_ms", "p90_ms", "p99_ms", "p99.9_ms"),
+    *("offered", "answered", "errors", "rows_per_s", "goodput_per_s", *(f"p{p:g}_ms" for p in PERCENTILES)),
     *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores", "repeats"),
 )
 

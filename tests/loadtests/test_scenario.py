@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from loadtests.report.scenario_page import ScenarioResults
 from loadtests.scenario import ScenarioError, read_scenario, schedule_arrivals
 from tests.loadtests.test_cli import loadtest as loadtest  # the fixture
 from tests.services.client.open_inference_server import run_server
@@ -63,10 +64,18 @@ def test_recorded_arrivals_are_replayed_at_their_speed(read, tmp_path):
     ("text", "named"),
     [
         (HEAD, "load: Field required"),
-        (HEAD + "load: {kind: wave, rate: 1, seconds: 1}", "'server', 'soak', 'ramp', 'spike', 'replay'"),
+        (
+            HEAD + "load: {kind: wave, rate: 1, seconds: 1}",
+            "'spike', 'replay', 'singlestream', 'multistream', 'offline'",
+        ),
         (HEAD + "load: {kind: server, rate: -1, seconds: 1}", "load.server.rate: Input should be greater than 0"),
         (HEAD + "load: {kind: server, rate: 1, seconds: 1}\nbuond: 1", "buond: Extra inputs"),
         (HEAD + "load: {kind: spike, rate: 1, peak_rate: 2, seconds: 1, peak_seconds: 2}", "does not fit into 1 s"),
+        (HEAD.replace("}]", "}, {model: b}]") + "load: {kind: offline, seconds: 1}", "offline asks one target, not 2"),
+        (
+            HEAD + "protocol: http\nload: {kind: soak, rate: 1, seconds: 1}",
+            "protocol: Input should be 'grpc' or 'rest'",
+        ),
         ("a: [", "is not YAML"),
     ],
 )
@@ -76,13 +85,60 @@ def test_what_is_wrong_with_a_file_is_named(read, text, named):
     assert named in str(caught.value)
 
 
-def test_a_scenario_is_run_and_judged(loadtest, store, tmp_path):
-    path = tmp_path / "scenario.yaml"
-    path.write_text(HEAD + "warm_up_s: 0.2\nload: {kind: ramp, rate: 50, end_rate: 150, seconds: 1.5}")
+def test_gaps_of_a_small_shape_come_in_bursts_at_the_same_rate(read):
+    gaps = np.diff(schedule_arrivals(read(HEAD + "load: {kind: soak, rate: 200, seconds: 200, shape: 0.25}"))[0])
+    assert len(gaps) / 200 == pytest.approx(200, rel=0.05)
+    assert gaps.std() / gaps.mean() == pytest.approx(2, rel=0.1)  # of a gamma distribution: 1 / √shape
+
+
+@pytest.fixture
+def run(loadtest, store, tmp_path):
+    """Run a scenario as a shell would; gives exit status, output and the report's folder."""
+
+    def run(text, *options):
+        path = tmp_path / "scenario.yaml"
+        path.write_text(text)
+        status, out, err = loadtest("scenario", path, "--store", store.root, "--out", tmp_path / "out", *options)
+        return status, out + err, tmp_path / "out"
+
+    return run
+
+
+def test_a_scenario_is_run_and_judged_and_its_page_shows_the_time(run):
     with run_server() as server:
-        options = ("--store", store.root, "--grpc-url", server.url, "--out", tmp_path / "out")
-        status, out, err = loadtest("scenario", path, *options)
+        load = "warm_up_s: 0.2\nload: {kind: ramp, rate: 50, end_rate: 150, seconds: 1.5}"
+        status, out, folder = run(HEAD + load, "--grpc-url", server.url)
         assert len(server.requests) > 100
-    assert "double 1-int8" in out, err
+    assert "double 1-int8" in out
     assert (status == 0) == ("held, VALID" in out)
-    assert '"state"' in (tmp_path / "out" / "scenario.jsonl").read_text()
+    (outcome,) = ScenarioResults.model_validate_json((folder / "scenario.json").read_bytes()).outcomes
+    windows = outcome.recording.windows
+    assert outcome.recording.arrivals_s == pytest.approx(1.5)
+    assert sum(w.scheduled for w in windows[20:]) > 1.3 * sum(w.scheduled for w in windows[:20])
+    page = (folder / "index.html").read_text()
+    assert "double 1-int8" in page
+    assert page.count("<svg") == 4  # requests a second and latency, wide and narrow
+    assert f"{outcome.recording.num_offered:,}" in page
+
+
+def test_a_stream_over_rest_asks_a_server_that_is_not_ours_by_its_own_names(run, rest_url):
+    text = HEAD.replace("{model: double}", "{model: double, called: {model: double, version: '7'}}")
+    load = f"url: {rest_url}/\nprotocol: rest\nload: {{kind: singlestream, seconds: 0.5}}"
+    status, out, folder = run(text + load)
+    assert "double 7" in out
+    assert (status == 0) == ("held, VALID" in out)
+    (outcome,) = ScenarioResults.model_validate_json((folder / "scenario.json").read_bytes()).outcomes
+    assert outcome.recording.requests > 3
+    assert outcome.recording.errors == {}
+
+
+def test_offline_is_judged_without_a_bound(run):
+    with run_server() as server:
+        status, out, _ = run(HEAD + "load: {kind: offline, seconds: 0.6}", "--grpc-url", server.url)
+    assert (status == 0) == ("rows/s, VALID" in out), out
+
+
+def test_a_server_to_start_and_one_that_the_file_names_exclude_each_other(run):
+    status, out, _ = run(HEAD + "url: far:8001\nload: {kind: soak, rate: 1, seconds: 1}", "--serve")
+    assert status != 0
+    assert "names the server far:8001: leave out its url or --serve" in out

@@ -61,7 +61,7 @@ def test_callers_and_schedules_speak_tls(traffic, tmp_path):
         (closed,) = run_closed_loop(ClosedLoop(traffic=traffic, callers=(1,), warm_up_s=0.1, least_s=0.3, most_s=0.3))
         times_s, picks = (0.0, 0.1, 0.2), (0, 0, 0)
         (scheduled,) = run_scheduled(
-            Scheduled(traffics=(traffic,), times_s=times_s, picks=picks, warm_up_s=0.0, timeout_s=10.0)
+            Scheduled(traffics=(traffic,), length_s=0.3, times_s=times_s, picks=picks, warm_up_s=0.0, timeout_s=10.0)
         )
     assert (closed.requests > 5, closed.errors) == (True, {})
     assert (scheduled.requests, scheduled.errors) == (3, {})
@@ -179,8 +179,36 @@ def test_open_loop_counts_errors(traffic):
         run_open_loop(OpenLoop(traffic=broken, scenario="Server", rate=50, measure_s=0.5, bound_ms=1000))
 
 
+def plan_schedule(traffic, *times_s):
+    times = {"times_s": times_s, "picks": (0,) * len(times_s), "length_s": times_s[-1] + 0.1}
+    return Scheduled(traffics=(traffic,), warm_up_s=0.0, timeout_s=10.0, **times)
+
+
+def test_several_processes_send_one_schedule_between_them(traffic, server):
+    (recording,) = run_scheduled(plan_schedule(traffic, *np.arange(0, 1, 0.02).tolist()), processes=2)
+    assert (recording.requests, recording.errors, recording.cost.processes) == (50, {}, 2)
+    assert [sum(w.scheduled for w in recording.windows[part : part + 10]) for part in (0, 10, 20, 30)] == pytest.approx(
+        [13, 14, 14, 9], abs=2
+    )
+    assert len(server.requests) == 52  # each process connects with one
+
+
+def test_open_loops_go_over_rest_too(traffic, rest_url):
+    rest = traffic.model_copy(update={"protocol": "rest", "url": rest_url})
+    plan = OpenLoop(traffic=rest, scenario="Server", rate=50, warm_up_s=0.2, measure_s=0.8, bound_ms=1000)
+    recording = run_open_loop(plan)
+    assert recording.errors == {}
+    assert recording.requests == pytest.approx(40, abs=25)
+    (scheduled,) = run_scheduled(plan_schedule(rest, 0.0, 0.05, 0.1))
+    assert (scheduled.requests, scheduled.errors) == (3, {})
+    with pytest.raises(GeneratorError, match="HTTP 404"):
+        run_scheduled(plan_schedule(rest.model_copy(update={"model": "other"}), 0.0))
+    with pytest.raises(GeneratorError, match=r"no server answers at http://127\.0\.0\.1:1"):
+        run_scheduled(plan_schedule(rest.model_copy(update={"url": "http://127.0.0.1:1"}), 0.0))
+
+
 def test_one_process_follows_one_plan_after_the_other_with_the_environment_of_each(traffic, monkeypatch):
-    plan = Scheduled(traffics=(traffic,), times_s=(0.0, 0.1), picks=(0, 0), warm_up_s=0.0, timeout_s=10.0)
+    plan = plan_schedule(traffic, 0.0, 0.1)
 
     def list_children():
         return {child.pid for child in psutil.Process().children() if "loadtests.generate.scheduled" in child.cmdline()}
@@ -197,7 +225,7 @@ def test_one_process_follows_one_plan_after_the_other_with_the_environment_of_ea
 
 def test_a_generator_that_broke_is_gone(traffic):
     broken = traffic.model_copy(update={"url": "127.0.0.1:1"})
-    plan = Scheduled(traffics=(broken,), times_s=(0.0,), picks=(0,), warm_up_s=0.0, timeout_s=10.0)
+    plan = plan_schedule(broken, 0.0)
     with pytest.raises(GeneratorError, match="no server answers at"):
         run_scheduled(plan)
     (recording,) = run_scheduled(plan.model_copy(update={"traffics": (traffic,)}))
