@@ -70,8 +70,8 @@ fleet: setup  ## Run N nodes behind Envoy on this machine until Ctrl-C
 images: setup  ## Build IMAGE and its SBOM: ENGINE=onnx, cpu or cuda; PART=gateway or engine for one of two
 	@ENGINE=$(ENGINE) PART=$(PART) k8s/images/build $(or $(IMAGE),localhost/millrace$(if $(PART),-$(PART)):$(ENGINE))
 
-image-check: setup  ## Build the onnx image on a bare Debian, look at its size, and call it; takes root, buildah, debootstrap
-	@k8s/images/check
+image-check: setup  ## Build the images of ENGINE=onnx or cpu on a bare Debian, look at them, call them; takes root, buildah, debootstrap
+	@ENGINE=$(ENGINE) k8s/images/check
 
 check: setup  ## Lint, format and types; every fleet's manifests against schemas and policy
 	@$(RUN) ruff check .

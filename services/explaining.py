@@ -6,6 +6,7 @@ They run what lies in the archive of a release's eager variant: only an exported
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import sys
 import zipfile
@@ -63,6 +64,8 @@ class Explanations:
 
 
 def _find_archive(release: Release) -> Path:
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidRequestError("this server cannot explain: torch is not installed beside it")
     try:
         archive = release.archive_path(VARIANT)
     except UnknownReleaseError as error:

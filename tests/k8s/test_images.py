@@ -97,7 +97,7 @@ def test_a_cpu_image_has_all_that_torch_needs_but_cuda():
     assert find_pruned("serve", "cpu") & CUDA == CUDA & {item["name"] for item in PACKAGES["torch"]["dependencies"]}
     parts = find_parts("serve", "cpu")
     assert not parts & CUDA
-    assert {"torch", "sympy", "networkx", "jinja2", "fsspec", "filelock", "captum"} <= parts
+    assert {"torch", "sympy", "networkx", "jinja2", "fsspec", "filelock"} <= parts
 
 
 def test_a_gateway_has_neither_torch_nor_java_nor_what_runs_programs():

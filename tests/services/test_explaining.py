@@ -1,6 +1,7 @@
 """Explanations by a process of an archive's own, from the release to the verb."""
 
 import asyncio
+import importlib.util
 import os
 
 import httpx
@@ -67,6 +68,12 @@ async def test_a_process_explains_is_ended_when_idle_and_started_again_even_afte
         assert await explanations.explain(release, make_request(255)) == answer
     finally:
         await explanations.close()
+
+
+async def test_a_server_without_what_explains_says_so(store, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # as in an image that leaves it out
+    with pytest.raises(InvalidRequestError, match="this server cannot explain: torch is not installed beside it"):
+        await Explanations().explain(store.open("brightness", 1), b"")
 
 
 async def test_an_archive_from_before_cannot_explain(store):
