@@ -8,6 +8,7 @@ from typing import Any, Final
 Object = dict[str, Any]
 
 OF_NAMESPACE: Final = 'namespace=~"$namespace"'
+OF_GPUS: Final = f'{OF_NAMESPACE},pod=~"millrace-.*"'
 OF_MODEL: Final = f'{OF_NAMESPACE},model=~"$model"'
 WIDTH: Final = 24
 HEIGHT: Final = 8
@@ -216,6 +217,25 @@ ROWS: Final = (
             "Pods by build",
             "short",
             {"{{version}}, torch {{torch}}": f"count by (version, torch) (millrace_build_info{{{OF_NAMESPACE}}})"},
+        ),
+    ),
+    (
+        Panel(
+            "GPUs at work",
+            "percentunit",
+            {"{{pod}} {{gpu}}": f"avg by (pod, gpu) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{OF_GPUS}}})"},
+            "Share of the time in which anything was computed, of a slice too (components/dcgm).",
+        ),
+        Panel(
+            "Memory of GPUs",
+            "bytes",
+            {"{{pod}} {{gpu}}": f"sum by (pod, gpu) (DCGM_FI_DEV_FB_USED{{{OF_GPUS}}}) * 2^20"},
+        ),
+        Panel(
+            "Heat of GPUs",
+            "celsius",
+            {"{{pod}} {{gpu}}": f"max by (pod, gpu) (DCGM_FI_DEV_GPU_TEMP{{{OF_GPUS}}})"},
+            "A hot GPU is clocked down: pods that became slow are found here.",
         ),
     ),
 )

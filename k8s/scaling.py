@@ -16,7 +16,8 @@ Object = dict[str, Any]
 PROMETHEUS: Final = "http://prometheus-operated.monitoring:9090"
 POLLING_S: Final = 10
 
-# Per pod: Kubernetes divides each by the number of pods and compares it with the target.
+# Per pod: Kubernetes divides each by the number of pods and compares it with the target. The first comes to all rows
+# that wait by all slots, also where pods differ in slots, since a pod serves one version.
 WAITING: Final = "sum(millrace_waiting_rows{{{0}}}) / avg(millrace_slots{{{0}}})"
 ROWS: Final = "sum(rate(millrace_batch_rows_sum{{{0}}}[1m]))"
 METRICS: Final = {"millrace_waiting_rows_per_slot": WAITING, "millrace_rows_per_second": ROWS}

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from k8s.scaling import WAITING
 from k8s.settings import ROOM
 from k8s.simulation.autoscaler import Autoscaler
 from k8s.simulation.command import read_pod, read_rendered
@@ -106,6 +107,15 @@ def samples(*steps, slots=2.0):
         )
         for number, (waiting, answered) in enumerate(steps)
     ]
+
+
+def test_rows_wait_for_the_slots_of_all_pods_however_these_are_shared_out():
+    seen = [
+        Sample(0, {"millrace_waiting_rows": waiting, "millrace_slots": slots})
+        for waiting, slots in (([50, 0], [1, 4]), ([10, 40], [1, 4]), ([0, 50], [4, 1]))
+    ]
+    by_pods = [evaluate(WAITING.format('model="a"'), [sample]) / 2 for sample in seen]
+    assert by_pods == [10, 10, 10]
 
 
 def test_evaluates_the_queries_as_prometheus_does():
