@@ -187,13 +187,14 @@ def diff(
     first: Annotated[Path, typer.Argument(help="folder of the test to compare with", file_okay=False)],
     second: Annotated[Path, typer.Argument(help="folder of the test that is judged", file_okay=False)],
 ) -> None:
-    """Compare two tests; exit status 1 where the second is slower beyond noise. Example: loadtest diff before after"""
+    """Compare two tests; exit status 1 where the second is worse beyond noise. Example: loadtest diff before after"""
     differences = compare_results(read_results(first), read_results(second))
     for item in differences:
-        colour, word = ("red", "SLOWER") if item.is_regression else ("green", "no regression")
+        colour, word = ("red", "WORSE") if item.is_regression else ("green", "no regression")
+        pairs = f"{item.pairs} pair{'s' if item.pairs > 1 else ''}"
         console.print(
             f"[{colour}]{word}[/] {item.model} {item.variant}, {item.metric}: {item.ratio:.3f}× "
-            f"({item.low:.3f} to {item.high:.3f}, {item.pairs} levels; {item.detectable:.0%} would have been seen)",
+            f"({item.low:.3f} to {item.high:.3f}, {pairs}; {item.detectable:.0%} would have been seen)",
             highlight=False,
         )
     raise typer.Exit(1 if any(item.is_regression for item in differences) else 0)
