@@ -96,13 +96,23 @@ def _describe(store: Store, model: str) -> dict[str, Any]:
     try:
         found = store.acts(model).read()
     except VerificationError as error:
-        return {"problem": _tell(store, error), "acts": [], "current": None, "withdrawn": [], "promoted": {}}
+        return {
+            "problem": _tell(store, error),
+            "acts": [],
+            "current": None,
+            "previous": None,
+            "withdrawn": [],
+            "promoted": {},
+        }
     for act in found:
         course.apply(act)
+    releases = store.releases(model)
+    current = course.current(releases)
     return {
         "problem": "",
         "acts": [_describe_act(act) for act in reversed(found)],
-        "current": course.current(store.releases(model)),
+        "current": current,
+        "previous": None if current is None else course.current(each for each in releases if each < current),
         "withdrawn": sorted(course.withdrawn),
         "promoted": course.promoted,
     }

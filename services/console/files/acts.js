@@ -19,7 +19,7 @@ export function standing({ release }, acts) {
 
 // `changed` is called when an act was signed.
 export function actControls({ model, release }, { writable, models: { [model]: acts } }, changed) {
-  const isCurrent = acts.current === release;
+  const isCurrent = acts.current === release && (acts.previous !== null || Boolean(acts.promoted[release]));
   const isWithdrawn = acts.withdrawn.includes(String(release));
   if (!writable || !(isCurrent || isWithdrawn)) return null;
   const id = `why-${model}-${release}`;
@@ -41,7 +41,7 @@ export function actControls({ model, release }, { writable, models: { [model]: a
   return h("form", { class: "steering", onsubmit: sign },
     h("div", { class: "row acting" }, h("label", { for: id }, "Why"), why, h("button", {}, isCurrent ? "Roll back" : "Restore")),
     h("p", { class: "hint" }, isCurrent
-      ? "Withdraws what answers by default, by a signed act: every server that follows this store goes back to what answered before."
+      ? `Withdraws what answers by default, by a signed act: every server that follows this store goes back to ${acts.promoted[release] ? "the variant before" : `release ${acts.previous}`}.`
       : "Lets this release answer again, by a signed act."),
     trouble);
 }

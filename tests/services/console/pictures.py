@@ -22,6 +22,7 @@ SCHEMES = ("light", "dark")
 OF_MODELS = ("try", "compare", "explain")
 OF_ALL = ("live", "store", "reports")
 SETTLE_MS = 1500
+COMPARE_MS = 60_000
 
 
 def list_views(url: str) -> Iterable[str]:
@@ -44,8 +45,8 @@ def take_pictures(page: Page, url: str, out: Path, only: str) -> None:
             run = page.get_by_role("button", name="Compare", exact=True)
             if run.count():
                 run.click()
-            for folded in page.locator("details:not([open]) > summary").all():
-                folded.click()
+                page.get_by_text("Running …").wait_for(state="hidden", timeout=COMPARE_MS)
+            page.evaluate("document.querySelectorAll('details').forEach(folded => (folded.open = true))")
             page.wait_for_timeout(SETTLE_MS)
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)

@@ -435,7 +435,7 @@ async def test_only_a_key_for_admin_of_the_model_rolls_back_and_only_what_it_has
     told = (await locked("/api/acts", "admin")).json()
     assert told["writable"] is True
     assert told["models"] == {
-        "digits": {"problem": "", "acts": [act], "current": 1, "withdrawn": ["2"], "promoted": {}}
+        "digits": {"problem": "", "acts": [act], "current": 1, "previous": None, "withdrawn": ["2"], "promoted": {}}
     }
     status, refusal = await roll_back("admin", current=1)
     assert status == 400

@@ -36,6 +36,8 @@ def test_a_release_is_withdrawn_by_a_signed_act_and_restored(admin_page: Page, l
     open_view(admin_page, "store")
     newer, older = (admin_page.locator(".release", has_text=f"digits {number}") for number in (2, 1))
     expect(newer.locator("summary").first).to_contain_text("answers by default")
+    expect(newer).to_contain_text("goes back to release 1.")
+    expect(admin_page.get_by_role("button", name="Roll back")).to_have_count(1)  # no other model has an older release
     newer.get_by_label("Why").fill("takes threes for fives")
     newer.get_by_role("button", name="Roll back").click()
     expect(newer.locator("summary").first).to_contain_text("withdrawn")
@@ -67,6 +69,8 @@ def test_everybody_is_sent_back_to_an_older_release_and_what_is_on_trial_stays_s
     open_view(admin_page, "store")
     newer, older = (admin_page.locator(".release", has_text=f"digits {number}") for number in (2, 1))
     expect(newer.get_by_text("on trial: 2-eager, copies of 10 %, takes over if it passes")).to_be_visible()
+    admin_page.set_viewport_size({"width": 360, "height": 740})
+    assert admin_page.evaluate("document.documentElement.scrollWidth") <= 360
     older.locator("summary").first.click()
     older.get_by_label("Send to").select_option("1-eager")
     older.get_by_role("button", name="Everybody").click()
