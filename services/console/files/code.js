@@ -46,7 +46,7 @@ function base() {
   return new URL(".", location.href).href.replace(/\/$/, "");
 }
 
-function quote(text) {
+export function quote(text) {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 

@@ -1,7 +1,8 @@
 // Reports: load tests that lie beside the server, opened inside the page, and two of them side by side.
 
 import { getJson, readKey, send } from "./api.js";
-import { download, formatDate, formatNumber, h, problem } from "./dom.js";
+import { quote } from "./code.js";
+import { copyButton, download, formatDate, formatNumber, h, problem } from "./dom.js";
 import { makeTable } from "./table.js";
 
 export async function show(root, [name, other]) {
@@ -61,27 +62,23 @@ async function compare(root, first, second) {
   const results = await Promise.all(names.map((name) => getJson(`api/reports/${encodeURIComponent(name)}/results`)));
   root.append(h("p", { class: "row" }, h("a", { href: "#/reports" }, "All reports")),
     h("section", { class: "card" }, h("h2", {}, "Two load tests"), facts(names, results)));
+  const command = ["loadtest diff", ...names.map((name) => quote(`reports/${name}`))].join(" ");
   const [before, after] = results.map(bestRates);
   const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
   root.append(h("section", { class: "card" }, h("h2", {}, "Most rows/s of each version"),
     makeTable("Rates", ["Model and version", ...[...names, "Change"].map((name) => [name, "number"])], keys.map((key) => {
       const [a, b] = [before.get(key), after.get(key)];
       const change = a && b ? b.rate / a.rate - 1 : null;
-      return [key, ...[a, b].map(describeRate), change === null ? "–" : showChange(change, a.valid && b.valid)];
+      return [key, ...[a, b].map(describeRate), change === null ? "–" : `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`];
     })),
-    h("p", { class: "hint" }, "Of each kind of run the fastest. What is invalid has been judged no evidence; the reports say why.")));
+    h("p", { class: "hint" }, "Of each kind of run the fastest, as it was measured. What is invalid has been judged no evidence; the reports say why. Whether latency changed beyond noise, with intervals, says:"),
+    h("p", { class: "small" }, h("code", {}, command), " ", copyButton(() => command))));
 }
 
 function describeRate(best) {
   if (!best) return "–";
   const time = best.percentile === null ? "" : ` at p${best.percentile} ${formatNumber(best.ms, 3)} ms`;
   return `${formatNumber(best.rate, 3)}${time}${best.valid ? "" : " · invalid"}`;
-}
-
-// What no evidence supports is neither good nor bad.
-function showChange(change, isEvident) {
-  const judged = isEvident && Math.abs(change) > 0.05 ? (change > 0 ? "good" : "bad") : "";
-  return h("span", { class: `badge ${judged}` }, `${change > 0 ? "+" : ""}${(100 * change).toFixed(1)} %`);
 }
 
 function facts(names, results) {
