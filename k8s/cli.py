@@ -19,8 +19,8 @@ from k8s.planning import GPU, NAMESPACE, ModelPlan, plan_models, read_canary
 from k8s.policy import RULES
 from k8s.policy.objects import containers_of
 from k8s.render import render_models, stale_files, write_models
-from k8s.routes import DOMAIN, Mirror, read_mirror
-from k8s.scaling import PROMETHEUS
+from k8s.routes import DOMAIN, read_mirror
+from k8s.scaling import PROMETHEUS, read_hours
 from k8s.schemas import VERSIONS
 from k8s.settings import ROOM, read_settings
 from k8s.simulation.command import simulate_model
@@ -66,6 +66,10 @@ Gpu = Annotated[
 ]
 Domain = Annotated[str, typer.Option(help="Each model's host name is NAME.DOMAIN (gateway-api).")]
 Prometheus = Annotated[str, typer.Option(help="Where KEDA asks.")]
+Awake = Annotated[
+    str,
+    typer.Option(help="For KEDA, as in '0 7 * * 1-5;0 19 * * 1-5;Europe/Berlin': without calls no pods beyond these."),
+]
 Canaries = Annotated[
     list[str] | None,
     typer.Option("--canary", help="MODEL:VERSION=PERCENT of calls that pods of another version get; repeatable."),
@@ -92,6 +96,7 @@ def render(
     prometheus: Prometheus = PROMETHEUS,
     canary: Canaries = None,
     mirror: Mirrors = None,
+    awake: Awake = "",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = ROOM / "models",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the folder is stale.")] = False,
 ) -> None:
@@ -99,7 +104,7 @@ def render(
     plans = _plan(
         store, models, load, wait_ms, min_replicas, max_replicas, workers, device, engine, canary, host_class, gpu
     )
-    files = render_models(plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror))
+    files = _render(plans, domain, prometheus, mirror, awake)
     if check:
         if stale := stale_files(files, out):
             typer.echo(f"k8s: {out} is not what {store} says; render again. Different: {', '.join(stale)}", err=True)
@@ -130,6 +135,7 @@ def deploy(
     prometheus: Prometheus = PROMETHEUS,
     canary: Canaries = None,
     mirror: Mirrors = None,
+    awake: Awake = "",
 ) -> None:
     """Render, apply an overlay with the keys trusted here, and wait until every pod is ready.
 
@@ -143,9 +149,7 @@ def deploy(
     with tempfile.TemporaryDirectory(prefix="millrace-k8s-") as folder:
         root = Path(folder)
         copy_sources(root)
-        files = render_models(
-            plans, read_settings(), domain=domain, prometheus=prometheus, mirrors=_read_mirrors(mirror)
-        )
+        files = _render(plans, domain, prometheus, mirror, awake)
         write_models(files, root / "models")
         try:
             fleet = _write_fleet(root, overlay, image, keys_folder())
@@ -330,9 +334,18 @@ def _is_there(need: Need) -> bool:
     return bool(run_kubectl("get", need.kind, need.name, "-n", NAMESPACE, "--ignore-not-found", "-o", "name").strip())
 
 
-def _read_mirrors(texts: Sequence[str] | None) -> dict[str, Mirror]:
+def _render(
+    plans: Sequence[ModelPlan], domain: str, prometheus: str, mirrors: Sequence[str] | None, awake: str
+) -> dict[str, str]:
     try:
-        return dict(map(read_mirror, texts or []))
+        return render_models(
+            plans,
+            read_settings(),
+            domain=domain,
+            prometheus=prometheus,
+            mirrors=dict(map(read_mirror, mirrors or [])),
+            awake=read_hours(awake) if awake else None,
+        )
     except ValueError as error:
         _fail(error)
 

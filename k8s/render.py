@@ -14,7 +14,7 @@ from k8s.kserve import inference_service
 from k8s.nodes import node_kustomization, node_patch
 from k8s.planning import ModelPlan
 from k8s.routes import DOMAIN, Mirror, model_routes, node_identity
-from k8s.scaling import PROMETHEUS, adapter_rules, horizontal_autoscaler, scaled_object
+from k8s.scaling import PROMETHEUS, Hours, adapter_rules, horizontal_autoscaler, scaled_object
 from k8s.settings import grace_period_s
 
 Object = dict[str, Any]
@@ -29,6 +29,7 @@ def render_models(
     domain: str = DOMAIN,
     prometheus: str = PROMETHEUS,
     mirrors: Mapping[str, Mirror] = MappingProxyType({}),
+    awake: Hours | None = None,
 ) -> dict[str, str]:
     """Render the generated folder as text by path, the same for the same releases; `mirrors` are by model."""
     grace_s = grace_period_s(settings)
@@ -40,7 +41,7 @@ def render_models(
             name = workload.name
             files[f"nodes/{name}/kustomization.yaml"] = [node_kustomization(workload)]
             files[f"nodes/{name}/deployment.yaml"] = [node_patch(workload, grace_s)]
-            files[f"keda/{name}.yaml"] = [scaled_object(workload, prometheus)]
+            files[f"keda/{name}.yaml"] = [scaled_object(workload, prometheus, awake)]
             files[f"hpa/{name}.yaml"] = [horizontal_autoscaler(workload)]
             files[f"apart/{name}.yaml"] = [apart_patch(workload)]
             files[f"mtls/{name}.yaml"] = [node_identity(workload)]

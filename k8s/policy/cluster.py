@@ -98,13 +98,14 @@ def scaling_is_sound(fleet: Fleet) -> Iterator[str]:
         elif "replicas" in workload["spec"]:
             yield f"{name_of(workload)} names replicas, which every apply would set against {name_of(scaler)}"
         least = spec.get("minReplicaCount", spec.get("minReplicas", 1))
-        if not 1 <= least <= spec.get("maxReplicaCount", spec.get("maxReplicas", 0)):
+        sleeps = any(trigger["type"] == "cron" for trigger in spec.get("triggers", ()))
+        if not (0 if sleeps else 1) <= least <= spec.get("maxReplicaCount", spec.get("maxReplicas", 0)):
             yield f"{name_of(scaler)}: its least and most replicas do not fit"
         behavior = spec.get("behavior") or spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         if behavior["scaleDown"]["stabilizationWindowSeconds"] < 300:
             yield f"{name_of(scaler)} scales down within 300 s of a peak"
         for trigger in spec.get("triggers", ()):
-            if raw := _raw_counter(trigger["metadata"]["query"]):
+            if raw := _raw_counter(trigger["metadata"].get("query", "")):
                 yield f"{name_of(scaler)} scales on {raw}, a counter that only grows"
     yield from (
         f"{target} has two autoscalers" for target in sorted({name for name in targets if targets.count(name) > 1})

@@ -22,10 +22,16 @@ class Autoscaler:
 
     def __init__(self, scaled_object: Object) -> None:
         spec = scaled_object["spec"]
-        self.least: int = spec["minReplicaCount"]
+        # In the hours, if there are any, in which it is awake.
+        hours = [
+            int(trigger["metadata"]["desiredReplicas"]) for trigger in spec["triggers"] if trigger["type"] == "cron"
+        ]
+        self.least: int = max([spec["minReplicaCount"], *hours])
         self.most: int = spec["maxReplicaCount"]
         self._triggers = [
-            (trigger["metadata"]["query"], float(trigger["metadata"]["threshold"])) for trigger in spec["triggers"]
+            (trigger["metadata"]["query"], float(trigger["metadata"]["threshold"]))
+            for trigger in spec["triggers"]
+            if trigger["type"] == "prometheus"
         ]
         behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         self._up, self._down = behavior["scaleUp"], behavior["scaleDown"]

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from k8s.scaling import NO_PODS
+
 _TERM: Final = re.compile(
     r"(?P<fold>sum|avg)\((?:(?P<rate>rate)\()?(?P<series>\w+)\{[^}]*\}(?:\[(?P<minutes>\d+)m\]\))?\)"
 )
@@ -27,7 +29,7 @@ def evaluate(query: str, samples: Sequence[Sample]) -> float:
     Raises:
         ValueError: the query is something else; the simulation would not be of it.
     """
-    terms = [part.strip() for part in query.split("/")]
+    terms = [part.strip() for part in query.removesuffix(NO_PODS).split("/")]
     if len(terms) > 2:
         raise ValueError(f"cannot simulate {query!r}: at most one division")
     values = [_evaluate_term(term, samples) for term in terms]

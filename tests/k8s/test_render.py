@@ -16,8 +16,10 @@ from k8s.policy import find_violations
 from k8s.policy.objects import containers_of
 from k8s.render import render_models, stale_files, write_models
 from k8s.routes import read_mirror
+from k8s.scaling import read_hours
 from k8s.schemas import find_misfits
 from k8s.settings import ROOM, read_settings
+from k8s.simulation.autoscaler import Autoscaler
 from k8s.simulation.command import read_start_s
 from model_store.signing import Keyring
 from model_store.store import Store
@@ -93,6 +95,45 @@ def test_a_canary_that_cannot_be_read_is_refused(wrong):
 def test_a_canary_is_another_version_of_what_is_served(store, model, version, message):
     with pytest.raises(ValueError, match=message):
         plan(store, canaries={model: Canary(version, 5)})
+
+
+def test_a_fleet_that_may_sleep_is_awake_in_its_hours(store, fleets):
+    hours = read_hours("0 7 * * 1-5;0 19 * * 1-5;Europe/Berlin")
+    text = render_models(plan(store, "classifier", min_replicas=3), read_settings(), awake=hours)[
+        "keda/classifier.yaml"
+    ]
+    scaler = yaml.safe_load(text)
+    spec = scaler["spec"]
+    assert (spec["minReplicaCount"], spec["cooldownPeriod"]) == (0, 900)
+    assert spec["triggers"][-1] == {
+        "type": "cron",
+        "name": "awake",
+        "metadata": {
+            "timezone": "Europe/Berlin",
+            "start": "0 7 * * 1-5",
+            "end": "0 19 * * 1-5",
+            "desiredReplicas": "3",
+        },
+    }
+    others = [
+        item
+        for item in fleets["keda"]
+        if item["metadata"]["name"] != scaler["metadata"]["name"] or item["kind"] != "ScaledObject"
+    ]
+    assert find_violations([*others, scaler]) == []
+    assert find_misfits([scaler], "1.37") == []
+    assert [trigger["metadata"]["query"].endswith(" or vector(0)") for trigger in spec["triggers"][:-1]] == [True, True]
+    assert Autoscaler(scaler).least == 3
+    del spec["triggers"][-1]
+    assert any("its least and most replicas" in fault for fault in find_violations([*others, scaler]))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["7-19", "0 7 * * 1-5;0 19 * * 1-5", "0 7 * *;0 19 * * 1-5;UTC", "0 7 * * *;0 9 * * *;"]
+)
+def test_hours_that_cannot_be_read_are_refused(wrong):
+    with pytest.raises(ValueError, match="hours are START;END;TIMEZONE"):
+        read_hours(wrong)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def test_evaluates_the_queries_as_prometheus_does():
     seen = samples(([0, 0], [100, 0]), ([30, 10], [250, 300]), ([60, 20], [400, 600]))
     assert evaluate('sum(millrace_waiting_rows{model="a"}) / avg(millrace_slots{model="a"})', seen) == 40
     assert evaluate('sum(rate(millrace_batch_rows_sum{model="a"}[1m]))', seen) == 10 + 20
+    assert evaluate('sum(rate(millrace_batch_rows_sum{model="a"}[1m])) or vector(0)', seen) == 10 + 20
 
 
 @pytest.mark.parametrize(
