@@ -4,8 +4,6 @@ import { getJson } from "./api.js";
 import { h, problem } from "./dom.js";
 
 const LOOK_MS = 1000;
-// As long as the server that shows this stays for a last look, and a little more.
-const HANDING_OVER_MS = 4000;
 
 const steps = h("ol", { class: "steps" });
 const bar = h("progress", { max: 1, "aria-label": "Progress of this step" });
@@ -25,8 +23,8 @@ async function watch() {
     if (demo) draw(demo);
     await wait(LOOK_MS);
   } while (demo?.state !== "done");
-  await wait(HANDING_OVER_MS);
-  while (!(await getJson("v2/health/live").then(() => true, () => false))) await wait(LOOK_MS);
+  // What shows this is never ready, and what comes after it is when its workers can answer.
+  while (!(await fetch("v2/health/ready").then(({ ok }) => ok, () => false))) await wait(LOOK_MS);
   location.reload();
 }
 

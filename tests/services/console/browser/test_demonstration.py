@@ -63,4 +63,8 @@ def test_it_shows_each_step_and_its_output_without_an_error(browser: Browser, ad
     expect(page.locator(".steps .done")).to_have_text(["Training", "Releasing"])
     expect(page.locator(".steps .now")).to_have_text("Starting the workers")
     assert problems == []
+    statuses = [503, 200]
+    page.route("**/v2/health/ready", lambda route: route.fulfill(status=statuses.pop(0)))
+    page.route(address, lambda route: route.fulfill(body="the console, after" if not statuses else "too early"))
+    expect(page.locator("body")).to_have_text("the console, after", timeout=10_000)
     page.close()
