@@ -52,7 +52,13 @@ def add_model_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
         variant = gateway.find_variant(model, version)
         return await asyncio.to_thread(_describe_examples, variant)
 
-    @app.get("/api/models/{model}/examples/{row}", summary="An example row as an infer request", tags=["console"])
+    @app.get(
+        "/api/models/{model}/examples/{row}",
+        summary="An example row as an infer request",
+        tags=["console"],
+        responses={200: {"content": {"application/octet-stream": {}}}},
+        response_class=Response,
+    )
     async def example(model: str, row: int, version: str = "") -> Response:
         """Give the body of an inference in the binary tensor extension, as `infer` takes it."""
         variant = gateway.find_variant(model, version)

@@ -70,3 +70,9 @@ GENERATE_BODY = {
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "An event for each bit of the answer", "content": {"text/event-stream": {}}}
 }
+EXAMPLES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "What the model takes: a picture, a text, or rows",
+        "content": {"image/png": {}, "text/plain": {}, "application/json": {}},
+    }
+}

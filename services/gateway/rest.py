@@ -39,7 +39,7 @@ from services.gateway.errors import (
 from services.gateway.load_reports import LoadHeaders
 from services.gateway.model_config import PLATFORM
 from services.gateway.model_control import check_parameters
-from services.gateway.openapi import ERRORS, FORM, INFER_BODY, OIP_EXAMPLE, PROBES, ROWS_EXAMPLE
+from services.gateway.openapi import ERRORS, EXAMPLES, FORM, INFER_BODY, OIP_EXAMPLE, PROBES, ROWS_EXAMPLE
 from services.gateway.plain_requests import build_plain_request, read_plain_body
 from services.gateway.provenance import make_headers
 from services.gateway.readable import describe_answer, describe_rows
@@ -300,7 +300,7 @@ def _add_short_way(app: FastAPI, gateway: Gateway) -> None:
     body = {"requestBody": {"required": True, "content": contents}}
 
     # Before the route with a version in its place.
-    @app.get("/v1/{model}/example", summary="A row of the model's own to send")
+    @app.get("/v1/{model}/example", summary="A row of the model's own to send", responses=EXAMPLES)
     async def example(model: str) -> Response:
         variant = gateway.find_variant(model)
         body = example_body(variant.manifest, read_examples(variant.examples))
