@@ -128,11 +128,17 @@ class Explainer:
             try:
                 found = self._reasons.explain(inputs, parameters)
             except AttributionError as error:
-                num_rows = len(next(iter(inputs.values())))
-                found = Outputs({"attribution": np.zeros(num_rows, np.float32)}, [str(error)] * num_rows)
+                found = _answer_nothing(inputs, str(error))
+            except ModuleNotFoundError as error:  # an image without captum
+                found = _answer_nothing(inputs, f"this server cannot explain: {error.name} is not installed beside it")
             return encode_response(*self._names, found.arrays, list(found.row_errors))
         except Exception:  # noqa: BLE001
             return encode_failure(*self._names, traceback.format_exc())
+
+
+def _answer_nothing(inputs: _Inputs, why: str) -> Outputs:
+    num_rows = len(next(iter(inputs.values())))
+    return Outputs({"attribution": np.zeros(num_rows, np.float32)}, [why] * num_rows)
 
 
 def serve(explainer: Explainer, requests: BinaryIO, answers: BinaryIO) -> None:
