@@ -48,6 +48,7 @@ def take_pictures(page: Page, url: str, out: Path, only: str) -> None:
                 page.get_by_text("Running …").wait_for(state="hidden", timeout=COMPARE_MS)
             page.evaluate("document.querySelectorAll('details').forEach(folded => (folded.open = true))")
             page.wait_for_timeout(SETTLE_MS)
+            page.evaluate("scrollTo(0, 0)")  # or the bar that stays at the top is drawn in the middle
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
                 page.wait_for_timeout(SETTLE_MS / 5)

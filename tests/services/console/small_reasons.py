@@ -34,15 +34,10 @@ class SmallReasons:
         """End nothing."""
 
     def _explain_digits(self, inputs: Mapping[str, np.ndarray]) -> Answers:
-        """Its upper half speaks for the answer, its lower half by half as much against it."""
-        image = inputs["image"]
-        places = np.full(image.shape[:3], 0.5, np.float32)
-        places[:, image.shape[1] // 2 :] = -0.25
-        return {
-            "image": image,
-            "attribution": places,
-            "probabilities": self._answer("digits", inputs)["probabilities"],
-        }
+        return _explain_image(inputs["image"], self._answer("digits", inputs)["probabilities"])
+
+    def _explain_scenes(self, inputs: Mapping[str, np.ndarray]) -> Answers:
+        return _explain_image(inputs["image"], self._answer("scenes", inputs)["area"])
 
     def _explain_translator(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         return self._answer("translator", inputs)
@@ -58,6 +53,13 @@ class SmallReasons:
     def _explain_novelist(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         words = _split(inputs["prompt"][0])
         return {"pieces": words[None], "attribution": np.ones((1, len(words)), np.float32), **write_on(inputs)}
+
+
+def _explain_image(image: np.ndarray, values: np.ndarray) -> Answers:
+    """Its upper half speaks for the answer, its lower half by half as much against it."""
+    places = np.full(image.shape[:3], 0.5, np.float32)
+    places[:, image.shape[1] // 2 :] = -0.25
+    return {"image": image, "attribution": places, "probabilities": values}
 
 
 def _split(text: bytes) -> np.ndarray:

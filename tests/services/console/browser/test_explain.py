@@ -52,3 +52,12 @@ def test_a_translator_explains_itself_and_a_forecaster_cannot(page: Page):
     expect(page.locator(".said .alignment")).to_be_visible()
     open_view(page, "explain/series")
     expect(page.locator("main")).to_contain_text("Only answers to images and texts are explained")
+
+
+def test_a_segmenters_classes_are_explained_over_its_image(page: Page):
+    open_view(page, "explain/scenes")
+    expect(page.locator(".overlay canvas")).to_have_count(2)
+    expect(page.locator(".explained .ranking li").first).to_contain_text(
+        "nothing"
+    )  # half of the image is of this class
+    expect(page.locator(".explained .ranking li").first).to_contain_text("50.0 %")
