@@ -16,7 +16,7 @@ export async function show(root, [model]) {
   const chosen = await chooseModel(root, "Compare", model, { isFit: ({ versions }) => versions.length > 1 });
   if (!chosen) return;
   if (chosen.versions.length < 2) {
-    root.append(h("p", { class: "card" }, `Only ${chosen.versions[0].version} is served. Start the server with `, h("code", {}, "serve --variants all"), " to compare variants."));
+    root.append(h("p", { class: "card" }, `Only ${chosen.versions[0].version} is served. To compare variants, release several and start the server with `, h("code", {}, "serve --variants all"), "."));
     return;
   }
   const versions = chosen.versions.map(({ version }) => version);
