@@ -97,3 +97,10 @@ def test_make_says_how_to_reach_the_commands_and_nothing_else():
 def test_links_of_the_readme_lead_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_files_on_the_gateways_map_exist():
+    folder = ROOT / "services" / "gateway"
+    named = re.findall(r"`([a-z_]+\.py)`", (folder / "README.md").read_text())
+    assert len(named) > 50
+    assert [name for name in named if not (folder / name).exists()] == []
