@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -8,20 +9,22 @@ BURN = "import time\nend = time.time() + {seconds}\nwhile time.time() < end: pas
 
 
 def test_processes_of_others_are_named_and_ones_own_are_not(tmp_path):
-    for name in ("neighbour", "child", "ended"):
+    # Of this run: those of the same test in another checkout are others' too.
+    neighbour, child, ended = (f"{name}-{os.getpid()}" for name in ("other", "child", "ended"))
+    for name in (neighbour, child, ended):
         (tmp_path / name).symlink_to(sys.executable)
     with watch_neighbours() as describe:
         # Forked away from here: nobody's child.
-        neighbour = [tmp_path / "neighbour", "-S", "-c", BURN.format(seconds=1.2)]
-        subprocess.run(["setsid", "--fork", *neighbour], check=True)
-        subprocess.run([tmp_path / "ended", "-S", "-c", BURN.format(seconds=0.3)], check=True)
-        with subprocess.Popen([tmp_path / "child", "-S", "-c", BURN.format(seconds=0.8)]) as child:
+        stranger = [tmp_path / neighbour, "-S", "-c", BURN.format(seconds=1.2)]
+        subprocess.run(["setsid", "--fork", *stranger], check=True)
+        subprocess.run([tmp_path / ended, "-S", "-c", BURN.format(seconds=0.3)], check=True)
+        with subprocess.Popen([tmp_path / child, "-S", "-c", BURN.format(seconds=0.8)]) as own:
             time.sleep(0.6)
             seen = describe()
-            child.wait()
+            own.wait()
     everyone = dict.fromkeys(item.name for item in seen.named)
-    assert not {"child", "ended"} & everyone.keys()
-    assert "neighbour" in everyone or len(everyone) == 3  # three others were busier
+    assert not {child, ended} & everyone.keys()
+    assert neighbour in everyone or len(everyone) == 3  # three others were busier
     assert seen.cores > 0.05
 
 
