@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from model_store.evidence import read_all, read_records
+from model_store.evidence import read_records
 from model_store.exit_status import exit_status_of
 from model_store.frontier import FRONT_MARK, figures_of, find_front
 from model_store.live_gate import read_progress
@@ -81,8 +81,7 @@ def card(name: Name, root: Root = DEFAULT_ROOT) -> None:
         release, variant = _open(root).resolve(model, version)
     except (UnknownReleaseError, VerificationError) as error:
         raise _fail(error) from error
-    evidence = {} if release.evidence_path is None else read_all(release.evidence_path)
-    typer.echo(write_card(release.manifests[variant], *read_records(evidence)), nl=False)
+    typer.echo(write_card(release.manifests[variant], *read_records(release.evidence_path)), nl=False)
 
 
 @app.command(epilog="Example: store verify classifier")

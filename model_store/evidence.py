@@ -39,12 +39,15 @@ def read_evidence(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
-def read_all(path: Path) -> dict[str, bytes]:
-    """Read all files by name."""
-    return {name: read_evidence(path, name) for name in list_evidence(path)}
+def read_records(path: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How the run came about, and what was measured of it; empty where there is no such file, or no evidence at all."""
+    if path is None:
+        return {}, {}
+    kept = [name for name in list_evidence(path) if name in (TRAINING, EVALUATION)]
+    return parse_records({name: read_evidence(path, name) for name in kept})
 
 
-def read_records(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How the run came about, and what was measured of it; empty where a run left no such file."""
+def parse_records(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same from the files of an evidence that is not yet written."""
     training, evaluation = (json.loads(files.get(name, b"{}")) for name in (TRAINING, EVALUATION))
     return training, evaluation

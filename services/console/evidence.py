@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-from model_store.evidence import EVALUATION, PICTURE_SUFFIX, TRAINING, list_evidence, read_evidence
+from model_store.evidence import PICTURE_SUFFIX, list_evidence, read_evidence, read_records
 from services.console.releases import Shelf
 from services.gateway.errors import UnknownModelError
 
@@ -18,9 +17,7 @@ def add_evidence_routes(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/releases/{model}/{release}/run", summary="What the training run left", tags=["console"])
     async def describe_run(model: str, release: int) -> dict[str, Any]:
         path = shelf.find(model, release).evidence_path
-        if path is None:
-            return {"training": {}, "evaluation": {}, "pictures": []}
-        training, evaluation = (_read_json(path, name) for name in (TRAINING, EVALUATION))
+        training, evaluation = read_records(path)
         return {"training": training, "evaluation": evaluation, "pictures": _list_pictures(path)}
 
     @app.get("/api/releases/{model}/{release}/run/{picture}", summary="One of its pictures", tags=["console"])
@@ -33,10 +30,5 @@ def add_evidence_routes(app: FastAPI, shelf: Shelf) -> None:
         )
 
 
-def _read_json(path: Path, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(read_evidence(path, name)) if name in list_evidence(path) else {}
-    return content
-
-
-def _list_pictures(path: Path) -> list[str]:
-    return [name for name in list_evidence(path) if name.endswith(PICTURE_SUFFIX)]
+def _list_pictures(path: Path | None) -> list[str]:
+    return [] if path is None else [name for name in list_evidence(path) if name.endswith(PICTURE_SUFFIX)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from model_store.evidence import read_records, write_evidence
+from model_store.evidence import parse_records, write_evidence
 from model_store.examples import write_examples
 from model_store.manifest import BaselineTest, GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
 from model_store.model_card import CARD_NAME, write_card
@@ -48,9 +48,10 @@ def publish(store: Store, folder: Path, spec: ReleaseSpec, evaluation: Evaluatio
     """
     archives, manifests, rejected = {}, {}, {}
     evidence = None if spec.run is None else gather_evidence(spec.run)
+    records = parse_records(evidence or {})
     for variant, evaluated in evaluation.variants.items():
         search = evaluation.searches.get(variant)
-        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline, evidence)
+        manifest = complete_manifest(spec, evaluated, source, evaluation.parent, search, evaluation.baseline, records)
         path = folder / manifest_name(manifest.model, manifest.release, variant)
         path.write_text(manifest.model_dump_json(indent=2))
         manifests[variant] = file_digest(path)
@@ -86,7 +87,7 @@ def complete_manifest(
     parent: EvaluatedParent | None = None,
     search: Search | None = None,
     baseline: BaselineFinding | None = None,
-    evidence: Mapping[str, bytes] | None = None,
+    records: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
 ) -> Manifest:
     """Add worker and model card to a variant's folder, and to its manifest what was measured and the files' digests."""
     known = json.loads((evaluated.folder / MANIFEST_NAME).read_text())
@@ -118,7 +119,7 @@ def complete_manifest(
             "source": source,
         }
     )
-    (evaluated.folder / CARD_NAME).write_text(write_card(manifest, *read_records(evidence or {})))
+    (evaluated.folder / CARD_NAME).write_text(write_card(manifest, *records))
     files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     digests = {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files}
     return manifest.model_copy(update={"files": digests})
