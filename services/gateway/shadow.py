@@ -115,8 +115,10 @@ class Shadows:
             while not self._pairs:
                 self._offered.clear()
                 await self._offered.wait()
-            while not self._has_room():
+            while self._pairs and not self._has_room():
                 await asyncio.sleep(LOOK_FOR_ROOM_S)
+            if not self._pairs:  # another rule has come meanwhile
+                continue
             pair = self._pairs.popleft()
             self._num_bytes -= pair.num_bytes
             try:

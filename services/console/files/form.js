@@ -31,8 +31,10 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
   }
 
   // The first example comes by itself, and must not come into what somebody is typing meanwhile.
+  let coming = Promise.resolve();
+
   async function takeFirstExample() {
-    if (examples.length) await takeExample(0, () => !isTouched);
+    if (examples.length) await (coming = takeExample(0, () => !isTouched));
     else if (fields.every((field) => field.isReady())) onready();
   }
 
@@ -61,6 +63,8 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
     element: h("div", { class: "form", oninput: touch, onpointerdown: touch, onfocusin: touch }, setChoice, strip, place, rows?.element, hasOptions ? options.element : null),
     takeFirstExample,
     async read() {
+      // Who asks while the example is on its way means it, unless a hand was quicker.
+      if (!isTouched) await coming.catch(() => {});
       const count = rows && !rows.element.hidden ? rows.count() : 1;
       const inputs = (await Promise.all(fields.map((field) => field.read(count)))).filter((tensor) => tensor !== null);
       return { inputs, ...options.read() };

@@ -93,6 +93,21 @@ async def test_nothing_is_asked_while_somebody_might_wait(world):
     await world.run_until(lambda: len(world.asked) == 3)
 
 
+async def test_a_rule_that_changes_while_there_is_no_room_does_not_end_the_copying(world, monkeypatch):
+    monkeypatch.setattr(shadow, "LOOK_FOR_ROOM_S", 0.001)
+    world.room = False
+    world.offer()
+    running = asyncio.create_task(world.shadows.run())
+    await asyncio.sleep(0.02)
+    world.copy(margin=0.5)  # what waits was chosen by another rule
+    world.room = True
+    await asyncio.sleep(0.02)
+    assert not running.done()
+    running.cancel()
+    world.offer()
+    await world.run_until(lambda: world.asked)
+
+
 async def test_what_finds_no_room_is_left_out_and_counted(world, monkeypatch):
     monkeypatch.setattr(shadow, "MOST_WAITING", 2)
     world.offer(5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.services.console.browser.views import open_view
 
@@ -22,6 +22,18 @@ def test_versions_are_compared_on_one_input_and_on_all_examples(page: Page):
     assert ["disagrees" in (row.get_attribute("class") or "") for row in examples.all()] == [True] + [False] * 5
     first = [cell.text_content().split()[0] for cell in examples.first.locator("td").all()[:4]]
     assert sorted(set(first)) == ["3", "5"]
+
+
+def test_who_asks_before_the_first_example_has_come_is_answered_when_it_has(page: Page):
+    def come_late(route: Route) -> None:
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/examples/*", come_late)
+    open_view(page, "compare/digits")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    rows = page.get_by_role("region", name="Comparison").locator("tbody tr")
+    expect(rows).to_have_count(4, timeout=30_000)
 
 
 def test_images_differ_by_degrees_and_the_most_different_come_first(page: Page):
