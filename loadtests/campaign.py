@@ -204,10 +204,9 @@ class Campaign:
 
     def _repeat(self, run: Run, subject: Subject, bound_ms: float) -> Run:
         recording = run.recording
-        length_s = self._find_length_s(run)
-        measure_s = length_s * find_times_longer(recording, run.verdict)
+        measure_s = self._find_repeat_s(run)
         if run.callers is not None:
-            spare_s = measure_s - length_s
+            spare_s = measure_s - self._find_length_s(run)
             (again,) = self._sweep(subject, run.round, (run.callers,), run.protocol, spare_s, is_planned=False)
             return again
         assert run.kind != "closed loop"
@@ -224,8 +223,11 @@ class Campaign:
         )
 
     def _estimate_repeat_s(self, run: Run) -> float:
-        measure_s = self._find_length_s(run) * find_times_longer(run.recording, run.verdict)
-        return START_S + self.preset.warm_up_s + measure_s
+        return START_S + self.preset.warm_up_s + self._find_repeat_s(run)
+
+    def _find_repeat_s(self, run: Run) -> float:
+        """How long it lasts when it is made again."""
+        return self._find_length_s(run) * find_times_longer(run.recording, run.verdict)
 
     def _find_length_s(self, run: Run) -> float:
         """How long a run was to last."""

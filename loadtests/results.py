@@ -24,7 +24,7 @@ Kind = Literal["closed loop"] | Scenario
 class Run(Part):
     """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server.
 
-    `repeats` earlier ones of its kind were too noisy or drifting, and are not shown.
+    `repeats` earlier ones of its kind did not settle, and are not shown.
     """
 
     version: str

@@ -75,7 +75,7 @@ def _schedule(plan: Scenario, traffics: Sequence[Traffic]) -> Scheduled:
     if not len(times_s):
         raise ScenarioError(f"{plan.name}: no request came of so low a rate in so short a time")
     load = plan.load
-    length_s = float(times_s[-1]) if isinstance(load, Replay | Streams) else plan.warm_up_s + load.seconds
+    length_s = float(times_s[-1]) if isinstance(load, Replay) else plan.warm_up_s + load.seconds
     return Scheduled(
         traffics=tuple(traffics),
         length_s=length_s,

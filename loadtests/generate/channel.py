@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from loadtests.generate.lean_grpc import LeanChannel, OnEnd
-from loadtests.generate.payload import cut_batches, make_bodies, make_rest_bodies, make_rest_path, read_rows
+from loadtests.generate.payload import make_bodies, make_bodies_of_rest, make_rest_path
 from loadtests.generate.plan import Traffic
 from model_store.open_inference import INFER_PATH
 from services.client.credentials import make_headers
@@ -33,6 +33,5 @@ def open_channel(traffic: Traffic) -> tuple[Channel, str, Sequence[Any]]:
     # Imported late: aiohttp takes half a second, which only REST has to wait for.
     from loadtests.generate.rest_channel import RestChannel
 
-    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
-    bodies = make_rest_bodies(batches, traffic.outputs)
-    return RestChannel(traffic.url, traffic.tls, make_headers()), make_rest_path(traffic.model, traffic.version), bodies
+    path = make_rest_path(traffic.model, traffic.version)
+    return RestChannel(traffic.url, traffic.tls, make_headers()), path, make_bodies_of_rest(traffic)

@@ -10,7 +10,7 @@ from loadtests.generate.users import GrpcUser, RestUser, name_failure  # first: 
 import gevent  # isort: skip
 from locust.env import Environment  # isort: skip
 
-from loadtests.generate.payload import cut_batches, make_grpc_bodies, make_rest_bodies, make_rest_path, read_rows
+from loadtests.generate.payload import make_bodies, make_bodies_of_rest, make_rest_path
 from loadtests.generate.plan import ClosedLoop, Traffic
 from loadtests.generate.standing import follow_plans
 from loadtests.generate.stopping import count_spare_s, has_lasted
@@ -41,15 +41,12 @@ class Listener:
 
 def make_user_class(traffic: Traffic) -> type[GrpcUser] | type[RestUser]:
     """Make the Locust user that sends this traffic."""
-    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
     shared = {"host": traffic.url, "label": f"{traffic.model} {traffic.version}"}
     if traffic.protocol == "grpc":
-        bodies = make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
-        return type("Caller", (GrpcUser,), {**shared, "bodies": bodies, "tls": traffic.tls})
-    bodies_of_rest = make_rest_bodies(batches, traffic.outputs)
+        return type("Caller", (GrpcUser,), {**shared, "bodies": make_bodies(traffic), "tls": traffic.tls})
     members = {
         "path": make_rest_path(traffic.model, traffic.version),
-        "bodies": bodies_of_rest,
+        "bodies": make_bodies_of_rest(traffic),
         "ssl_context_factory": traffic.tls.make_context,
     }
     return type("Caller", (RestUser,), {**shared, **members})

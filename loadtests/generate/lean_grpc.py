@@ -27,7 +27,7 @@ NUM_CONNECTIONS = 8
 RECONNECT_S = 0.2
 _PREFIX_BYTES = 5
 _STATUSES = {str(status.value[0]).encode(): status.name for status in grpc.StatusCode}
-OK, CONNECTION_LOST = "OK", "CONNECTION_LOST"
+OK, EXPIRED, CONNECTION_LOST = "OK", "DEADLINE_EXCEEDED", "CONNECTION_LOST"
 
 # What an ended call is told: its status, its answer or why it failed, and when, in time.monotonic()'s seconds.
 OnEnd = Callable[[str, bytes, float], None]

@@ -99,20 +99,12 @@ def _run_loadgen(plan: OpenLoop, requests_per_s: float, issue: Callable[[list[An
 
 def _record(queries: list[Query], recorder: Recorder, start_s: float, lateness_s: dict[int, float]) -> None:
     for number, query in enumerate(queries):
-        finished_s = query.finished_s - start_s
-        if not lateness_s:
-            if query.status:
-                recorder.record_error(query.status)
-            else:
-                recorder.record(finished_s, query.finished_s - query.sent_s)
-            continue
-        scheduled_s = query.issued_s - lateness_s[number] - start_s
-        if query.status:
-            recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
+        if lateness_s:
+            query.tell(recorder, query.issued_s - lateness_s[number] - start_s, start_s)
+        elif query.status:
+            recorder.record_error(query.status)
         else:
-            recorder.record_scheduled(
-                scheduled_s, query.sent_s - start_s, finished_s, turned_s=query.turned_s - start_s
-            )
+            recorder.record(query.finished_s - start_s, query.finished_s - query.sent_s)
 
 
 def _read_issue_delays(folder: Path) -> dict[int, float]:

@@ -62,8 +62,16 @@ def make_bodies(traffic: Traffic) -> list[bytes]:
     Raises:
         ValueError: the examples lack an input.
     """
-    batches = cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
-    return make_grpc_bodies(traffic.model, traffic.version, batches, traffic.outputs)
+    return make_grpc_bodies(traffic.model, traffic.version, _read_batches(traffic), traffic.outputs)
+
+
+def make_bodies_of_rest(traffic: Traffic) -> list[RestBody]:
+    """The same over REST."""
+    return make_rest_bodies(_read_batches(traffic), traffic.outputs)
+
+
+def _read_batches(traffic: Traffic) -> list[dict[str, np.ndarray]]:
+    return cut_batches(read_rows(traffic.examples_path, traffic.input_names), traffic.rows_per_request)
 
 
 def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str] = ()) -> list[RestBody]:

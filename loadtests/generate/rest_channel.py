@@ -9,12 +9,11 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from loadtests.generate.lean_grpc import CONNECTION_LOST, OK, CallError, OnEnd
+from loadtests.generate.lean_grpc import CONNECTION_LOST, EXPIRED, OK, CallError, OnEnd
 from loadtests.generate.payload import RestBody
 from loadtests.generate.rest import HEADER_SIZE
 from services.client.tls import NO_TLS, Tls
 
-EXPIRED = "DEADLINE_EXCEEDED"
 MOST_CHARACTERS = 400
 
 

@@ -34,13 +34,7 @@ def run_schedule(plan: Scheduled) -> list[Recording]:
         sender.close()
         recorder = Recorder(started=started, warm_up_s=plan.warm_up_s, rows_per_request=traffic.rows_per_request)
         for query in sent:
-            scheduled_s, finished_s = query.issued_s - start_s, query.finished_s - start_s
-            if query.status:
-                recorder.record_error(query.status, scheduled_s=scheduled_s, finished_s=finished_s)
-            else:
-                recorder.record_scheduled(
-                    scheduled_s, query.sent_s - start_s, finished_s, turned_s=query.turned_s - start_s
-                )
+            query.tell(recorder, query.issued_s - start_s, start_s)
         arrivals_s = plan.length_s - plan.warm_up_s
         last_s = max((query.finished_s - start_s for query in sent), default=0.0) - plan.warm_up_s
         duration_s = max(arrivals_s, last_s)

@@ -17,13 +17,13 @@ import uvloop
 
 from host.priority import wake_promptly
 from loadtests.generate.channel import open_channel
-from loadtests.generate.lean_grpc import OK, OnEnd
+from loadtests.generate.lean_grpc import EXPIRED, OK, OnEnd
 from loadtests.generate.plan import Traffic
+from loadtests.measure.recording import Recorder
 
 TIMEOUT_S = 60.0
 # A server that is asked to answer in time may be so much late to say that it does not.
 PATIENCE_S = 1.0
-EXPIRED = "DEADLINE_EXCEEDED"
 # A thread that wants to schedule waits this long for one that computes; Python's 5 ms would be late sends.
 SWITCH_S = 0.0002
 POLL_S = 0.002
@@ -40,6 +40,15 @@ class Query:
         self.issued_s = self.turned_s if issued_s is None else issued_s
         self.sent_s = self.finished_s = 0.0
         self.status = ""
+
+    def tell(self, recorder: Recorder, scheduled_s: float, start_s: float) -> None:
+        """Record what became of it; it was to leave `scheduled_s` after `start_s`."""
+        finished_s = self.finished_s - start_s
+        if self.status:
+            recorder.record_error(self.status, scheduled_s=scheduled_s, finished_s=finished_s)
+        else:
+            sent_s, turned_s = self.sent_s - start_s, self.turned_s - start_s
+            recorder.record_scheduled(scheduled_s, sent_s, finished_s, turned_s=turned_s)
 
 
 class Sender:

@@ -143,7 +143,6 @@ class Recorder:
         """Record a request of a closed loop that was answered at `finished_s`."""
         sent_s = finished_s - latency_s
         self._answered.append((sent_s, sent_s, finished_s))
-        self._turned_s.append(sent_s)
 
     def record_scheduled(
         self, scheduled_s: float, sent_s: float, finished_s: float, *, turned_s: float | None = None
@@ -186,6 +185,7 @@ class Recorder:
         for latency_s in finished - scheduled if self._has_schedule else ():
             corrected.record(latency_s)
         late_s = sent - scheduled
+        own_late_s = _find_own_lateness_s(scheduled, np.array(self._turned_s), sent) if self._has_schedule else 0.0
         return Recording(
             started=self.started,
             duration_s=duration_s,
@@ -202,7 +202,7 @@ class Recorder:
                 cpu_cores=cpu_s / duration_s,
                 late_share=float((late_s > LATE_S).mean()) if len(late_s) else 0.0,
                 late_mean_ms=1e3 * float(late_s.mean()) if len(late_s) else 0.0,
-                own_late_mean_ms=1e3 * _find_own_lateness_s(scheduled, np.array(self._turned_s), sent),
+                own_late_mean_ms=1e3 * own_late_s,
             ),
             loadgen_result=loadgen_result,
         )

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from loadtests.judge.recommendation import find_peak_rows_per_s
 from loadtests.measure.histogram import LatencyHistogram
+from loadtests.measure.recording import Recording
 from loadtests.report.svg import (
     Axis,
     Bar,
@@ -102,24 +103,39 @@ def draw_timeline(model: ModelResults) -> Markup | None:
     lines: list[Line] = []
     for version, colour in assign_colours(model).items():
         run = pick_open_loop(model, version)
-        windows = [window for window in run.recording.windows if window.requests] if run else []
-        if run is None or not windows:
-            continue
-        recording = run.recording
-        length_s = (recording.arrivals_s or recording.duration_s) / len(recording.windows)
-        middles = [(i + 0.5) * length_s for i, window in enumerate(recording.windows) if window.requests]
-        titles = [
-            f"{_short(version)}: mean {w.mean_ms:.1f} ms, worst {w.max_ms:.1f} ms, {w.waiting} waiting" for w in windows
-        ]
-        means = list(zip(middles, (window.mean_ms for window in windows), strict=True))
-        worst = list(zip(middles, (window.max_ms for window in windows), strict=True))
-        lines.append(Line(points=means, colour=colour, marks=[True] * len(windows), titles=titles))
-        lines.append(Line(points=worst, colour=colour, is_dotted=True))
+        if run is not None:
+            lines += trace_latencies(run.recording, colour, f"{_short(version)}: ")
     if not lines:
         return None
     x = make_linear_axis("seconds into the run", [px for line in lines for px, _ in line.points])
     y = make_log_axis("latency, ms", [model.bound.ms, *(py for line in lines for _, py in line.points)])
     return _draw(x, y, lines, model)
+
+
+def trace_latencies(recording: Recording, colour: str, name: str = "") -> list[Line]:
+    """Mean and worst latency (dotted) of the windows in which something was answered; `name` begins their titles."""
+    windows = zip(list_middles(recording), recording.windows, strict=True)
+    answered = [(at_s, window) for at_s, window in windows if window.requests]
+    if not answered:
+        return []
+    titles = [f"{name}mean {w.mean_ms:.1f} ms, worst {w.max_ms:.1f} ms, {w.waiting} waiting" for _, w in answered]
+    means = [(at_s, window.mean_ms) for at_s, window in answered]
+    worst = [(at_s, window.max_ms) for at_s, window in answered]
+    return [
+        Line(points=means, colour=colour, marks=[True] * len(means), titles=titles),
+        Line(points=worst, colour=colour, is_dotted=True),
+    ]
+
+
+def list_middles(recording: Recording) -> list[float]:
+    """Seconds from a run's start to the middle of each window."""
+    length_s = find_window_s(recording)
+    return [(index + 0.5) * length_s for index in range(len(recording.windows))]
+
+
+def find_window_s(recording: Recording) -> float:
+    """Seconds of each window."""
+    return (recording.arrivals_s or recording.duration_s) / len(recording.windows)
 
 
 def draw_time_split(model: ModelResults) -> Markup | None:

@@ -27,19 +27,18 @@ def write_report(results: Results, folder: Path) -> Path:
 
     Beside the page: `report.md`, and the runs as `runs.csv`, `runs.jsonl` and `latencies.hlog`.
     """
-    environment = Environment(
-        loader=PackageLoader("loadtests.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = format_number
-    environment.filters["png"] = make_png_url
     table = make_csv(results)
     raw = gzip.compress(results.model_dump_json().encode(), mtime=0)
-    page = environment.get_template("index.html.j2").render(
-        results=results,
-        percentiles=PERCENTILES,
-        models=[describe_model(model) for model in results.models],
-        csv_url=_make_data_url("text/csv", table.encode()),
-        raw_url=_make_data_url("application/gzip", raw),
+    page = (
+        open_templates()
+        .get_template("index.html.j2")
+        .render(
+            results=results,
+            percentiles=PERCENTILES,
+            models=[describe_model(model) for model in results.models],
+            csv_url=_make_data_url("text/csv", table.encode()),
+            raw_url=_make_data_url("application/gzip", raw),
+        )
     )
     (folder / "runs.csv").write_text(table, encoding="utf-8")
     (folder / "runs.jsonl").write_text(make_json_lines(results), encoding="utf-8")
@@ -48,6 +47,16 @@ def write_report(results: Results, folder: Path) -> Path:
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def open_templates() -> Environment:
+    """What all pages are made from."""
+    environment = Environment(
+        loader=PackageLoader("loadtests.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = format_number
+    environment.filters["png"] = make_png_url
+    return environment
 
 
 def describe_model(model: ModelResults) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadtests.measure.host import Host
 from loadtests.measure.recording import Part, Recording
-from loadtests.report.charts import PALETTE
-from loadtests.report.page import format_number
+from loadtests.report.charts import PALETTE, find_window_s, list_middles, trace_latencies
+from loadtests.report.page import open_templates
 from loadtests.report.percentiles import PERCENTILES, list_supported
 from loadtests.report.scenario_table import name_state, why
 from loadtests.report.svg import Line, draw_both, draw_lines, make_linear_axis, make_log_axis
@@ -32,26 +32,26 @@ class ScenarioResults(Part):
 def write_scenario_report(results: ScenarioResults, folder: Path) -> Path:
     """Write `scenario.json` and the page `index.html` into a folder."""
     (folder / "scenario.json").write_text(results.model_dump_json(indent=1))
-    environment = Environment(
-        loader=PackageLoader("loadtests.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = format_number
     recordings = [outcome.recording for outcome in results.outcomes]
-    page = environment.get_template("scenario.html.j2").render(
-        results=results,
-        percentiles=PERCENTILES,
-        targets=[
-            {
-                "outcome": outcome,
-                "colour": colour,
-                "state": name_state(outcome),
-                "why": why(outcome),
-                "latencies": list_supported(outcome.recording),
-            }
-            for outcome, colour in zip(results.outcomes, PALETTE * len(recordings), strict=False)
-        ],
-        latencies=draw_latencies(recordings, results.scenario.bound_ms),
-        rates=draw_rates(recordings),
+    page = (
+        open_templates()
+        .get_template("scenario.html.j2")
+        .render(
+            results=results,
+            percentiles=PERCENTILES,
+            targets=[
+                {
+                    "outcome": outcome,
+                    "colour": colour,
+                    "state": name_state(outcome),
+                    "why": why(outcome),
+                    "latencies": list_supported(outcome.recording),
+                }
+                for outcome, colour in zip(results.outcomes, cycle(PALETTE), strict=False)
+            ],
+            latencies=draw_latencies(recordings, results.scenario.bound_ms),
+            rates=draw_rates(recordings),
+        )
     )
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
@@ -61,14 +61,8 @@ def write_scenario_report(results: ScenarioResults, folder: Path) -> Path:
 def draw_latencies(recordings: list[Recording], bound_ms: float) -> Markup | None:
     """Mean and worst latency of each target, window by window."""
     lines: list[Line] = []
-    for recording, colour in zip(recordings, PALETTE * len(recordings), strict=False):
-        answered = [
-            (at_s, w) for at_s, w in zip(_list_middles(recording), recording.windows, strict=True) if w.requests
-        ]
-        titles = [f"mean {w.mean_ms:.1f} ms, worst {w.max_ms:.1f} ms, {w.waiting} waiting" for _, w in answered]
-        means = [(at_s, window.mean_ms) for at_s, window in answered]
-        lines.append(Line(points=means, colour=colour, marks=[True] * len(means), titles=titles))
-        lines.append(Line(points=[(at_s, window.max_ms) for at_s, window in answered], colour=colour, is_dotted=True))
+    for recording, colour in zip(recordings, cycle(PALETTE), strict=False):
+        lines += trace_latencies(recording, colour)
     points = [point for line in lines for point in line.points]
     if not points:
         return None
@@ -81,15 +75,15 @@ def draw_latencies(recordings: list[Recording], bound_ms: float) -> Markup | Non
 def draw_rates(recordings: list[Recording]) -> Markup | None:
     """Requests a second that came due (dotted) and that were answered, window by window."""
     lines: list[Line] = []
-    for recording, colour in zip(recordings, PALETTE * len(recordings), strict=False):
-        middles, length_s = _list_middles(recording), _find_window_s(recording)
+    for recording, colour in zip(recordings, cycle(PALETTE), strict=False):
+        middles, length_s = list_middles(recording), find_window_s(recording)
         lines.append(
             Line(
                 points=[(at_s, w.requests / length_s) for at_s, w in zip(middles, recording.windows, strict=True)],
                 colour=colour,
             )
         )
-        if recording.corrected:
+        if recording.arrivals_s is not None:
             due = [(at_s, w.scheduled / length_s) for at_s, w in zip(middles, recording.windows, strict=True)]
             lines.append(Line(points=due, colour=colour, is_dotted=True))
     points = [point for line in lines for point in line.points]
@@ -98,12 +92,3 @@ def draw_rates(recordings: list[Recording]) -> Markup | None:
     x = make_linear_axis("seconds into the scenario", [x for x, _ in points])
     y = make_linear_axis("requests a second", [y for _, y in points])
     return draw_both(lambda width_px: draw_lines(x, y, lines, width_px=width_px, rule=None))
-
-
-def _list_middles(recording: Recording) -> list[float]:
-    length_s = _find_window_s(recording)
-    return [(index + 0.5) * length_s for index in range(len(recording.windows))]
-
-
-def _find_window_s(recording: Recording) -> float:
-    return (recording.arrivals_s or recording.duration_s) / len(recording.windows)
