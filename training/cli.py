@@ -58,10 +58,11 @@ def _train() -> None:
 
 def make_command(model: Model[Any]) -> typer.Typer:
     """Make the command line of a kind: its training, and its further verbs as sub-commands."""
+    verbs = {**model.commands, SEARCH: make_search(model)}
     command = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
-        subcommand_metavar=f"[{'|'.join([*model.commands, SEARCH])}]",
+        subcommand_metavar=f"[{'|'.join(verbs)}]",
     )
 
     @command.callback(
@@ -123,7 +124,7 @@ def make_command(model: Model[Any]) -> typer.Typer:
                 with joined_processes(device):
                     report(model.train(recipe, options))
 
-    for name, function in {**model.commands, SEARCH: make_search(model)}.items():
+    for name, function in verbs.items():
         command.command(name)(_speaking_plainly(function))
     return command
 

@@ -53,17 +53,17 @@ class Updater:
             group["lr"] = group["initial_lr"] * factor
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros(())
+        parts = []
         for loss in losses:
             loss.backward()
-            total = total.to(loss.device) + loss.detach()
+            parts.append(loss.detach())
         parameters = [p for group in self._groups() for p in group["params"]]
         add_up_gradients(parameters)
         if self.clip_norm:
             nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
-        return total
+        return sum(parts[1:], start=parts[0])
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}

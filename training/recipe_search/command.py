@@ -13,7 +13,7 @@ from training.engine.runs import write_json
 from training.models import Model
 from training.recipe_search.picture import draw_search
 from training.recipe_search.space import read_space
-from training.recipe_search.study import Outcome, Plan, find_best, search
+from training.recipe_search.study import Outcome, Plan, find_best, search, write_command
 from training.request import Request, settle
 
 SEARCH = "search"
@@ -47,7 +47,7 @@ def make_search(model: Model[Any]) -> Callable[..., None]:
             changes=tuple(changes),
             resume=False,
             overwrite=False,
-            command="",
+            command=_write_command(model.kind, preset, data, changes),
         )
         recipe, options = settle(model, request)
         space = read_space(over, recipe)
@@ -60,7 +60,8 @@ def make_search(model: Model[Any]) -> Callable[..., None]:
         for name, share in found.importances.items():
             typer.echo(f"  {100 * share:3.0f} % of the scores' variance by {name}")
         typer.echo(f"{out / PICTURE} shows all; {best.run} is its run, with figures on test data that chose nothing.")
-        typer.echo(f"again with another seed: {_write_command(model.kind, request, best)}")
+        values = [f"{field}={value}" for field, value in best.values.items()]
+        typer.echo(f"again with another seed: {write_command(options, values)} --seed 1")
 
     return search_recipes
 
@@ -82,9 +83,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _write_command(kind: str, request: Request, best: Outcome) -> str:
-    assignments: Sequence[str] = [*request.changes, *(f"{field}={value}" for field, value in best.values.items())]
-    words = ["train", kind, "--preset", str(request.preset)]
-    if request.data:
-        words += ["--data", request.data]
-    return shlex.join([*words, *(word for one in assignments for word in ("--set", one)), "--seed", "1"])
+def _write_command(kind: str, preset: str, data: str | None, changes: Sequence[str]) -> str:
+    """What all trials have in common."""
+    words = ["train", kind, "--preset", preset, *(["--data", data] if data else [])]
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -75,12 +76,11 @@ def search(plan: Plan, tell: Callable[[Outcome], None]) -> Found:
     """
     study = _open(plan)
     _take_up_what_was_stopped(study)
-    while sum(trial.state.is_finished() and not _was_stopped(trial) for trial in study.trials) < plan.num_trials:
+    while len(_list_counted(study)) < plan.num_trials:
         trial = study.ask()
         _try(plan, study, trial)
         tell(_describe(plan, study.trials[trial.number]))
-    finished = [trial for trial in study.trials if trial.state.is_finished() and not _was_stopped(trial)]
-    return Found([_describe(plan, trial) for trial in finished], _measure_importances(study))
+    return Found([_describe(plan, trial) for trial in _list_counted(study)], _measure_importances(study))
 
 
 def _open(plan: Plan) -> optuna.Study:
@@ -101,11 +101,12 @@ def _open(plan: Plan) -> optuna.Study:
             load_if_exists=True,
         )
     asked = {
-        "recipe": json.loads(json.dumps(dataclasses.asdict(plan.recipe))),
-        "space": [json.loads(json.dumps(dataclasses.asdict(dimension))) for dimension in plan.space],
+        "recipe": dataclasses.asdict(plan.recipe),
+        "space": [dataclasses.asdict(dimension) for dimension in plan.space],
         "data": plan.common.data,
         "seed": plan.common.seed,
     }
+    asked = json.loads(json.dumps(asked))  # as it comes back from the study
     before = study.user_attrs.get("asked")
     if before is None:
         study.set_user_attr("asked", asked)
@@ -123,6 +124,10 @@ def _take_up_what_was_stopped(study: optuna.Study) -> None:
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
         study.enqueue_trial(trial.params, user_attrs={"run": trial.user_attrs.get("run", trial.number)})
+
+
+def _list_counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [trial for trial in study.trials if trial.state.is_finished() and not _was_stopped(trial)]
 
 
 def _was_stopped(trial: optuna.trial.FrozenTrial) -> bool:
@@ -148,8 +153,7 @@ def _try(plan: Plan, study: optuna.Study, trial: optuna.Trial) -> None:
 
     try:
         recipe = override(plan.recipe, changes)
-        command = f"train {plan.model.kind} --preset {plan.common.preset} " + " ".join(f"--set {c}" for c in changes)
-        options = dataclasses.replace(plan.common, out=run, command=command)
+        options = dataclasses.replace(plan.common, out=run, command=write_command(plan.common, changes))
         with observed_by(watch):
             train_or_resume(recipe, options, plan.model.train)
         if score is None:
@@ -163,6 +167,11 @@ def _try(plan: Plan, study: optuna.Study, trial: optuna.Trial) -> None:
         study.tell(trial, state=TrialState.FAIL)
     except Interrupted as stop:
         raise Interrupted(f"{stop} (trial {trial.number} of {plan.num_trials})") from None
+
+
+def write_command(common: TrainOptions, changes: Sequence[str]) -> str:
+    """The command of a training with further changes, field=value, than those that all trials have."""
+    return " ".join([common.command, *(f"--set {shlex.quote(change)}" for change in changes)])
 
 
 def _folder(plan: Plan, number: int) -> Path:

@@ -53,7 +53,8 @@ class TranslationTask(Resumable):
         batch = whole.take_share()
         self.network.train()
         parts = split_rows(slice(0, len(batch.source)), self.accumulation)
-        losses = (self._measure(batch.take(part), step) / whole.num_pieces for part in parts)
+        num_pieces = whole.num_pieces
+        losses = (self._measure(batch.take(part), step) / num_pieces for part in parts)
         loss = self.updater.accumulate(losses, step)
         if self.average:
             self.average.update(self.network)

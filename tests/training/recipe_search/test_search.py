@@ -87,7 +87,7 @@ def read_trials(out):
 
 
 def test_the_best_recipe_is_found_and_the_rest_is_given_up_early(tmp_path):
-    answer = search(tmp_path, *OVER, "--trials", 25)
+    answer = search(tmp_path, *OVER, "--set", "layers=3", "--trials", 25)
     assert answer.exit_code == 0, answer.output
     trials = read_trials(tmp_path)
     assert len(trials) == 25
@@ -95,12 +95,14 @@ def test_the_best_recipe_is_found_and_the_rest_is_given_up_early(tmp_path):
     best = max(trials, key=lambda trial: trial["score"] or -math.inf)
     assert best["score"] > -0.5 > trials[0]["score"]
     assert f"best of 25: {best['run']}" in answer.output
-    assert f"train classifier --preset demo --set lr={best['values']['lr']}" in answer.output
+    assert f"train classifier --preset demo --set layers=3 --set lr={best['values']['lr']}" in answer.output
     assert "of the scores' variance by lr" in answer.output
     pruned = [trial["run"] for trial in trials if trial["state"] == "pruned"]
     assert len(pruned) >= 5
     assert all(read_stop(tmp_path / run) == "behind the median of the trials before" for run in pruned)
-    assert read_run(tmp_path / best["run"])["metrics"] == {"test": 1.0}
+    record = read_run(tmp_path / best["run"])
+    assert record["metrics"] == {"test": 1.0}
+    assert record["command"].startswith("train classifier --preset demo --set layers=3 --set lr=")
     with Image.open(tmp_path / "search.png") as picture:
         assert picture.width > 1000
 
