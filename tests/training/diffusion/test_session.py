@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.training.diffusion.conftest import TINY, make_options
+from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.diffusion.data import load_data
 from training.diffusion.objective import DiffusionTask
@@ -46,17 +46,8 @@ def test_an_interrupted_run_resumes_bit_exactly(finished_run, tmp_path, monkeypa
     recipe = replace(TINY, epochs=0.4, judge=str(finished_run / "judge"))
     monkeypatch.setattr("training.diffusion.session.evaluate_network", lambda *given, **named: {})
     whole = torch.load(train(recipe, make_options(tmp_path / "whole")) / "checkpoint.pt", weights_only=True)
-    step_once = DiffusionTask.train_step
-
-    def stop_at_three(self, step):
-        if step == 3:
-            signal.raise_signal(signal.SIGINT)
-        return step_once(self, step)
-
-    monkeypatch.setattr(DiffusionTask, "train_step", stop_at_three)
-    with pytest.raises(Interrupted):
+    with interrupted_after(DiffusionTask, 3), pytest.raises(Interrupted):
         train(recipe, make_options(tmp_path / "parts"))
-    monkeypatch.setattr(DiffusionTask, "train_step", step_once)
     again = train(recipe, make_options(tmp_path / "parts", resume=True))
     parts = torch.load(again / "checkpoint.pt", weights_only=True)
     for part in ("network", "average"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 from tests.training.gan.conftest import TINY, make_options
+from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.gan.adversarial import AdversarialTask
@@ -102,17 +102,8 @@ def test_an_interrupted_run_resumes_bit_exactly(preset, task, changes, start, ju
     recipe = shrink(PRESETS[preset], epochs=0.6, average_decay=0.9, **judge, **changes)
     monkeypatch.setattr("training.gan.session.evaluate_generator", lambda *given, **named: {})
     whole = torch.load(train(recipe, start("whole")) / "checkpoint.pt", weights_only=True)
-    step_once = task.train_step
-
-    def stop_at_three(self, step):
-        if step == 3:
-            signal.raise_signal(signal.SIGINT)
-        return step_once(self, step)
-
-    monkeypatch.setattr(task, "train_step", stop_at_three)
-    with pytest.raises(Interrupted):
+    with interrupted_after(task, 3), pytest.raises(Interrupted):
         train(recipe, start("parts"))
-    monkeypatch.setattr(task, "train_step", step_once)
     parts = torch.load(train(recipe, start("parts", resume=True)) / "checkpoint.pt", weights_only=True)
     for name, state in whole["task"].items():
         assert_same(state, parts["task"][name])
