@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+import yaml
 
 from k8s.checkov import INSTALL, find_checkov_faults
 from k8s.checks import build_all, check_edge, check_rules, find_faults
@@ -289,8 +290,6 @@ def check() -> None:
 
 def _read_image(overlay: str) -> str:
     """Read which image an overlay names by itself; empty if it has that from another one."""
-    import yaml
-
     known = sorted(path.name for path in (ROOM / "overlays").iterdir())
     if overlay not in known:
         _fail(f"there is no overlay {overlay!r}; there are {', '.join(known)}")
@@ -300,8 +299,6 @@ def _read_image(overlay: str) -> str:
 
 def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
     """Write the kustomization of one deployment: an overlay, an image, the trusted keys."""
-    import yaml
-
     fleet = root / "fleet"
     fleet.mkdir()
     trusted = sorted((keys / "trusted").glob("*.pem"))
@@ -311,7 +308,7 @@ def _write_fleet(root: Path, overlay: str, image: str, keys: Path) -> Path:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [f"../overlays/{overlay}"],
-        "namespace": "millrace",
+        "namespace": NAMESPACE,
         "generatorOptions": {"disableNameSuffixHash": True},
         "secretGenerator": [{"name": "millrace-trusted-keys", "files": [path.name for path in trusted]}],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8s.nodes import PROBE_PERIOD_S, node_patch
-from k8s.planning import ModelPlan
+from k8s.planning import NAMESPACE, ModelPlan
 
 Object = dict[str, Any]
 
@@ -19,7 +19,7 @@ def inference_service(plan: ModelPlan, grace_s: int) -> Object:
         "kind": "InferenceService",
         "metadata": {
             "name": plan.model.replace("_", "-"),
-            "namespace": "millrace",
+            "namespace": NAMESPACE,
             "labels": plan.labels | plan.release_labels,
             "annotations": {
                 "serving.kserve.io/deploymentMode": "RawDeployment",

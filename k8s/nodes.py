@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from k8s.planning import ModelPlan
+from k8s.planning import NAMESPACE, ModelPlan
 
 Object = dict[str, Any]
 
@@ -17,7 +17,7 @@ def node_kustomization(plan: ModelPlan) -> Object:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "namespace": "millrace",
+        "namespace": NAMESPACE,
         "resources": ["../../../node"],
         "nameSuffix": plan.resource.removeprefix("millrace"),
         "labels": [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k8s.planning import ModelPlan
+from k8s.planning import NAMESPACE, ModelPlan
 
 Object = dict[str, Any]
 
@@ -64,7 +64,7 @@ def node_identity(plan: ModelPlan) -> Object:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "BackendTLSPolicy",
-        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "metadata": {"name": plan.resource, "namespace": NAMESPACE, "labels": plan.labels},
         "spec": {
             "targetRefs": [{"group": "", "kind": "Service", "name": plan.resource}],
             "validation": {
@@ -98,7 +98,7 @@ def _route(
     return {
         "apiVersion": version,
         "kind": kind,
-        "metadata": {"name": f"{plan.resource}-{suffix}", "namespace": "millrace", "labels": plan.labels},
+        "metadata": {"name": f"{plan.resource}-{suffix}", "namespace": NAMESPACE, "labels": plan.labels},
         "spec": {
             "parentRefs": parent,
             "hostnames": [host],

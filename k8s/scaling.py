@@ -110,7 +110,7 @@ def scaled_object(plan: ModelPlan, prometheus: str = PROMETHEUS, awake: Hours | 
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "metadata": {"name": plan.resource, "namespace": NAMESPACE, "labels": plan.labels},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": plan.resource},
             "minReplicaCount": 0 if awake else plan.sizing.min_replicas,
@@ -140,7 +140,7 @@ def horizontal_autoscaler(plan: ModelPlan) -> Object:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": plan.resource, "namespace": "millrace", "labels": plan.labels},
+        "metadata": {"name": plan.resource, "namespace": NAMESPACE, "labels": plan.labels},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": plan.resource},
             "minReplicas": plan.sizing.min_replicas,

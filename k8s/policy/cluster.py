@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from k8s.policy.ending import find_end
 from k8s.policy.objects import Fleet, labels_of, matches, name_of, server_of
-from k8s.settings import ENGINE_STOP_S, drain_s
 
 _COUNTER = re.compile(
     r"(\w+)\(\s*(?:\w+_total|\w+_sum|\w+_count|\w+_bucket)\b|\b(\w+_total|\w+_sum|\w+_count|\w+_bucket)\b"
@@ -208,14 +208,9 @@ def kserve_ends_in_order(fleet: Fleet) -> Iterator[str]:
     longest_s = 0.0
     for runtime in fleet.of("ServingRuntime"):
         for container in runtime["spec"]["containers"]:
-            pre_stop_s = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-            if not pre_stop_s:
-                yield f"{name_of(runtime)} has no preStop: the doors may close before the edge has heard of it"
-            settings = fleet.settings(container)
-            if "MILLRACE_DRAIN_DELAY_S" not in settings or "MILLRACE_DRAIN_TIMEOUT_S" not in settings:
-                yield f"{name_of(runtime)}: MILLRACE_DRAIN_DELAY_S and MILLRACE_DRAIN_TIMEOUT_S are not set"
-                continue
-            longest_s = max(longest_s, pre_stop_s + drain_s(settings) + ENGINE_STOP_S)
+            needed_s, faults = find_end(container, fleet)
+            yield from (f"{name_of(runtime)}: {fault}" for fault in faults)
+            longest_s = max(longest_s, needed_s or 0.0)
     for service in fleet.of("InferenceService"):
         if service["spec"]["predictor"].get("terminationGracePeriodSeconds", 30) < longest_s:
             yield f"{name_of(service)} has less than the {longest_s:g} s of preStop, drain and the engine's end"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from k8s.policy.ending import find_end
 from k8s.policy.engines import engine_is_its_gateways
 from k8s.policy.objects import Fleet, Object, containers_of, cores, engine_of, labels_of, pod_of, probe_s, server_of
-from k8s.settings import ENGINE_STOP_S, drain_s
 
 STARTUP, READY, LIVE = "startupProbe", "readinessProbe", "livenessProbe"
 
@@ -133,17 +133,13 @@ def start_has_the_time_it_needs(workload: Object, fleet: Fleet) -> Iterator[str]
 
 def ends_in_order(workload: Object, fleet: Fleet) -> Iterator[str]:
     container = server_of(workload)
-    settings = fleet.settings(container)
-    if "MILLRACE_DRAIN_DELAY_S" not in settings or "MILLRACE_DRAIN_TIMEOUT_S" not in settings:
-        yield "MILLRACE_DRAIN_DELAY_S and MILLRACE_DRAIN_TIMEOUT_S are not set"
+    needed_s, faults = find_end(container, fleet)
+    yield from faults
+    if needed_s is None:
         return
-    pre_stop_s = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    if not pre_stop_s:
-        yield "no preStop: the doors may close before the edge has heard of it"
-    needed_s = pre_stop_s + drain_s(settings) + ENGINE_STOP_S
     if pod_of(workload).get("terminationGracePeriodSeconds", 30) < needed_s:
         yield f"terminationGracePeriodSeconds is below the {needed_s:g} s of preStop, drain and the engine's end"
-    delay_s = float(settings["MILLRACE_DRAIN_DELAY_S"])
+    delay_s = float(fleet.settings(container)["MILLRACE_DRAIN_DELAY_S"])
     if READY in container and delay_s <= probe_s(container[READY]):
         yield f"the doors close {delay_s:g} s after not ready, which is believed after {probe_s(container[READY]):g} s"
 
