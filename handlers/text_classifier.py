@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class TextClassifierHandler(Handler):
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
-        self.encode_text, self._names = _open_subwords(folder / self.options["vocabulary"], self.options)
+        self.encode_text, self._name = _open_subwords(folder / self.options["vocabulary"], self.options)
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
         rows: list[list[int]] = []
@@ -53,24 +54,25 @@ class TextClassifierHandler(Handler):
         """Write piece numbers [N, S] as UTF-8, a space in front of what begins a word; padding is empty."""
         names = np.empty(numbers.shape, np.object_)
         for place, number in np.ndenumerate(numbers):
-            names[place] = b"" if number == PAD else self._names[number].encode()
+            names[place] = b"" if number == PAD else self._name(int(number)).encode()
         return names
 
 
-def _open_subwords(file: Path, options: Mapping[str, Any]) -> tuple[Callable[[str], list[int]], Sequence[str]]:
-    """What turns a text into the pieces that were trained with, and what these are, by number."""
+def _open_subwords(file: Path, options: Mapping[str, Any]) -> tuple[Callable[[str], list[int]], Callable[[int], str]]:
+    """What turns a text into the pieces that were trained with, and what names one of these by its number."""
     max_pieces: int = options["max_pieces"]
     if file.suffix == ".json":
         content = json.loads(file.read_text())
         pieces = WordPiece(**content)
-        return lambda text: pieces.encode(text, max_pieces), _name_word_pieces(content["pieces"])
+        names: list[str] = content["pieces"]
+        return lambda text: pieces.encode(text, max_pieces), lambda number: _name_word_piece(names[number])
     vocabulary = sentencepiece.SentencePieceProcessor(model_proto=file.read_bytes())
     lowercase: bool = options["lowercase"]
 
     def encode(text: str) -> list[int]:
         return [*vocabulary.encode(text.lower() if lowercase else text)[: max_pieces - 1], END]
 
-    return encode, [_name_piece(vocabulary, number) for number in range(len(vocabulary))]
+    return encode, partial(_name_piece, vocabulary)
 
 
 def _name_piece(vocabulary: sentencepiece.SentencePieceProcessor, number: int) -> str:
@@ -78,5 +80,5 @@ def _name_piece(vocabulary: sentencepiece.SentencePieceProcessor, number: int) -
     return chr(int(piece[1:-1], 16)) if vocabulary.is_byte(number) else piece.replace("▁", " ")
 
 
-def _name_word_pieces(pieces: Sequence[str]) -> list[str]:
-    return [piece.removeprefix(INSIDE) if piece.startswith(INSIDE) else f" {piece}" for piece in pieces]
+def _name_word_piece(piece: str) -> str:
+    return piece.removeprefix(INSIDE) if piece.startswith(INSIDE) else f" {piece}"

@@ -70,6 +70,14 @@ class Course:
         return max((release for release in releases if str(release) not in self.withdrawn), default=None)
 
 
+def derive_course(acts: Iterable[Act]) -> Course:
+    """Derive what acts come to, the first of them first."""
+    course = Course()
+    for act in acts:
+        course.apply(act)
+    return course
+
+
 class Acts:
     """The acts about one model."""
 
@@ -92,10 +100,7 @@ class Acts:
         Raises:
             VerificationError: as `read`.
         """
-        course = Course()
-        for act in self.read():
-            course.apply(act)
-        return course
+        return derive_course(self.read())
 
     def add(self, kind: Kind, version: str, why: str, against: str = "") -> Act:
         """Sign an act and make it visible at once; of two writers the second takes the next number.

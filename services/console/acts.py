@@ -9,13 +9,13 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from host.exclusion import alone_in
-from model_store.acts import Act, Course
+from model_store.acts import Act, derive_course
 from model_store.release import UnknownReleaseError
 from model_store.rollback import restore, roll_back
 from model_store.signing import VerificationError
 from model_store.store import Store
-from services.console.releases import Shelf
-from services.gateway.caller import may_see, name_caller
+from services.console.releases import Shelf, tell_without_paths
+from services.gateway.caller import Caller, may_see, name_caller
 from services.gateway.core import Gateway
 from services.gateway.errors import ChangedMeanwhileError, InvalidRequestError, PermissionDeniedError
 from services.gateway.rest_screen import describe_caller
@@ -34,9 +34,8 @@ def add_act_routes(app: FastAPI, gateway: Gateway, shelf: Shelf) -> None:
     @app.get("/api/acts", summary="What was decided about releases, signed, and what that comes to", tags=["console"])
     async def acts(request: Request) -> dict[str, Any]:
         caller, store = describe_caller(request), shelf.store
-        models = [] if store is None else [name for name in store.models() if may_see(caller, name)]
-        told = [] if store is None else [await asyncio.to_thread(_describe, store, name) for name in models]
-        return {"writable": _is_writable(gateway, store), "models": dict(zip(models, told, strict=True))}
+        models = {} if store is None else await asyncio.to_thread(_describe_all, store, caller)
+        return {"writable": _is_writable(gateway, store), "models": models}
 
     @app.post("/api/releases/{model}/rollback", summary="Withdraw what answers by default", tags=["console"])
     async def withdraw(request: Request, model: str, decision: Decision) -> dict[str, Any]:
@@ -80,36 +79,32 @@ def _withdraw(store: Store, model: str, why: str, decision: Decision) -> dict[st
                 raise ChangedMeanwhileError(f"{model} answers by release {current} now; look at it again, then decide")
             return _describe_act(roll_back(store, model, why))
     except (OSError, UnknownReleaseError, VerificationError) as error:
-        raise InvalidRequestError(_tell(store, error)) from None
+        raise InvalidRequestError(tell_without_paths(store, error)) from None
 
 
 def _restore(store: Store, model: str, release: int, why: str) -> dict[str, Any]:
     try:
         return _describe_act(restore(store, model, release, why))
     except (OSError, UnknownReleaseError, VerificationError) as error:
-        raise InvalidRequestError(_tell(store, error)) from None
+        raise InvalidRequestError(tell_without_paths(store, error)) from None
+
+
+def _describe_all(store: Store, caller: Caller) -> dict[str, Any]:
+    return {name: _describe(store, name) for name in store.models() if may_see(caller, name)}
 
 
 def _describe(store: Store, model: str) -> dict[str, Any]:
-    """All acts of a model, the newest first, and what they come to."""
-    course = Course()
+    """All acts of a model, the newest first, and what they come to; nothing where they do not verify."""
+    problem, found = "", list[Act]()
     try:
         found = store.acts(model).read()
     except VerificationError as error:
-        return {
-            "problem": _tell(store, error),
-            "acts": [],
-            "current": None,
-            "previous": None,
-            "withdrawn": [],
-            "promoted": {},
-        }
-    for act in found:
-        course.apply(act)
-    releases = store.releases(model)
+        problem = tell_without_paths(store, error)
+    course = derive_course(found)
+    releases = [] if problem else store.releases(model)
     current = course.current(releases)
     return {
-        "problem": "",
+        "problem": problem,
         "acts": [_describe_act(act) for act in reversed(found)],
         "current": current,
         "previous": None if current is None else course.current(each for each in releases if each < current),
@@ -120,8 +115,3 @@ def _describe(store: Store, model: str) -> dict[str, Any]:
 
 def _describe_act(act: Act) -> dict[str, Any]:
     return act.model_dump(include={"number", "kind", "version", "against", "why", "created"})
-
-
-def _tell(store: Store, error: Exception) -> str:
-    """What is wrong, without this machine's paths."""
-    return str(error).replace(f"{store.root}/", "").replace(str(store.root), "the store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from services.gateway.errors import UnknownModelError
 def add_evidence_routes(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/releases/{model}/{release}/run", summary="What the training run left", tags=["console"])
     async def describe_run(model: str, release: int) -> dict[str, Any]:
-        path = shelf.find(model, release).evidence_path
+        path = (await asyncio.to_thread(shelf.find, model, release)).evidence_path  # which may read whole archives
         training, evaluation = read_records(path)
         return {"training": training, "evaluation": evaluation, "pictures": _list_pictures(path)}
 
     @app.get("/api/releases/{model}/{release}/run/{picture}", summary="One of its pictures", tags=["console"])
     async def picture(model: str, release: int, picture: str) -> Response:
-        path = shelf.find(model, release).evidence_path
+        path = (await asyncio.to_thread(shelf.find, model, release)).evidence_path  # which may read whole archives
         if path is None or picture not in _list_pictures(path):
             raise UnknownModelError(f"the run of {model} release {release} has no picture {picture!r}")
         return Response(

@@ -76,8 +76,7 @@ class Shelf:
             try:
                 self._verified[key] = store.open(model, number)
             except VerificationError as error:
-                # Its paths are this machine's: what is wrong is enough for a reader.
-                self._verified[key] = str(error).replace(f"{store.root}/", "")
+                self._verified[key] = tell_without_paths(store, error)
         return self._verified[key]
 
     def _describe(self, model: str, number: int, found: Release | str) -> dict[str, Any]:
@@ -116,3 +115,8 @@ def add_release_routes(app: FastAPI, shelf: Shelf) -> None:
     async def releases(request: Request) -> list[dict[str, Any]]:
         caller = describe_caller(request)
         return [each for each in await asyncio.to_thread(shelf.list_releases) if may_see(caller, each["model"])]
+
+
+def tell_without_paths(store: Store, error: Exception) -> str:
+    """What is wrong, which is enough for a reader, without this machine's paths."""
+    return str(error).replace(f"{store.root}/", "").replace(str(store.root), "the store")

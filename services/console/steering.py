@@ -68,7 +68,7 @@ def add_steering_routes(app: FastAPI, gateway: Gateway, shelf: Shelf) -> None:
         except ValueError as error:
             raise InvalidRequestError(f"the body is no routing of a model: {error}") from None
         for version in sorted(rules.versions):
-            _check_version(shelf, model, version)
+            await asyncio.to_thread(_check_version, shelf, model, version)  # which may read whole archives
         await asyncio.to_thread(_replace, settings.routing, model, rules, request)
         response.headers["etag"] = _make_etag(rules)
         return _as_json(rules)

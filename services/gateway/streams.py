@@ -65,15 +65,14 @@ class _Stream:
         self.first_s: float | None = None
         self.session: _Session | None = None
         self.arrived_s = self.entered_s = arrived_s
-        self.has_begun = False
         self.num_tries = 0
         self._records: deque[Record] = deque()
         self._error: GatewayError | None = None
         self._news = asyncio.Event()
 
     def take(self, record: Record) -> None:
-        if not self.has_begun:
-            self.has_begun, self.first_s = True, monotonic()
+        if self.first_s is None:
+            self.first_s = monotonic()
         self._records.append(record)
         self._news.set()
 
@@ -352,7 +351,7 @@ class Streams:
             self._tell(session, encode_record(Record(stream.key, Kind.LEAVE)))
             stream.num_tries += failure is not None
             may_repeat = failure is None or isinstance(failure, NotReadyError)
-            if may_repeat and not stream.has_begun and stream.num_tries < _MAX_TRIES:
+            if may_repeat and stream.first_s is None and stream.num_tries < _MAX_TRIES:
                 stream.key, stream.session = next(self._keys), None
                 self._waiting.enter_again(stream)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import metadata
 from typing import Any
@@ -38,9 +38,10 @@ class Tracing:
         version = metadata.version(NAME)
         self._resource = Resource.create({"service.name": NAME, "service.version": version})
         self._scope = InstrumentationScope(NAME, version)
-        self._zero_ns = (
-            0  # the wall clock when the monotonic one was 0: measured for each request, as it is set at times
-        )
+        # Of the request whose spans are being made: the wall clock when the monotonic one was 0, which is set at times,
+        # and what names a span in its trace.
+        self._zero_ns = 0
+        self._in_trace: Callable[[int], SpanContext]
 
     def begin(self, request: InferRequest) -> Trace | None:
         header = request.caller.header
@@ -54,6 +55,8 @@ class Tracing:
         if trace is None or not trace.is_sampled:
             return
         self._zero_ns = time.time_ns() - time.monotonic_ns()
+        state = TraceState.from_header([trace.state]) if trace.state else None
+        self._in_trace = partial(SpanContext, trace.trace_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state)
         attributes = {
             "millrace.model": request.model,
             "millrace.version": version,
@@ -65,7 +68,6 @@ class Tracing:
         }
         broke = Status(StatusCode.ERROR, status.outcome) if status.http >= 500 else Status()
         own = self._make(
-            trace,
             f"infer {request.model}",
             (arrived_s, ended_s),
             span_id=trace.span_id,
@@ -83,16 +85,15 @@ class Tracing:
 
     def _make_children(self, trace: Trace, arrived_s: float, ended_s: float) -> Iterator[ReadableSpan]:
         if trace.is_queued and not trace.calls:
-            yield self._make(trace, "queue", (arrived_s, ended_s), parent_id=trace.span_id)
+            yield self._make("queue", (arrived_s, ended_s), parent_id=trace.span_id)
         for call in trace.calls:
-            yield self._make(trace, "queue", (arrived_s, call.sent_s), parent_id=trace.span_id)
+            yield self._make("queue", (arrived_s, call.sent_s), parent_id=trace.span_id)
             yield from self._make_call(trace, call)
 
     def _make_call(self, trace: Trace, call: CallTimes) -> Iterator[ReadableSpan]:
         transport_id = make_span_id()
         sizes = {"millrace.batch_rows": call.batch_rows, "millrace.batch_requests": call.batch_requests}
         yield self._make(
-            trace,
             "transport",
             (call.sent_s, call.answered_s),
             span_id=transport_id,
@@ -104,11 +105,10 @@ class Tracing:
         if call.worker is not None:
             times_s = call.worker.started_s, call.worker.ended_s
             worker = sizes | {"process.pid": call.worker.process}
-            yield self._make(trace, "compute", times_s, parent_id=transport_id, attributes=worker)
+            yield self._make("compute", times_s, parent_id=transport_id, attributes=worker)
 
     def _make(
         self,
-        trace: Trace,
         name: str,
         times_s: tuple[float, float],
         *,
@@ -122,12 +122,10 @@ class Tracing:
         """Make a span of times in time.monotonic()'s seconds, with an event when the first bit of an answer came."""
         start_ns, end_ns = (self._zero_ns + round(1e9 * seconds) for seconds in times_s)
         events = [] if first_s is None else [Event("first token", timestamp=self._zero_ns + round(1e9 * first_s))]
-        state = TraceState.from_header([trace.state]) if trace.state else None
-        in_trace = partial(SpanContext, trace.trace_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state)
         return ReadableSpan(
             name,
-            in_trace(span_id or make_span_id()),
-            parent=in_trace(parent_id) if parent_id else None,
+            self._in_trace(span_id or make_span_id()),
+            parent=self._in_trace(parent_id) if parent_id else None,
             events=events,
             resource=self._resource,
             attributes=attributes,

@@ -111,8 +111,6 @@ class Connection(Output):
         self._preface = None
         self._session.initiate_connection(self.server.settings)
         self._session.set_local_window_size(self.limits.connection_window_bytes)
-        if self._is_draining:
-            self._announce_drain()
         return data
 
     # Events
@@ -216,25 +214,20 @@ class Connection(Output):
 
     def drain(self) -> None:
         """Announce the end; the final word follows when the peer has surely heard it. Calls in flight are answered."""
-        self._is_draining = True
-        if self._preface is not None:
-            self._close()
-        else:
-            self._announce_drain()
+        self._begin_drain(waits=bool(self._calls))
 
     def _retire(self) -> None:
         """Drain; also a peer without calls has a moment, since its next one may be under way."""
+        self._begin_drain(waits=True)
+
+    def _begin_drain(self, *, waits: bool) -> None:
         self._is_draining = True
         if self._preface is not None:
             self._close()
-        else:
+        elif waits:
             self._warn()
-
-    def _announce_drain(self) -> None:
-        if not self._calls:
+        else:
             self._end_drain()
-            return
-        self._warn()
 
     def _warn(self) -> None:
         self._session.send_shutdown_notice()

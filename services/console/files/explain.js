@@ -54,25 +54,25 @@ function showReasons(manifest, result, request) {
   if (!attribution) return showAnswer(manifest, result, request);
   const entries = scores && readRanking({ scores, names: null, labels: manifest.handler_options.labels }, 0);
   const best = entries ? entries[0].label : "the answer";
-  const shown = read("image") ? showImage(read("image"), attribution, best) : showPieces(read("pieces"), attribution);
-  const strongest = formatNumber(attribution.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0), 2);
+  const most = attribution.data.reduce((strongest, value) => Math.max(strongest, Math.abs(value)), 0);
+  const shown = read("image") ? showImage(read("image"), attribution, most, best) : showPieces(read("pieces"), attribution, most);
   return h("div", { class: read("image") ? "explained" : "explained text-only" },
     shown.picture,
     h("div", {},
       shown.control,
       h("p", { class: "scale" }, h("span", { class: "for" }, `speaks for ${best}`), h("span", { class: "against" }, "speaks against it")),
-      h("p", { class: "hint" }, `Explained by ${result.version}. The strongest place counts ${strongest}.`)),
+      h("p", { class: "hint" }, `Explained by ${result.version}. The strongest place counts ${formatNumber(most, 2)}.`)),
     text ? h("div", {}, h("h3", {}, "What it goes on with"), h("p", { class: "text" }, readText(text.data[0]) ?? "")) : null,
     entries ? ranking(entries) : null);
 }
 
-function showImage(image, attribution, best) {
+function showImage(image, attribution, most, best) {
   const picture = h("canvas", { role: "img", "aria-label": "The image as the model sees it" });
   paintImage(picture, image, 0);
   const overlay = h("canvas", { role: "img", "aria-label": `What spoke for ${best}` });
   const strength = h("input", { id: "strength", type: "range", min: 0, max: 100, value: 75, oninput: () => (overlay.style.opacity = strength.value / 100) });
   overlay.style.opacity = "0.75";
-  paintAttribution(overlay, attribution);
+  paintAttribution(overlay, attribution, most);
   return {
     picture: h("div", { class: "overlay" }, picture, overlay),
     control: h("div", { class: "field" }, h("label", { for: "strength" }, "Overlay"), strength),
@@ -80,30 +80,30 @@ function showImage(image, attribution, best) {
 }
 
 // A text whose pieces are the more coloured the more they count; the number is told to who points at one.
-function showPieces(pieces, attribution) {
-  const { data } = attribution;
-  const most = data.reduce((best, value) => Math.max(best, Math.abs(value)), 1e-12);
+function showPieces(pieces, { data }, most) {
   const shown = pieces.data.map((bytes, place) => {
     if (!bytes.length) return null;
     const piece = h("mark", { class: data[place] < 0 ? "against" : "for", title: formatNumber(data[place], 2) }, readText(bytes) ?? "");
-    piece.style.setProperty("--strength", `${100 * (Math.abs(data[place]) / most) ** 0.7}%`);
+    piece.style.setProperty("--strength", `${100 * shareOf(data[place], most) ** 0.7}%`);
     return piece;
   });
   return { picture: h("p", { class: "text pieces" }, shown), control: null };
 }
 
 // Red-orange speaks for the class, blue against it; weak places stay clear.
-function paintAttribution(canvas, { shape, data }) {
+function paintAttribution(canvas, { shape, data }, most) {
   const [, height, width] = shape;
   canvas.width = width;
   canvas.height = height;
   canvas.classList.add("pixels");
-  const most = data.reduce((best, value) => Math.max(best, Math.abs(value)), 1e-12);
   const image = new ImageData(width, height);
   for (let place = 0; place < width * height; place++) {
-    const share = data[place] / most;
-    image.data.set(share > 0 ? [255, 106, 26] : [45, 125, 255], 4 * place);
-    image.data[4 * place + 3] = Math.round(255 * Math.abs(share) ** 0.7);
+    image.data.set(data[place] > 0 ? [255, 106, 26] : [45, 125, 255], 4 * place);
+    image.data[4 * place + 3] = Math.round(255 * shareOf(data[place], most) ** 0.7);
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function shareOf(value, most) {
+  return Math.abs(value) / Math.max(most, 1e-12);
 }
