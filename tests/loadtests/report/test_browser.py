@@ -1,30 +1,23 @@
 """What a browser makes of the pages: on a phone, in the dark, without a network."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from loadtests.measure.host import describe_host
 from loadtests.report import write_report
 from loadtests.report.scenario_page import ScenarioResults, write_scenario_report
 from loadtests.scenario import Scenario
 from loadtests.scenario_run import judge_target
+from tests.browser import open_browser
 from tests.loadtests import synthetic
 from tests.loadtests.report.test_report import results as results  # the fixture
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE = {"width": 400, "height": 800}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: install chromium to have the pages tested in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 def write_scenario(folder):

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, sync_playwright
 
-from tests.services.console.browser.conftest import CHROMIUM
+from tests.browser import CHROMIUM
 from tests.services.console.world import World
 
 SIZES_PX = {"wide": (1400, 900), "narrow": (390, 844)}
