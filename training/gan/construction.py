@@ -11,12 +11,12 @@ from training.engine.device import place
 from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
 from training.gan.adversarial import AdversarialTask, Game
-from training.gan.dcgan import Discriminator, Generator
 from training.gan.health import HealthMonitor
 from training.gan.network import build_generator, build_opponent
 from training.gan.recipe import Recipe
 from training.gan.variational import VariationalTask
 from training.images.augmentation import TrainingBatches
+from training.images.dcgan import Discriminator, Generator
 from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
 from training.images.validation import Validation

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from training.engine.seeds import generator_for
-from training.gan.dcgan import Discriminator, Generator
 from training.gan.probe import probe_features
 from training.gan.program import make_drawing
 from training.gan.recipe import Recipe
 from training.images.assessment import assess_images
+from training.images.dcgan import Discriminator, Generator
 from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.gan.dcgan import Discriminator, Generator
 from training.gan.recipe import Recipe
+from training.images.dcgan import Discriminator, Generator
 from training.images.splits import ImageData
 
 

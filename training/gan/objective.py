@@ -74,14 +74,3 @@ def penalize_gradient(
     between = torch.lerp(fake.detach(), real, share).requires_grad_()
     (gradient,) = torch.autograd.grad(score(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-
-
-def evidence_bound(drawn: Tensor, images: Tensor, mean: Tensor, log_variance: Tensor, deviation: float) -> Tensor:
-    """Minus the evidence lower bound per image but for a constant: squared error over 2σ² plus divergence from N(0, 1).
-
-    `drawn` and `images` [N, C, H, W] in [−1, 1]; `mean` and `log_variance` [N, Z]; `deviation` is σ of a pixel.
-    Source: Kingma and Welling 2014, https://arxiv.org/abs/1312.6114, eq. 10 with a Gaussian decoder.
-    """
-    error = (drawn - images).square().flatten(1).sum(1) / (2 * deviation**2)
-    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
-    return (error + divergence).mean()

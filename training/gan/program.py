@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from training.gan.dcgan import Generator
+from training.images.dcgan import Generator
 from training.images.drawing import Drawing
 from training.images.pixels import quantize_images
 

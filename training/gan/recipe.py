@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from training.engine.bounds import check_bounds
 from training.engine.device import Precision
 from training.engine.schedules import ScheduleName
+from training.images.dcgan import DiscriminatorNorm
 
-DiscriminatorNorm = Literal["batch", "layer", "spectral", "none"]
 LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (

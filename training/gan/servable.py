@@ -16,10 +16,10 @@ from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.gan.data import load_data
-from training.gan.dcgan import Generator
 from training.gan.network import build_generator
 from training.gan.program import Program, make_drawing
 from training.gan.recipe import RETIRED, Recipe
+from training.images.dcgan import Generator
 from training.images.judge import locate_judge, open_judge
 from training.images.servable import (
     DEFAULT_OUTPUTS,

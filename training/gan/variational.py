@@ -16,10 +16,10 @@ from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
-from training.gan.dcgan import Discriminator, Generator
-from training.gan.objective import evidence_bound
 from training.gan.program import make_drawing
 from training.images.augmentation import TrainingBatches
+from training.images.dcgan import Discriminator, Generator
+from training.images.evidence import draw_codes, evidence_bound
 from training.images.pixels import scale_images
 from training.images.validation import Validation
 
@@ -64,7 +64,7 @@ class VariationalTask(Resumable):
         with autocast(self.device, self.precision):
             mean, log_variance = self.encoder(real).chunk(2, dim=1)
             noise = torch.randn(mean.shape, generator=generator_for(self.seed, _NOISE, step)).to(self.device)
-            latents = mean + noise * (log_variance / 2).exp()
+            latents = draw_codes(mean, log_variance, noise)
             drawn = self.generator(latents, labels if self.generator.num_classes else None)
         loss = evidence_bound(drawn, real, mean, log_variance, self.pixel_deviation)
         self.updater.update(loss, step)

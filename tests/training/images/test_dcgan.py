@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.gan.dcgan import Discriminator, Generator, start_size
+from training.images.dcgan import Discriminator, Generator, start_size
 
 
 @pytest.mark.parametrize(

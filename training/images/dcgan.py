@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.gan.norms import ConditionalNorm, ImageNorm, UnconditionalNorm
-from training.gan.recipe import DiscriminatorNorm
+from training.images.norms import ConditionalNorm, ImageNorm, UnconditionalNorm
 
 Shape = tuple[int, int, int]
+DiscriminatorNorm = Literal["batch", "layer", "spectral", "none"]
 
 _INITIAL_DEVIATION = 0.02
 _SMALLEST_START_PX, _LARGEST_START_PX = 3, 8
@@ -83,7 +84,8 @@ class Discriminator(nn.Module):
 
     With classes it is a projection discriminator: the score gains the product of the features with the label's
     embedding. Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, eq. 3. With `classifies` it also names
-    the class of an image. Source: Odena et al. 2017, https://arxiv.org/abs/1610.09585, section 3.
+    the class of an image. Source: Odena et al. 2017, https://arxiv.org/abs/1610.09585, section 3. With other
+    `num_outputs` the same network is an encoder: images → float32 [N, num_outputs].
     """
 
     def __init__(
