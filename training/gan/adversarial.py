@@ -19,9 +19,9 @@ from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.gan.health import HealthMonitor
-from training.gan.objective import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, penalize_gradient
+from training.gan.objective import penalize_gradient
 from training.gan.program import make_drawing
-from training.gan.recipe import LossName
+from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName
 from training.images.augmentation import TrainingBatches
 from training.images.dcgan import Discriminator, Generator
 from training.images.pixels import scale_images

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from training.engine.bounds import check_bounds
 from training.engine.device import Precision
 from training.engine.schedules import ScheduleName
+from training.images.adversarial_losses import LossName
 from training.images.dcgan import DiscriminatorNorm
 
-LossName = Literal["non-saturating", "wasserstein", "hinge", "least-squares"]
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (
     *("latent_size", "discriminator_steps", "pixel_deviation", "epochs", "batch_size"),

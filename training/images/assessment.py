@@ -9,7 +9,7 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -35,6 +35,15 @@ _NUM_COVERED = 5000
 _NUM_PICTURED, _NUM_NEIGHBOURS = 10, 5
 
 
+class Assessed(Judged, Protocol):
+    """What a recipe says besides about its images, and about the classifier that learns from them alone."""
+
+    @property
+    def student_epochs(self) -> float: ...
+    @property
+    def num_samples(self) -> int: ...
+
+
 def finish_drawing(run: Path, figures: Mapping[str, Any], progress: Progress) -> None:
     """Leave all figures of a kind that draws in the run, and those that are one number in its record."""
     write_json(run / EVALUATION, figures)
@@ -44,7 +53,7 @@ def finish_drawing(run: Path, figures: Mapping[str, Any], progress: Progress) ->
 
 def assess_images(
     run: Path,
-    recipe: Judged,
+    recipe: Assessed,
     data: ImageData,
     drawing: Drawing,
     judge: FeatureNetwork,
@@ -128,7 +137,7 @@ def measure_inception_score(probabilities: np.ndarray) -> float:
 
 
 def score_as_training_data(
-    run: Path, recipe: Judged, data: ImageData, drawing: Drawing, *, device: torch.device, seed: int
+    run: Path, recipe: Assessed, data: ImageData, drawing: Drawing, *, device: torch.device, seed: int
 ) -> float:
     """Train a classifier on generated images alone; return its accuracy on real test images.
 

@@ -22,7 +22,7 @@ _KIND = "classifier"
 
 
 class Judged(Protocol):
-    """What a recipe says about its judge, and about the classifier that learns from its images alone."""
+    """What a recipe says about its judge."""
 
     @property
     def judge(self) -> str: ...
@@ -32,10 +32,6 @@ class Judged(Protocol):
     def judge_epochs(self) -> float: ...
     @property
     def inception_weights(self) -> str: ...
-    @property
-    def student_epochs(self) -> float: ...
-    @property
-    def num_samples(self) -> int: ...
     @property
     def validation_fraction(self) -> float: ...
     @property

@@ -6,10 +6,11 @@ Dimensions: N rows, Z latent values.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_store.latents import MIN_TRUNCATION
 from training.engine.seeds import generator_for
@@ -39,29 +40,41 @@ def describe_quality(
     inputs = {"seed": np.arange(_FIRST_SEED, _FIRST_SEED + count, dtype=np.int64)}
     if drawing.conditional:
         inputs["label"] = labels.numpy()
-    real = judge.describe(data.test.images).features
-    project = Projection(real, num_components)
-    reference = FrechetReference(project(real))
-
-    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return project(judge.describe(torch.from_numpy(np.ascontiguousarray(outputs["image"]))).features)
-
-    def aggregate(scores: np.ndarray) -> float:
-        return -reference.distance(scores)
-
+    score, aggregate, metric = score_by_distance(data.test.images, judge, num_components)
     latents = torch.randn(count, drawing.latent_size, generator=generator_for(0, _EXPECTED))
     margin = margin_share * -aggregate(score({"image": drawing(latents, labels).numpy()}))
     held_out = HeldOut(
         inputs=inputs,
         score=score,
         aggregate=aggregate,
-        metric=f"minus the Fréchet distance (classifier features, {project.axes.shape[1]} components)",
+        metric=metric,
         dataset=f"{data.name} test, {count} seeds",
         baseline=Baseline(
             name="images whose pixels are drawn each by itself", scores=score({"image": _shuffle(data, count)})
         ),
     )
     return held_out, margin
+
+
+def score_by_distance(
+    real_NHWC: Tensor, eyes: FeatureNetwork, num_components: int
+) -> tuple[Callable[[Mapping[str, np.ndarray]], np.ndarray], Callable[[np.ndarray], float], str]:
+    """Score, aggregate and metric of a gate that asks how far the output `image` is from real images.
+
+    Distances are on leading principal components of what `eyes` see, where a bootstrap is affordable.
+    """
+    real = eyes.describe(real_NHWC).features
+    project = Projection(real, num_components)
+    reference = FrechetReference(project(real))
+
+    def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return project(eyes.describe(torch.from_numpy(np.ascontiguousarray(outputs["image"]))).features)
+
+    def aggregate(scores: np.ndarray) -> float:
+        return -reference.distance(scores)
+
+    metric = f"minus the Fréchet distance (classifier features, {project.axes.shape[1]} components)"
+    return score, aggregate, metric
 
 
 def _shuffle(data: ImageData, count: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A U-Net that says the class of every pixel, of the whole image, or of both.
 
-Source: Ronneberger, Fischer and Brox 2015, arXiv:1505.04597; here with padding, batch norm and nearest upsampling.
 Dimensions: N images, C channels, H height, W width, K classes.
 """
 
@@ -11,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.images.normalization import Normalization
+from training.images.unet import UNetBody
 from training.segmenter.recipe import Recipe
 
 
@@ -26,56 +25,32 @@ class Answer(NamedTuple):
     label: Tensor | None
 
 
-class DoubleConvolution(nn.Sequential):
-    """Two 3×3 convolutions with normalization; modules of their own for each, as quantization asks."""
+class UNet(UNetBody):
+    """The label is read off the body's lowest level, the mask off its highest.
 
-    def __init__(self, num_inputs: int, num_outputs: int) -> None:
-        super().__init__(
-            nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(num_outputs),
-            nn.ReLU(),
-            nn.Conv2d(num_outputs, num_outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(num_outputs),
-            nn.ReLU(),
-        )
-
-
-class UNet(nn.Module):
-    """Down over `depth` halvings and up again; the label is read off the lowest level, the mask off the highest.
-
-    Without skips the way up sees nothing but the lowest level. A network without the task of the mask has no way up.
+    A network without the task of the mask has no way up.
     """
 
     def __init__(self, recipe: Recipe, *, num_channels: int, num_classes: int) -> None:
-        super().__init__()
-        widths = [recipe.width * 2**level for level in range(recipe.depth + 1)]
-        self.skips = recipe.skips
-        self.down = nn.ModuleList(
-            DoubleConvolution(below, width) for below, width in zip([num_channels, *widths[:-1]], widths, strict=True)
+        super().__init__(
+            num_channels=num_channels,
+            width=recipe.width,
+            depth=recipe.depth,
+            skips=recipe.skips,
+            rises=recipe.tasks != "label",
         )
-        self.up, self.narrow, self.mask_head, self.label_head = nn.ModuleList(), nn.ModuleList(), None, None
+        self.mask_head, self.label_head = None, None
         if recipe.tasks != "label":
-            for width in reversed(widths[:-1]):
-                self.narrow.append(nn.Conv2d(2 * width, width, 1))
-                self.up.append(DoubleConvolution(2 * width if recipe.skips else width, width))
             self.mask_head = nn.Conv2d(recipe.width, num_classes, 1)
         if recipe.tasks != "mask":
-            self.label_head = nn.Linear(2 * widths[-1], num_classes)
+            self.label_head = nn.Linear(2 * self.widths[-1], num_classes)
 
     def forward(self, x: Tensor) -> Answer:
         """Answer normalized images [N, C, H, W], whose sides `depth` halvings divide."""
-        levels = [self.down[0](x)]
-        for block in self.down[1:]:
-            levels.append(block(F.max_pool2d(levels[-1], 2)))
-        x = levels.pop()
+        levels = self.descend(x)
+        x = levels[-1]
         label = None if self.label_head is None else self.label_head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))
-        if self.mask_head is None:
-            return Answer(None, label)
-        for narrow, block in zip(self.narrow, self.up, strict=True):
-            x = F.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
-            level = levels.pop()
-            x = block(torch.cat([level, x], 1) if self.skips else x)
-        return Answer(self.mask_head(x), label)
+        return Answer(None if self.mask_head is None else self.mask_head(self.rise(levels)), label)
 
 
 class Segmenter(nn.Module):
