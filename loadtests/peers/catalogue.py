@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.peers.doors import Form
-from loadtests.peers.program import PeerProgram
-
-SERVERS = Path(__file__).with_name("servers")
-_SESSION = ("onnxruntime>=1.20,<2",)
+from loadtests.peers.program import SERVERS, PeerProgram
 
 Command = Callable[[Path, Sequence[int], PeerProgram], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One server: what to install, how to start it on some ports, and how to ask it.
+    """One server: what to install beside the program's engine, how to start it on some ports, and how to ask it.
 
     The first port is the one that is asked. Without packages it runs in our own environment.
     """
@@ -85,14 +82,14 @@ def java_path() -> dict[str, str]:
 PEERS = (
     Peer(
         name="Triton",
-        packages=("nvidia-pytriton==0.7.0", "numpy<2", *_SESSION),
+        packages=("nvidia-pytriton==0.7.0", "numpy<2"),
         command=_run_script("triton"),
         form="oip",
         num_ports=3,
     ),
     Peer(
         name="MLServer",
-        packages=("mlserver==1.7.1", *_SESSION),
+        packages=("mlserver==1.7.1",),
         command=_run_script("mlserver", with_folder=True),
         form="oip",
         num_ports=3,
@@ -107,14 +104,14 @@ PEERS = (
     ),
     Peer(
         name="LitServe",
-        packages=("litserve==0.2.19", *_SESSION),
+        packages=("litserve==0.2.19",),
         command=_run_script("litserve"),
         form="json",
         path="/predict",
     ),
     Peer(
         name="BentoML",
-        packages=("bentoml==1.4.40", *_SESSION),
+        packages=("bentoml==1.4.40",),
         command=_run_bentoml,
         form="json",
         path="/infer",
@@ -122,7 +119,7 @@ PEERS = (
     ),
     Peer(
         name="Ray Serve",
-        packages=("ray[serve]==2.60.0", *_SESSION),
+        packages=("ray[serve]==2.60.0",),
         command=_run_script("ray"),
         form="body",
         path="/infer",

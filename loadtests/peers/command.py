@@ -26,7 +26,9 @@ console = Console()
 
 def peers(
     model: ModelArgument,
-    variant: Annotated[str, typer.Option(help="a variant of one ONNX program")] = "onnx",
+    variant: Annotated[
+        str, typer.Option(help="a variant of one program: `onnx`, or `eager` and `compiled` by torch")
+    ] = "onnx",
     only: Annotated[str, typer.Option(help="comma-separated peers; none: all of them")] = "",
     store: StoreOption = DEFAULT_ROOT,
     repeats: Annotated[int, typer.Option(help="pairs measured of each figure", min=1)] = 3,
@@ -34,7 +36,7 @@ def peers(
     cache: Annotated[Path | None, typer.Option(help="where environments are kept [~/.cache/millrace/peers]")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the page [default: reports/peers-<date>-<time>]")] = None,
 ) -> None:
-    """Compare our server with others that run the same ONNX program. Example: loadtest peers classifier
+    """Compare our server with others that run the same ONNX or torch program. Example: loadtest peers classifier
 
     Each peer is installed into an environment of its own. One that cannot run says why.
     """
@@ -63,12 +65,12 @@ def peers(
                 )
                 for name in names
             ]
-    console.print(make_table(subject.name, found))
+    console.print(make_table(f"{subject.name}, by {program.engine.name}", found))
     target = out or default_report_folder("peers-")
     target.mkdir(parents=True, exist_ok=True)
     (target / "peers.jsonl").write_text("".join(f"{item.model_dump_json()}\n" for item in found))
     page = target / "peers.md"
-    page.write_text(write_page(subject.name, found, host))
+    page.write_text(write_page(subject.name, program.engine.name, found, host))
     console.print(f"Page: {page}")
     raise typer.Exit(0 if any(item.throughput for item in found) else 1)
 
@@ -84,13 +86,13 @@ def make_table(name: str, found: list[Comparison]) -> Table:
     return table
 
 
-def write_page(name: str, found: list[Comparison], host: Host) -> str:
+def write_page(name: str, engine: str, found: list[Comparison], host: Host) -> str:
     """Write the page, in Markdown."""
     lines = [
         f"# {name} behind other servers",
         "",
-        f"The same ONNX program on one thread in each, both servers up, measured in turn by h2load on the same "
-        f"{host.cores_usable} cores ({host.cpu}). Ratios are medians of pairs with their range, ours over theirs.",
+        f"The same program, run by {engine} on one thread in each, both servers up, measured in turn by h2load on the "
+        f"same {host.cores_usable} cores ({host.cpu}). Ratios are medians of pairs with their range, ours over theirs.",
         "",
         f"| peer | over | requests/s at {CALLERS} callers | ratio | mean ms, one caller | ratio |",
         "|---|---|---|---|---|---|",

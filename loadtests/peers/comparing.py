@@ -20,10 +20,10 @@ from loadtests.addresses import Addresses
 from loadtests.bench.h2load import H2loadError
 from loadtests.bench.ratio import Ratio, measure_ratio
 from loadtests.measure.recording import Part
-from loadtests.peers.catalogue import SERVERS, Peer, java_path
+from loadtests.peers.catalogue import Peer, java_path
 from loadtests.peers.doors import Door, open_ours, open_peer
 from loadtests.peers.environments import PeerError, environment_of, make_environment
-from loadtests.peers.program import PeerProgram
+from loadtests.peers.program import SERVERS, PeerProgram
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 15.0
@@ -58,8 +58,7 @@ def compare_peer(
     over = "gRPC" if peer.form == "oip" else "REST"
     console.print(f"[bold]{peer.name}[/] ({over})")
     try:
-        python = make_environment(peer.name.lower().replace(" ", "-"), peer.packages, cache) if peer.packages else None
-        with run_peer(peer, python or Path(sys.executable), program) as door:
+        with run_peer(peer, _find_python(peer, program, cache), program) as door:
             if why := program.explain_mismatch(door.ask()):
                 raise PeerError(why)
             our_door = open_ours(program, ours.grpc, ours.http, over_grpc=door.is_grpc)
@@ -69,6 +68,13 @@ def compare_peer(
         console.print(f"  cannot run: {error}", highlight=False, markup=False)
         return Comparison(peer=peer.name, over=over, why_not=str(error))
     return Comparison(peer=peer.name, over=over, throughput=_take(throughput), latency=_take(latency))
+
+
+def _find_python(peer: Peer, program: PeerProgram, cache: Path) -> Path:
+    if not peer.packages:
+        return Path(sys.executable)
+    name = f"{peer.name.lower().replace(' ', '-')}-{program.engine.name}"
+    return make_environment(name, (*peer.packages, *program.engine.packages), cache)
 
 
 @contextmanager

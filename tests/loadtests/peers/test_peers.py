@@ -2,25 +2,33 @@
 
 import base64
 import json
+import runpy
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from loadtests.addresses import Addresses
 from loadtests.measure.host import describe_host
-from loadtests.peers.catalogue import PEERS, SERVERS, Peer
+from loadtests.peers.catalogue import PEERS, Peer
 from loadtests.peers.command import write_page
 from loadtests.peers.comparing import Comparison, Figures, compare_peer, run_peer
 from loadtests.peers.doors import open_ours, open_peer
 from loadtests.peers.environments import PeerError, environment_of, make_environment
-from loadtests.peers.program import PeerProgram, ProgramError, extract_program
+from loadtests.peers.program import SERVERS, PeerProgram, ProgramError, extract_program, find_engine
 from loadtests.subject import find_variant
 from model_store.open_inference import messages
+from model_store.signing import Keyring
+from model_store.store import Store
+from tests import builders
+from tests.loadtests.conftest import TENSORS
 
+EXAMPLES = {"examples": {"x": np.arange(6, dtype=np.float32).reshape(3, 2)}}
 ECHO = """
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,7 +50,7 @@ def program(store, tmp_path):
     """A program that answers its own input."""
     subject = find_variant(store.open("double", 1), "int8")
     row = np.array([[1.5, -2.0]], np.float32)
-    return PeerProgram(subject, tmp_path, tmp_path / "peer.json", "FP32", row, row)
+    return PeerProgram(subject, find_engine("program.onnx", ""), tmp_path, tmp_path / "peer.json", "FP32", row, row)
 
 
 def run_script(source):
@@ -89,10 +97,65 @@ def test_each_door_carries_the_same_row(program):
     assert open_ours(program, "localhost:1", "http://localhost:2", over_grpc=True).is_grpc
 
 
-def test_a_variant_that_others_cannot_run_is_refused(store, tmp_path):
-    release = store.open("double", 1)
-    with pytest.raises(ProgramError, match="not one ONNX program of one input"):
-        extract_program(release, find_variant(release, "int8"), tmp_path)
+class Double(torch.nn.Module):
+    def forward(self, rows):
+        return {"y": 2 * rows, "unused": rows}
+
+
+@pytest.fixture
+def release(tmp_path, keys):
+    """A release whose variant `eager` is a torch program that doubles its rows, [N, 2]."""
+    store = Store(tmp_path / "store", Keyring(keys))
+    path = "programs/main/main.pt2"
+    release = builders.publish_release(store, "double", {"eager": {"programs": {"main": path}}}, **EXAMPLES, **TENSORS)
+    shapes = ({0: torch.export.Dim("rows", min=1)},)
+    torch.export.save(torch.export.export(Double(), (torch.ones(3, 2),), dynamic_shapes=shapes), tmp_path / "main.pt2")
+    with zipfile.ZipFile(release.archive_path("eager"), "w") as archive:
+        archive.write(tmp_path / "main.pt2", path)
+    return release
+
+
+def test_a_torch_program_is_taken_out_and_run_as_the_peers_run_it(release, tmp_path, monkeypatch):
+    program = extract_program(release, find_variant(release, "eager"), tmp_path)
+    assert program.engine.packages[0].startswith("torch")
+    assert program.expected.tolist() == [[0.0, 2.0]]
+    monkeypatch.setenv("PEER_CONFIG", str(program.config))
+    session = runpy.run_path(str(SERVERS / "peer_session.py"))["Session"]()
+    assert session.config["output_shape"] == [2]
+    rows = [np.array(row, np.float32).tobytes() for row in ([1, 2], [3, 4], [5, 6])]
+    answers = [np.frombuffer(answer, np.float32).tolist() for answer in session.run_bytes(rows)]
+    assert answers == [[2, 4], [6, 8], [10, 12]]
+
+
+def test_a_program_that_does_not_take_the_input_as_it_is_says_so(tmp_path, keys):
+    path = "programs/main/program.onnx"
+    store = Store(tmp_path / "store", Keyring(keys))
+    release = builders.publish_release(store, "double", {"onnx": {"programs": {"main": path}}}, **TENSORS)
+    with zipfile.ZipFile(release.archive_path("onnx"), "w") as archive:
+        archive.writestr(path, "nothing")
+    with pytest.raises(ProgramError, match="its program does not take 'x' as it is"):
+        extract_program(release, find_variant(release, "onnx"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "engine"), [("a/main.onnx", "onnxruntime"), ("a/main.pt2", "torch"), ("a/program.so", "torch")]
+)
+def test_a_program_needs_its_engine_in_the_release_that_made_it(path, engine):
+    found = find_engine(path, "2.13.0")
+    assert found.name == engine
+    assert engine != "torch" or found.packages[0] == "torch==2.13.0"
+
+
+def test_a_variant_that_others_cannot_run_is_refused(tmp_path, keys):
+    variants = {
+        "steps": {"programs": {"start": "start.pt2", "step": "step.pt2"}},
+        "cuda": {"target": {"device": "cuda", "capability": "sm_90", "torch_version": "2.13.0"}},
+    }
+    release = builders.publish_release(Store(tmp_path / "store", Keyring(keys)), "double", variants, **TENSORS)
+    with pytest.raises(ProgramError, match=r"not one program of one input.*it has 2 program"):
+        extract_program(release, find_variant(release, "steps"), tmp_path)
+    with pytest.raises(ProgramError, match="runs on cuda; compare a variant for the CPU"):
+        extract_program(release, find_variant(release, "cuda"), tmp_path)
 
 
 def test_an_environment_is_made_once_and_again_for_other_packages(tmp_path, monkeypatch):
@@ -143,6 +206,6 @@ def test_the_page_has_ratios_and_reasons():
         Comparison(peer="Triton", over="gRPC", throughput=figures, latency=figures),
         Comparison(peer="MLServer", over="gRPC", why_not="ended with 1"),
     ]
-    page = write_page("net 1-onnx", found, describe_host())
+    page = write_page("net 1-onnx", "onnxruntime", found, describe_host())
     assert "| Triton | gRPC | 1,000 ÷ 500 | 2.00× (1.80 to 2.20) | 1,000.00 ÷ 500.00 | 2.00× (1.80 to 2.20) |" in page
     assert "- MLServer could not run: ended with 1" in page
