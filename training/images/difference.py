@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.engine.difference import judge_difference
 from training.engine.runs import read_arrays
 from training.images.assessment import EVALUATION, FEATURES
 from training.images.distances import FrechetReference, Projection, bootstrap_difference
@@ -42,9 +43,8 @@ def compare_runs(first: Path, second: Path) -> str:
     difference, (low, high) = bootstrap_difference(
         project(features[0]["generated"]), project(features[1]["generated"]), project(real), repeats=_REPEATS, seed=0
     )
-    verdict = "they differ" if low > 0 or high < 0 else "no difference is shown"
     lines.append(
         f"second minus first, on {project.axes.shape[1]} principal components: {difference:+.4g} "
-        f"(95 % interval {low:+.4g} … {high:+.4g}): {verdict}"
+        f"(95 % interval {low:+.4g} … {high:+.4g}): {judge_difference(low, high)}"
     )
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.engine.runs import read_run
+from training.engine.runs import read_run, refuse_other_data
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.batching import pad_rows
@@ -36,8 +36,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         )
     network, recipe, stored = load_network(run)
     data = load_data(record["data"], Path(record["data_root"]), validation_fraction=recipe.validation_fraction)
-    if list(data.labels) != list(stored["labels"]):
-        raise ValueError(f"{run} was trained on other labels than {record['data']} has now")
+    refuse_other_data(run, {"labels": data.labels}, stored)
     subwords = load_subwords(run, lowercase=recipe.lowercase)
     texts = encode_texts(data.test.texts)
     outputs, top_k = describe_ranking(len(data.labels), _NOUN)
