@@ -23,6 +23,7 @@ from model_store.exit_status import exit_status_of
 from training.engine.distributed import joined_processes, refuse_processes
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
+from training.engine.tracking import tracked_by
 from training.help import describe_kind, summarize_kind
 from training.models import Model, list_kinds, load_model
 from training.recipe_search.command import SEARCH, make_search
@@ -84,6 +85,9 @@ def make_command(model: Model[Any]) -> typer.Typer:
         ),
         resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint in --out."),
         overwrite: bool = typer.Option(False, "--overwrite", help="Remove the run that --out holds, and start anew."),
+        tracker: str | None = typer.Option(
+            None, metavar="mlflow[:URI]", help="Record the run in MLflow too, in runs/mlflow.db or at a URI."
+        ),
         compare: tuple[Path, Path] | None = typer.Option(
             None,
             metavar="RUN RUN",
@@ -121,7 +125,7 @@ def make_command(model: Model[Any]) -> typer.Typer:
                 if not model.divides_batches:
                     refuse_processes(f"train {model.kind}")
                 recipe, options = settle(model, request)
-                with joined_processes(device):
+                with joined_processes(device), tracked_by(tracker):
                     report(model.train(recipe, options))
 
     for name, function in verbs.items():

@@ -25,6 +25,7 @@ from training.engine.device import choose_device
 from training.engine.runs import read_run
 from training.models import load_model
 from training.release.default_variant import Objective
+from training.release.registration import register_release
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec
 
@@ -112,6 +113,12 @@ def release(
         typer.echo(f"release: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"released {done.model} {done.number} in {done.folder}; default variant {done.index.default}")
+    try:
+        if registered := register_release(run, done):
+            typer.echo(registered)
+    except (ValueError, OSError) as error:
+        typer.echo(f"release: it is released, but not registered: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def release_model(
