@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from host.cpu import cpu_flags
+from host.instruction_sets import cpu_features, find_lacking
 
 if TYPE_CHECKING:
     import torch
-
-# What a feature implies, so that a program built for AVX2 runs on an AVX512 machine.
-_IMPLIED = {"AVX512": ("AVX2",)}
-_CPU_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "VNNI", "avx512_bf16": "BF16", "amx_int8": "AMX", "asimdbf16": "BF16"}
-
-
-@lru_cache
-def cpu_features() -> tuple[str, ...]:
-    """Name this CPU's instruction sets as torch sees them, e.g. ('AVX512', 'VNNI', 'BF16')."""
-    import torch
-
-    level = torch.backends.cpu.get_cpu_capability()
-    extensions = {name for flag, name in _CPU_FLAGS.items() if flag in cpu_flags()}
-    return (level, *sorted(extensions, reverse=True))
 
 
 def describe_host(device: torch.device) -> dict[str, str]:
@@ -59,9 +44,7 @@ def check_target(target: Mapping[str, Any], device: str) -> None:
     if target["device"] == "cuda":
         fits = target["capability"] in ("", host["capability"])
     else:
-        have = set(host["capability"].split("+"))
-        have |= {implied for feature in have for implied in _IMPLIED.get(feature, ())}
-        fits = set(filter(None, target["capability"].split("+"))) <= have
+        fits = not find_lacking(target["capability"])
     fits &= target["device"] == host["device"] and target["torch_version"] in ("", host["torch_version"])
     if not fits:
         raise RuntimeError(

@@ -9,7 +9,7 @@ import typer
 
 from model_store.evidence import read_records
 from model_store.exit_status import exit_status_of
-from model_store.frontier import FRONT_MARK, figures_of, find_front
+from model_store.frontier import FRONT_MARK, figures_of, find_front, in_brackets
 from model_store.live_gate import read_progress
 from model_store.manifest import Manifest, ParentRun, Quality, Speed
 from model_store.model_card import write_card
@@ -230,8 +230,8 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
 
 def _describe_frontier(release: Release) -> list[str]:
     """All variants side by side, those that no other beats marked; and the run that they were made from."""
-    served = {variant: figures_of(release.manifests[variant]) for variant in release.index.archives}
-    front = find_front(served)
+    served = [release.manifests[variant] for variant in release.index.archives]
+    front = find_front({one.variant: figures_of(one.quality.paired, one.speed, one.size_bytes) for one in served})
     rows: list[tuple[str, Quality | ParentRun, Speed, int]] = [
         (variant, manifest.quality, manifest.speed, manifest.size_bytes)
         for variant, manifest in release.manifests.items()
@@ -242,8 +242,9 @@ def _describe_frontier(release: Release) -> list[str]:
     width = max(len(name) for name, *_ in rows)
     return [
         f"  frontier  {FRONT_MARK if name in front else ' '} {name:<{width}}  {quality.value:.4f} "
-        f"({quality.interval[0]:.4f} … {quality.interval[1]:.4f})  {speed.rows_per_s:>9,.0f} rows/s  "
-        f"{speed.single_row_ms:>8.3f} ms  {size_bytes / 1e6:>7.1f} MB"
+        f"({quality.interval[0]:.4f} … {quality.interval[1]:.4f})  "
+        f"{speed.rows_per_s:>9,.0f}{in_brackets(speed.rows_per_s_interval, ',.0f')} rows/s  "
+        f"{speed.single_row_ms:>8.3f}{in_brackets(speed.single_row_ms_interval, '.3f')} ms  {size_bytes / 1e6:>7.1f} MB"
         for name, quality, speed, size_bytes in rows
     ]
 

@@ -205,6 +205,10 @@ class Speed(Part):
     single_row_ms: float
     threads: int
     host: str
+    rows_per_s_interval: tuple[float, float] | None = Field(
+        None, description="95 % confidence interval of the median; absent in releases from before"
+    )
+    single_row_ms_interval: tuple[float, float] | None = None
 
 
 class ParentRun(Part):

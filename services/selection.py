@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from host.instruction_sets import cpu_features, find_lacking
 from model_store.acts import Course
 from model_store.certificate import Setup, describe_host_class, find_certificate
+from model_store.default_variant import Objective, choose_default
 from model_store.release import EXAMPLES_NAME, Release, UnknownReleaseError
 from model_store.signing import VerificationError
 from model_store.store import Store
@@ -169,7 +171,9 @@ class Planner:
         usable = self._usable(release)
         default = _default_of(release, course)
         if default not in usable:
-            default = usable[0]
+            default = choose_default(
+                {name: release.manifests[name] for name in usable}, Objective(release.index.objective)
+            )
         names = _named_variants(release, default, usable, self.wish.variants)
         serve = partial(self._serve, release, default if "all" in self.wish.variants else names[0])
         return [serve(name) for name in names]
@@ -196,13 +200,22 @@ class Planner:
         )
 
     def _usable(self, release: Release) -> list[str]:
+        """List the variants that this machine can run: what was compiled on another may need instructions it lacks."""
         device = self.wish.device
-        usable = [name for name in release.variants if release.manifests[name].target.device == device]
-        if not usable:
-            built_for = sorted({release.manifests[name].target.device for name in release.variants})
+        targets = {name: release.manifests[name].target for name in release.variants}
+        for_device = {name: target for name, target in targets.items() if target.device == device}
+        if not for_device:
+            built_for = sorted({target.device for target in targets.values()})
             raise NothingToServeError(
                 f"{release.model} release {release.number} has variants for {', '.join(built_for)} only, and --device "
                 f"is {device}; release it on a machine with {device}"
+            )
+        usable = [name for name, target in for_device.items() if device != "cpu" or not find_lacking(target.capability)]
+        if not usable:
+            needed = sorted({target.capability for target in for_device.values()})
+            raise NothingToServeError(
+                f"{release.model} release {release.number} has variants for CPUs with {' or '.join(needed)} only, and "
+                f"this one is {'+'.join(cpu_features())}; release it on a machine like this one"
             )
         return usable
 
@@ -270,8 +283,11 @@ def _is_promoted(version: str, course: Course) -> bool:
 
 
 def _not_built(release: Release, variant: str, usable: Sequence[str]) -> NothingToServeError:
+    target = release.manifests[variant].target
     return NothingToServeError(
-        f"{release.model} {release.number}-{variant} was not built for this device; it has {list(usable)}"
+        f"{release.model} {release.number}-{variant} was not built for this device but for "
+        f"{target.device} {target.capability}".rstrip()
+        + f"; here it has {list(usable)}"
     )
 
 

@@ -71,6 +71,7 @@ def publish_release(
     examples: Mapping[str, np.ndarray] | None = None,
     golden: Mapping[str, GoldenAnswer] | None = None,
     evidence: Mapping[str, bytes] | None = None,
+    objective: str = "throughput",
     **changes: Any,
 ) -> Release:
     """Publish a signed release; `variants` maps each to changes of its manifest, and `changes` are those of all.
@@ -95,6 +96,7 @@ def publish_release(
             model=model,
             release=number,
             default=default or list(variants)[-1],
+            objective=objective,
             archives=archives,
             manifests=manifests,
             rejected=dict(rejected or {}),

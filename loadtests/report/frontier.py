@@ -11,7 +11,7 @@ from markupsafe import Markup
 from loadtests.report.charts import PALETTE, assign_colours
 from loadtests.report.svg import Axis, Line, draw_both, draw_lines, make_linear_axis, make_log_axis
 from loadtests.results import ModelResults
-from model_store.frontier import figures_of, find_front
+from model_store.frontier import Interval, figures_of, find_front
 from model_store.manifest import ParentRun, Quality, Speed
 
 
@@ -29,15 +29,17 @@ class Place:
     @property
     def figures(self) -> str:
         low, high = self.quality.interval
+        ends = self.speed.rows_per_s_interval
+        speeds = f" ({ends[0]:,.0f} to {ends[1]:,.0f})" if ends else ""
         return (
-            f"{self.name}: {self.quality.value:.4f} ({low:.4f} to {high:.4f}), {self.speed.rows_per_s:,.0f} rows/s, "
-            f"{self.size_bytes / 1e6:.2f} MB{self.state and '; '}{self.state}"
+            f"{self.name}: {self.quality.value:.4f} ({low:.4f} to {high:.4f}), {self.speed.rows_per_s:,.0f}"
+            f"{speeds} rows/s, {self.size_bytes / 1e6:.2f} MB{self.state and '; '}{self.state}"
         )
 
 
 def list_front(model: ModelResults) -> list[str]:
     """Name the served variants that no other beats in quality, speed and size, as the release measured them."""
-    return find_front({manifest.variant: figures_of(manifest) for manifest in model.served})
+    return find_front({one.variant: figures_of(one.quality.paired, one.speed, one.size_bytes) for one in model.served})
 
 
 def list_places(model: ModelResults) -> list[Place]:
@@ -73,32 +75,46 @@ def list_places(model: ModelResults) -> list[Place]:
 
 
 def draw_frontier(places: Sequence[Place], metric: str) -> Markup:
-    """Two pictures beside each other: quality over rows per second, and over size; intervals upright."""
-    speeds = _draw(places, metric, lambda place: place.speed.rows_per_s, "rows/s, one thread", make_linear_axis)
-    sizes = _draw(places, metric, lambda place: place.size_bytes / 1e6, "size, MB", make_log_axis)
+    """Two pictures beside each other: quality over rows per second, and over size; intervals as lines."""
+    speeds = _draw(places, metric, _take_speed, "rows/s, one thread", make_linear_axis)
+    sizes = _draw(places, metric, _take_size, "size, MB", make_log_axis)
     return Markup('<div class="pair">{}{}</div>').format(speeds, sizes)
+
+
+def _take_speed(place: Place) -> tuple[float, Interval]:
+    speed = place.speed
+    return speed.rows_per_s, speed.rows_per_s_interval or (speed.rows_per_s, speed.rows_per_s)
+
+
+def _take_size(place: Place) -> tuple[float, Interval]:
+    size_mb = place.size_bytes / 1e6
+    return size_mb, (size_mb, size_mb)
 
 
 def _draw(
     places: Sequence[Place],
     metric: str,
-    cost_of: Callable[[Place], float],
+    cost_of: Callable[[Place], tuple[float, Interval]],
     title: str,
     make_axis: Callable[[str, Sequence[float]], Axis],
 ) -> Markup:
-    lines = [line for place in places for line in _draw_place(place, cost_of(place))]
+    lines = [line for place in places for line in _draw_place(place, *cost_of(place))]
     ends = [end for place in places for end in place.quality.interval]
     y = make_linear_axis(f"{metric}, 95 % interval", ends, from_zero=False)
-    x = make_axis(title, [1.05 * cost_of(place) for place in places])
+    x = make_axis(title, [1.05 * cost_of(place)[1][1] for place in places])
     return draw_both(lambda width_px: draw_lines(x, y, lines, width_px=_half(width_px), rule=None))
 
 
-def _draw_place(place: Place, cost: float) -> list[Line]:
-    low, high = place.quality.interval
+def _draw_place(place: Place, cost: float, costs: Interval) -> list[Line]:
+    value, (low, high) = place.quality.value, place.quality.interval
+    across = [[(end, value) for end in costs]] if costs[0] < costs[1] else []
     return [
-        Line(points=[(cost, low), (cost, high)], colour=place.colour, is_dotted=bool(place.state)),
+        *(
+            Line(points=points, colour=place.colour, is_dotted=bool(place.state))
+            for points in ([(cost, low), (cost, high)], *across)
+        ),
         Line(
-            points=[(cost, place.quality.value)],
+            points=[(cost, value)],
             colour=place.colour,
             marks=[not place.state],
             titles=[place.figures],

@@ -56,6 +56,42 @@ def test_says_why_a_variant_is_not_served(store):
         select_variants(store, ["two"], ["all"], "cpu")
 
 
+@pytest.fixture
+def small_cpu(monkeypatch):
+    """This machine as one without AVX-512."""
+    monkeypatch.setattr("host.instruction_sets.cpu_flags", lambda: frozenset({"avx2", "fma"}))
+
+
+def needing(capability: str, **figures: float) -> dict:
+    speed = {"rows": 8, "rows_per_s": 100.0, "single_row_ms": 1.0, "threads": 1, "host": "there"} | figures
+    torch_version = "2.13.0" if capability else ""
+    return {"target": {"device": "cpu", "capability": capability, "torch_version": torch_version}, "speed": speed}
+
+
+def test_what_was_compiled_for_instructions_that_this_cpu_lacks_is_left_and_the_best_of_the_others_answers(
+    small_cpu, tmp_path
+):
+    store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
+    variants = {
+        "compiled": needing("AVX512"),
+        "int8": needing("AVX512+VNNI", rows_per_s=900.0),
+        "eager": needing(""),
+        "onnx": needing("", rows_per_s=300.0, single_row_ms=0.2),
+        "onnx-int8": needing("", rows_per_s=500.0),
+    }
+    publish_release(store, "net", variants, default="int8")
+    publish_release(store, "quick", variants, default="int8", objective="latency")
+    publish_release(store, "bound", {"int8": needing("AVX512+VNNI")})
+    catalogue = select_variants(store, ["net", "quick"], ["all"], "cpu")
+    assert catalogue.versions("net") == ["1-onnx-int8", "1-eager", "1-onnx"]
+    assert catalogue.find("quick").version == "1-onnx"
+    assert select_variants(store, ["net"], ["default"], "cpu").versions("net") == ["1-onnx-int8"]
+    with pytest.raises(NothingToServeError, match=r"1-int8 was not built for this .* but for cpu AVX512\+VNNI; here"):
+        select_variants(store, ["net"], ["int8"], "cpu")
+    with pytest.raises(NothingToServeError, match=r"for CPUs with AVX512\+VNNI only, and this one is AVX2; release it"):
+        select_variants(store, ["bound"], ["all"], "cpu")
+
+
 def test_says_what_to_do_with_an_empty_store(tmp_path):
     with pytest.raises(NothingToServeError, match="make one with `train` and `release`"):
         select_variants(Store(tmp_path, Keyring(tmp_path / "keys")), [], ["all"], "cpu")

@@ -111,8 +111,8 @@ def complete_manifest(
             },
             "gate": dataclasses.asdict(evaluated.decision) | {"live_margin": _live_margin(spec)},
             "row_check": _fields_of(RowCheck, evaluated.finding),
-            "speed": dataclasses.asdict(evaluated.timing),
-            "parent": _describe_parent(parent),
+            "speed": dataclasses.asdict(evaluated.speed),
+            "parent": dataclasses.asdict(parent) if parent else None,
             "search": dataclasses.asdict(search) if search else None,
             "size_bytes": evaluated.size_bytes,
             "files": {},
@@ -123,13 +123,6 @@ def complete_manifest(
     files = sorted(path for path in evaluated.folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     digests = {str(path.relative_to(evaluated.folder)): file_digest(path) for path in files}
     return manifest.model_copy(update={"files": digests})
-
-
-def _describe_parent(parent: EvaluatedParent | None) -> dict[str, Any] | None:
-    if parent is None:
-        return None
-    known = dataclasses.asdict(parent)
-    return {"speed": known.pop("timing"), **known}
 
 
 def _live_margin(spec: ReleaseSpec) -> float | None:

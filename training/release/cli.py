@@ -21,10 +21,10 @@ from model_store.store import Store
 
 os.environ.update(share_cores())  # before the modules below load torch, and OpenMP with it
 
+from model_store.default_variant import Objective
 from training.engine.device import choose_device
 from training.engine.runs import read_run
 from training.models import load_model
-from training.release.default_variant import Objective
 from training.release.registration import register_release
 from training.release.source import describe_source
 from training.release.spec import ReleaseSpec

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from host.instruction_sets import cpu_features
 from training.release.capture import capture_again
 from training.release.quantization import NotQuantizableError
 
 _LARGEST = 127.0
+# Of weights where there is no VNNI: two products of 8-bit numbers overflow the 16 bits in which they are added.
+_LARGEST_WITHOUT_VNNI = 63.0
 
 
 class DynamicLinear(nn.Module):
@@ -32,7 +35,7 @@ class DynamicLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """Take weight float32 [O, I] and bias [O] of the layer; each output has a scale of its own."""
         super().__init__()
-        scale = _scale_of(weight, 1)
+        scale = _scale_of(weight, 1, _LARGEST if "VNNI" in cpu_features() else _LARGEST_WITHOUT_VNNI)
         self.register_buffer("weight", (weight / scale).round().to(torch.int8).t().contiguous())
         self.register_buffer("scale", scale.squeeze(1))
         self.register_buffer("bias", bias)
@@ -40,7 +43,7 @@ class DynamicLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[..., I] → [..., O]."""
         rows = features.reshape(-1, features.shape[-1])
-        scale = _scale_of(rows, 1)
+        scale = _scale_of(rows, 1, _LARGEST)
         whole = torch._int_mm((rows / scale).round().to(torch.int8), self.weight)
         products = whole.to(torch.float32) * scale * self.scale
         if self.bias is not None:
@@ -71,9 +74,9 @@ def quantize_dynamically(program: ExportedProgram) -> ExportedProgram:
     return capture_again(module, program)
 
 
-def _scale_of(values: Tensor, dim: int) -> Tensor:
-    """The step that maps the largest magnitude along a dimension to 127."""
-    return values.abs().amax(dim, keepdim=True).clamp_min(1e-8) / _LARGEST
+def _scale_of(values: Tensor, dim: int, largest: float) -> Tensor:
+    """The step that maps the largest magnitude along a dimension to the largest whole number."""
+    return values.abs().amax(dim, keepdim=True).clamp_min(1e-8) / largest
 
 
 def _value_of(module: torch.fx.GraphModule, argument: torch.fx.node.Argument) -> Tensor | None:

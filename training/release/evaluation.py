@@ -11,10 +11,10 @@ import torch
 from handlers.archive import open_handler
 from handlers.base import Handler
 from host.progress import ProgressBar
-from model_store.frontier import Figures, find_front, shown_difference
+from model_store.default_variant import Objective, choose_default
+from model_store.frontier import Figures, figures_of, find_front
 from training.release.baseline import BaselineFinding, compare_with_baseline, refuse_untrained
 from training.release.build import Built
-from training.release.default_variant import Objective, choose_default
 from training.release.gate import Decision, explain_rows, judge
 from training.release.golden import Recorded, choose_examples, record_golden
 from training.release.measurement import (
@@ -43,20 +43,14 @@ class Evaluated:
     comparison: Comparison | None
     against_parent: Comparison | None
     decision: Decision
-    timing: Timing
+    speed: Timing
     size_bytes: int
     golden: Recorded
 
     @property
     def figures(self) -> Figures:
         """What it is weighed by against the others."""
-        compared = self.comparison
-        return Figures(
-            quality=shown_difference(compared.difference, compared.interval) if compared else 0.0,
-            rows_per_s=self.timing.rows_per_s,
-            single_row_ms=self.timing.single_row_ms,
-            size_bytes=self.size_bytes,
-        )
+        return figures_of(self.comparison, self.speed, self.size_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +60,7 @@ class EvaluatedParent:
     run: str
     value: float
     interval: tuple[float, float]
-    timing: Timing
+    speed: Timing
     size_bytes: int
 
 
@@ -106,13 +100,13 @@ def evaluate_variants(
         ValueError: the reference itself may not be served; says why.
         UntrainedError: nor may one that is no better than its baseline, unless that is allowed.
     """
-    reference = next(iter(built.folders))
     handlers = {variant: open_handler(folder, str(device)) for variant, folder in built.folders.items()}
     findings, measured = _measure(handlers, spec, found)
     faults = {
         variant: [fault for fault in (explain_rows(findings[variant]), measured[variant].fault) if fault]
         for variant in handlers
     }
+    reference = next(iter(handlers))
     if faults[reference]:
         why = faults[reference][0]
         raise ValueError(f"{reference}, which the others are compared with, is not fit to be served: {why}")
@@ -120,27 +114,15 @@ def evaluate_variants(
     if not allow_untrained:
         refuse_untrained(baseline, measured[reference], spec.held_out)
     timed = handlers if parent is None else handlers | {_PARENT: parent.handler}
-    timings = measure_speed(timed, spec.held_out, spec.max_rows)
-    examples = choose_examples(spec)
+    speeds = measure_speed(timed, spec.held_out, spec.max_rows)
     variants: dict[str, Evaluated] = {}
     for variant, folder in built.folders.items():
-        comparison = None
+        comparison = against_parent = None
         if variant != reference:
             comparison = compare(measured[variant], measured[reference], spec.held_out, reference)
-        against_parent = None
         if parent is not None:
             against_parent = compare(measured[variant], parent.measurement, spec.held_out, str(parent.run))
         decision = judge(comparison, spec.margin, faults[variant])
-        golden = Recorded()
-        if decision.passed:
-            golden = record_golden(
-                handlers[variant],
-                examples,
-                spec.input_sets,
-                spec.max_rows,
-                findings[variant].tolerance,
-                variants[reference].golden if variant != reference else None,
-            )
         variants[variant] = Evaluated(
             folder=folder,
             # One row is always independent: what limits a release to it is what its networks did with more.
@@ -149,20 +131,20 @@ def evaluate_variants(
             comparison=comparison,
             against_parent=against_parent,
             decision=decision,
-            timing=timings[variant],
+            speed=speeds[variant],
             size_bytes=sum(file.stat().st_size for file in (folder / "programs").rglob("*") if file.is_file()),
-            golden=golden,
+            golden=_record(handlers[variant], spec, findings[variant], variants.get(reference))
+            if decision.passed
+            else Recorded(),
         )
-    passed = {variant: result for variant, result in variants.items() if result.decision.passed}
-    default = choose_default(passed, objective)
     return Evaluation(
         variants=variants,
-        default=default,
+        default=choose_default({name: one for name, one in variants.items() if one.decision.passed}, objective),
         objective=objective,
         left_out=built.left_out,
         searches=built.searches,
         baseline=baseline,
-        parent=_describe_parent(parent, timings[_PARENT]) if parent is not None else None,
+        parent=_describe_parent(parent, speeds[_PARENT]) if parent is not None else None,
     )
 
 
@@ -182,11 +164,18 @@ def _measure(
     return findings, measured
 
 
-def _describe_parent(parent: Parent, timing: Timing) -> EvaluatedParent:
+def _record(handler: Handler, spec: ReleaseSpec, finding: RowFinding, reference: Evaluated | None) -> Recorded:
+    """Record a variant's golden rows, measured by those of the reference, which has none before it."""
+    known = reference.golden if reference is not None else None
+    examples = choose_examples(spec)
+    return record_golden(handler, examples, spec.input_sets, spec.max_rows, finding.tolerance, known)
+
+
+def _describe_parent(parent: Parent, speed: Timing) -> EvaluatedParent:
     return EvaluatedParent(
         run=str(parent.run),
         value=parent.measurement.value,
         interval=parent.measurement.interval,
-        timing=timing,
+        speed=speed,
         size_bytes=parent.size_bytes,
     )

@@ -22,13 +22,14 @@ from training.release.statistics import (
     bootstrap_interval,
     bound_of_change,
     mcnemar_p,
+    median_interval,
     paired_bootstrap,
     paired_difference_interval,
     wilson_interval,
 )
 
 _BATCH_ROWS = 32
-_NUM_REPEATS = 7
+_NUM_REPEATS = 9
 _REPEAT_S = 0.05
 # Of the way to another answer: a variant of which no row went further is the same function but for rounding.
 NEAR_IDENTICAL = 0.1
@@ -74,6 +75,8 @@ class Timing:
     single_row_ms: float
     threads: int
     host: str
+    rows_per_s_interval: tuple[float, float]
+    single_row_ms_interval: tuple[float, float]
 
 
 def answer_rows(
@@ -188,6 +191,8 @@ def measure_speed(handlers: Mapping[str, Handler], held_out: HeldOut, max_rows: 
             single_row_ms=1000 * stats.median(single_s[name]),
             threads=1,
             host=host_name(torch.device(handlers[name].device.name)),
+            rows_per_s_interval=median_interval([rows / time_s for time_s in batch_s[name]]),
+            single_row_ms_interval=median_interval([1000 * time_s for time_s in single_s[name]]),
         )
         for name in handlers
     }

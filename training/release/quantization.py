@@ -15,6 +15,7 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from host.instruction_sets import cpu_features
 from training.release.capture import capture_again
 from training.release.rounding import COMPILED, Ranges, Rounding
 
@@ -99,7 +100,7 @@ def _convert(
         raise NotQuantizableError(f"torchao cannot be imported: {error}") from None
     module = program.module(check_guards=False)
     _name_sources(module, in_floats)
-    config = get_default_x86_inductor_quantization_config()
+    config = get_default_x86_inductor_quantization_config(reduce_range="VNNI" not in cpu_features())
     activations = observe_ranges(config.input_activation, ranges)
     config = dataclasses.replace(config, input_activation=activations, output_activation=activations)
     with torch.no_grad():

@@ -32,7 +32,7 @@ class Rounding:
 
 
 PORTABLE = Rounding()
-# What torchao takes for x86: `int8` is made for CPUs with VNNI alone.
+# What torchao takes for x86; where there is no VNNI, activations have 7 bits instead of the weights.
 COMPILED = Rounding(ranges="least error", weight_bits=8)
 DEFAULTS: Mapping[str, Rounding] = {"int8": COMPILED, "onnx-int8": PORTABLE}
 

@@ -20,7 +20,7 @@ import torch
 
 from handlers.archive import open_handler
 from handlers.base import Handler
-from handlers.target import cpu_features
+from host.instruction_sets import cpu_features
 from host.progress import ProgressBar
 from training.release.build import Built
 from training.release.content import MANIFEST_NAME, copy_program

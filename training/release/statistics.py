@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,19 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the median whatever the distribution, from 6 values on: between two that were measured.
+
+    Source: Conover, Practical Nonparametric Statistics (1999), section 3.2.
+    """
+    ordered, n = sorted(values), len(values)
+    outside, place = 2.0 / 2**n, 0  # the chance that all lie on one side of the median
+    while outside + 2.0 * math.comb(n, place + 1) / 2**n <= 0.05:
+        place += 1
+        outside += 2.0 * math.comb(n, place) / 2**n
+    return ordered[place], ordered[n - 1 - place]
 
 
 def mcnemar_p(wins: int, losses: int) -> float:

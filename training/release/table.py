@@ -7,14 +7,14 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from model_store.frontier import FRONT_MARK
+from model_store.frontier import FRONT_MARK, in_brackets
 from model_store.manifest import BaselineTest
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words
 
 COLUMNS = ("variant", "quality", "95 % interval", "difference", "rows/s", "one row", "size", "front", "gate")
-_WIDTH = 130  # where no terminal says how wide it is
+_WIDTH = 175  # where no terminal says how wide it is
 
 
 def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
@@ -37,7 +37,7 @@ def print_evaluation(spec: ReleaseSpec, evaluation: Evaluation) -> None:
         if result.against_parent is not None:
             low, high = result.against_parent.interval
             change = f"{result.against_parent.difference:+.4f} ({low:+.4f} … {high:+.4f})"
-            gain = result.timing.rows_per_s / evaluation.parent.timing.rows_per_s if evaluation.parent else 1.0
+            gain = result.speed.rows_per_s / evaluation.parent.speed.rows_per_s if evaluation.parent else 1.0
             print(
                 f"{variant} against {result.against_parent.reference}, which it was made from: {change}, "
                 f"{gain:.2f} × its rows/s"
@@ -114,8 +114,12 @@ def _quality(value: float, interval: tuple[float, float]) -> tuple[str, str]:
 
 
 def _cost(measured: Evaluated | EvaluatedParent) -> tuple[str, str, str]:
-    timing = measured.timing
-    return f"{timing.rows_per_s:,.0f}", f"{timing.single_row_ms:.3f} ms", f"{measured.size_bytes / 1e6:.1f} MB"
+    speed = measured.speed
+    return (
+        f"{speed.rows_per_s:,.0f}{in_brackets(speed.rows_per_s_interval, ',.0f')}",
+        f"{speed.single_row_ms:.3f}{in_brackets(speed.single_row_ms_interval, '.3f')} ms",
+        f"{measured.size_bytes / 1e6:.1f} MB",
+    )
 
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:

@@ -18,7 +18,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from handlers.target import cpu_features, describe_host
+from handlers.target import describe_host
+from host.instruction_sets import cpu_features
 from training.release.capture import capture_again
 from training.release.left_out import LeftOutError
 from training.release.rounding import DEFAULTS, Rounding
@@ -66,11 +67,10 @@ def required_capability(variant: str, device: torch.device) -> str:
         major, minor = torch.cuda.get_device_capability(device)
         return f"sm_{major}{minor}"
     level, *extensions = cpu_features()
-    needed = {"int8": "VNNI", "bf16": "BF16"}.get(variant)
-    if needed and needed not in extensions:
-        raise LeftOutError(f"this CPU has no {needed} instructions ({'+'.join(cpu_features())})")
+    if variant == "bf16" and "BF16" not in extensions:
+        raise LeftOutError(f"this CPU has no BF16 instructions ({'+'.join(cpu_features())})")
     # Inductor compiles every program for VNNI where the CPU has it.
-    used = [extension for extension in extensions if extension in ("VNNI", needed)]
+    used = [extension for extension in extensions if extension == "VNNI" or extension.lower() == variant]
     return "+".join([level, *used])
 
 

@@ -52,6 +52,16 @@ def test_the_run_that_a_release_was_made_from_stands_beside_its_variants():
     assert place.figures == ("made from: 0.9500 (0.9400 to 0.9600), 80 rows/s, 4.00 MB; runs/wide, not released here")
 
 
+def test_an_interval_of_the_speed_is_drawn_across_and_told():
+    model = make_model()
+    eager, onnx, int8 = model.manifests
+    speed = onnx.speed.model_copy(update={"rows_per_s_interval": (290.0, 320.0)})
+    model = model.model_copy(update={"manifests": (eager, onnx.model_copy(update={"speed": speed}), int8)})
+    picture = draw_frontier(list_places(model), "accuracy")
+    assert "onnx: 0.9300 (0.9200 to 0.9400), 300 (290 to 320) rows/s, 1.00 MB</title>" in picture
+    assert picture.count('<path d="M') == 6 * 4 + 2  # over speed alone, wide and narrow
+
+
 def test_every_variant_is_drawn_with_its_interval_and_the_front_alone_is_filled():
     picture = draw_frontier(list_places(make_model()), "accuracy")
     num_drawings = 4  # over speed and over size, wide and narrow

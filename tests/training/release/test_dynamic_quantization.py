@@ -14,6 +14,17 @@ def test_a_quantized_layer_is_close_to_the_layer():
     assert (found - layer(features)).norm() / layer(features).norm() < 0.02
 
 
+def test_where_there_is_no_vnni_weights_have_seven_bits(monkeypatch):
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 40)
+    features = torch.randn(15, 64)
+    for flags, largest in ((("avx2", "fma", "avx_vnni"), 127), (("avx2", "fma"), 63)):
+        monkeypatch.setattr("host.instruction_sets.cpu_flags", lambda flags=flags: frozenset(flags))
+        rounded = DynamicLinear(layer.weight.detach(), layer.bias.detach())
+        assert rounded.weight.abs().max() == largest
+        assert (rounded(features) - layer(features)).norm() / layer(features).norm() < 0.02
+
+
 def test_a_row_does_not_depend_on_the_rows_beside_it():
     layer = DynamicLinear(torch.randn(8, 16), None)
     rows = torch.randn(4, 16)

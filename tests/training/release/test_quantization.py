@@ -87,6 +87,15 @@ def find_scales(program, calibration, ranges):
     return [node.args[1] for node in nodes if str(node.target) == "quantized_decomposed.quantize_per_tensor.default"]
 
 
+@pytest.mark.parametrize(("flags", "largest"), [({"avx2", "fma"}, 127), ({"avx2", "fma", "avx_vnni"}, 255)])
+def test_where_there_is_no_vnni_activations_have_seven_bits(monkeypatch, flags, largest):
+    """Products of 8-bit numbers overflow there."""
+    monkeypatch.setattr("host.instruction_sets.cpu_flags", lambda: frozenset(flags))
+    x = torch.rand(16, 3, 4, 4)
+    (scale,) = find_scales(export(nn.Conv2d(3, 4, 1), x[:4]), [(x,)], "extremes")
+    assert scale == pytest.approx(float(x.max()) / largest, rel=1e-3)
+
+
 def test_a_percentile_leaves_out_the_few_largest_values():
     module = nn.Conv2d(3, 4, 1)
     x = torch.rand(16, 3, 32, 32)

@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from handlers.archive import open_handler
-from handlers.target import cpu_features
+from host.instruction_sets import cpu_features
 from model_store.manifest import Target
 from model_store.release import file_digest
 from model_store.signing import Keyring
 from model_store.store import Store
+from services.selection import select_variants
 from training.release.cli import app
 from training.release.spec import HeldOut, ReleaseSpec
 
@@ -46,10 +47,8 @@ def unpacked(released, tmp_path_factory):
 
 
 def expected_variants():
-    features = cpu_features()
-    instructions = {"bf16": "BF16", "int8": "VNNI"}
-    bound = {variant for variant, needed in instructions.items() if needed in features}
-    return {"eager", "compiled", "onnx", "onnx-int8"} | bound
+    variants = {"eager", "compiled", "int8", "onnx", "onnx-int8"}
+    return variants | {"bf16"} if "BF16" in cpu_features() else variants
 
 
 def test_every_variant_is_made_measured_and_shown(released):
@@ -91,6 +90,26 @@ def test_golden_rows_are_what_the_packed_programs_answer(released, unpacked):
         answer = open_handler(folder, "cpu").infer(release.examples(), {}).arrays["y"]
         assert golden.explain_mismatch(answer) == ""
         assert "deviates by 1 of its size" in golden.explain_mismatch(2 * answer)
+
+
+def test_on_a_cpu_without_its_instructions_a_release_serves_what_is_portable_and_golden_rows_say_that_it_is_right(
+    released, unpacked, monkeypatch
+):
+    """As an archive made on AVX-512 is found by a machine with AVX2."""
+    _, release = released
+    monkeypatch.setattr("host.instruction_sets.cpu_flags", frozenset)
+    store = Store(release.folder.parents[1], Keyring(release.folder.parents[2] / "keys"))
+    served = select_variants(store, ["net"], ["all"], "cpu").versions("net")
+    assert sorted(served) == ["1-eager", "1-onnx", "1-onnx-int8"]
+    portable = ("onnx", "onnx-int8")
+    assert served[0] == f"1-{max(portable, key=lambda name: release.manifests[name].speed.rows_per_s)}"
+    for variant in portable:
+        (golden,) = release.golden(variant)
+        answer = open_handler(unpacked[variant], "cpu").infer(release.examples(), {}).arrays["y"]
+        assert golden.explain_mismatch(answer) == ""
+    for variant in ("compiled", "int8"):
+        with pytest.raises(RuntimeError, match=r"was built for cpu .* and this worker is cpu \(DEFAULT"):
+            open_handler(unpacked[variant], "cpu")
 
 
 def test_archives_hold_exactly_what_their_manifests_list(released, unpacked):

@@ -7,6 +7,7 @@ from training.release.statistics import (
     bootstrap_interval,
     bound_of_change,
     mcnemar_p,
+    median_interval,
     paired_bootstrap,
     paired_difference_interval,
     rows_for_difference,
@@ -18,6 +19,18 @@ from training.release.statistics import (
 def test_wilson_interval_is_scipys(successes, n):
     expected = binomtest(successes, n).proportion_ci(method="wilson")
     assert wilson_interval(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "place"), [(6, 0), (8, 0), (9, 1), (20, 5)])
+def test_the_medians_interval_lies_between_the_values_that_its_tables_name(n, place):
+    values = np.random.default_rng(n).permutation(n)
+    assert median_interval(values.tolist()) == (place, n - 1 - place)
+
+
+def test_the_medians_interval_covers_it_whatever_the_distribution():
+    samples = np.random.default_rng(3).lognormal(0, 1, (2000, 9))
+    covered = np.mean([low <= 1.0 <= high for low, high in map(median_interval, samples.tolist())])
+    assert 0.95 <= covered <= 0.975
 
 
 def test_mcnemar_mid_p_halves_the_observed_point():

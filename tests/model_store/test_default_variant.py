@@ -2,12 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from training.release.default_variant import Objective, choose_default
+from model_store.default_variant import Objective, choose_default
 
 
 def make_candidate(rows_per_s, single_row_ms, size_bytes):
     return SimpleNamespace(
-        timing=SimpleNamespace(rows_per_s=rows_per_s, single_row_ms=single_row_ms), size_bytes=size_bytes
+        speed=SimpleNamespace(rows_per_s=rows_per_s, single_row_ms=single_row_ms), size_bytes=size_bytes
     )
 
 

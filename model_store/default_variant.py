@@ -1,4 +1,4 @@
-"""Which of the variants that passed the gate is a release's default."""
+"""Which of the variants that may be served answers where nobody says which: the best at the release's objective."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from training.release.measurement import Timing
+from model_store.frontier import MeasuredSpeed
 
 
 class Objective(StrEnum):
@@ -18,10 +18,10 @@ class Objective(StrEnum):
 
 
 class Candidate(Protocol):
-    """A variant that may be served, with its figures."""
+    """A variant that may be served, with its figures: a manifest, or what becomes one."""
 
     @property
-    def timing(self) -> Timing: ...
+    def speed(self) -> MeasuredSpeed: ...
 
     @property
     def size_bytes(self) -> int: ...
@@ -34,6 +34,6 @@ def choose_default(passed: Mapping[str, Candidate], objective: Objective) -> str
         candidate = passed[variant]
         if objective is Objective.SIZE:
             return candidate.size_bytes
-        return candidate.timing.single_row_ms if objective is Objective.LATENCY else -candidate.timing.rows_per_s
+        return candidate.speed.single_row_ms if objective is Objective.LATENCY else -candidate.speed.rows_per_s
 
     return min(passed, key=cost)
