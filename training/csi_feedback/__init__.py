@@ -1,0 +1,1 @@
+"""CSI feedback: channels as short codewords, from the user equipment to the base station."""
