@@ -34,6 +34,7 @@ def _start_worker(context: Any) -> Any:
             gpu_id=properties.get("gpu_id"),
             num_threads=int(os.environ.get("MILLRACE_THREADS", "1")),
             control_folder=os.environ.get("MILLRACE_CONTROL"),
+            shared_folder=os.environ.get("MILLRACE_SHARED"),
         )
     except BaseException:
         # TorchServe forwards a worker's stderr as warnings and its stdout as info, which serving does not log.

@@ -124,7 +124,7 @@ class Explainer:
 
     def answer(self, body: bytes) -> bytes:
         try:
-            inputs, parameters, _ = decode_request(body)
+            inputs, parameters, *_ = decode_request(body)
             try:
                 found = self._reasons.explain(inputs, parameters)
             except AttributionError as error:

@@ -17,26 +17,38 @@ from handlers.conversation import Conversation
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response, encode_times
 from handlers.session import StreamingHandler
+from handlers.shared_memory import CallMemory
 from host.memory import keep_freed_memory
 from model_store.open_inference import WORKER_TIMES
 
 
-def start_worker(*, folder: str, gpu_id: int | None, num_threads: int, control_folder: str | None = None) -> Worker:
-    """Start a worker on a GPU, or on the CPU with a number of threads; its own socket is in `control_folder`."""
+def start_worker(
+    *,
+    folder: str,
+    gpu_id: int | None,
+    num_threads: int,
+    control_folder: str | None = None,
+    shared_folder: str | None = None,
+) -> Worker:
+    """Start a worker on a GPU, or on the CPU with a number of threads.
+
+    Its own socket is in `control_folder`, and what it shares with the gateway in `shared_folder`.
+    """
     keep_freed_memory()
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
     handler = open_handler(Path(folder), device, num_threads)
     hears = isinstance(handler, StreamingHandler) or manifest.get("stops", False)
-    return Worker(handler, Control(control_folder if hears else None))
+    return Worker(handler, Control(control_folder if hears else None), shared_folder)
 
 
 class Worker:
     """Answer calls with one handler."""
 
-    def __init__(self, handler: Handler, control: Control | None = None) -> None:
+    def __init__(self, handler: Handler, control: Control | None = None, shared_folder: str | None = None) -> None:
         self.handler = handler
         self.control = control or Control(None)
+        self._shared_folder = shared_folder
         self.model: str = handler.manifest["model"]
         self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
 
@@ -67,10 +79,10 @@ class Worker:
         started_ns = time.monotonic_ns()
         try:
             self.handler.departed = partial(self.control.take_departed, call) if call else tuple
-            inputs, parameters, requested = decode_request(body)
+            inputs, parameters, requested, memory = decode_request(body, self._shared_folder)
             wants_times = parameters.pop(WORKER_TIMES, False)
             outputs = self.handler.infer(inputs, parameters, requested)
-            answer = self._encode(outputs)
+            answer = self._encode(outputs, memory)
             return answer + encode_times(started_ns, time.monotonic_ns()) if wants_times else answer
         except Exception:  # noqa: BLE001
             return encode_failure(self.model, self.version, traceback.format_exc())
@@ -87,5 +99,5 @@ class Worker:
 
         return Conversation(self.handler.open_session(), self.control, self._encode, send).hold(body)
 
-    def _encode(self, outputs: Outputs) -> bytes:
-        return encode_response(self.model, self.version, outputs.arrays, outputs.row_errors)
+    def _encode(self, outputs: Outputs, memory: CallMemory | None = None) -> bytes:
+        return encode_response(self.model, self.version, outputs.arrays, outputs.row_errors, memory)

@@ -287,6 +287,9 @@ class Manifest(Part):
     stops: bool = Field(
         False, description="work that nobody waits for any longer ends within a step, as where it streams"
     )
+    shared_memory: bool = Field(
+        False, description="its workers read large inputs from a file that the gateway maps too"
+    )
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality

@@ -147,7 +147,9 @@ class Fleet:
         path = write_configuration(self.edge, self._folder)
         if fault := validate(path):
             raise FleetError(f"Envoy does not take its configuration: {fault}")
-        command = [envoy_path(), "-c", str(path), "--log-level", "warning", "--use-dynamic-base-id"]
+        # Hot restart would leave a file in /dev/shm.
+        options = ("--log-level", "warning", "--disable-hot-restart")
+        command = [envoy_path(), "-c", str(path), *options]
         with self._log("envoy").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.catalogue import ServedVariant
+from services.gateway.packing import Rows, SharedAnswer
 
 
 class Backend(Protocol):
     """An engine that answers packed calls; sessions and what is told during calls are for variants that stream."""
 
-    async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
+    async def predict(self, variant: ServedVariant, request: bytes | Rows, call: int = 0) -> bytes | SharedAnswer:
         """Answer one serialized ModelInferRequest with a serialized ModelInferResponse.
 
+        `Rows` come to variants that have `shared_memory` only, where they are too large to be joined.
         `call` is a number by which its rows may be told about meanwhile; 0: they will not be.
 
         Raises:

@@ -16,6 +16,7 @@ from time import monotonic
 
 import structlog
 
+from model_store.shared_memory import LARGE_BYTES
 from services.catalogue import ServedVariant
 from services.gateway.backends import Backend
 from services.gateway.deadlines import Deadlines
@@ -29,7 +30,7 @@ from services.gateway.errors import (
     WorkerDiedError,
 )
 from services.gateway.metrics import ModelMetrics
-from services.gateway.packing import ask_for_times, pack_requests, read_times, unpack_answer
+from services.gateway.packing import Rows, ask_for_times, gather_rows, pack_requests, read_times, unpack_answer
 from services.gateway.quarantine import Quarantine
 from services.gateway.tensors import InferRequest, NamedTensor, name_requests
 from services.gateway.trace import CallTimes
@@ -78,6 +79,7 @@ class Batcher:
         self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
+        self._shares_memory = variant.manifest.shared_memory
         self._departed = DepartedRows(variant, backend) if variant.manifest.can_stop else None
         metrics.slots.set(num_workers)
         metrics.waiting_rows.set_function(lambda: self._waiting.rows)
@@ -186,9 +188,7 @@ class Batcher:
         started_s = sent_s = monotonic()
         asking = [job.request for job in batch if job.request.wants_times]
         try:
-            packed = pack_requests([job.request for job in batch])
-            if asking:
-                packed = ask_for_times(packed)
+            packed = self._pack(batch, wants_times=bool(asking))
             sent_s = monotonic()
             if self._departed is None:
                 answer = await self._backend.predict(self._variant, packed)
@@ -230,6 +230,14 @@ class Batcher:
             if not job.result.done():
                 job.result.set_result(tensors)
         return None
+
+    def _pack(self, batch: Sequence[Job], *, wants_times: bool) -> bytes | Rows:
+        requests = [job.request for job in batch]
+        if self._shares_memory and sum([job.num_bytes for job in batch]) >= LARGE_BYTES:
+            rows = gather_rows(requests)
+            return rows.ask_for_times() if wants_times else rows
+        packed = pack_requests(requests)
+        return ask_for_times(packed) if wants_times else packed
 
     async def _answer_singly(self, batch: list[Job], failure: GatewayError) -> None:
         """Repeat a failed call once, each job by itself, so that the one that breaks a worker fails alone.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_store.open_inference import (
     INTERNAL_ERROR,
@@ -21,13 +21,51 @@ from model_store.open_inference import (
     messages,
 )
 from model_store.protobuf import encode_varint
+from model_store.shared_memory import Buffer, find_contents, refer_to
 from services.gateway.errors import MODEL_FAILED, InternalError
 from services.gateway.tensors import InferRequest, NamedTensor, ParameterValue, split_rows
 from services.gateway.trace import WorkerTimes
 
 RAW_INPUT_TAG = b"\x3a"  # field 7 of ModelInferRequest, length-delimited
 
+_ASKING_FOR_TIMES = (WORKER_TIMES, bool, True)
+
 TensorHead = tuple[str, str, tuple[int, ...]]
+
+
+class Rows(NamedTuple):
+    """Requests as one, each tensor's contents still in parts; `parameters` are names, types and values."""
+
+    inputs: tuple[TensorHead, ...]
+    contents: Sequence[Sequence[Buffer]]
+    parameters: tuple[tuple[str, type, ParameterValue], ...]
+    outputs: tuple[str, ...]
+
+    def ask_for_times(self) -> Rows:
+        """As the function of that name."""
+        return self._replace(parameters=(*self.parameters, _ASKING_FOR_TIMES))
+
+    def join(self) -> bytes:
+        """Make one message."""
+        parts: list[Buffer] = [_request_head(self.inputs, self.parameters, self.outputs)]
+        for contents in self.contents:
+            parts += (RAW_INPUT_TAG, encode_varint(sum([len(part) for part in contents])), *contents)
+        return b"".join(parts)
+
+    def refer_to(self, region: str, places: Sequence[tuple[int, int]]) -> bytes:
+        """Make a message that says where in shared memory the contents are."""
+        message = messages().ModelInferRequest.FromString(_request_head(self.inputs, self.parameters, self.outputs))
+        for tensor, place in zip(message.inputs, places, strict=True):
+            refer_to(tensor, region, place)
+        data: bytes = message.SerializeToString()
+        return data
+
+
+class SharedAnswer(NamedTuple):
+    """A worker's answer whose contents are in shared memory."""
+
+    message: bytes
+    memory: memoryview
 
 
 def pack_requests(requests: Sequence[InferRequest]) -> bytes:
@@ -35,35 +73,39 @@ def pack_requests(requests: Sequence[InferRequest]) -> bytes:
     first = requests[0]
     if len(requests) == 1 and first.packed is not None:
         return first.packed
-    heads = []
-    parts: list[bytes | memoryview] = [b""]
+    return gather_rows(requests).join()
+
+
+def gather_rows(requests: Sequence[InferRequest]) -> Rows:
+    """Gather the rows of such requests without copying them."""
+    first = requests[0]
+    heads, columns = [], []
     for index, tensor in enumerate(first.inputs):
-        num_rows, size = 0, 0
+        num_rows = 0
         contents = []
         for request in requests:
             same = request.inputs[index]
             num_rows += same.shape[0]
-            size += len(same.data)
             contents.append(same.data)
         heads.append((tensor.name, tensor.datatype, (num_rows, *tensor.shape[1:])))
-        parts += (RAW_INPUT_TAG, encode_varint(size), *contents)
+        columns.append(contents)
     outputs = tuple(name for name in first.outputs if name != ROW_ERRORS)
-    parts[0] = _request_head(
-        tuple(heads), tuple([(name, type(value), value) for name, value in first.parameters.items()]), outputs
-    )
-    return b"".join(parts)
+    parameters = tuple([(name, type(value), value) for name, value in first.parameters.items()])
+    return Rows(tuple(heads), columns, parameters, outputs)
 
 
-def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTensor]]:
+def unpack_answer(answer: bytes | SharedAnswer, row_counts: Sequence[int]) -> list[list[NamedTensor]]:
     """Cut a worker's answer into the outputs of each request; `row_errors`, if any row failed, is among them.
 
     Raises:
         InternalError: the handler reported that it broke, or the answer does not fit; `cause` says how.
     """
-    response = messages().ModelInferResponse.FromString(answer)
+    response = messages().ModelInferResponse.FromString(answer if isinstance(answer, bytes) else answer.message)
     if response.parameters and INTERNAL_ERROR in response.parameters:
         raise InternalError(MODEL_FAILED, cause=response.parameters[INTERNAL_ERROR].string_param)
     contents = response.raw_output_contents
+    if isinstance(answer, SharedAnswer):
+        contents = [find_contents(output, answer.memory) for output in response.outputs]
     if len(contents) != len(response.outputs):
         cause = f"{len(response.outputs)} outputs with {len(contents)} raw contents"
         raise InternalError(MODEL_FAILED, cause=cause)
@@ -80,12 +122,13 @@ def unpack_answer(answer: bytes, row_counts: Sequence[int]) -> list[list[NamedTe
 
 def ask_for_times(packed: bytes) -> bytes:
     """Have the worker tell when it began and ended a packed call, and which it is."""
-    return packed + _request_head((), ((WORKER_TIMES, bool, True),), ())
+    return packed + _request_head((), (_ASKING_FOR_TIMES,), ())
 
 
-def read_times(answer: bytes) -> WorkerTimes | None:
+def read_times(answer: bytes | SharedAnswer) -> WorkerTimes | None:
     """Read when a worker began and ended, and which it was; None where it does not say so."""
-    parameters = messages().ModelInferResponse.FromString(answer).parameters
+    message = answer if isinstance(answer, bytes) else answer.message
+    parameters = messages().ModelInferResponse.FromString(message).parameters
     if WORKER_STARTED_NS not in parameters:  # an archive from before there were times
         return None
     process = parameters[WORKER_PROCESS].int64_param if WORKER_PROCESS in parameters else 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from services.catalogue import ServedVariant
 from services.gateway.errors import NotReadyError
+from services.gateway.packing import Rows, SharedAnswer
 from services.torchserve.control import WorkerControl
 from services.torchserve.http_client import HttpClient
+from services.torchserve.large_calls import ask_by_file
 from services.torchserve.predictions import Predictions, worker_lost
 
 IS_STARTING = "TorchServe is starting or being restarted"
@@ -18,11 +21,13 @@ _LATER_S = 5.0
 
 
 class EngineAddress(NamedTuple):
-    """Where a TorchServe answers, what lets callers in, and the folder of its workers' own sockets."""
+    """Where a TorchServe answers, what lets callers in, the folder of its workers' own sockets and that of what is too
+    large for sockets."""
 
     socket: Path
     token: str
     temporary: Path
+    shared: Path
 
 
 class EngineCalls:
@@ -40,11 +45,15 @@ class EngineCalls:
         """Where the engine answers; None while it does not."""
         return None if self._predictions is None else self._address
 
-    async def predict(self, variant: ServedVariant, request: bytes, call: int = 0) -> bytes:
+    async def predict(self, variant: ServedVariant, request: bytes | Rows, call: int = 0) -> bytes | SharedAnswer:
         """Answer a packed call."""
         predictions = self._running()
+        ask = partial(predictions.predict, variant.model, variant.version, call=call)
         try:
-            return await predictions.predict(variant.model, variant.version, request, call)
+            if isinstance(request, bytes):
+                return await ask(request)
+            assert self._address is not None
+            return await ask_by_file(self._address.shared, request, ask)
         except NotReadyError:
             self.look_soon()
             raise

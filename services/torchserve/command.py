@@ -93,6 +93,7 @@ def build_environment(threads_per_worker: int, folder: RunFolder) -> dict[str, s
         "OMP_NUM_THREADS": threads,
         "MILLRACE_THREADS": threads,
         "MILLRACE_CONTROL": str(folder.temporary),
+        "MILLRACE_SHARED": str(folder.shared),
         "PYTHONUNBUFFERED": "1",
     }
     return environment

@@ -1,11 +1,11 @@
 """Run one command and leave nothing of it behind, however this process or its parent ends.
 
-Usage: python -I -S guard.py FOLDER COMMAND…   (standard input: a pipe that only the parent holds open)
+Usage: python -I -S guard.py FOLDER[:FOLDER…] COMMAND…   (standard input: a pipe that only the parent holds open)
 
 TorchServe's workers are children of its Java process and outlive it when it is killed while they compute. This process
 is the reaper of all of them: when the pipe closes (the parent stopped, crashed or was killed) or the command ends, it
-kills the whole process group, reaps every orphan, deletes FOLDER and leaves with the command's exit status. Should this
-process itself be killed, the kernel kills the command (PR_SET_PDEATHSIG), and workers end when they lose it.
+kills the whole process group, reaps every orphan, deletes the folders and leaves with the command's exit status. Should
+this process itself be killed, the kernel kills the command (PR_SET_PDEATHSIG), and workers end when they lose it.
 
 Standard library only: it runs without site-packages, so that it starts in milliseconds and stays small.
 """
@@ -64,7 +64,7 @@ def end_group(leader: int) -> None:
                 os.waitpid(pid, 0)
 
 
-def main(folder: str, command: list[str]) -> int:
+def main(folders: str, command: list[str]) -> int:
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     os.umask(0o077)  # sockets too are for this user only
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -79,7 +79,8 @@ def main(folder: str, command: list[str]) -> int:
         status = child.poll()
     finally:
         end_group(child.pid)
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders.split(os.pathsep):
+            shutil.rmtree(folder, ignore_errors=True)
     return 0 if status is None else status if status >= 0 else 128 - status
 
 

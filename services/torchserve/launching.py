@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -116,7 +117,7 @@ async def start_guarded(
     command = build_command(java, folder, launch.shared_modules, java_heap_mib)
     stdin, stdout, stderr = streams
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", guard.__file__, str(folder.path), *command),
+        *(sys.executable, "-I", "-S", guard.__file__, f"{folder.path}{os.pathsep}{folder.shared}", *command),
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

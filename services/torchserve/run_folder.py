@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -19,6 +20,9 @@ from services.torchserve.settings import TorchServeSettings
 LONGEST_FOLDER_PATH = 80
 
 PREFIX = "millrace-"
+
+# A file system in memory, where the machine has one.
+MEMORY = Path("/dev/shm")
 
 # A hundred years: a run has one set of tokens, which go away with its folder.
 TOKEN_MINUTES = 100 * 365 * 24 * 60
@@ -58,6 +62,7 @@ class RunFolder:
         self.path = path
         self.models = path / "models"
         self.temporary = path / "tmp"
+        self.shared = _find_shared(path)
         self.configuration = path / "config.properties"
         self.logging = path / "log4j2.xml"
         self.inference_socket = path / "inference.sock"
@@ -72,6 +77,7 @@ class RunFolder:
         folder = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)))
         folder.models.mkdir()
         folder.temporary.mkdir()
+        folder.shared.mkdir(mode=0o700)
         folder.logging.write_text(LOGGING)
         return folder
 
@@ -88,7 +94,14 @@ class RunFolder:
         return self.models / f"{variant.model}-{variant.version}"
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        for path in (self.shared, self.path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _find_shared(path: Path) -> Path:
+    """Find where large tensors are shared: in memory, unless another container has to see them too."""
+    is_local = path.parent == Path(tempfile.gettempdir())
+    return MEMORY / path.name if is_local and os.access(MEMORY, os.W_OK) else path / "shared"
 
 
 def unpack_archive(variant: ServedVariant, settings: TorchServeSettings, folder: RunFolder) -> str:

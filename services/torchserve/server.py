@@ -203,7 +203,7 @@ class TorchServe(EngineCalls):
             async with asyncio.timeout(settings.startup_timeout_s):
                 tokens = await self._wait_for_tokens(folder)
                 self._management = HttpClient(folder.management_socket, tokens.management)
-                address = EngineAddress(folder.inference_socket, tokens.inference, folder.temporary)
+                address = EngineAddress(folder.inference_socket, tokens.inference, folder.temporary, folder.shared)
                 predictions = self._connect(address)
                 await self._wait_for_workers(report_progress)
                 await asyncio.gather(*(warm_up(variant, predictions, settings.workers) for variant in self._variants))

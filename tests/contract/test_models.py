@@ -47,6 +47,7 @@ INFRASTRUCTURE = (
     "beam_search",
     "sampling",
     "session",
+    "shared_memory",
     "text_session",
     "forced_writing",
     "conversation",

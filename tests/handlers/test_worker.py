@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from handlers.archive import find_handler, open_handler
+from handlers.base import Outputs
 from handlers.worker import Worker
 from model_store.open_inference import messages
+from model_store.shared_memory import LARGE_BYTES, append_contents, find_contents, map_file, refer_to
 from model_store.tensors import decode_raw, encode_raw
 
 # What TorchServe does with an archive, in an interpreter that has it and the installed libraries, but no checkout.
@@ -111,6 +113,63 @@ def test_a_handler_that_breaks_answers_an_internal_error(content):
     assert len(answer.outputs) == 0
     wrong_shape = worker.answer_packed(pack(np.zeros((2, 3), np.uint8)))
     assert b"internal_error" in wrong_shape
+
+
+class Echo:
+    """A handler that answers what came, and a label for each row."""
+
+    manifest = {"model": "echo", "release": 1, "variant": "eager"}  # noqa: RUF012
+
+    def infer(self, inputs, parameters, requested):
+        num_rows = len(inputs["x"])
+        return Outputs({"y": inputs["x"][::-1], "label": np.array(["a"] * num_rows)}, [None] * (num_rows - 1) + ["bad"])
+
+
+def share(folder, array):
+    """Put a request for the echo into a file, as the gateway does."""
+    request = messages().ModelInferRequest(model_name="echo")
+    tensor = request.inputs.add(name="x", datatype="FP32", shape=array.shape)
+    with (folder / "call-1").open("w+b", buffering=0) as file:
+        file.write(b"what stands before")
+        (place,) = append_contents(file.fileno(), [[encode_raw(array[:1]), encode_raw(array[1:])]])
+        refer_to(tensor, "call-1", place)
+    return request.SerializeToString()
+
+
+def read_shared(folder, answer):
+    response = messages().ModelInferResponse.FromString(answer)
+    with (folder / "call-1").open("rb") as file:
+        memory = map_file(file.fileno())
+    return {
+        output.name: decode_raw(find_contents(output, memory), output.datatype, tuple(output.shape))
+        for output in response.outputs
+    }
+
+
+def test_large_tensors_come_and_go_in_the_calls_shared_memory(tmp_path):
+    array = np.arange(LARGE_BYTES // 2, dtype=np.float32).reshape(2, -1)
+    outputs = read_shared(tmp_path, Worker(Echo(), shared_folder=str(tmp_path)).answer_packed(share(tmp_path, array)))
+    np.testing.assert_array_equal(outputs["y"], array[::-1])
+    assert outputs["label"].tolist() == [b"a", b"a"]
+    assert outputs["row_errors"].tolist() == [b"", b"bad"]
+
+
+def test_small_outputs_of_large_inputs_go_in_the_message(tmp_path):
+    request = share(tmp_path, np.ones((2, 3), np.float32))
+    answer = messages().ModelInferResponse.FromString(
+        Worker(Echo(), shared_folder=str(tmp_path)).answer_packed(request)
+    )
+    assert decode_raw(answer.raw_output_contents[0], "FP32", (2, 3)).tolist() == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("region", ["absent", "../call-1", ""])
+def test_shared_memory_that_is_not_the_gateways_is_an_error_in_the_answer(tmp_path, region):
+    request = messages().ModelInferRequest.FromString(share(tmp_path, np.ones((2, 3), np.float32)))
+    refer_to(request.inputs[0], region, (0, 24))
+    (tmp_path / "inner").mkdir()
+    worker = Worker(Echo(), shared_folder=str(tmp_path / "inner"))
+    answer = messages().ModelInferResponse.FromString(worker.answer_packed(request.SerializeToString()))
+    assert "Error" in answer.parameters["internal_error"].string_param
 
 
 def test_direct_calls_are_told_apart_from_packed_ones(content):

@@ -81,6 +81,7 @@ def describe(
         "max_rows": spec.max_rows,
         "streams": spec.streams,
         "stops": spec.stops,
+        "shared_memory": True,
         "usage": spec.usage,
         "target": dict(target),
     }

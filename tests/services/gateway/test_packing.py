@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from model_store.open_inference import messages
 from model_store.tensors import decode_raw, encode_raw
 from services.gateway.errors import InternalError
-from services.gateway.packing import pack_requests, unpack_answer
+from services.gateway.packing import ask_for_times, gather_rows, pack_requests, unpack_answer
 from services.gateway.tensors import InferRequest, NamedTensor
 
 
@@ -68,3 +68,10 @@ def test_tells_parameters_apart_that_python_holds_equal():
         messages().ModelInferRequest.FromString(data).parameters["k"].WhichOneof("parameter_choice") for data in packed
     ]
     assert kinds == ["bool_param", "int64_param", "double_param"]
+
+
+def test_gathered_rows_are_the_message_that_packed_ones_are():
+    requests = [make_request(rows, parameters={"k": 2}, outputs=("y",)) for rows in ([[1, 2]], [[3, 4]])]
+    assert gather_rows(requests).join() == pack_requests(requests)
+    asked = messages().ModelInferRequest.FromString(gather_rows(requests).ask_for_times().join())
+    assert asked == messages().ModelInferRequest.FromString(ask_for_times(pack_requests(requests)))

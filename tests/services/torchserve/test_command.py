@@ -35,6 +35,10 @@ def test_what_would_change_torchserve_stays_outside(folder, monkeypatch):
     assert not {"PYTHONPATH", "TS_CONFIG_FILE"} & set(build_environment(1, folder))
 
 
+def test_workers_know_where_large_tensors_are(folder):
+    assert build_environment(1, folder)["MILLRACE_SHARED"] == str(folder.shared)
+
+
 def test_a_server_of_portable_programs_imports_no_torch():
     portable = make_variant("net.onnx", torch_version="")
     bound = make_variant("net.so", torch_version="2.13.0")

@@ -1,5 +1,6 @@
 """Whatever ends, nothing of it stays."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def start(tmp_path):
     def start_guard(seconds):
         folder = tmp_path / "run"
         folder.mkdir()
-        command = [sys.executable, "-I", "-S", guard.__file__, str(folder), sys.executable, "-c", COMMAND, str(seconds)]
+        (tmp_path / "beside").mkdir()
+        folders = f"{folder}{os.pathsep}{tmp_path / 'beside'}"
+        command = [sys.executable, "-I", "-S", guard.__file__, folders, sys.executable, "-c", COMMAND, str(seconds)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         grandchild = psutil.Process(int(process.stdout.readline()))
@@ -50,7 +53,7 @@ def test_ends_everything_when_the_parents_pipe_closes(start):
     process.stdin.close()
     assert process.wait(5) == 0
     assert all_gone(descendants)
-    assert not folder.exists()
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_ends_orphans_when_the_command_ends_and_passes_its_status_on(start):

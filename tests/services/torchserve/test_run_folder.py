@@ -37,6 +37,16 @@ def test_nobody_else_may_read_the_folder(folder):
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
+def test_what_is_shared_lies_in_memory_unless_another_container_has_to_see_it(folder, tmp_path):
+    assert folder.shared == Path("/dev/shm") / folder.path.name
+    assert stat.S_IMODE(folder.shared.stat().st_mode) == 0o700
+    apart = RunFolder.create(tmp_path)
+    assert apart.shared.parent == apart.path
+    folder.remove()
+    assert not folder.shared.exists()
+    assert not folder.path.exists()
+
+
 def test_this_machines_settings_replace_the_archives_own(folder, make_variant):
     settings = TorchServeSettings(workers=2, response_timeout_s=30)
     name = unpack_archive(make_variant(), settings, folder)
