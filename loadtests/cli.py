@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +32,8 @@ from loadtests.options import (
     StoreOption,
     VersionOption,
     default_report_folder,
+    name_command,
+    name_moment,
     open_release,
     open_server,
     open_store,
@@ -41,6 +41,7 @@ from loadtests.options import (
 from loadtests.peers.command import peers
 from loadtests.presets import PRESETS, estimate_campaign_s
 from loadtests.report import write_report
+from loadtests.report.comparison_page import write_comparison
 from loadtests.report.summary import print_summary
 from loadtests.report.table import make_comparison
 from loadtests.results import ModelResults, Results, read_results, write_results
@@ -133,8 +134,8 @@ def run(
             found.append(measured)
     results = Results(
         name=folder.name,
-        created=datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=shlex.join(["loadtest", *sys.argv[1:]]),
+        created=name_moment(),
+        command=name_command(),
         preset=preset,
         host=host,
         scraped_by=scraped_by,
@@ -171,15 +172,22 @@ def summary(folder: Annotated[Path, typer.Argument(help="folder with a results.j
 @app.command()
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="folders with a results.json", file_okay=False)],
-    out: Annotated[Path | None, typer.Option(help="file of the page; none: print it", dir_okay=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="file of the page, .html or .md; none: print Markdown", dir_okay=False)
+    ] = None,
 ) -> None:
-    """Put tests of several models or hosts on one page (Markdown). Example: loadtest compare reports/* --out all.md"""
-    page = make_comparison([read_results(folder) for folder in folders])
+    """Put tests of several models or hosts on one page. Example: loadtest compare reports/* --out all.html"""
+    if out is not None and out.suffix not in (".html", ".md"):
+        raise typer.BadParameter(f"{out} ends in neither .html nor .md", param_hint="--out")
+    tests = [read_results(folder) for folder in folders]
     if out is None:
-        print(page, end="")
+        print(make_comparison(tests), end="")
+        return
+    if out.suffix == ".html":
+        write_comparison(tests, out)
     else:
-        out.write_text(page, encoding="utf-8")
-        console.print(f"Page: {out}")
+        out.write_text(make_comparison(tests), encoding="utf-8")
+    console.print(f"Page: {out}")
 
 
 @app.command()

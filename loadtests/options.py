@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -34,6 +36,16 @@ MeasureOption = Annotated[float, typer.Option("--seconds", help="seconds of each
 def default_report_folder(prefix: str = "") -> Path:
     """Name a folder for a report where nobody chose one, after the present time."""
     return Path("reports") / datetime.now().strftime(f"{prefix}%Y-%m-%d-%H%M%S")
+
+
+def name_command() -> str:
+    """The command line that runs, as a shell would take it again."""
+    return shlex.join(["loadtest", *sys.argv[1:]])
+
+
+def name_moment() -> str:
+    """The present second, with the time zone."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def open_store(root: Path) -> Store:

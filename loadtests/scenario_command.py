@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +16,8 @@ from loadtests.options import (
     ServeOption,
     StoreOption,
     default_report_folder,
+    name_command,
+    name_moment,
     open_server,
     open_store,
 )
@@ -62,8 +61,8 @@ def run_file(
             outcomes = run_scenario(plan, subjects, addresses, processes=processes)
     results = ScenarioResults(
         name=folder.name,
-        created=datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=shlex.join(["loadtest", *sys.argv[1:]]),
+        created=name_moment(),
+        command=name_command(),
         host=describe_host(),
         scenario=plan,
         outcomes=tuple(outcomes),

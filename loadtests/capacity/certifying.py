@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from loadtests.generate.processes import run_open_loop, run_rate_search
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
+from loadtests.options import name_command
 from loadtests.server import Server, run_server
 from loadtests.subject import Subject
 from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class, interpolate
@@ -150,7 +149,7 @@ def certify(
             node_bytes=sum(_read_share_bytes(process) for process in pids),
             startup_s=startup_s,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(["loadtest", *sys.argv[1:]]),
+            command=name_command(),
         )
 
 

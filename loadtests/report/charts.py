@@ -51,31 +51,41 @@ def draw_charts(model: ModelResults) -> dict[str, Markup]:
 
 def draw_latency_throughput(model: ModelResults) -> Markup | None:
     """Latency against throughput over the levels of the closed-loop sweep; one line a variant and percentile."""
-    lines: list[Line] = []
-    for version, colour in assign_colours(model).items():
-        levels = _group_by_callers(model.select(version, "closed loop"))
-        rows_per_s = [median(run.recording.rows_per_s for run in runs) for runs in levels.values()]
-        for percentile in (50.0, 90.0) if levels else ():
-            latencies_ms = [_median_percentile_ms(runs, percentile) for runs in levels.values()]
-            titles = [
-                f"{_short(version)}, {callers} callers: {rate:,.0f} rows/s, p{percentile:g} {latency_ms:.2f} ms"
-                for callers, rate, latency_ms in zip(levels, rows_per_s, latencies_ms, strict=True)
-            ]
-            is_first = percentile == 50.0
-            lines.append(
-                Line(
-                    points=list(zip(rows_per_s, latencies_ms, strict=True)),
-                    colour=colour,
-                    is_dotted=not is_first,
-                    marks=[all(run.verdict.valid for run in runs) for runs in levels.values()] if is_first else (),
-                    titles=titles if is_first else (),
-                )
+    lines = [
+        line
+        for version, colour in assign_colours(model).items()
+        for percentile in (50.0, 90.0)
+        if (
+            line := trace_levels(
+                model, version, percentile, colour=colour, name=_short(version), is_marked=percentile == 50.0
             )
+        ).points
+    ]
     if not lines:
         return None
     x = make_linear_axis("throughput, rows/s", [px for line in lines for px, _ in line.points])
     y = make_log_axis("latency, ms", [py for line in lines for _, py in line.points])
     return _draw(x, y, lines, model)
+
+
+def trace_levels(
+    model: ModelResults, version: str, percentile: float, *, colour: str, name: str, is_marked: bool
+) -> Line:
+    """A percentile over the rows a second of a version's closed-loop levels; dotted where no levels are marked."""
+    levels = _group_by_callers(model.select(version, "closed loop"))
+    rows_per_s = [median(run.recording.rows_per_s for run in runs) for runs in levels.values()]
+    latencies_ms = [_median_percentile_ms(runs, percentile) for runs in levels.values()]
+    titles = [
+        f"{name}, {callers} callers: {rate:,.0f} rows/s, p{percentile:g} {latency_ms:.2f} ms"
+        for callers, rate, latency_ms in zip(levels, rows_per_s, latencies_ms, strict=True)
+    ]
+    return Line(
+        points=list(zip(rows_per_s, latencies_ms, strict=True)),
+        colour=colour,
+        is_dotted=not is_marked,
+        marks=[all(run.verdict.valid for run in runs) for runs in levels.values()] if is_marked else (),
+        titles=titles if is_marked else (),
+    )
 
 
 def draw_percentiles(model: ModelResults) -> Markup | None:

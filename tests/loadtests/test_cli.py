@@ -61,3 +61,9 @@ def test_help_lists_the_commands(loadtest, command):
     of_loadtest = ("run", "scenario", "diff", "ui", "report", "summary", "bench")
     wanted = ("int8", "served", "startup", "front-door") if command else of_loadtest
     assert all(f" {name} " in out for name in wanted)
+
+
+def test_a_page_needs_an_ending_that_says_what_it_is(loadtest, tmp_path):
+    status, _, err = loadtest("compare", tmp_path, "--out", tmp_path / "all.pdf")
+    assert status == 2
+    assert "neither .html nor .md" in err

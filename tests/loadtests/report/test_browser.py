@@ -4,6 +4,7 @@ import pytest
 
 from loadtests.measure.host import describe_host
 from loadtests.report import write_report
+from loadtests.report.comparison_page import write_comparison
 from loadtests.report.scenario_page import ScenarioResults, write_scenario_report
 from loadtests.scenario import Scenario
 from loadtests.scenario_run import judge_target
@@ -46,6 +47,12 @@ def test_a_campaigns_page_fits_a_phone_in_the_dark(browser, results, tmp_path):
 
 def test_a_scenarios_page_fits_a_phone_in_the_dark(browser, tmp_path):
     look_at(browser, write_scenario(tmp_path))
+
+
+def test_a_page_of_several_tests_fits_a_phone_in_the_dark(browser, results, tmp_path):
+    elsewhere = results.model_copy(update={"name": "a-test-with-a-long-name-on-another-host"})
+    write_comparison([results, elsewhere], tmp_path / "all.html")
+    look_at(browser, tmp_path / "all.html")
 
 
 def look_at(browser, path):

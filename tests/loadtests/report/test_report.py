@@ -22,6 +22,7 @@ from loadtests.measure.host import Host
 from loadtests.measure.neighbours import Neighbour, Neighbours
 from loadtests.measure.time_split import TimeSplit
 from loadtests.report import write_report
+from loadtests.report.comparison_page import write_comparison
 from loadtests.report.picture import make_png_url
 from loadtests.report.summary import print_summary
 from loadtests.report.svg import draw_lines, make_linear_axis, make_log_axis
@@ -269,6 +270,28 @@ def test_several_tests_stand_on_one_page_by_model(results):
         assert f"| {name}, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in first
     assert f"| third, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in second
     assert "- other: another CPU, 64 cores with AVX-512 VNNI; `loadtest run`" in page
+
+
+def test_the_page_of_several_tests_says_which_held_what_on_which_host(results, tmp_path):
+    (model,) = results.models
+    slow = model.model_copy(update={"runs": tuple(run for run in model.runs if run.kind != "Server")})
+    other = results.model_copy(
+        update={"name": "other", "host": results.host.model_copy(update={"cpu": "another CPU"}), "models": (slow,)}
+    )
+    path = tmp_path / "all.html"
+    write_comparison([results, other], path)
+    page = path.read_text()
+    assert path.stat().st_size < 100_000
+    assert set(re.findall(r"<title>((?:run|other), (?:int8|eager): [^<]+)</title>", page)) == {
+        "run, int8: 500/s",
+        "run, eager: none shown",
+        "other, int8: none shown",
+        "other, eager: none shown",
+    }
+    curves = re.findall(r"<title>((?:run|other), 4 callers: [^<]+)</title>", page)
+    assert {curve.split(":")[0] for curve in curves} == {"run, 4 callers", "other, 4 callers"}
+    assert len(re.findall(r">a CPU, 2 cores|>another CPU, 2 cores", page)) == 2
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
 def test_other_tools_can_read_what_was_measured(results, tmp_path):
