@@ -20,7 +20,7 @@ from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
 from loadtests.judge.settling import find_times_longer, may_settle
 from loadtests.judge.significance import find_minimum_requests
 from loadtests.judge.verdict import judge
-from loadtests.measure.metrics import Metrics
+from loadtests.measure.metrics import WORKER_BYTES, Metrics
 from loadtests.measure.neighbours import Neighbours, watch_neighbours
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
@@ -76,7 +76,7 @@ class Campaign:
                 runs += self._run_fixed_scenarios(subject, bound.ms)
             runs = self._repeat_unsettled(runs, subjects, bound.ms, end_s)
             metrics = collect()
-        runs = [_with_split(run, release.model, metrics) for run in runs]
+        runs = [_add_metrics(run, release.model, metrics) for run in runs]
         manifests = tuple(release.manifests.values())
         results = ModelResults(
             index=release.index,
@@ -314,5 +314,13 @@ def _make_run(
     )
 
 
-def _with_split(run: Run, model: str, metrics: Metrics) -> Run:
-    return run.model_copy(update={"split": split_time(run.recording, metrics, model=model, version=run.version)})
+def _add_metrics(run: Run, model: str, metrics: Metrics) -> Run:
+    recording, labels = run.recording, {"model": model, "version": run.version}
+    end = recording.started + recording.duration_s
+    worker_bytes = metrics.find_largest(WORKER_BYTES, recording.started, end, **labels)
+    return run.model_copy(
+        update={
+            "split": split_time(recording, metrics, **labels),
+            "worker_bytes": None if worker_bytes is None else round(worker_bytes),
+        }
+    )

@@ -24,7 +24,8 @@ Kind = Literal["closed loop"] | Scenario
 class Run(Part):
     """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server.
 
-    `repeats` earlier ones of its kind did not settle, and are not shown.
+    `repeats` earlier ones of its kind did not settle, and are not shown. `worker_bytes` is the most that the version's
+    workers had resident during it.
     """
 
     version: str
@@ -39,6 +40,7 @@ class Run(Part):
     split: TimeSplit | None = None
     neighbours: Neighbours | None = None
     repeats: int = 0
+    worker_bytes: int | None = None
 
     @property
     def holds_bound(self) -> bool:

@@ -17,7 +17,7 @@ from loadtests.addresses import Addresses
 from loadtests.campaign import choose_bound_ms
 from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
 from loadtests.generate.processes import run_open_loop, run_rate_search
-from loadtests.measure.metrics import Metrics
+from loadtests.measure.metrics import WORKER_BYTES, Metrics
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.options import name_command
@@ -33,7 +33,6 @@ SHARES = (0.2, 0.6, 0.9)
 FEWEST_CALLS = 8
 RESOLUTION = 1.05
 FIRST_PROBE = 0.6
-WORKER_BYTES = "millrace_worker_resident_bytes"
 
 
 class CertifyError(RuntimeError):

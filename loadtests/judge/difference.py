@@ -1,53 +1,23 @@
 """Whether a second load test is worse than a first one, beyond what noise explains.
 
-The levels of two tests are paired: same model, variant, kind, protocol and callers. The logarithms of the ratios of a
-pair average out what differs from level to level; their spread, pooled over all variants, and that of each run's own
-windows, is the noise. Rates that searches found are told apart by what was shown to hold and what was not, quality by
-its intervals. What changed on the machine between two tests is no noise: test both in one hour on one machine.
+Levels are compared in pairs (`levels.py`), answers in time by as much as chance moves the bound. Rates that searches
+found are told apart by what was shown to hold and what was not, quality by its intervals. What changed on the machine
+between two tests is no noise: test both in one hour on one machine.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import exp, hypot, inf, log
-from statistics import fmean
-from typing import NamedTuple
+from collections.abc import Iterator
+from math import exp, hypot, inf
 
-from scipy.special import stdtrit
-
+from loadtests.judge.levels import METRICS, SURE, TOLERANCE, Variant, collect_runs, compare_goodput, pair_levels
 from loadtests.judge.rate_search import RateSearch
-from loadtests.judge.significance import CONFIDENCE, find_relative_variance
-from loadtests.measure.recording import Part, Recording
-from loadtests.results import Kind, Results, Run
+from loadtests.measure.recording import Part
+from loadtests.results import Results
 from model_store.manifest import Quality
 from model_store.version import split_version
 
-# A difference that nobody would act on.
-TOLERANCE = 0.02
-# Quantiles of the normal distribution: of CONFIDENCE, and of the intervals that a release's quality comes with.
-SURE, OF_INTERVAL = 2.33, 1.96
-
-Variant = tuple[str, str]
-Cell = tuple[Kind, str, int]
-
-
-class Metric(NamedTuple):
-    """What is compared of runs of one kind; the noise between pairs is that of the metric `noise_of`."""
-
-    kind: Kind
-    measure: Callable[[Recording], float | None]
-    is_higher_better: bool
-    noise_of: str
-
-
-METRICS: Mapping[str, Metric] = {
-    "mean latency": Metric("closed loop", lambda run: fmean(run.find_means_ms()), False, "mean latency"),
-    "p99 latency": Metric("closed loop", lambda run: run.find_percentile_ms(99.0), False, "p99 latency"),
-    "throughput": Metric("closed loop", lambda run: run.rows_per_s, True, "throughput"),
-    # One run a variant: how much pairs differ is seen from the levels of the closed loops.
-    "Offline throughput": Metric("Offline", lambda run: run.rows_per_s, True, "throughput"),
-}
+OF_INTERVAL = 1.96  # the normal distribution's quantile of the intervals that a release's quality comes with
 
 
 class DifferenceError(ValueError):
@@ -77,17 +47,14 @@ class Difference(Part):
     @property
     def detectable(self) -> float:
         worse, at_least = self._worse
-        return (1 + self.tolerance) * worse / at_least - 1 if at_least else inf
+        return (1 + self.tolerance) * worse / at_least - 1 if 0 < at_least < inf else inf
 
     @property
     def _worse(self) -> tuple[float, float]:
         """How many times as bad it became, and at least."""
-        return (1 / self.ratio, 1 / self.high) if self.is_higher_better else (self.ratio, self.low)
-
-
-class _Pairs(NamedTuple):
-    logs: list[float]
-    within: float  # variance of their mean that the runs' own windows show
+        if not self.is_higher_better:
+            return self.ratio, self.low
+        return (1 / self.ratio if self.ratio else inf), (1 / self.high if self.high else inf)
 
 
 def compare_results(first: Results, second: Results) -> list[Difference]:
@@ -103,61 +70,38 @@ def compare_results(first: Results, second: Results) -> list[Difference]:
 
 
 def _compare_levels(first: Results, second: Results) -> Iterator[Difference]:
-    before, after = _collect_runs(first), _collect_runs(second)
-    pairs = {
-        name: {
-            variant: _measure_pairs(metric, before[variant], after[variant]) for variant in before.keys() & after.keys()
-        }
-        for name, metric in METRICS.items()
-    }
+    paired = pair_levels(first, second)
     for name, metric in METRICS.items():
-        between, degrees = _pool([each.logs for each in pairs[metric.noise_of].values()])
-        for (model, variant), (logs, within) in pairs[name].items():
-            if not logs or not degrees:
-                continue
-            # The windows know their noise from many values; a few levels know theirs badly, and Student's t says so.
-            half = max(float(stdtrit(degrees, CONFIDENCE)) * (between / len(logs)) ** 0.5, SURE * within**0.5)
-            mean = fmean(logs)
+        for (model, variant), pairs in paired[name].items():
             yield Difference(
                 model=model,
                 variant=variant,
                 metric=name,
-                pairs=len(logs),
-                ratio=exp(mean),
-                low=exp(mean - half),
-                high=exp(mean + half),
+                pairs=1 if metric.is_shared else len(pairs.logs),
+                ratio=exp(pairs.mean),
+                low=exp(pairs.mean - pairs.half),
+                high=exp(pairs.mean + pairs.half),
                 is_higher_better=metric.is_higher_better,
+                tolerance=metric.tolerance,
             )
-
-
-def _collect_runs(results: Results) -> dict[Variant, dict[Cell, list[Run]]]:
-    found: dict[Variant, dict[Cell, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for model in results.models:
-        for run in model.runs:
-            if not run.recording.errors and run.recording.requests:
-                variant = split_version(run.version)[1]  # releases differ, variants are compared
-                found[model.index.model, variant][run.kind, run.protocol, run.callers or 0].append(run)
-    return found
-
-
-def _measure_pairs(metric: Metric, before: Mapping[Cell, list[Run]], after: Mapping[Cell, list[Run]]) -> _Pairs:
-    logs, errors = [], []
-    for cell in sorted(cell for cell in before.keys() & after.keys() if cell[0] == metric.kind):
-        sides = [before[cell], after[cell]]
-        values = [[value for run in runs if (value := metric.measure(run.recording))] for runs in sides]
-        if all(values):
-            logs.append(log(fmean(values[1]) / fmean(values[0])))
-            errors += [
-                find_relative_variance(run.recording.find_means_ms()) / len(runs) ** 2 for runs in sides for run in runs
-            ]
-    return _Pairs(logs, sum(errors) / max(1, len(logs)) ** 2)
-
-
-def _pool(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """The variance within groups, each about its own mean, and its degrees of freedom."""
-    degrees = sum(len(group) - 1 for group in groups if group)
-    squares = sum((value - fmean(group)) ** 2 for group in groups for value in group)
-    return (squares / degrees if degrees else 0.0), degrees
+    before, after = collect_runs(first), collect_runs(second)
+    bounds = [{model.index.model: model.bound.ms for model in test.models} for test in (first, second)]
+    for (model, variant), latency in paired["mean latency"].items():
+        bound_ms, throughput = bounds[0][model], paired["throughput"][model, variant]
+        if bounds[1][model] != bound_ms:
+            continue
+        found = compare_goodput(before[model, variant], after[model, variant], bound_ms, latency, throughput)
+        if found is not None:
+            yield Difference(
+                model=model,
+                variant=variant,
+                metric="goodput",
+                pairs=found.levels,
+                ratio=found.ratio,
+                low=found.low,
+                high=found.high,
+                is_higher_better=True,
+            )
 
 
 def _compare_rates(first: Results, second: Results) -> Iterator[Difference]:

@@ -49,12 +49,9 @@ class LatencyHistogram:
 
     def count_above(self, bound_ms: float) -> int:
         """Requests that took longer than a bound."""
-        bound_us = bound_ms * 1e3
-        return sum(
-            item.count_added_in_this_iter_step
-            for item in self._values_us.get_recorded_iterator()
-            if item.value_iterated_to > self._values_us.get_highest_equivalent_value(int(bound_us))
-        )
+        # The counts themselves: the library's iterator takes a quarter of a second for one histogram.
+        last = self._values_us.get_counts_array_index(int(bound_ms * 1e3))
+        return sum(self._values_us.counts[last + 1 :])
 
     def trace_percentiles(self) -> list[tuple[float, float]]:
         """Points (percentile, ms) for a percentile plot: dense towards 100 %, which itself is left out."""

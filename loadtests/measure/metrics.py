@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+WORKER_BYTES = "millrace_worker_resident_bytes"
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -35,6 +37,14 @@ class Metrics:
     def increase(self, name: str, start: float, end: float, **labels: str) -> float:
         """Sum of the increases of all series with this name and these labels."""
         return sum(series.increase(start, end) for series in self._find(name, labels))
+
+    def find_largest(self, name: str, start: float, end: float, **labels: str) -> float | None:
+        """The largest value of a gauge between two moments, summed over its series; None where it has none then."""
+        found = [
+            [value for time, value in zip(series.times, series.values, strict=True) if start <= time <= end]
+            for series in self._find(name, labels)
+        ]
+        return sum(max(values) for values in found if values) or None
 
     def values_of(self, name: str, label: str, **labels: str) -> set[str]:
         """What one label is in the series with this name and these other labels."""

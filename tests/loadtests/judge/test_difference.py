@@ -4,16 +4,24 @@ import pytest
 from loadtests.judge.difference import DifferenceError, compare_results
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.verdict import Verdict
-from loadtests.results import ModelResults, Results, Run, Search
+from loadtests.results import Bound, ModelResults, Results, Run, Search
 from tests.loadtests import synthetic
 from tests.loadtests.conftest import make_manifest
 
 LEVELS = (1, 4, 16, 64)
 
 
-def make_results(seed, *, slower=1.0, noise=0.02, levels=LEVELS, model="double", variants=("int8",), **more):
-    """A test of one variant: answers of varying length, on a machine whose speed wanders by `noise`."""
+def make_results(
+    seed, *, slower=1.0, larger=1.0, noise=0.02, levels=LEVELS, model="double", variants=("int8",), bound_ms=60, **more
+):
+    """A test of one variant: answers of varying length, on a machine whose speed wanders by `noise`.
+
+    A worker's memory differs by 1 % from start to start, and by less from level to level. Of the levels' usual answers
+    two take 42, two 60 ms.
+    """
     random = np.random.default_rng(seed)
+    memory = np.random.default_rng((seed, 1))
+    start_bytes = larger * 2e8 * (1 + 0.01 * memory.standard_normal())
     runs = []
     for variant, callers in ((variant, callers) for variant in variants for callers in levels):
         speeds = slower * (1 + noise * random.standard_normal(11))
@@ -32,20 +40,24 @@ def make_results(seed, *, slower=1.0, noise=0.02, levels=LEVELS, model="double",
                 callers=callers or None,
                 recording=recording,
                 verdict=Verdict(reasons=(), percentile=None, estimate_ms=None),
+                worker_bytes=round(start_bytes * (1 + 0.003 * memory.standard_normal())),
             )
         )
     index = type("Index", (), {"model": model, "archives": ("int8",)})()
-    results = ModelResults.model_construct(**{"index": index, "runs": tuple(runs), "manifests": (), **more})
+    bound = Bound(ms=bound_ms, why="as given")
+    known = {"index": index, "bound": bound, "runs": tuple(runs), "manifests": ()}
+    results = ModelResults.model_construct(**(known | more))
     return Results.model_construct(name=f"run {seed}", models=(results,))
 
 
 def test_a_pair_of_equals_is_quiet_and_a_tenth_slower_is_caught():
     false_alarms = caught = 0
     for seed in range(0, 40, 2):
-        before, same, slower = make_results(seed), make_results(seed + 1), make_results(seed + 1, slower=1.1)
+        before, same = make_results(seed), make_results(seed + 1)
+        worse = make_results(seed + 1, slower=1.1, larger=1.1)
         false_alarms += any(item.is_regression for item in compare_results(before, same))
-        found = {item.metric: item for item in compare_results(before, slower)}
-        caught += found["mean latency"].is_regression and found["throughput"].is_regression
+        found = {item.metric: item for item in compare_results(before, worse)}
+        caught += all(found[name].is_regression for name in ("mean latency", "throughput", "goodput", "worker memory"))
     assert false_alarms <= 1
     assert caught >= 19
 
@@ -59,12 +71,39 @@ def test_the_ratio_and_what_could_have_been_seen_are_told():
     assert 0.02 < mean.detectable < 0.1
 
 
+def test_goodput_falls_with_throughput_where_all_is_in_time_and_at_once_where_it_was_just_so():
+    def compare(bound_ms, slower):
+        tests = [make_results(1, bound_ms=bound_ms), make_results(2, slower=slower, bound_ms=bound_ms)]
+        return pick(compare_results(*tests), "goodput")
+
+    assert compare(1000, 1.1).ratio == pytest.approx(1 / 1.1, rel=0.02)
+    assert compare(60, 1.1).ratio < 0.85
+    never = compare(20, 3)
+    assert (never.ratio, never.is_regression) == (0, True)
+    assert never.detectable == np.inf
+
+
+def test_goodput_within_another_bound_is_not_compared():
+    found = compare_results(make_results(1), make_results(2, bound_ms=70))
+    assert "goodput" not in {item.metric for item in found}
+
+
+def test_memory_of_levels_in_one_process_counts_once():
+    found = pick(compare_results(make_results(1), make_results(2, larger=1.2)), "worker memory")
+    assert (found.ratio, found.pairs, found.is_regression) == (pytest.approx(1.2, rel=0.05), 1, True)
+    # Less than a twentieth is what the next start of a server may show too.
+    assert not pick(compare_results(make_results(1), make_results(2, larger=1.03)), "worker memory").is_regression
+
+
 def test_faster_is_no_regression():
     assert not any(item.is_regression for item in compare_results(make_results(1), make_results(2, slower=0.8)))
 
 
 def test_more_noise_sees_less():
-    calm, noisy = (compare_results(make_results(1, noise=n), make_results(2, noise=n))[0] for n in (0.01, 0.2))
+    calm, noisy = (
+        pick(compare_results(make_results(1, noise=noise), make_results(2, noise=noise)), "mean latency")
+        for noise in (0.01, 0.2)
+    )
     assert noisy.detectable > 2 * calm.detectable
 
 
