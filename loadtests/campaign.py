@@ -86,6 +86,7 @@ class Campaign:
             runs=tuple(runs),
             searches=tuple(searches),
             recommendation=recommend(release.index, manifests, runs, bound.ms),
+            alerts=tuple(metrics.list_alerts(release.model)),
         )
         return results, metrics.source
 

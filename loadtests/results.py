@@ -88,6 +88,8 @@ class Agreement(Part):
 
 
 class ModelResults(Part):
+    """What was measured of a model; `alerts` are a fleet's that fired meanwhile, where a Prometheus server looked."""
+
     index: ReleaseIndex
     manifests: tuple[Manifest, ...]
     agreement: Agreement
@@ -95,6 +97,7 @@ class ModelResults(Part):
     runs: tuple[Run, ...]
     searches: tuple[Search, ...] = ()
     recommendation: Recommendation
+    alerts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

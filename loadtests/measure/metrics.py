@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 WORKER_BYTES = "millrace_worker_resident_bytes"
+ALERTS = "ALERTS"  # Prometheus's own series of alerts, where it has rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class Metrics:
     def values_of(self, name: str, label: str, **labels: str) -> set[str]:
         """What one label is in the series with this name and these other labels."""
         return {series.labels[label] for series in self._find(name, labels)}
+
+    def list_alerts(self, model: str) -> list[str]:
+        """Name the alerts that fired for a model, or for no model in particular."""
+        found = self._find(ALERTS, {"alertstate": "firing"})
+        return sorted({each.labels["alertname"] for each in found if each.labels.get("model", model) == model})
 
     def has(self, name: str) -> bool:
         return any(series.name == name for series in self.series)

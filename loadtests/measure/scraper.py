@@ -21,11 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from host.child import end_with_parent
 from host.ports import find_free_ports
-from loadtests.measure.metrics import Metrics, Series
+from loadtests.measure.metrics import ALERTS, Metrics, Series
 
 INTERVAL_S = 0.5
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
+# What a deployed fleet's Prometheus records and warns of: one file for both.
+RULES = Path(__file__).parents[2] / "k8s" / "monitoring" / "rules.yaml"
 
 Collect = Callable[[], Metrics]
 
@@ -92,7 +94,9 @@ def _run_thread(url: str) -> Iterator[Collect]:
 
 @contextmanager
 def run_prometheus(binary: str, url: str) -> Iterator[str]:
-    """Have a Prometheus server scrape `url` until the block ends; yields the server's own URL after a first scrape.
+    """Have a Prometheus server scrape `url`, with a fleet's rules, until the block ends.
+
+    Yields the server's own URL after a first scrape.
 
     Raises:
         RuntimeError: it did not start, or scraped nothing.
@@ -106,6 +110,7 @@ def run_prometheus(binary: str, url: str) -> Iterator[str]:
             json.dumps(  # JSON is YAML
                 {
                     "global": {"scrape_interval": f"{round(INTERVAL_S * 1e3)}ms"},
+                    "rule_files": [str(RULES)],
                     "scrape_configs": [
                         {
                             "job_name": "gateway",
@@ -139,15 +144,17 @@ def run_prometheus(binary: str, url: str) -> Iterator[str]:
 
 def _read_prometheus(base: str) -> Metrics:
     time.sleep(2 * INTERVAL_S)  # the last scrape has to arrive
-    query = urllib.parse.urlencode({"query": '{job="gateway"}[1d]'})
+    return Metrics([*_read_series(base, '{job="gateway"}'), *_read_series(base, ALERTS)], "Prometheus")
+
+
+def _read_series(base: str, selector: str) -> Iterator[Series]:
+    query = urllib.parse.urlencode({"query": f"{selector}[1d]"})
     answer: dict[str, Any] = json.loads(_get(f"{base}/api/v1/query?{query}", timeout_s=30))
-    series = []
     for item in answer["data"]["result"]:
         labels = dict(item["metric"])
         name = labels.pop("__name__")
         times, values = zip(*item["values"], strict=True)
-        series.append(Series(name, labels, [float(t) for t in times], [float(v) for v in values]))
-    return Metrics(series, "Prometheus")
+        yield Series(name, labels, [float(t) for t in times], [float(v) for v in values])
 
 
 def _wait_for_first_scrape(base: str, process: subprocess.Popen[bytes]) -> None:

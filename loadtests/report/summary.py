@@ -25,6 +25,8 @@ def print_summary(results: Results, console: Console) -> None:
             console.print(f"  [yellow]{caveat}[/yellow]", highlight=False)
         console.print()
         console.print(_make_table(model))
+        if model.alerts:
+            console.print(f"  [yellow]alerts that fired: {', '.join(model.alerts)}[/yellow]", highlight=False)
         for manifest in model.rejected:
             console.print(f"  [red]{manifest.variant} refused by the gate[/red]: {manifest.gate.why}", highlight=False)
         for variant, why in model.index.left_out.items():

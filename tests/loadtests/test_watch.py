@@ -1,6 +1,8 @@
+import json
 import re
 import shutil
 import time
+import urllib.request
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
@@ -144,14 +146,37 @@ def test_report_and_dashboard_show_the_same_numbers(traffic):
     assert 2.5 <= 1e3 * ask(traffic, "Wait for a slot", "{{model}} p50") <= 5
 
 
+@needs_prometheus
+def test_a_fleets_records_say_of_a_run_what_its_report_says(traffic):
+    records = {rule["name"]: rule["query"] for rule in list_rules(traffic.url) if rule["type"] == "recording"}
+    rate, wait_s = (
+        evaluate(traffic, records[f"namespace_model:millrace_{name}"])
+        for name in ("requests:rate5m", "queue_seconds:p99_5m")
+    )
+    assert 300 * rate == pytest.approx(2 * traffic.recording.requests, rel=0.15)  # extrapolated, as above
+    assert 2.5 <= 1e3 * wait_s <= 1e3 * QUEUE_S
+    alerts = [rule["name"] for rule in list_rules(traffic.url) if rule["type"] == "alerting"]
+    assert "MillraceErrorBudgetFast" in alerts
+
+
+def list_rules(url: str) -> list[dict[str, str]]:
+    with urllib.request.urlopen(f"{url}/api/v1/rules") as response:
+        groups = json.load(response)["data"]["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
 def ask(traffic: Traffic, title: str, legend: str) -> float:
     """Ask Prometheus what a panel of the dashboard asks, over the last seconds of the traffic."""
     (panel,) = (panel for panel in make_dashboard()["panels"] if panel["title"] == title)
     (expression,) = (target["expr"] for target in panel["targets"] if target["legendFormat"] == legend)
     expression = expression.replace("$__rate_interval", f"{traffic.window_s}s").replace("$model", "net")
+    return evaluate(traffic, expression.replace("$namespace", ".*"))
+
+
+def evaluate(traffic: Traffic, expression: str) -> float:
+    """Ask what an expression was when the traffic ended."""
     at_s = traffic.recording.started + traffic.recording.duration_s
-    expression = re.sub(r"(\[\d+s\])", rf"\1 @ {at_s:.3f}", expression.replace("$namespace", ".*"))
-    (sample,) = query(traffic.url, expression)
+    (sample,) = query(traffic.url, re.sub(r"(\[\d+[sm]\])", rf"\1 @ {at_s:.3f}", expression))
     return float(sample["value"][1])
 
 
