@@ -8,10 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from host.exclusion import alone_in
 from model_store.acts import Act, derive_course
 from model_store.release import UnknownReleaseError
-from model_store.rollback import restore, roll_back
+from model_store.rollback import AnotherAnswersError, restore, roll_back
 from model_store.signing import VerificationError
 from model_store.store import Store
 from services.console.releases import Shelf, tell_without_paths
@@ -73,11 +72,9 @@ def _sign(request: Request, decision: Decision) -> str:
 
 def _withdraw(store: Store, model: str, why: str, decision: Decision) -> dict[str, Any]:
     try:
-        with alone_in(store.root / model):
-            current = store.course(model).current(store.releases(model))
-            if decision.current not in (None, current):
-                raise ChangedMeanwhileError(f"{model} answers by release {current} now; look at it again, then decide")
-            return _describe_act(roll_back(store, model, why))
+        return _describe_act(roll_back(store, model, why, seen=decision.current))
+    except AnotherAnswersError as error:
+        raise ChangedMeanwhileError(str(error)) from None
     except (OSError, UnknownReleaseError, VerificationError) as error:
         raise InvalidRequestError(tell_without_paths(store, error)) from None
 

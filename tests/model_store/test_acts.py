@@ -1,7 +1,7 @@
 import pytest
 
 from model_store.release import UnknownReleaseError
-from model_store.rollback import restore, roll_back
+from model_store.rollback import AnotherAnswersError, restore, roll_back
 from model_store.signing import Keyring, VerificationError
 from model_store.store import Store
 
@@ -27,6 +27,14 @@ def test_a_rollback_withdraws_the_newest_release_until_a_newer_one_comes(store, 
         roll_back(store, "net", "all of them")
     add_release()
     assert resolved(store) == "4-int8"
+
+
+def test_a_decision_about_a_release_that_answers_no_longer_is_refused(store, acts):
+    roll_back(store, "net", "wrong labels", seen=3)
+    with pytest.raises(AnotherAnswersError, match="net answers by release 2 now"):
+        roll_back(store, "net", "wrong labels", seen=3)
+    with pytest.raises(UnknownReleaseError, match="no model 'nut'"):
+        roll_back(store, "nut", "a slip of the pen")
 
 
 def test_a_withdrawn_release_can_be_asked_for_by_its_number_and_restored(store, acts):
