@@ -22,12 +22,13 @@ class ImageError(ValueError):
 class ImageHandler(Handler):
     """Inputs `image` UINT8 [N, H, W, C] or `encoded` BYTES [N], of which a bad file fails alone.
 
-    Options: `labels` of the classes, `height`, `width`, `channels` of the images, `max_pixels` of an encoded file.
+    Options: `labels` of the classes if there are any, `height`, `width`, `channels` of the images, `max_pixels` of an
+    encoded file.
     """
 
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
-        self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
+        self.labels = np.array([label.encode() for label in self.options.get("labels", ())], np.object_)
         self.image_size = {key: self.options[key] for key in ("height", "width", "channels", "max_pixels")}
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:

@@ -139,7 +139,9 @@ class Discriminator(nn.Module):
     def assess(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Compute scores, and logits float32 [N, K] if it classifies, which the labels do not enter."""
         last = self.features(images)[-1]
-        scores = self.head(last.flatten(1)).float().squeeze(1)
+        scores = self.head(last.flatten(1)).float()
+        if self.head.out_features == 1:  # torch leaves an axis of another size as it is, ONNX refuses it
+            scores = scores.squeeze(1)
         if self.embedding is None:
             return scores, None
         assert labels is not None

@@ -18,6 +18,11 @@ def measure_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
+def measure_error(drawn: Tensor, images: Tensor, deviation: float) -> Tensor:
+    """Minus the logarithm of images' likelihood but for a constant [N]: squared error over 2σ², σ that of a pixel."""
+    return (drawn - images).square().flatten(1).sum(1) / (2 * deviation**2)
+
+
 def evidence_bound(
     drawn: Tensor, images: Tensor, mean: Tensor, log_variance: Tensor, deviation: float, beta: float = 1.0
 ) -> Tensor:
@@ -27,5 +32,5 @@ def evidence_bound(
     Source: Kingma and Welling 2014, https://arxiv.org/abs/1312.6114, eq. 10 with a Gaussian decoder; `beta` beside 1
     is Higgins et al. 2017, beta-VAE, eq. 4.
     """
-    error = (drawn - images).square().flatten(1).sum(1) / (2 * deviation**2)
+    error = measure_error(drawn, images, deviation)
     return (error + beta * measure_divergence(mean, log_variance).sum(1)).mean()

@@ -1,0 +1,169 @@
+"""What a finished run is worth on test images, beside as many principal components.
+
+What comes back, how much a linear classifier finds in the codes, and whether unusual images deviate more than usual
+ones. Intervals are 95 %, bootstrapped over images, those of shares Wilson's; differences are network − other, paired.
+Dimensions: N images, Z values of a code.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.autoencoder.baselines import PrincipalComponents
+from training.autoencoder.data import CodedData
+from training.autoencoder.network import Autoencoder, load_network
+from training.autoencoder.pictures import Drawn, draw_all
+from training.autoencoder.program import answer_images
+from training.autoencoder.scores import area_under_curve, explained_share, root_mean_square, score_images
+from training.engine.runs import write_json
+from training.images.evidence import measure_divergence
+from training.images.linear_probe import probe_linearly
+from training.images.pixels import scale_images
+from training.labels.difference import compare_rows
+from training.release.statistics import bootstrap_interval, paired_bootstrap, wilson_interval
+
+EVALUATION = "evaluation.json"
+PREDICTIONS = "predictions.npz"
+NETWORK, COMPONENTS, GIVEN = "network", "pca", "as given"
+METRICS = {"explained": explained_share, "rms_levels": root_mean_square}
+_MIN_DIVERGENCE = 0.05  # nats above which a value of a code tells something
+
+
+def evaluate_run(run: Path, data: CodedData) -> dict[str, Any]:
+    """Measure a finished run, write evaluation.json, predictions.npz and pictures; returns the headline figures."""
+    network, recipe, stored = load_network(run)
+    components = PrincipalComponents(data.images.train.images, recipe.code_size)
+    answer = answer_images(network, data.seen_test)
+    found = {NETWORK: answer.reconstruction, COMPONENTS: components.decode(components.encode(data.seen_test))}
+    if recipe.corruption_level:
+        found[GIVEN] = data.seen_test.numpy()
+    scores = score_methods(found, data)
+    right = probe_codes(network, components, data)
+    methods = {method: describe_scores(rows, scores[NETWORK]) for method, rows in scores.items()}
+    for method, rows in right.items():
+        methods[method]["probe_accuracy"] = describe_right(rows, right[NETWORK])
+    unusual = {
+        name: describe_unusual(network, components, data.seen_test, images, stored["threshold"])
+        for name, images in data.unusual.items()
+    }
+    alarms = int((answer.deviation > stored["threshold"]).sum())
+    n = len(answer.deviation)
+    content = {
+        "dataset": f"{data.images.name} test",
+        "n": n,
+        "methods": methods,
+        "code": describe_codes(network, data.images.test.images),
+        "threshold": stored["threshold"],
+        "false_alarms": {"value": alarms / n, "interval": wilson_interval(alarms, n)},
+        "unusual": unusual,
+    }
+    write_json(run / EVALUATION, content)
+    kept = {"scores": scores[NETWORK], "labels": data.images.test.labels.numpy()}
+    if right:
+        kept["right"] = right[NETWORK]
+    np.savez_compressed(run / PREDICTIONS, **kept)  # type: ignore[arg-type]
+    if importlib.util.find_spec("matplotlib") is not None:
+        draw_all(run, Drawn(network=network, data=data, found=found, threshold=stored["threshold"]))
+    return headline(content)
+
+
+def score_methods(found: Mapping[str, np.ndarray], data: CodedData) -> dict[str, np.ndarray]:
+    """Scores [N, 2] of what each method makes of the test images, held against them as they were."""
+    truth, mean = data.images.test.images.numpy(), data.images.train.images.float().mean(0).numpy()
+    return {method: score_images(images, truth, mean) for method, images in found.items()}
+
+
+def describe_scores(rows: np.ndarray, network: np.ndarray) -> dict[str, Any]:
+    """Figures of a method's scores [N, 2] with their intervals; beside them network − method, unless it is that."""
+    found: dict[str, Any] = {}
+    for metric, aggregate in METRICS.items():
+        found[metric] = {"value": aggregate(rows), "interval": bootstrap_interval(rows, aggregate)}
+        if rows is not network:
+            low, high, p_value = paired_bootstrap(network, rows, aggregate)
+            difference = aggregate(network) - aggregate(rows)
+            found[metric] |= {"difference": difference, "difference_interval": (low, high), "p_value": p_value}
+    return found
+
+
+def probe_codes(network: Autoencoder, components: PrincipalComponents, data: CodedData) -> dict[str, np.ndarray]:
+    """Which test images a linear classifier on codes names right, bool [N] by method; none where there is one class."""
+    train, test = data.images.train, data.images.test
+    if len(train.labels.unique()) < 2:
+        return {}
+    codes = {
+        NETWORK: [torch.from_numpy(answer_images(network, split.images).code) for split in (train, test)],
+        COMPONENTS: [torch.from_numpy(components.encode(split.images)) for split in (train, test)],
+    }
+    return {
+        method: (probe_linearly(pair[0], train.labels, pair[1]) == test.labels).numpy()
+        for method, pair in codes.items()
+    }
+
+
+def describe_right(rows: np.ndarray, network: np.ndarray) -> dict[str, Any]:
+    """Accuracy of rows bool [N]; beside it network − method by McNemar's test, unless it is that."""
+    found: dict[str, Any] = {"value": float(rows.mean()), "interval": wilson_interval(int(rows.sum()), len(rows))}
+    if rows is network:
+        return found
+    compared = compare_rows(rows, network)
+    difference = {"difference": compared.difference, "difference_interval": compared.interval}
+    return found | difference | {"p_value": compared.p_value}
+
+
+def describe_unusual(
+    network: Autoencoder, components: PrincipalComponents, usual: Tensor, unusual: Tensor, threshold: float
+) -> dict[str, Any]:
+    """How well deviations tell unusual images from usual ones, and how many of them exceed the threshold."""
+    images = torch.cat([usual, unusual])
+    is_unusual = np.arange(len(images)) >= len(usual)
+    own = answer_images(network, images).deviation
+    drawn = components.decode(components.encode(images)).astype(np.float32)
+    other = np.sqrt(np.square(drawn - images.numpy()).mean((1, 2, 3)))
+    rows, baseline = (np.column_stack([numbers, is_unusual]) for numbers in (own, other))
+    low, high, p_value = paired_bootstrap(rows, baseline, area_under_curve)
+    area, other_area = area_under_curve(rows), area_under_curve(baseline)
+    detected = int((own[is_unusual] > threshold).sum())
+    return {
+        "n": len(unusual),
+        "area_under_curve": {"value": area, "interval": bootstrap_interval(rows, area_under_curve)},
+        COMPONENTS: {
+            "value": other_area,
+            "difference": area - other_area,
+            "difference_interval": (low, high),
+            "p_value": p_value,
+        },
+        "detected": {"value": detected / len(unusual), "interval": wilson_interval(detected, len(unusual))},
+    }
+
+
+@torch.no_grad()
+def describe_codes(network: Autoencoder, images_NHWC: Tensor) -> dict[str, Any]:
+    """How codes are used: the share of values above 0 of a sparse one, the divergence of each of a variational one."""
+    device = next(network.parameters()).device
+    code, log_variance = network.encode(scale_images(images_NHWC.to(device)))
+    if log_variance is not None:
+        divergence = measure_divergence(code, log_variance).mean(0)
+        return {"divergence_nats": divergence.tolist(), "used": int((divergence > _MIN_DIVERGENCE).sum())}
+    return {} if network.threshold is None else {"active": float((code > 0).float().mean())}
+
+
+def headline(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that a run is told by."""
+    found: dict[str, Any] = {"n": content["n"]}
+    for metric, figure in content["methods"][NETWORK].items():
+        found[metric] = round(figure["value"], 4)
+        found[f"{metric}_interval"] = [round(end, 4) for end in figure["interval"]]
+    areas = {name: figures["area_under_curve"]["value"] for name, figures in content["unusual"].items()}
+    found |= {f"area_under_curve_{name.replace(' ', '_')}": round(area, 4) for name, area in areas.items()}
+    return (
+        found
+        | {"threshold": round(content["threshold"], 2)}
+        | {name: content["code"][name] for name in ("used", "active") if name in content["code"]}
+    )
