@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # The place of an entry that is sent costs as much as its real or its imaginary part.
-_VALUES_PER_PLACED_ENTRY = 3
+VALUES_PER_PLACED_ENTRY = 3
 
 
 def find_components(channels: Tensor, code_size: int) -> Tensor:
@@ -43,5 +43,5 @@ def keep_common(channels: Tensor, training: Tensor, code_size: int) -> Tensor:
 def keep_strongest(channels: Tensor, code_size: int) -> Tensor:
     """Keep each channel's own strongest complex entries: as many as fit with their places, M / 3."""
     power = channels.square().sum(3).flatten(1)
-    kept = torch.zeros_like(power).scatter_(1, power.topk(code_size // _VALUES_PER_PLACED_ENTRY).indices, 1.0)
+    kept = torch.zeros_like(power).scatter_(1, power.topk(code_size // VALUES_PER_PLACED_ENTRY).indices, 1.0)
     return channels * kept.reshape(*channels.shape[:3], 1)

@@ -28,8 +28,9 @@ COMPRESSIONS = (4, 8, 16, 32)
 
 
 def vary_recipe(recipe: Recipe) -> dict[str, Recipe]:
-    """What is compared: a Transformer from principal components, the same from random numbers, and CsiNet."""
+    """What is compared: placed entries, a Transformer from principal components or random numbers, and CsiNet."""
     return {
+        "sparse": replace(recipe, network="sparse"),
         "transformer": replace(recipe, network="transformer", start="principal"),
         "random start": replace(recipe, network="transformer", start="random"),
         "csinet": replace(recipe, network="csinet"),

@@ -17,6 +17,8 @@ from torch import Tensor
 
 _FIRST_TAP = 2.0  # where the first ray arrives, so that what a limited band spreads ahead of it is kept
 
+_LEAST_UNIFORM = 1e-7 - 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
@@ -59,7 +61,8 @@ def draw_channels(
     power = torch.exp(-cluster_delay / environment.cluster_delay_taps) * torch.pow(10.0, shadowing_db / 10)
     gains = power.sqrt()[..., None] * torch.randn(rays, dtype=torch.complex64, generator=generator, device=device)
 
-    uniform = draw(rays) - 0.5
+    # Numbers drawn may be 0, and a Laplacian's tail has no end there.
+    uniform = (draw(rays) - 0.5).clamp_min(_LEAST_UNIFORM)
     scale_rad = math.radians(environment.spread_deg) / math.sqrt(2)
     offset_rad = -scale_rad * uniform.sign() * torch.log1p(-2 * uniform.abs())
     angle_rad = math.pi * (draw(clusters) - 0.5)[..., None] + offset_rad

@@ -95,12 +95,16 @@ def compare_methods(restored: Mapping[str, np.ndarray], data: CsiData) -> list[F
 def headline(figures: list[Figure], n: int) -> dict[str, Any]:
     """The figures that a run is told by."""
     own = figures[0]
-    components = next(figure for figure in figures if figure.method == COMPONENTS)
+    components, strongest = (
+        next(figure for figure in figures if figure.method == method) for method in (COMPONENTS, STRONGEST)
+    )
     assert components.difference is not None
+    assert strongest.difference is not None
     return {
         "n": n,
         "nmse_db": round(own.nmse_db, 2),
         "nmse_db_interval": [round(end, 2) for end in own.interval],
         "similarity": round(own.similarity, 4),
         "db_minus_components": [round(value, 2) for value in components.difference[:3]],
+        "db_minus_strongest": [round(value, 2) for value in strongest.difference[:3]],
     }

@@ -15,6 +15,7 @@ from training.csi_feedback.csinet import CsiNetDecoder, CsiNetEncoder
 from training.csi_feedback.data import CsiData
 from training.csi_feedback.quantizer import CodeQuantizer
 from training.csi_feedback.recipe import Recipe
+from training.csi_feedback.sparse_codec import SparseDecoder, SparseEncoder
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 
@@ -28,6 +29,8 @@ class CsiCodec(nn.Module):
         self.decoder: nn.Module
         if recipe.network == "csinet":
             self.encoder, self.decoder = CsiNetEncoder(recipe), CsiNetDecoder(recipe)
+        elif recipe.network == "sparse":
+            self.encoder, self.decoder = SparseEncoder(recipe), SparseDecoder(recipe)
         else:
             self.encoder, self.decoder = AttentionEncoder(recipe), AttentionDecoder(recipe)
         self.quantizer = CodeQuantizer(recipe.code_size, recipe.code_bits) if recipe.code_bits else None

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
 
-Network = Literal["transformer", "csinet"]
+Network = Literal["sparse", "transformer", "csinet"]
 Start = Literal["principal", "random"]
 _SIZES = ("num_taps", "num_antennas", "compression", "width", "num_layers", "num_heads", "batch_size", "max_rows")
 _COUNTS = ("num_fit", "num_validation", "num_test", "num_calibration", "num_examples", "steps", "validate_every")
@@ -20,12 +20,12 @@ _COUNTS = ("num_fit", "num_validation", "num_test", "num_calibration", "num_exam
 class Recipe:
     """How one pair of encoder and decoder is made."""
 
-    network: Annotated[Network, "which networks"] = "transformer"
+    network: Annotated[Network, "which networks"] = "sparse"
     start: Annotated[Start, "what the dense layers of a transformer begin as: principal components, or random"] = (
         "principal"
     )
-    compression: Annotated[int, "values of a channel for each value of its codeword"] = 4
-    code_bits: Annotated[int, "bits of a codeword's value, at most 8; 0 leaves float32"] = 0
+    compression: Annotated[int, "values of a channel for each value of its codeword"] = 16
+    code_bits: Annotated[int, "bits of a dense codeword's value, at most 8; 0 leaves float32"] = 0
     width: Annotated[int, "features of a delay tap inside a transformer"] = 64
     num_layers: Annotated[int, "layers on each side of a transformer"] = 2
     num_heads: Annotated[int, "heads of a transformer's attention"] = 4
@@ -36,7 +36,7 @@ class Recipe:
 
     steps: Annotated[int, "training steps"] = 6000
     batch_size: Annotated[int, "channels in a step"] = 200
-    lr: Annotated[float, "highest learning rate"] = 1e-3
+    lr: Annotated[float, "highest learning rate"] = 2e-3
     weight_decay: Annotated[float, "weight decay"] = 0.0
     clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 1.0
     warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.05
@@ -61,6 +61,8 @@ class Recipe:
         )
         if self.code_bits > 8:
             raise ValueError(f"code_bits={self.code_bits}: a value of a codeword is served in 8 bits at most")
+        if self.code_bits and self.network == "sparse":
+            raise ValueError("network=sparse sends places, which cannot be rounded: set code_bits=0 or another network")
         if self.num_values % (2 * self.compression):
             raise ValueError(
                 f"compression={self.compression} must divide the {self.num_values // 2} complex entries of a channel"
@@ -91,6 +93,7 @@ DEMO = replace(
     num_test=1000,
     max_threads=1,
 )
+TRANSFORMER = replace(FULL, network="transformer")
 CSINET = replace(FULL, network="csinet", start="random")
 
-PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "csinet": CSINET}
+PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "transformer": TRANSFORMER, "csinet": CSINET}

@@ -46,6 +46,11 @@ def test_the_same_seed_gives_the_same_channels_and_another_seed_others():
     assert not torch.equal(draw(INDOOR, 3, 1), draw(INDOOR, 3, 2))
 
 
+def test_channels_are_finite_where_the_least_number_is_drawn(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda shape, **given: torch.zeros(shape))
+    assert torch.isfinite(draw(INDOOR, 3)).all()
+
+
 def test_scale_is_taken_out_and_zeros_stay():
     channels = torch.tensor([3.0, 4.0]).repeat(2, 2, 2, 1)
     channels[1] = 0

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.csi_feedback.baselines import project
+from training.csi_feedback.baselines import keep_strongest, project
 from training.csi_feedback.data import load_data
 from training.csi_feedback.network import CsiCodec, build_network
 from training.csi_feedback.objective import squared_error
@@ -16,18 +16,32 @@ def data(tiny_recipe, tmp_path_factory):
     return load_data("indoor", tmp_path_factory.getbasetemp(), tiny_recipe)
 
 
-@pytest.fixture(params=["transformer", "csinet"])
+@pytest.fixture(params=["sparse", "transformer", "csinet"])
 def codec(request, tiny_recipe, data):
     torch.manual_seed(0)
-    return build_network(replace(tiny_recipe, network=request.param, code_bits=4), data)
+    code_bits = 0 if request.param == "sparse" else 4
+    return build_network(replace(tiny_recipe, network=request.param, code_bits=code_bits), data)
 
 
 @torch.no_grad()
 def test_a_transformer_begins_as_principal_components(tiny_recipe, data):
-    codec = build_network(tiny_recipe, data).eval()
+    codec = build_network(replace(tiny_recipe, network="transformer"), data).eval()
     torch.testing.assert_close(codec(data.test), project(data.test, data.components), atol=1e-5, rtol=1e-4)
-    random = build_network(replace(tiny_recipe, start="random"), data).eval()
+    random = build_network(replace(tiny_recipe, network="transformer", start="random"), data).eval()
     assert squared_error(random(data.test), data.test) > 2 * squared_error(codec(data.test), data.test)
+
+
+@torch.no_grad()
+def test_placed_entries_begin_as_each_channels_strongest_and_bad_places_do_no_harm(tiny_recipe, data):
+    codec = build_network(tiny_recipe, data).eval()
+    code = codec.encoder(data.test)
+    assert code.shape == (40, 16)
+    assert not code[:, 15].any()  # five entries of three values
+    torch.testing.assert_close(codec.decoder(code), keep_strongest(data.test, 16))
+    code[:, 10:15] = torch.tensor([-3.0, 1e30, 4.4, 63.0, 0.0])
+    restored = codec.decoder(code).flatten(1, 2)
+    assert torch.isfinite(restored).all()
+    assert (restored.abs().sum(2) > 0).sum(1).max() <= 3
 
 
 @torch.no_grad()
@@ -80,7 +94,7 @@ def test_rounding_lets_gradients_through_inside_the_range_only():
 def test_more_bits_lose_less(tiny_recipe, data):
     lost = []
     for bits in (2, 4, 8, 0):
-        codec: CsiCodec = build_network(replace(tiny_recipe, code_bits=bits), data).eval()
+        codec: CsiCodec = build_network(replace(tiny_recipe, network="transformer", code_bits=bits), data).eval()
         lost.append(float(squared_error(codec(data.test), data.test)))
     assert lost == sorted(lost, reverse=True)
     assert lost[2] == pytest.approx(lost[3], rel=0.05)
@@ -90,6 +104,7 @@ def test_more_bits_lose_less(tiny_recipe, data):
     ("changes", "message"),
     [
         ({"compression": 3}, "compression=3 must divide the 1024 complex entries"),
+        ({"code_bits": 4}, "network=sparse sends places, which cannot be rounded"),
         ({"code_bits": 9}, "code_bits=9: a value of a codeword is served in 8 bits at most"),
         ({"num_heads": 5}, "width=64 must be even and divisible by num_heads=5"),
         ({"steps": 0}, "steps must be positive, got 0"),

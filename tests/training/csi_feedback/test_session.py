@@ -36,7 +36,7 @@ def make_options(out: Path, **changes) -> TrainOptions:
 
 @pytest.fixture(scope="module")
 def finished_run(tiny_recipe, tmp_path_factory):
-    return train(replace(tiny_recipe, code_bits=6), make_options(tmp_path_factory.mktemp("run")))
+    return train(replace(tiny_recipe, network="transformer", code_bits=6), make_options(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_run_leaves_figures_and_pictures(finished_run):
 
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tiny_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr("training.csi_feedback.session.evaluate_run", lambda run, data: {})
-    recipe = replace(tiny_recipe, code_bits=6)
+    recipe = replace(tiny_recipe, network="transformer", code_bits=6)
     with interrupted_after(FeedbackTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(recipe, make_options(tmp_path / "run"))
     train(recipe, make_options(tmp_path / "run", resume=True))
@@ -127,7 +127,7 @@ def test_the_comparison_trains_all_networks_at_each_compression(tmp_path, monkey
     assert result.exit_code == 0, result.output
     lines = (tmp_path / "comparison.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-    names = ["transformer", "random start", "csinet", *METHODS[1:]]
+    names = ["sparse", "transformer", "random start", "csinet", *METHODS[1:]]
     assert [row[:2] for row in rows] == [[f"1/{size}", name] for size in (4, 16) for name in names]
-    assert ["…" in row[2] for row in rows] == [name != "transformer" for name in names] * 2
+    assert ["…" in row[2] for row in rows] == [name != "sparse" for name in names] * 2
     assert (tmp_path / "nmse_by_compression.png").read_bytes().startswith(b"\x89PNG")
