@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
 from time import monotonic
 from typing import Literal
 
 from loadtests.addresses import Addresses
+from loadtests.bound import choose_bound
 from loadtests.generate.agreement import compare_doors
 from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Remote, Traffic, aim
 from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search, run_remote_closed_loop
@@ -26,7 +26,7 @@ from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
 from loadtests.presets import MULTI_STREAM_ROWS, START_S, Preset, estimate_campaign_s, estimate_sweep_s
-from loadtests.results import Bound, Kind, ModelResults, Run, Scenario, Search
+from loadtests.results import Kind, ModelResults, Run, Scenario, Search
 from loadtests.subject import Subject, list_subjects
 from model_store.release import Release
 
@@ -36,9 +36,6 @@ CONFIRMATIONS = 2
 MOST_REPEATS = 3
 # A confirmation goes on until p99 can be shown with a few requests over it, within reason.
 CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
-# A bound that nobody gave is this many times what one caller of the reference waits, as a round figure.
-BOUND_SERVICES = 8.0
-ROUND_FIGURES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 
 Advance = Callable[[str, float], None]
 
@@ -67,7 +64,7 @@ class Campaign:
             default = next(subject for subject in subjects if subject.is_default)
             agreement = compare_doors(default, self.addresses)
             runs = list(self._sweep_all(subjects, default))
-            bound = self._choose_bound(runs, subjects[0])
+            bound = choose_bound(self.bound_ms, runs, subjects[0])
             for subject in subjects:
                 peak = find_peak_rows_per_s(runs, subject.manifest.version)
                 found = self._search_rate(subject, FIRST_PROBE * max(peak, 1.0), bound.ms)
@@ -129,21 +126,6 @@ class Campaign:
             around = neighbours()
         for num_callers, recording in zip(callers, recordings, strict=True):
             yield _make_run(subject, "closed loop", recording, plan.traffic, around, round_=round_, callers=num_callers)
-
-    def _choose_bound(self, runs: Sequence[Run], reference: Subject) -> Bound:
-        if self.bound_ms is not None:
-            return Bound(ms=self.bound_ms, why="as given")
-        fewest = min(self.preset.callers)
-        times_ms = [
-            run.recording.find_percentile_ms(50)
-            for run in runs
-            if (run.version, run.protocol, run.callers) == (reference.manifest.version, "grpc", fewest)
-        ]
-        service_ms = median([time_ms for time_ms in times_ms if time_ms is not None] or [1.0])
-        bound_ms = choose_bound_ms(service_ms)
-        callers = "one caller" if fewest == 1 else f"each of {fewest} callers"
-        why = f"{BOUND_SERVICES:g} times the {service_ms:.1f} ms that {callers} of {reference.name} waited, rounded up"
-        return Bound(ms=bound_ms, why=why)
 
     def _confirm_rate(self, subject: Subject, found: RateSearch, bound_ms: float) -> Iterator[Run]:
         """Confirm the rate that a search found, or a lower one."""
@@ -274,19 +256,6 @@ class Campaign:
         with watch_neighbours() as neighbours:
             yield neighbours
         self.advance(what, planned_s)
-
-
-def choose_bound_ms(service_ms: float) -> float:
-    """Choose the bound that nobody gave: so many times what one caller waits, as a round figure."""
-    return round_up(BOUND_SERVICES * service_ms)
-
-
-def round_up(value: float) -> float:
-    """Round up to a figure that people would choose: 1, 1.5, 2, 3, 5 or 7 times a power of ten."""
-    power = 10.0 ** (len(str(int(value))) - 1) if value >= 1 else 0.1
-    while value > ROUND_FIGURES[-1] * power:
-        power *= 10
-    return next(figure * power for figure in ROUND_FIGURES if value <= figure * power)
 
 
 def _make_run(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.addresses import Addresses
-from loadtests.campaign import Campaign, round_up
+from loadtests.bound import round_up
+from loadtests.campaign import Campaign
 from loadtests.judge.rate_search import RateSearch
 from loadtests.presets import PRESETS, Preset, estimate_campaign_s
 from loadtests.results import describe_repeats
