@@ -14,7 +14,7 @@ import psutil
 
 from host.cpu import choose_threads, count_cores, cpu_model
 from loadtests.addresses import Addresses
-from loadtests.campaign import choose_bound_ms
+from loadtests.bound import choose_bound_ms
 from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
 from loadtests.generate.processes import run_open_loop, run_rate_search
 from loadtests.measure.metrics import WORKER_BYTES, Metrics
@@ -48,14 +48,13 @@ class Plan:
     search_s: float = 40.0
     warm_up_s: float = 1.0
 
-    @property
-    def planned_level_s(self) -> float:
+    def estimate_level_s(self, times_as_long: float = 1.0) -> float:
         """One level with its warm-up and the start of its generator."""
-        return self.level_s + self.warm_up_s + 2.0
+        return times_as_long * self.level_s + self.warm_up_s + 2.0
 
     @property
     def planned_s(self) -> float:
-        return self.rounds * (2 + len(SHARES)) * self.planned_level_s + self.search_s
+        return self.rounds * (2 + len(SHARES)) * self.estimate_level_s() + self.search_s
 
 
 def choose_setup(workers: int | None, threads: int | None) -> Setup:
@@ -163,17 +162,17 @@ class Levels:
         self._in_flight = SATURATING * subject.manifest.max_rows * setup.workers
         self._advance = advance
 
-    def saturate(self) -> Recording:
+    def saturate(self, times_as_long: float = 1.0) -> Recording:
         """Keep so many single rows in flight that every batch is full."""
-        return self._run("saturated", scenario="Offline", max_in_flight=self._in_flight)
+        return self._run("saturated", times_as_long, scenario="Offline", max_in_flight=self._in_flight)
 
     def call_singly(self) -> Recording:
         """Send one row after the other."""
         return self._run("one caller", scenario="SingleStream")
 
-    def arrive(self, rate: float, times_as_long: float = 1.0) -> Recording:
+    def arrive(self, rate: float, times_as_long: float = 1.0, *, seed: int = 1) -> Recording:
         """Let rows arrive at random."""
-        how = {"scenario": "Server", "rate": rate, "warm_up_s": self._plan.warm_up_s}
+        how = {"scenario": "Server", "rate": rate, "warm_up_s": self._plan.warm_up_s, "seed": seed}
         return self._run(f"{rate:.0f}/s", times_as_long, **how)
 
     def _run(self, what: str, times_as_long: float = 1.0, **how: object) -> Recording:
@@ -184,7 +183,7 @@ class Levels:
         recording = run_open_loop(plan)
         if recording.errors:
             raise CertifyError(f"{what}: requests failed, so nothing can be certified: {recording.errors}")
-        self._advance(what, self._plan.planned_level_s)
+        self._advance(what, self._plan.estimate_level_s(times_as_long))
         return recording
 
 

@@ -1,89 +1,109 @@
 """Whether a certificate predicts what requests wait: the bar that it has to reach to be of use.
 
-A shared machine is faster in one minute than in the next, and near its capacity waits answer that tenfold. Each level
-therefore lies between two looks at what saturates now: the load is a share of the first, and waits are predicted at the
-pace of both. Where these predictions differ by more than a prediction may be off, the round tells nothing.
+A shared machine is faster in one minute than in the next, and near its capacity waits answer that tenfold. So the loads
+take turns in many short slices, each between two short looks at what saturates now: it is offered a share of the first,
+and its waits are predicted for a slice of its length whose pace moves from that of the first to that of the second. All
+slices count; what else the pace did between the looks shows as their spread, which decides whether there is a verdict.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Literal, NamedTuple
 
+from scipy.special import stdtrit
+
 from loadtests.capacity.certifying import CertifyError, Levels, Plan, list_settings, serve_alone
-from loadtests.capacity.queueing import Waits, predict_waits
+from loadtests.capacity.queueing import Waits, predict_waits, simulate_slices
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Part, Recording
-from loadtests.measure.scraper import scrape
+from loadtests.measure.scraper import INTERVAL_S, scrape
 from loadtests.measure.time_split import split_time
 from loadtests.subject import Subject
 from model_store.certificate import Certificate
 
 LOADS = (0.5, 0.8, 0.95)
 ALLOWED = 0.2
-# A level at 0.95 lasts four times as long as one at 0.8 or less.
-FORGETS = 0.2
-
+SLICES_PER_ROUND = 3
+# Of a level's length: a slice, and a look at what saturates.
+SLICE_SHARE, LOOK_SHARE = 0.8, 0.4
+# A prediction is the mean of so many slices.
+NUM_SIMULATED = 16
+FEWEST_SLICES = 3
 
 Outcome = Literal["reached", "missed", "too noisy to tell"]
 
 
-class Round(Part):
-    """One level at a share of the capacity: what it was offered, and its waits at the gateway, in ms.
+class Slice(Part):
+    """Some seconds at a share of the capacity: what was offered, predicted and measured, in ms at the gateway.
 
-    `paces` say how many times as long everything took before and after it as when it was certified; `predicted` are the
-    waits at these paces, none where the offered rate was more than the server then held.
+    `paces` say how many times as long everything took before and after it as when it was certified.
     """
 
     rate: float
     paces: tuple[float, float]
-    predicted: tuple[Waits | None, Waits | None]
+    predicted_queue_ms: float
+    predicted_answer_ms: float
     queue_ms: float
     answer_ms: float
 
-    @property
-    def predicted_ms(self) -> tuple[float, float] | None:
-        """Waits from queue to answer and in the queue, between both paces; none: the pace moved too much to say."""
-        first, second = self.predicted
-        if first is None or second is None:
-            return None
-        answers_ms = (first.answer_ms, second.answer_ms)
-        if max(answers_ms) > (1 + ALLOWED) * min(answers_ms):
-            return None
-        return sum(answers_ms) / 2, (first.queue_ms + second.queue_ms) / 2
+
+class Comparison(NamedTuple):
+    """Predicted over measured, of all slices together, with its 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
 
 
 class Check(Part):
-    """Waits at one share of the capacity, as certified, and in each round."""
+    """Waits at one share of the capacity, as certified, and in each slice."""
 
     load: float
     certified: Waits
-    rounds: tuple[Round, ...]
+    slices: tuple[Slice, ...]
 
     @property
-    def ratio(self) -> float | None:
-        """Predicted over measured, of the time from arrival to answer; the median of the rounds that tell something."""
-        return self._compare(0, [item.answer_ms for item in self.rounds])
+    def answers(self) -> Comparison | None:
+        """Of the time from arrival to answer; None: too few slices."""
+        return compare_means(
+            [item.predicted_answer_ms for item in self.slices], [item.answer_ms for item in self.slices]
+        )
 
     @property
-    def queue_ratio(self) -> float | None:
-        return self._compare(1, [item.queue_ms for item in self.rounds])
-
-    def _compare(self, which: int, measured_ms: Sequence[float]) -> float | None:
-        told = [
-            predicted[which] / ms
-            for predicted, ms in zip((item.predicted_ms for item in self.rounds), measured_ms, strict=True)
-            if predicted is not None
-        ]
-        return median(told) if len(told) > len(self.rounds) / 2 else None
+    def queues(self) -> Comparison | None:
+        return compare_means([item.predicted_queue_ms for item in self.slices], [item.queue_ms for item in self.slices])
 
     @property
     def outcome(self) -> Outcome:
-        if self.ratio is None:
+        found = self.answers
+        if found is None:
             return "too noisy to tell"
-        return "reached" if abs(self.ratio - 1) <= ALLOWED else "missed"
+        if found.low >= 1 - ALLOWED and found.high <= 1 + ALLOWED:
+            return "reached"
+        return "missed" if found.high < 1 - ALLOWED or found.low > 1 + ALLOWED else "too noisy to tell"
+
+
+def compare_means(predicted: Sequence[float], measured: Sequence[float]) -> Comparison | None:
+    """Divide the sum of what was predicted by that of what was measured; None where these are too few.
+
+    Source: ratio estimator (Cochran, Sampling Techniques).
+    """
+    num, total = len(measured), sum(measured)
+    if num < FEWEST_SLICES or not total:
+        return None
+    ratio = sum(predicted) / total
+    squares = sum((one - ratio * other) ** 2 for one, other in zip(predicted, measured, strict=True))
+    half = float(stdtrit(num - 1, 0.975)) * (num / (num - 1) * squares) ** 0.5 / total
+    return Comparison(ratio, ratio - half, ratio + half)
+
+
+def estimate_check_s(plan: Plan) -> float:
+    """How long a check takes."""
+    num_slices = len(LOADS) * SLICES_PER_ROUND * plan.rounds
+    return num_slices * (plan.estimate_level_s(SLICE_SHARE) + plan.estimate_level_s(LOOK_SHARE))
 
 
 def check_certificate(
@@ -100,54 +120,64 @@ def check_certificate(
     ):
         levels = Levels(subject, addresses.grpc, plan, certificate.setup, advance)
         levels.saturate()  # only warms up
-        runs, capacity = [], levels.saturate().rows_per_s
-        for load in LOADS * plan.rounds:
-            # The nearer to the capacity, the slower a queue forgets: its mean takes longer to be known.
-            recording = levels.arrive(load * capacity, max(1.0, FORGETS / (1 - load)))
-            before, capacity = capacity, levels.saturate().rows_per_s
-            runs.append(_Run(load, load * before, (before, capacity), recording))
+        runs, capacity = [], find_capacity(levels.saturate(LOOK_SHARE))
+        for seed, load in enumerate(LOADS * (plan.rounds * SLICES_PER_ROUND), start=1):
+            recording = levels.arrive(load * capacity, SLICE_SHARE, seed=seed)
+            # Else what is scraped next would mix the slice's last requests with the first ones that saturate.
+            time.sleep(2 * INTERVAL_S)
+            before, capacity = capacity, find_capacity(levels.saturate(LOOK_SHARE))
+            runs.append(_Run(seed, load, load * before, (before, capacity), recording))
         metrics = collect()
-    return [_compare(subject, certificate, load, [run for run in runs if run.load == load], metrics) for load in LOADS]
+    found = [_compare(subject, certificate, run, plan, metrics) for run in runs]
+    return [
+        Check(
+            load=load,
+            certified=predict_waits(certificate, subject.manifest.max_rows, load * certificate.saturated_rows_per_s),
+            slices=tuple(item for run, item in zip(runs, found, strict=True) if run.load == load),
+        )
+        for load in LOADS
+    ]
+
+
+def find_capacity(recording: Recording) -> float:
+    """Rows a second of the middle of a look: a generator's start and end are no small part of a second."""
+    windows = recording.windows
+    tenth = len(windows) // 10
+    middle = windows[tenth : len(windows) - tenth]
+    length_s = recording.duration_s * len(middle) / len(windows)
+    return sum(window.requests for window in middle) * recording.rows_per_request / length_s
 
 
 class _Run(NamedTuple):
+    seed: int
     load: float
     rate: float
     capacities: tuple[float, float]
     recording: Recording
 
 
-def _compare(subject: Subject, certificate: Certificate, load: float, runs: Sequence[_Run], metrics: Metrics) -> Check:
+def _compare(subject: Subject, certificate: Certificate, run: _Run, plan: Plan, metrics: Metrics) -> Slice:
     manifest = subject.manifest
-    splits = [split_time(run.recording, metrics, model=manifest.model, version=manifest.version) for run in runs]
-    found = [(run, split) for run, split in zip(runs, splits, strict=True) if split is not None]
-    if not found:
-        raise CertifyError(f"the server's metrics tell nothing of the runs at {load:g} of the capacity")
-    rounds = []
-    for run, split in found:
-        first, second = run.capacities
-        rounds.append(
-            Round(
-                rate=run.rate,
-                paces=(certificate.saturated_rows_per_s / first, certificate.saturated_rows_per_s / second),
-                predicted=(
-                    predict_at(certificate, manifest.max_rows, run.rate, first),
-                    predict_at(certificate, manifest.max_rows, run.rate, second),
-                ),
-                queue_ms=split.queue_ms,
-                answer_ms=split.queue_ms + split.compute_ms,
-            )
-        )
-    certified = predict_waits(certificate, manifest.max_rows, load * certificate.saturated_rows_per_s)
-    return Check(load=load, certified=certified, rounds=tuple(rounds))
-
-
-def predict_at(certificate: Certificate, max_rows: int, rate: float, capacity: float) -> Waits | None:
-    """Predict waits at a rate on a machine that now holds `capacity`; None where that is not enough."""
-    if rate >= capacity:
-        return None
-    certified = certificate.saturated_rows_per_s
-    pace = certified / capacity
-    waits = predict_waits(certificate, max_rows, rate * pace)
-    times = {name: pace * value for name, value in waits.model_dump().items() if name.endswith("_ms")}
-    return waits.model_copy(update=times)
+    split = split_time(run.recording, metrics, model=manifest.model, version=manifest.version)
+    if split is None:
+        raise CertifyError(f"the server's metrics tell nothing of the runs at {run.load:g} of the capacity")
+    before, after = (certificate.saturated_rows_per_s / capacity for capacity in run.capacities)
+    predicted = simulate_slices(
+        certificate.batch_times,
+        manifest.max_rows,
+        certificate.setup.workers,
+        run.rate,
+        paces=(before, after),
+        warm_up_s=plan.warm_up_s,
+        length_s=SLICE_SHARE * plan.level_s,
+        num_slices=NUM_SIMULATED,
+        seed=run.seed,
+    )
+    return Slice(
+        rate=run.rate,
+        paces=(before, after),
+        predicted_queue_ms=predicted.queue_ms,
+        predicted_answer_ms=predicted.answer_ms,
+        queue_ms=split.queue_ms,
+        answer_ms=split.queue_ms + split.compute_ms,
+    )

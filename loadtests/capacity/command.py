@@ -12,7 +12,7 @@ from rich.table import Table
 
 from host.progress import ProgressBar
 from loadtests.capacity.certifying import Plan, certify, choose_setup
-from loadtests.capacity.checking import ALLOWED, Check, check_certificate
+from loadtests.capacity.checking import ALLOWED, Check, check_certificate, estimate_check_s
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
 from model_store.certificate import Certificate, Setup, describe_host_class, find_certificate
@@ -43,15 +43,16 @@ def certify_model(
 ) -> None:
     """Certify what a variant holds on machines like this, signed into its release. Example: loadtest certify classifier
 
-    `--check` exits with 1 where a predicted wait is off by more than a fifth, with 2 where the machine's pace moved too
-    much to say.
+    `--check` takes some four minutes; it exits with 1 where a predicted wait is off by more than a fifth, with 2 where
+    the machine's pace moved too much to say.
     """
     opened = open_store(store)
     release, variant = opened.resolve(model, version)
     subject = find_variant(release, variant)
     setup = choose_setup(workers, threads)
     plan = Plan(rounds=rounds, level_s=seconds)
-    with ProgressBar("measuring, s", total=round(plan.planned_s)) as bar:
+    planned_s = estimate_check_s(plan) if check else plan.planned_s
+    with ProgressBar("measuring, s", total=round(planned_s)) as bar:
 
         def advance(what: str, planned_s: float) -> None:
             bar.advance(round(planned_s), what)
@@ -107,17 +108,20 @@ def print_checks(name: str, checks: list[Check]) -> None:
     colours = {"reached": "green", "missed": "red", "too noisy to tell": "yellow"}
     for item in checks:
         verdict = f"[{colours[item.outcome]}]{item.outcome}[/]"
-        paces = [pace for each in item.rounds for pace in each.paces]
-        level = (f"{item.load:g}", f"{median(each.rate for each in item.rounds):,.0f}", _spread(paces))
-        for what, certified_ms, measured_ms, ratio, said in (
-            ("answer", item.certified.answer_ms, [each.answer_ms for each in item.rounds], item.ratio, verdict),
-            ("queue", item.certified.queue_ms, [each.queue_ms for each in item.rounds], item.queue_ratio, ""),
+        paces = [pace for each in item.slices for pace in each.paces]
+        level = (f"{item.load:g}", f"{median(each.rate for each in item.slices):,.0f}", _spread(paces))
+        for what, certified_ms, measured_ms, found, said in (
+            ("answer", item.certified.answer_ms, [each.answer_ms for each in item.slices], item.answers, verdict),
+            ("queue", item.certified.queue_ms, [each.queue_ms for each in item.slices], item.queues, ""),
         ):
-            shown = "–" if ratio is None else f"{ratio:.2f}"
+            shown = "–" if found is None else f"{found.ratio:.2f} ({found.low:.2f} to {found.high:.2f})"
             table.add_row(*level, what, f"{certified_ms:.2f}", _spread(measured_ms), shown, said)
             level = ("", "", "")
     console.print(table)
-    console.print("pace: as many times as long as when it was certified; ratios are predicted at that pace / measured")
+    console.print(
+        "pace: as many times as long as when it was certified; ratios: what slices of this length were predicted to "
+        "wait, each at its own pace, over what they waited, with 95 % interval"
+    )
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -8,8 +8,11 @@ service here depends on the size of the batch, so that no closed form exists and
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import chain, islice, takewhile
+from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,49 +50,111 @@ def simulate(
     """Simulate the queue of one model version; the first requests, which find it empty, are left out."""
     random = np.random.default_rng((seed, 1))  # apart from the arrivals
     arrivals = islice(draw_arrivals(rate, np.random.default_rng(seed)), num_requests)
+    trace = _follow(arrivals, _BatchTimes(times, max_rows, random), max_rows, workers)
     first = round(WARM_UP_SHARE * num_requests)
-    draw = _BatchTimes(times, max_rows, random)
+    return _summarise(trace.queued[first:], trace.answered[first:], len(trace.queued) / len(trace.sizes))
+
+
+def simulate_slices(
+    times: tuple[BatchTime, ...],
+    max_rows: int,
+    workers: int,
+    rate: float,
+    *,
+    paces: tuple[float, float],
+    warm_up_s: float,
+    length_s: float,
+    num_slices: int,
+    seed: int,
+) -> Waits:
+    """Simulate what is measured in slices of a few seconds, each of which begins with an empty queue.
+
+    A queue near its capacity takes longer than a slice to fill: to hold a slice against the waits of a queue that runs
+    for ever would make them look short. What leaves the queue, and what is answered, before `warm_up_s` is left out.
+    Batches take as many times as long as the pace is, which moves from the first one evenly to the second. Slices that
+    are compared together need seeds of their own: the luck of one simulation would be that of all of them.
+    """
+    end_s = warm_up_s + length_s
+    before, after = paces
+
+    def find_pace(now_s: float) -> float:
+        return before + (after - before) * min(1.0, now_s / end_s)
+
+    queued: list[tuple[float, float]] = []
+    answered: list[tuple[float, float]] = []
+    num_batches = num_rows = 0
+    for number in range(num_slices):
+        draw = _BatchTimes(times, max_rows, np.random.default_rng((seed, number, 1)))
+        arrivals = draw_arrivals(rate, np.random.default_rng((seed, number)))
+        trace = _follow(takewhile(lambda at_s: at_s < end_s, arrivals), draw, max_rows, workers, find_pace)
+        queued += [item for item in trace.queued if item[0] >= warm_up_s]
+        answered += [item for item in trace.answered if item[0] >= warm_up_s]
+        num_batches, num_rows = num_batches + len(trace.sizes), num_rows + len(trace.queued)
+    return _summarise(queued, answered, num_rows / num_batches)
+
+
+class _Trace(NamedTuple):
+    """Moments at which rows left the queue and were answered, each with how long that had taken; batches' sizes."""
+
+    queued: list[tuple[float, float]]
+    answered: list[tuple[float, float]]
+    sizes: list[int]
+
+
+def _follow(
+    arrivals: Iterable[float],
+    draw: Callable[[int], float],
+    max_rows: int,
+    workers: int,
+    find_pace: Callable[[float], float] = lambda now_s: 1.0,
+) -> _Trace:
+    """Follow rows from their arrivals until the last one is answered."""
+    trace = _Trace([], [], [])
     waiting: deque[float] = deque()
     sent_ahead: deque[list[float]] = deque()
     ends: list[tuple[float, int, list[float]]] = []
-    queue_s: list[float] = []
-    answer_s: list[float] = []
-    sizes: list[int] = []
     busy = 0
 
     def start(batch: list[float], now_s: float) -> None:
         nonlocal busy
         busy += 1
-        heappush(ends, (now_s + draw(len(batch)), len(sizes), batch))
+        heappush(ends, (now_s + find_pace(now_s) * draw(len(batch)), len(trace.sizes), batch))
 
     def dispatch(now_s: float) -> None:
         while waiting and (
             busy < workers or (len(waiting) >= max_rows and busy + len(sent_ahead) < 2 * workers and busy == workers)
         ):
             batch = [waiting.popleft() for _ in range(min(len(waiting), max_rows))]
-            queue_s.extend(now_s - arrived_s for arrived_s in batch)
-            sizes.append(len(batch))
+            trace.queued.extend((now_s, now_s - arrived_s) for arrived_s in batch)
+            trace.sizes.append(len(batch))
             if busy < workers:
                 start(batch, now_s)
             else:
                 sent_ahead.append(batch)
 
-    for arrived_s in arrivals:
+    for arrived_s in chain(arrivals, [inf]):
         while ends and ends[0][0] <= arrived_s:
             end_s, _, batch = heappop(ends)
             busy -= 1
-            answer_s.extend(end_s - since_s for since_s in batch)
+            trace.answered.extend((end_s, end_s - since_s) for since_s in batch)
             if sent_ahead:
                 start(sent_ahead.popleft(), end_s)
             dispatch(end_s)
-        waiting.append(arrived_s)
-        dispatch(arrived_s)
-    answers_ms = 1e3 * np.array(answer_s[first:])
+        if arrived_s < inf:
+            waiting.append(arrived_s)
+            dispatch(arrived_s)
+    return trace
+
+
+def _summarise(
+    queued: Sequence[tuple[float, float]], answered: Sequence[tuple[float, float]], rows_per_batch: float
+) -> Waits:
+    answers_ms = 1e3 * np.array([took_s for _, took_s in answered])
     return Waits(
-        queue_ms=1e3 * float(np.mean(queue_s[first:])),
+        queue_ms=1e3 * float(np.mean([took_s for _, took_s in queued])),
         answer_ms=float(answers_ms.mean()),
         answer_p99_ms=float(np.percentile(answers_ms, 99)),
-        rows_per_batch=len(queue_s) / len(sizes),
+        rows_per_batch=rows_per_batch,
     )
 
 

@@ -1,11 +1,10 @@
 import pytest
 
 from loadtests.capacity.certifying import CertifyError, read_batch_times
-from loadtests.capacity.checking import Check, Round, predict_at
+from loadtests.capacity.checking import Check, Slice, find_capacity
 from loadtests.capacity.queueing import Waits
 from loadtests.measure.metrics import Metrics, Series
 from loadtests.measure.recording import Recorder
-from tests import builders
 
 PARTS = ("", "_rows", "_seconds", "_squared_seconds")
 
@@ -45,47 +44,49 @@ def test_sizes_that_were_rarely_seen_are_left_out():
         read_batch_times(metrics, [recording(length_s=0.5)], "net", "1-int8")
 
 
-def make_round(*predicted_ms, answer_ms):
-    waits = [ms and Waits(queue_ms=ms / 2, answer_ms=ms, answer_p99_ms=30, rows_per_batch=4) for ms in predicted_ms]
-    return Round(rate=100, paces=(1, 1), predicted=waits, queue_ms=answer_ms / 4, answer_ms=answer_ms)
-
-
-def make_check(*rounds):
+def make_check(*pairs):
+    """Slices with these waits to the answer, predicted and measured."""
     certified = Waits(queue_ms=5, answer_ms=10, answer_p99_ms=30, rows_per_batch=4)
-    return Check(load=0.5, certified=certified, rounds=rounds)
+    slices = [
+        Slice(
+            rate=100,
+            paces=(1, 1),
+            predicted_queue_ms=predicted / 2,
+            predicted_answer_ms=predicted,
+            queue_ms=measured / 4,
+            answer_ms=measured,
+        )
+        for predicted, measured in pairs
+    ]
+    return Check(load=0.5, certified=certified, slices=slices)
 
 
 @pytest.mark.parametrize(
-    ("predicted", "outcome"), [(8.1, "reached"), (11.9, "reached"), (12.1, "missed"), (7.9, "missed")]
+    ("pairs", "outcome"),
+    [
+        # The last one ran on a machine that was half as fast, and was predicted at that pace.
+        ([(10, 10), (9, 10), (11, 10), (21, 20)], "reached"),
+        ([(13, 10), (13.5, 10), (14, 10), (27, 20)], "missed"),
+        ([(7, 10), (6, 10), (7, 10), (14, 20)], "missed"),
+        ([(12, 10), (11, 10), (13, 10), (24, 20)], "too noisy to tell"),
+        ([(10, 10), (10, 90), (10, 10), (10, 10)], "too noisy to tell"),
+        ([(10, 10), (10, 10)], "too noisy to tell"),
+    ],
 )
-def test_a_prediction_reaches_the_bar_within_a_fifth_at_the_pace_of_each_round(predicted, outcome):
-    # The second round ran on a machine that was half as fast, the third was disturbed.
-    check = make_check(
-        make_round(predicted, predicted, answer_ms=10),
-        make_round(1.9 * predicted, 2.1 * predicted, answer_ms=20),
-        make_round(predicted, predicted, answer_ms=50),
-    )
-    assert check.outcome == outcome
-    assert (check.ratio, check.queue_ratio) == (pytest.approx(predicted / 10), pytest.approx(predicted / 5))
+def test_a_prediction_reaches_the_bar_where_all_of_its_interval_is_within_a_fifth(pairs, outcome):
+    assert make_check(*pairs).outcome == outcome
 
 
-def test_rounds_in_which_the_pace_moved_tell_nothing():
-    steady, moved, overrun = (
-        make_round(10, 10, answer_ms=10),
-        make_round(10, 13, answer_ms=10),
-        make_round(10, None, answer_ms=90),
-    )
-    assert make_check(steady, steady, overrun).outcome == "reached"
-    assert make_check(steady, moved, overrun).outcome == "too noisy to tell"
-    assert make_check(moved).ratio is None
+def test_slices_are_compared_by_the_sums_of_their_waits():
+    check = make_check((10, 10), (10, 20), (30, 20))
+    assert (check.answers.ratio, check.queues.ratio) == (pytest.approx(1), pytest.approx(2))
+    assert check.answers.high - check.answers.low == pytest.approx(2 * 4.303 * (1.5 * 200) ** 0.5 / 50, rel=1e-3)
 
 
-def test_waits_follow_the_pace_and_grow_without_end_where_it_is_too_slow(store):
-    certificate = builders.make_certificate(store.open("double", 1))
-    capacity = certificate.saturated_rows_per_s
-    as_certified, half_as_fast = (
-        predict_at(certificate, 8, share * capacity / 2, share * capacity) for share in (1, 0.5)
-    )
-    assert half_as_fast.answer_ms == pytest.approx(2 * as_certified.answer_ms)
-    assert half_as_fast.rows_per_batch == as_certified.rows_per_batch
-    assert predict_at(certificate, 8, capacity, capacity) is None
+def test_the_rate_of_a_look_is_that_of_its_middle():
+    recorder = Recorder(started=0.0)
+    for number in range(1000):  # 500/s, after a generator took a fifth of a second to start
+        recorder.record(0.2 + number / 500, 0.01)
+    recording = recorder.finish(duration_s=2.2, cpu_s=1.0)
+    assert recording.rows_per_s < 460
+    assert find_capacity(recording) == pytest.approx(500, rel=0.01)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.capacity.queueing import simulate
+from loadtests.capacity.queueing import simulate, simulate_slices
 from model_store.certificate import BatchTime
 
 
@@ -47,3 +47,21 @@ def test_waits_grow_towards_the_capacity():
     answers = [simulate(times, 32, 1, load * capacity).answer_ms for load in (0.5, 0.8, 0.95)]
     assert answers == sorted(answers)
     assert answers[2] > 3 * answers[0]
+
+
+def simulate_seconds(load, *paces, length_s=2.0):
+    times = fixed((1, 0.002), (32, 0.033))
+    how = {"warm_up_s": length_s / 4, "length_s": length_s, "num_slices": 8, "seed": 1}
+    return simulate_slices(times, 32, 1, load * 32 / 0.033, paces=paces, **how)
+
+
+def test_waits_of_slices_follow_the_pace():
+    as_certified, half_as_fast = simulate_seconds(0.8, 1, 1), simulate_seconds(0.4, 2, 2, length_s=4.0)
+    assert half_as_fast.answer_ms == pytest.approx(2 * as_certified.answer_ms)
+    assert half_as_fast.rows_per_batch == as_certified.rows_per_batch
+    assert as_certified.answer_ms < simulate_seconds(0.8, 1, 1.2).answer_ms < simulate_seconds(0.8, 1.2, 1.2).answer_ms
+
+
+def test_a_queue_grows_only_so_far_in_a_slice():
+    short, long = (simulate_seconds(1.2, 1, 1, length_s=length_s).answer_ms for length_s in (1.0, 4.0))
+    assert 2 * short < long < 1e3
