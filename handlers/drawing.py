@@ -73,14 +73,19 @@ class DrawingHandler(Handler):
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
     ) -> dict[str, np.ndarray]:
         (images,) = results
-        outputs = {}
-        if "image" in requested:
-            outputs["image"] = images
-        if "encoded" in requested:
-            files = np.empty(len(images), np.object_)
-            files[:] = [_encode_png(image) for image in images]
-            outputs["encoded"] = files
-        return outputs
+        return show_images(images, requested)
+
+
+def show_images(images_NHWC: np.ndarray, requested: Sequence[str]) -> dict[str, np.ndarray]:
+    """Make the requested of the outputs `image`, uint8 [N, H, W, C], and `encoded`, a PNG file of each."""
+    outputs = {}
+    if "image" in requested:
+        outputs["image"] = images_NHWC
+    if "encoded" in requested:
+        files = np.empty(len(images_NHWC), np.object_)
+        files[:] = [_encode_png(image) for image in images_NHWC]
+        outputs["encoded"] = files
+    return outputs
 
 
 def _encode_png(image_HWC: np.ndarray) -> bytes:

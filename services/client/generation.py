@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_store.latents import draw_latent, interpolate_spherically
+from services.client.images import as_picture
 from services.client.inference import infer_answers, make_infer_call, metadata
 from services.client.steps import Steps
 
@@ -86,8 +87,6 @@ def _generate_rows(
     version: str,
     timeout_s: float | None,
 ) -> Steps[list[Image]]:
-    from PIL import Image
-
     calls = [
         make_infer_call(
             model,
@@ -100,8 +99,7 @@ def _generate_rows(
         for start in range(0, count, ROWS_PER_CALL)
     ]
     answers = yield from infer_answers(calls)
-    arrays = [image for answer in answers for image in answer.arrays["image"]]
-    return [Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays]
+    return [as_picture(image) for answer in answers for image in answer.arrays["image"]]
 
 
 def _label_rows(label: Any, count: int) -> dict[str, np.ndarray]:

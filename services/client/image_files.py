@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,15 +31,17 @@ def refuse_nowhere(grid: Path | None, out: Path | None) -> None:
         raise typer.BadParameter("say where the images go: --grid FILE.png, --out FOLDER or both")
 
 
-def write_images(images: list[Image], num_columns: int, grid: Path | None, out: Path | None) -> None:
-    """Write images into one picture, into a folder, or both, and say so."""
+def write_images(
+    images: list[Image], num_columns: int, grid: Path | None, out: Path | None, names: Sequence[str] = ()
+) -> None:
+    """Write images into one picture, into a folder (by their names, else numbered), or both, and say so."""
     if grid is not None:
         arrange_grid(images, num_columns).save(grid)
         typer.echo(f"{grid}: {len(images)} images")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        for index, image in enumerate(images):
-            image.save(out / f"{index:04}.png")
+        for name, image in zip(names or [f"{index:04}" for index in range(len(images))], images, strict=True):
+            image.save(out / f"{name}.png")
         typer.echo(f"{out}: {len(images)} images")
 
 

@@ -39,6 +39,13 @@ def prepare_images(images: Images) -> tuple[str, np.ndarray]:
     return "encoded", rows
 
 
+def as_picture(array_HWC: np.ndarray) -> Image:
+    """Make a PIL image of pixels uint8 [H, W, C]; one channel is grey."""
+    from PIL import Image
+
+    return Image.fromarray(array_HWC[:, :, 0] if array_HWC.shape[2] == 1 else array_HWC)
+
+
 def _check_array(array: np.ndarray) -> np.ndarray:
     if array.dtype != np.uint8:
         raise ValueError(
@@ -55,10 +62,7 @@ def _encode_image(image: Any) -> bytes:
     if isinstance(image, str | PathLike):
         return Path(image).read_bytes()
     if isinstance(image, np.ndarray):
-        from PIL import Image
-
-        array = _check_array(image)
-        image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+        image = as_picture(_check_array(image))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -78,7 +78,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         programs={"main": _describe_program(network, recipe, data, device)},
         inputs=describe_inputs(prod(data.shape), labels),
         input_sets=list_input_sets(labels),
-        outputs=describe_outputs(data),
+        outputs=describe_outputs(data.shape),
         default_outputs=DEFAULT_OUTPUTS,
         parameters=(*_describe_parameters(recipe), TRUNCATION),
         handler_options={

@@ -71,7 +71,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         programs={"main": _describe_program(generator, recipe, device)},
         inputs=describe_inputs(recipe.latent_size, labels),
         input_sets=list_input_sets(labels),
-        outputs=describe_outputs(data),
+        outputs=describe_outputs(data.shape),
         default_outputs=DEFAULT_OUTPUTS,
         parameters=(TRUNCATION,),
         handler_options={"labels": labels, "latent_size": recipe.latent_size},

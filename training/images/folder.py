@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from host.progress import ProgressBar
 from training.images.splits import Split, cut
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
@@ -60,11 +64,26 @@ def decode_picture(path: Path, resolution: int) -> np.ndarray:
     Raises:
         ValueError: it cannot be decoded.
     """
+    return cut_square(open_picture(path), resolution)
+
+
+def open_picture(path: Path) -> Image:
+    """Read a picture upright, in RGB.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-            return np.asarray(ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BILINEAR))
+            return ImageOps.exif_transpose(picture).convert("RGB")
     except OSError as error:
         raise ValueError(f"{path} is no readable picture ({error}); remove or replace it") from error
+
+
+def cut_square(picture: Image, resolution: int) -> np.ndarray:
+    """Scale a picture to cover uint8 [resolution, resolution, 3], and keep the middle."""
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(picture, (resolution, resolution), Image.Resampling.BILINEAR))

@@ -18,7 +18,7 @@ from training.images.distances import FrechetReference, Projection
 from training.images.drawing import Drawing
 from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
-from training.images.tensor import describe_image_tensor
+from training.images.tensor import Shape, describe_image_tensor
 from training.release.spec import Baseline, HeldOut, ParameterSpec, TensorSpec
 
 DEFAULT_OUTPUTS = ("image",)
@@ -137,9 +137,9 @@ def describe_inputs(latent_size: int, labels: Sequence[str]) -> tuple[TensorSpec
     return tuple(inputs)
 
 
-def describe_outputs(data: ImageData) -> tuple[TensorSpec, ...]:
-    """Describe images, and the files made of them on request."""
+def describe_outputs(shape: Shape) -> tuple[TensorSpec, ...]:
+    """Describe images of a shape [H, W, C], and the files made of them on request."""
     return (
-        describe_image_tensor(data.shape),
+        describe_image_tensor(shape),
         TensorSpec(name="encoded", datatype="BYTES", shape=(-1,), meaning="the image as a PNG file; on request"),
     )

@@ -1,0 +1,1 @@
+"""Images in, the same things in another style out."""

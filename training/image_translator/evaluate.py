@@ -1,0 +1,84 @@
+"""What a finished run is worth on test images, beside answers that need no network.
+
+Every figure has a 95 % bootstrap interval over images; differences to the network are paired.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from training.engine.runs import write_json
+from training.image_translator.baselines import colour_by_level, copy_sources
+from training.image_translator.domains import TranslationData
+from training.image_translator.judging import Jury
+from training.image_translator.measurement import METRICS, Measurement, Rows
+from training.image_translator.network import Translator
+from training.image_translator.pictures import draw_translations
+from training.image_translator.program import translate
+from training.image_translator.recipe import Recipe
+from training.images.distances import FrechetReference
+from training.release.statistics import bootstrap_interval, paired_bootstrap
+
+EVALUATION = "evaluation.json"
+MEASURED = "measured.npz"
+NETWORK, COPY, LEVELS = "network", "source copied", "mean colour of each level"
+
+
+def evaluate_run(
+    run: Path, recipe: Recipe, data: TranslationData, network: Translator, jury: Jury, more: Mapping[str, float]
+) -> dict[str, Any]:
+    """Measure a finished run, write evaluation.json, measured.npz and a picture; returns the headline figures.
+
+    `more` are figures that only one way to learn has.
+    """
+    answers = {NETWORK: translate(network, data.test.sources)} | answer_without_network(data)
+    measurement = Measurement(data.test, jury, recipe.num_components)
+    rows = {method: measurement.measure(each) for method, each in answers.items()}
+    methods = {method: describe_rows(each, rows[NETWORK], is_own=method == NETWORK) for method, each in rows.items()}
+    figures: dict[str, Any] = {"dataset": f"{data.name} test", "n": len(data.test.sources), "methods": methods}
+    figures |= dict(more)
+    if measurement.project is not None and jury.eyes is not None:
+        floor = measurement.project(jury.eyes.describe(data.train.targets[: len(data.test.targets)]).features)
+        figures["frechet_floor"] = FrechetReference(measurement.real).distance(floor)
+    write_json(run / EVALUATION, figures)
+    np.savez_compressed(run / MEASURED, **rows[NETWORK])  # type: ignore[arg-type]
+    if importlib.util.find_spec("matplotlib") is not None:
+        draw_translations(data.test, answers, run / "translations.png")
+    return headline(methods[NETWORK], figures["n"]) | dict(more)
+
+
+def answer_without_network(data: TranslationData) -> dict[str, Tensor]:
+    """Answer the test sources by the baselines; the mean colour of a level takes pairs to be known."""
+    sources = data.test.sources
+    answers = {COPY: copy_sources(sources, data.target_shape[2])}
+    if data.train.paired:
+        answers[LEVELS] = colour_by_level(data.train, sources)
+    return answers
+
+
+def describe_rows(rows: Rows, network: Rows, *, is_own: bool) -> dict[str, Any]:
+    """Each metric's value with its interval; `difference` is network − it, paired."""
+    found: dict[str, Any] = {}
+    for metric, values in rows.items():
+        aggregate = METRICS[metric]
+        found[metric] = {"value": aggregate(values), "interval": bootstrap_interval(values, aggregate)}
+        if not is_own:
+            low, high, p_value = paired_bootstrap(network[metric], values, aggregate)
+            difference = aggregate(network[metric]) - aggregate(values)
+            found[metric] |= {"difference": difference, "difference_interval": (low, high), "p_value": p_value}
+    return found
+
+
+def headline(figures: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """The figures that a run is told by."""
+    found: dict[str, Any] = {"n": n}
+    for metric, figure in figures.items():
+        found[metric] = round(figure["value"], 4)
+        found[f"{metric}_interval"] = [round(end, 4) for end in figure["interval"]]
+    return found
