@@ -90,7 +90,7 @@ test: setup  ## Run the tests that need no GPU, network or long time, in PROCESS
 test-all: setup  ## Run every test, the slow ones too
 	@$(RUN) pytest -n $(PROCESSES) -m 'slow or not slow'
 
-gpu-check:  ## Train, release and run the handlers on the GPU (on the CPU where there is none); needs only torch and numpy
+gpu-check:  ## Train, release, run and time the handlers on the GPU (on the CPU where there is none); needs only torch and numpy
 	@$(PYTHON) -m training.gpu_check
 
 clean:  ## Remove runs, reports and caches (not the store)

@@ -11,8 +11,8 @@ from handlers.device import open_device
 from handlers.target import check_target
 
 
-def open_handler(folder: Path, device: str, num_threads: int | None = None) -> Handler:
-    """Open the handler of an unpacked archive on `cpu`, `cuda` or `cuda:N`.
+def open_handler(folder: Path, device: str, num_threads: int | None = None, *, has_graphs: bool = False) -> Handler:
+    """Open the handler of an unpacked archive on `cpu`, `cuda` or `cuda:N`, there with replayed graphs or without.
 
     Without `num_threads`, torch keeps those of this process and onnxruntime, whose threads never change, has one.
 
@@ -23,7 +23,7 @@ def open_handler(folder: Path, device: str, num_threads: int | None = None) -> H
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
     kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
-    return find_handler(kind)(manifest, folder, open_device(device, num_threads))
+    return find_handler(kind)(manifest, folder, open_device(device, num_threads, has_graphs=has_graphs))
 
 
 def find_handler(kind: str) -> type[Handler]:

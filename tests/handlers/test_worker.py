@@ -23,6 +23,7 @@ import entry
 
 class Context:
     system_properties = {"model_dir": folder, "gpu_id": None}
+    model_yaml_config = {"minWorkers": 1}
     def get_request_header(self, index, key): return "packed" if key == "url_path" else None
     def set_response_content_type(self, index, value): pass
     def set_response_status(self, code, phrase, index): print("status", code)

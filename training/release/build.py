@@ -184,7 +184,7 @@ def _make_programs(
                 else:
                     for variant in order.variants:
                         programs.setdefault(variant, {})[order.role] = program
-                    if order.blueprint.variant in SEARCHED and order.blueprint.quantization == "static":
+                    if order.blueprint.variant in SEARCHED and order.blueprint.is_static:
                         blueprints.setdefault(order.blueprint.variant, {})[order.role] = order.blueprint
                     if order.then is not None:
                         then = replace(order.then, blueprint=replace(order.then.blueprint, source=program))

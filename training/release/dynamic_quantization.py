@@ -8,6 +8,7 @@ Dimensions: N rows, I inputs, O outputs of a linear layer.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class DynamicLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """Take weight float32 [O, I] and bias [O] of the layer; each output has a scale of its own."""
         super().__init__()
-        scale = _scale_of(weight, 1, _LARGEST if "VNNI" in cpu_features() else _LARGEST_WITHOUT_VNNI)
+        scale = scale_of(weight, 1, self.find_largest_weight())
         self.register_buffer("weight", (weight / scale).round().to(torch.int8).t().contiguous())
         self.register_buffer("scale", scale.squeeze(1))
         self.register_buffer("bias", bias)
@@ -43,38 +44,53 @@ class DynamicLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[..., I] → [..., O]."""
         rows = features.reshape(-1, features.shape[-1])
-        scale = _scale_of(rows, 1, _LARGEST)
-        whole = torch._int_mm((rows / scale).round().to(torch.int8), self.weight)
-        products = whole.to(torch.float32) * scale * self.scale
+        scale = scale_of(rows, 1, _LARGEST)
+        products = self.multiply((rows / scale).round().to(torch.int8)).to(torch.float32) * scale * self.scale
         if self.bias is not None:
             products = products + self.bias
         return products.reshape(*features.shape[:-1], -1)
 
+    @staticmethod
+    def find_largest_weight() -> float:
+        """The largest whole number that a weight may be."""
+        return _LARGEST if "VNNI" in cpu_features() else _LARGEST_WITHOUT_VNNI
 
-def quantize_dynamically(program: ExportedProgram) -> ExportedProgram:
-    """Replace every linear layer of an exported CPU program by its int8 form.
+    def multiply(self, rows: Tensor) -> Tensor:
+        """int8 [N, I] → int32 [N, O]."""
+        return torch._int_mm(rows, self.weight)
+
+
+Form = Callable[[Tensor, Tensor | None], nn.Module]  # of a linear layer, from its weight and bias
+
+
+def quantize_dynamically(program: ExportedProgram, form: Form = DynamicLinear, multiple: int = 1) -> ExportedProgram:
+    """Replace the linear layers of an exported program by another form, those whose sizes are multiples of a number.
 
     Raises:
-        NotQuantizableError: the program has no linear layer.
+        NotQuantizableError: the program has no such layer.
     """
     module = program.module(check_guards=False)
     assert isinstance(module, torch.fx.GraphModule)
     layers = [node for node in module.graph.nodes if node.target is torch.ops.aten.linear.default]
-    if not layers:
-        raise NotQuantizableError("it has no linear layer")
+    num_replaced = 0
     for index, node in enumerate(layers):
         weight, bias = (_value_of(module, argument) for argument in (*node.args[1:], None)[:2])
         assert weight is not None
-        module.add_submodule(f"dynamic_linear_{index}", DynamicLinear(weight, bias))
+        if any(size % multiple for size in weight.shape):
+            continue
+        num_replaced += 1
+        module.add_submodule(f"dynamic_linear_{index}", form(weight, bias))
         with module.graph.inserting_after(node):
             replacement = module.graph.call_module(f"dynamic_linear_{index}", (node.args[0],))
         node.replace_all_uses_with(replacement)
         module.graph.erase_node(node)
+    if not num_replaced:
+        raise NotQuantizableError("it has no linear layer" + (f" of multiples of {multiple}" if multiple > 1 else ""))
     module.recompile()
     return capture_again(module, program)
 
 
-def _scale_of(values: Tensor, dim: int, largest: float) -> Tensor:
+def scale_of(values: Tensor, dim: int, largest: float) -> Tensor:
     """The step that maps the largest magnitude along a dimension to the largest whole number."""
     return values.abs().amax(dim, keepdim=True).clamp_min(1e-8) / largest
 

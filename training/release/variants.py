@@ -27,7 +27,7 @@ from training.release.rounding import DEFAULTS, Rounding
 # Imported late: each variant is made in a process of its own, and onnx and torchao take seconds to load.
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
-CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8")
+CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8")
 # Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
 PORTABLE_VARIANTS = ("onnx", "onnx-int8")
 
@@ -49,6 +49,11 @@ class Blueprint:
     quantization: str = "static"
     rounding: Rounding | None = None
 
+    @property
+    def is_static(self) -> bool:
+        """Whether int8 is rounded by ranges of calibration rows; on GPUs it never is."""
+        return self.quantization == "static" and self.device == "cpu"
+
 
 def variants_for(device: torch.device) -> tuple[str, ...]:
     """Names of the variants for a device, the reference first."""
@@ -64,7 +69,11 @@ def required_capability(variant: str, device: torch.device) -> str:
     if variant == "eager" or variant in PORTABLE_VARIANTS:
         return ""
     if device.type == "cuda":
+        from training.release.gpu_quantization import FLOAT8_CAPABILITY
+
         major, minor = torch.cuda.get_device_capability(device)
+        if variant == "fp8" and (major, minor) < FLOAT8_CAPABILITY:
+            raise LeftOutError(f"this GPU (sm_{major}{minor}) has no float8: it takes sm_89")
         return f"sm_{major}{minor}"
     level, *extensions = cpu_features()
     if variant == "bf16" and "BF16" not in extensions:
@@ -102,7 +111,7 @@ def make_program(blueprint: Blueprint) -> Path:
         dtype = torch.bfloat16 if blueprint.variant == "bf16" else torch.float16
         module = _drop_dtype_checks(program.module(check_guards=False))
         program = capture_again(_Autocast(module, device.type, dtype), program)
-    elif blueprint.variant == "int8":
+    elif blueprint.variant in ("int8", "fp8"):
         program = _quantize(program, blueprint, device)
     return compile_program(program, blueprint.folder / f"{blueprint.source.stem}-{blueprint.variant}", device)
 
@@ -174,11 +183,14 @@ def _read_calibration(path: Path) -> list[list[np.ndarray]]:
 
 def _quantize(program: ExportedProgram, blueprint: Blueprint, device: torch.device) -> ExportedProgram:
     from training.release.dynamic_quantization import quantize_dynamically
+    from training.release.gpu_quantization import FLOAT8_MULTIPLE, INT8_MULTIPLE, Float8Linear, PaddedLinear
     from training.release.quantization import NotQuantizableError, quantize
 
-    if device.type == "cuda":
-        raise LeftOutError(f"{blueprint.quantization} int8 is made for CPUs only")
     try:
+        if blueprint.variant == "fp8":
+            return quantize_dynamically(program, Float8Linear, FLOAT8_MULTIPLE)
+        if device.type == "cuda":  # whatever the spec says: nothing there runs static int8 convolutions
+            return quantize_dynamically(program, PaddedLinear, INT8_MULTIPLE)
         if blueprint.quantization == "dynamic":
             return quantize_dynamically(program)
         if blueprint.calibration is None:

@@ -60,9 +60,28 @@ def test_this_machines_settings_replace_the_archives_own(folder, make_variant):
 
 
 def test_workers_are_pinned_to_the_gpus_that_were_chosen(folder, make_variant):
-    name = unpack_archive(make_variant("cuda"), TorchServeSettings(device_ids=(1, 3)), folder)
+    name = unpack_archive(make_variant("cuda"), TorchServeSettings(device_ids=("1", "3")), folder)
     configuration = yaml.safe_load((folder.models / name / "served-config.yaml").read_text())
     assert (configuration["deviceType"], configuration["deviceIds"]) == ("gpu", [1, 3])
+
+
+def test_workers_choose_themselves_among_gpus_that_have_names(folder, make_variant):
+    """As slices of one GPU have, of which TorchServe knows nothing."""
+    names = ("MIG-0a1b", "MIG-2c3d")
+    settings = TorchServeSettings(device_ids=names, cuda_graphs=True)
+    name = unpack_archive(make_variant("cuda"), settings, folder)
+    configuration = yaml.safe_load((folder.models / name / "served-config.yaml").read_text())
+    assert {"deviceType": "cpu", "gpus": list(names), "cudaGraphs": True}.items() <= configuration.items()
+    on_cpu = yaml.safe_load(
+        (folder.models / unpack_archive(make_variant("cpu"), settings, folder) / "served-config.yaml").read_text()
+    )
+    assert not {"gpus", "cudaGraphs"} & {*on_cpu}
+
+
+@pytest.mark.parametrize("names", [("0", "MIG-0a1b"), ("cuda:0",)])
+def test_gpus_are_numbers_or_names(names):
+    with pytest.raises(ValueError, match="numbers such as 0,1, or names such as GPU-… and MIG-…, not both; got"):
+        TorchServeSettings(device_ids=names)
 
 
 def test_nothing_listens_outside_the_folder_but_loopback(folder):
