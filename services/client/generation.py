@@ -24,6 +24,7 @@ def generate(
     label: int | str | Sequence[int | str] | None = None,
     seed: int = 0,
     truncation: float | None = None,
+    closeness: float | None = None,
     steps: int | None = None,
     guidance: float | None = None,
     sampler: str | None = None,
@@ -34,7 +35,8 @@ def generate(
     """Generate `n` images from the seeds `seed`, `seed` + 1, …: the same seed and label are always the same image.
 
     `label` is a class for all images, or one for each, by number or by name; without one each seed draws its own class.
-    `truncation` bounds the latents: smaller is more typical and less varied. Diffusion models take the other three:
+    `truncation` bounds the latents: smaller is more typical and less varied. So is `closeness`, from 0 to 1, which
+    models with styles take: how near each image's style is to its own. Diffusion models take the other three:
     in how many steps noise becomes an image, how far it is drawn towards its class, and by which sampler.
 
     Raises:
@@ -44,7 +46,7 @@ def generate(
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rows = {"seed": np.arange(seed, seed + n, dtype=np.int64)} | _label_rows(label, n)
-    doubles = {"truncation": truncation, "guidance": guidance}
+    doubles = {"truncation": truncation, "closeness": closeness, "guidance": guidance}
     parameters: dict[str, Any] = {name: float(value) for name, value in doubles.items() if value is not None}
     parameters |= {name: value for name, value in (("steps", steps), ("sampler", sampler)) if value is not None}
     return (yield from _generate_rows(rows, n, parameters, model, version, timeout_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +126,19 @@ def test_png_files_come_on_request_and_hold_the_image(handler):
     for image, file in zip(arrays["image"], arrays["encoded"], strict=True):
         with Image.open(io.BytesIO(file)) as picture:
             np.testing.assert_array_equal(np.asarray(picture), image[:, :, 0])
+
+
+def test_a_model_with_styles_is_told_how_near_to_their_own_they_are_to_be():
+    manifest = {
+        "handler_options": {"labels": ["a", "b"], "latent_size": SIZE, "has_styles": True},
+        "programs": {},
+        "inputs": [],
+        "outputs": [{"name": "image"}],
+        "default_outputs": [],
+    }
+    handler = GanHandler(manifest, Path(), Cpu())
+    rows = {"seed": np.arange(2), "label": np.array([1, 0])}
+    latents, closeness, labels = handler.decode(rows, {"closeness": 0.25}).arrays
+    assert (latents.shape, closeness.dtype, closeness.tolist()) == ((2, SIZE), np.float32, [0.25, 0.25])
+    assert labels.tolist() == [1, 0]
+    assert handler.decode(rows, {}).arrays[1].tolist() == [1, 1]

@@ -19,11 +19,12 @@ from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.gan.health import HealthMonitor
+from training.gan.network import AnyGenerator
 from training.gan.objective import penalize_gradient
 from training.gan.program import make_drawing
 from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName
 from training.images.augmentation import TrainingBatches
-from training.images.dcgan import Discriminator, Generator
+from training.images.dcgan import Discriminator
 from training.images.pixels import scale_images
 from training.images.validation import Validation
 
@@ -52,7 +53,7 @@ class AdversarialTask(Resumable):
     def __init__(
         self,
         *,
-        generator: Generator,
+        generator: AnyGenerator,
         discriminator: Discriminator,
         generator_updater: Updater,
         discriminator_updater: Updater,
@@ -72,7 +73,7 @@ class AdversarialTask(Resumable):
         self.average = WeightAverage(generator, average_decay) if average_decay else None
 
     @property
-    def best_generator(self) -> Generator:
+    def best_generator(self) -> AnyGenerator:
         """The generator to evaluate and release: the average where there is one."""
         return self.average.network if self.average else self.generator  # type: ignore[return-value]
 

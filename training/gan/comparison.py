@@ -1,4 +1,4 @@
-"""A table of four kinds of generator, trained alike and seen by the same judge: `train gan comparison`."""
+"""A table of five kinds of generator, trained alike and seen by the same judge: `train gan comparison`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import read_run, read_stop, train_or_resume
 from training.gan.health import CollapsedError
-from training.gan.recipe import CONDITIONAL, DCGAN, VAE, WGAN_GP, Recipe
+from training.gan.recipe import CONDITIONAL, DCGAN, STYLE, VAE, WGAN_GP, Recipe
 from training.gan.session import SAMPLES, train
 from training.images.assessment import EVALUATION
 from training.images.difference import compare_runs
 from training.images.grids import place_side_by_side
 
-RECIPES: dict[str, Recipe] = {"full": CONDITIONAL, "dcgan": DCGAN, "wgan-gp": WGAN_GP, "vae": VAE}
+RECIPES: dict[str, Recipe] = {"full": CONDITIONAL, "dcgan": DCGAN, "wgan-gp": WGAN_GP, "style": STYLE, "vae": VAE}
 COLUMNS = (
     *("frechet", "kernel_distance", "inception_score", "precision", "recall", "density", "coverage"),
     *("label_fidelity", "classification_accuracy_score", "probe_accuracy"),

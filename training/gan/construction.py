@@ -12,11 +12,11 @@ from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
 from training.gan.adversarial import AdversarialTask, Game
 from training.gan.health import HealthMonitor
-from training.gan.network import build_generator, build_opponent
+from training.gan.network import AnyGenerator, build_generator, build_opponent
 from training.gan.recipe import Recipe
 from training.gan.variational import VariationalTask
 from training.images.augmentation import TrainingBatches
-from training.images.dcgan import Discriminator, Generator
+from training.images.dcgan import Discriminator
 from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
 from training.images.validation import Validation
@@ -60,7 +60,7 @@ def _make_updater(recipe: Recipe, parameters: Iterable[nn.Parameter], lr: float,
 
 def _make_variational(
     recipe: Recipe,
-    generator: Generator,
+    generator: AnyGenerator,
     encoder: Discriminator,
     batches: TrainingBatches,
     validation: Validation,
@@ -85,7 +85,7 @@ def _make_variational(
 
 def _make_adversarial(
     recipe: Recipe,
-    generator: Generator,
+    generator: AnyGenerator,
     discriminator: Discriminator,
     batches: TrainingBatches,
     validation: Validation,

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from training.engine.seeds import generator_for
+from training.gan.network import AnyGenerator
 from training.gan.probe import probe_features
 from training.gan.program import make_drawing
 from training.gan.recipe import Recipe
 from training.images.assessment import assess_images
-from training.images.dcgan import Discriminator, Generator
+from training.images.dcgan import Discriminator
 from training.images.features import FeatureNetwork
 from training.images.splits import ImageData
 
@@ -23,7 +24,7 @@ def evaluate_generator(
     run: Path,
     recipe: Recipe,
     data: ImageData,
-    generator: Generator,
+    generator: AnyGenerator,
     discriminator: Discriminator,
     judge: FeatureNetwork,
     eyes: FeatureNetwork,

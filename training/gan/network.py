@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from training.gan.recipe import Recipe
+from training.gan.style import StyleGenerator
 from training.images.dcgan import Discriminator, Generator
 from training.images.splits import ImageData
 
+AnyGenerator = Generator | StyleGenerator
 
-def build_generator(recipe: Recipe, shape: tuple[int, int, int], num_classes: int) -> Generator:
+
+def build_generator(recipe: Recipe, shape: tuple[int, int, int], num_classes: int) -> AnyGenerator:
     """Build a recipe's generator with random weights."""
+    if recipe.generator == "style":
+        return StyleGenerator(
+            latent_size=recipe.latent_size,
+            style_size=recipe.style_size,
+            num_mappings=recipe.num_mappings,
+            mixing_share=recipe.mixing_share,
+            widths=recipe.widths,
+            shape=shape,
+            num_classes=num_classes if recipe.conditional else 0,
+        )
     return Generator(
         latent_size=recipe.latent_size,
         widths=recipe.widths,

@@ -10,7 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from training.images.dcgan import Generator
+from training.gan.network import AnyGenerator
+from training.gan.style import StyleGenerator
 from training.images.drawing import Drawing
 from training.images.pixels import quantize_images
 
@@ -20,7 +21,7 @@ _BATCH_SIZE = 500
 class Program(nn.Module):
     """What is released: latents float32 [N, Z], and labels int64 [N] if it has classes → images uint8 [N, H, W, C]."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: AnyGenerator) -> None:
         super().__init__()
         self.generator = generator
         self.eval()
@@ -29,13 +30,25 @@ class Program(nn.Module):
         return quantize_images(self.generator(latents, labels))
 
 
-def make_drawing(generator: Generator, device: torch.device) -> Drawing:
+class StyledProgram(nn.Module):
+    """What is released of a style-based generator: beside latents it takes `closeness` float32 [N] to own styles."""
+
+    def __init__(self, generator: StyleGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+        self.eval()
+
+    def forward(self, latents: Tensor, closeness: Tensor, labels: Tensor | None = None) -> Tensor:
+        return quantize_images(self.generator(latents, labels, closeness))
+
+
+def make_drawing(generator: AnyGenerator, device: torch.device) -> Drawing:
     """Draw any number of images as the released program would."""
     return Drawing(partial(_draw_images, generator, device), generator.latent_size, generator.num_classes > 0)
 
 
 @torch.no_grad()
-def _draw_images(generator: Generator, device: torch.device, latents: Tensor, labels: Tensor | None) -> Tensor:
+def _draw_images(generator: AnyGenerator, device: torch.device, latents: Tensor, labels: Tensor | None) -> Tensor:
     program = Program(generator)
     pieces = []
     for start in range(0, len(latents), _BATCH_SIZE):

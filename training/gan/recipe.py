@@ -16,7 +16,7 @@ from training.images.dcgan import DiscriminatorNorm
 
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (
-    *("latent_size", "discriminator_steps", "pixel_deviation", "epochs", "batch_size"),
+    *("latent_size", "style_size", "num_mappings", "discriminator_steps", "pixel_deviation", "epochs", "batch_size"),
     *("generator_lr", "discriminator_lr", "num_validations", "patience", "judge_epochs", "student_epochs"),
     *("num_samples", "num_probed", "margin_share", "num_components", "num_held_out", "num_examples", "max_rows"),
 )
@@ -28,6 +28,10 @@ class Recipe:
 
     method: Annotated[Literal["adversarial", "variational"], "way of training"] = "adversarial"
     conditional: Annotated[bool, "draw the class that is asked for"] = True
+    generator: Annotated[Literal["dcgan", "style"], "network that draws"] = "dcgan"
+    style_size: Annotated[int, "of a style-based generator: values in a style"] = 64
+    num_mappings: Annotated[int, "of a style-based generator: layers from a latent to its style"] = 4
+    mixing_share: Annotated[float, "of a style-based generator: training images with two latents' styles"] = 0.5
     latent_size: Annotated[int, "values in a latent vector"] = 100
     widths: Annotated[tuple[int, ...], "generator's channels from 4×4 upwards"] = (192, 96, 48)
     discriminator_widths: Annotated[tuple[int, ...], "the other's from the image downwards; empty: as widths"] = ()
@@ -79,10 +83,12 @@ class Recipe:
             self,
             positive=_POSITIVE,
             not_negative=("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"),
-            fractions=("validation_fraction", "beta1", "beta2", "average_decay", "min_diversity"),
+            fractions=("validation_fraction", "beta1", "beta2", "average_decay", "min_diversity", "mixing_share"),
         )
         if self.class_weight and not self.conditional:
             raise ValueError("class_weight is about labels: it needs conditional=true")
+        if self.generator == "style" and self.method == "variational":
+            raise ValueError("generator=style draws while it trains what method=variational has no use for: use dcgan")
         if self.penalty_weight and self.discriminator_norm == "batch":
             raise ValueError(
                 "penalty_weight is about single images: it needs discriminator_norm=layer, spectral or none"
@@ -105,6 +111,8 @@ WGAN_GP = Recipe(
     beta1=0.0,
     beta2=0.9,
 )
+# But for its network all that `full` has, without classes.
+STYLE = replace(CONDITIONAL, generator="style", conditional=False, class_weight=0.0)
 VAE = Recipe(
     conditional=False,
     method="variational",
@@ -143,5 +151,6 @@ PRESETS: dict[str, Recipe] = {
     "full": CONDITIONAL,
     "dcgan": DCGAN,
     "wgan-gp": WGAN_GP,
+    "style": STYLE,
     "vae": VAE,
 }

@@ -16,10 +16,10 @@ from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.gan.data import load_data
-from training.gan.network import build_generator
-from training.gan.program import Program, make_drawing
+from training.gan.network import AnyGenerator, build_generator
+from training.gan.program import Program, StyledProgram, make_drawing
 from training.gan.recipe import RETIRED, Recipe
-from training.images.dcgan import Generator
+from training.gan.style import StyleGenerator
 from training.images.judge import locate_judge, open_judge
 from training.images.servable import (
     DEFAULT_OUTPUTS,
@@ -31,12 +31,20 @@ from training.images.servable import (
     list_input_sets,
 )
 from training.images.splits import ImageData
-from training.release.spec import ProgramSpec, ReleaseSpec
+from training.release.spec import ParameterSpec, ProgramSpec, ReleaseSpec
 
 _CALIBRATION = 40
+CLOSENESS = ParameterSpec(
+    name="closeness",
+    kind="double",
+    meaning="how much of the way from the mean style to its own each image goes: 1, if absent, all of it; less is more "
+    "typical and less varied, 0 the same for all seeds of a class",
+    minimum=0,
+    maximum=1,
+)
 
 
-def load_generator(run: Path) -> tuple[Generator, Recipe, dict]:
+def load_generator(run: Path) -> tuple[AnyGenerator, Recipe, dict]:
     """Rebuild a run's generator; also return its recipe and what was stored with it.
 
     Raises:
@@ -73,8 +81,12 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         input_sets=list_input_sets(labels),
         outputs=describe_outputs(data.shape),
         default_outputs=DEFAULT_OUTPUTS,
-        parameters=(TRUNCATION,),
-        handler_options={"labels": labels, "latent_size": recipe.latent_size},
+        parameters=(TRUNCATION, CLOSENESS) if recipe.generator == "style" else (TRUNCATION,),
+        handler_options={
+            "labels": labels,
+            "latent_size": recipe.latent_size,
+            "has_styles": recipe.generator == "style",
+        },
         held_out=held_out,
         margin=margin,
         examples={name: array[: recipe.num_examples] for name, array in held_out.inputs.items()},
@@ -85,16 +97,19 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
     )
 
 
-def _describe_program(generator: Generator, recipe: Recipe, device: str) -> ProgramSpec:
-    program: nn.Module = Program(generator)
+def _describe_program(generator: AnyGenerator, recipe: Recipe, device: str) -> ProgramSpec:
+    has_styles = isinstance(generator, StyleGenerator)
+    program: nn.Module = StyledProgram(generator) if isinstance(generator, StyleGenerator) else Program(generator)
     place(program, torch.device(device))
 
     def rows(count: int) -> tuple[Tensor, ...]:
         random = generator_for(0, _CALIBRATION)
-        latents = torch.randn(count, recipe.latent_size, generator=random).to(device)
-        if not generator.num_classes:
-            return (latents,)
-        return latents, torch.randint(generator.num_classes, (count,), generator=random).to(device)
+        tensors = [torch.randn(count, recipe.latent_size, generator=random)]
+        if has_styles:
+            tensors.append(torch.rand(count, generator=random).sqrt())  # mostly near to 1, as requests are
+        if generator.num_classes:
+            tensors.append(torch.randint(generator.num_classes, (count,), generator=random))
+        return tuple(tensor.to(device) for tensor in tensors)
 
     def calibration() -> Iterable[tuple[Tensor, ...]]:
         pieces = [tensor.split(32) for tensor in rows(256)]
@@ -110,6 +125,7 @@ def _describe_program(generator: Generator, recipe: Recipe, device: str) -> Prog
 
 
 def _describe_kind(recipe: Recipe, data: ImageData) -> str:
-    kind = f"{recipe.loss} adversarial" if recipe.method == "adversarial" else "variational"
+    drawing = "style-based " if recipe.generator == "style" else ""
+    kind = f"{drawing}{recipe.loss} adversarial" if recipe.method == "adversarial" else "variational"
     classes = f", {len(data.labels)} classes" if recipe.conditional else ""
     return f"{kind} generator for {data.name}{classes}, {'×'.join(map(str, data.shape))} images"

@@ -17,6 +17,8 @@ from training.gan.data import fit_recipe, load_data
 from training.gan.evaluate import evaluate_generator
 from training.gan.health import CollapsedError
 from training.gan.recipe import Recipe
+from training.gan.style import StyleGenerator
+from training.gan.style_pictures import MIXING, TRUNCATION, draw_mixing, draw_truncation
 from training.images.assessment import finish_drawing
 from training.images.data_checks import announce
 from training.images.grids import save_picture
@@ -56,6 +58,9 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
         raise
     keep_networks(run, data, task)
     save_picture(task.draw_pictures()["samples"], run / SAMPLES, enlarge=2)
+    if isinstance(task.best_generator, StyleGenerator):
+        draw_mixing(task.best_generator.eval(), run / MIXING)
+        draw_truncation(task.best_generator, run / TRUNCATION)
     opponent = task.discriminator if isinstance(task, AdversarialTask) else task.encoder
     figures = evaluate_generator(run, recipe, data, task.best_generator, opponent, judge, eyes, seed=options.seed)
     finish_drawing(run, figures, progress)

@@ -16,9 +16,10 @@ from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
+from training.gan.network import AnyGenerator
 from training.gan.program import make_drawing
 from training.images.augmentation import TrainingBatches
-from training.images.dcgan import Discriminator, Generator
+from training.images.dcgan import Discriminator
 from training.images.evidence import draw_codes, evidence_bound
 from training.images.pixels import scale_images
 from training.images.validation import Validation
@@ -34,7 +35,7 @@ class VariationalTask(Resumable):
     def __init__(
         self,
         *,
-        generator: Generator,
+        generator: AnyGenerator,
         encoder: Discriminator,
         updater: Updater,
         batches: TrainingBatches,
@@ -51,7 +52,7 @@ class VariationalTask(Resumable):
         self.average = WeightAverage(generator, average_decay) if average_decay else None
 
     @property
-    def best_generator(self) -> Generator:
+    def best_generator(self) -> AnyGenerator:
         """The decoder to evaluate and release: the average where there is one."""
         return self.average.network if self.average else self.generator  # type: ignore[return-value]
 

@@ -28,6 +28,9 @@ def run(
     label: LabelOption = None,
     seed: SeedOption = 0,
     truncation: Annotated[float | None, typer.Option(help="bound of the latents, at least 0.1", min=0.1)] = None,
+    closeness: Annotated[
+        float | None, typer.Option(help="of 0 to 1, where the model has styles: less is more typical", min=0, max=1)
+    ] = None,
     grid: GridOption = None,
     out: OutOption = None,
     from_seed: Annotated[int | None, typer.Option("--from", help="interpolate from this seed")] = None,
@@ -48,6 +51,8 @@ def run(
             images = client.interpolate(from_seed, to_seed, steps, label=wanted, model=model, version=version)
             columns = steps
         else:
-            images = client.generate(n, label=wanted, seed=seed, truncation=truncation, model=model, version=version)
+            images = client.generate(
+                n, label=wanted, seed=seed, truncation=truncation, closeness=closeness, model=model, version=version
+            )
             columns = math.ceil(math.sqrt(n))
     write_images(images, columns, grid, out)

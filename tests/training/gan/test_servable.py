@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from handlers.archive import open_handler
-from training.gan.servable import describe_release, load_generator
+from tests.training.gan.conftest import TINY
+from training.gan.network import build_generator
+from training.gan.servable import _describe_program, describe_release, load_generator
 from training.release.baseline import compare_with_baseline
 from training.release.capture import capture
 from training.release.content import lay_out
@@ -84,3 +88,15 @@ def test_an_unfinished_run_is_refused(finished_run, tmp_path):
     (tmp_path / "run.json").write_text((finished_run / "run.json").read_text())
     with pytest.raises(FileNotFoundError, match="did not finish"):
         load_generator(tmp_path)
+
+
+def test_a_style_based_generator_exports_with_closeness_of_its_own_input():
+    recipe = replace(TINY, generator="style", style_size=12, num_mappings=2)
+    torch.manual_seed(0)
+    generator = build_generator(recipe, (16, 16, 1), 10).eval().requires_grad_(False)
+    spec = _describe_program(generator, recipe, "cpu")
+    exported = capture(spec, CPU).module()
+    assert [len(tensor) for tensor in spec.example_inputs] == [4, 4, 4]
+    for count in (1, 5):
+        rows = torch.randn(count, 8), torch.rand(count), torch.arange(count)
+        torch.testing.assert_close(exported(*rows), spec.module(*rows), atol=1, rtol=0)
