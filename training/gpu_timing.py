@@ -85,24 +85,24 @@ def _seconds_per_call(call: Call, num_rows: int) -> float:
 
 def _run_together(calls: Sequence[Call], device: torch.device) -> float:
     """Rows per second of all calls together, each in a thread."""
-    num_rows, num_calls = NUMS_ROWS[-1], [0] * len(calls)
-    ready, stop_s = threading.Barrier(len(calls)), [0.0]
+    num_rows, num_calls, seconds = NUMS_ROWS[-1], [0] * len(calls), [0.0] * len(calls)
+    ready = threading.Barrier(len(calls))
 
     def repeat(place: int) -> None:
         stream = torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()
         with stream:
             for _ in range(_WARM_UP_CALLS):
                 calls[place](num_rows)
-            if ready.wait() == 0:
-                stop_s[0] = time.perf_counter() + _LEAST_S
             ready.wait()
-            while time.perf_counter() < stop_s[0]:
+            started_s = time.perf_counter()
+            while seconds[place] < _LEAST_S:
                 calls[place](num_rows)
                 num_calls[place] += 1
+                seconds[place] = time.perf_counter() - started_s
 
     threads = [threading.Thread(target=repeat, args=(place,)) for place in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return num_rows * sum(num_calls) / _LEAST_S
+    return num_rows * sum(count / time_s for count, time_s in zip(num_calls, seconds, strict=True))
