@@ -8,6 +8,8 @@ URL ?= localhost:8001
 N ?= 2
 ENGINE ?= onnx
 PROCESSES ?= 2
+# What the load test of `make demo` may take in all; none: some four for each model.
+MINUTES ?=
 
 TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
@@ -44,7 +46,7 @@ demo: setup  ## Train, release, serve, call, load-test and report MODELS: a few 
 	  $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) --overwrite || exit 1; \
 	  $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; \
 	done
-	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET)
+	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET) $(if $(MINUTES),--minutes $(MINUTES))
 
 train: setup  ## Train each of MODELS into runs/<model>/<preset>
 	@for model in $(MODELS); do $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) || exit 1; done

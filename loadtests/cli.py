@@ -39,7 +39,7 @@ from loadtests.options import (
     open_store,
 )
 from loadtests.peers.command import peers
-from loadtests.presets import PRESETS, estimate_campaign_s
+from loadtests.presets import PRESETS, estimate_campaign_s, fit_preset
 from loadtests.report import write_report
 from loadtests.report.comparison_page import write_comparison
 from loadtests.report.summary import print_summary
@@ -89,6 +89,9 @@ def run(
         float | None,
         typer.Option("--bound", help="p99 to stay within, in ms; none: from each model's own service time", min=0.1),
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="shorten all steps so that it ends in so many; none: as the preset has them")
+    ] = None,
     processes: Annotated[int, typer.Option(help="Locust processes that share the callers of a level", min=1)] = 1,
     workers: Annotated[
         int,
@@ -113,7 +116,8 @@ def run(
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url, tls=tls)
     num_variants = [len(release.variants) for release in releases]
-    total_s = sum(estimate_campaign_s(PRESETS[preset], number) for number in num_variants)
+    plan = PRESETS[preset] if minutes is None else fit_preset(PRESETS[preset], num_variants, 60 * minutes)
+    total_s = sum(estimate_campaign_s(plan, number) for number in num_variants)
     found: list[ModelResults] = []
     scraped_by = ""
     names = [release.model for release in releases]
@@ -123,7 +127,7 @@ def run(
     ):
         campaign = Campaign(
             addresses=addresses,
-            preset=PRESETS[preset],
+            preset=plan,
             bound_ms=bound_ms,
             processes=processes,
             remote=Remote(address=listen, num_workers=workers) if workers else None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MULTI_STREAM_ROWS = 8  # as MLPerf has it
 START_S = 0.5  # a generator connects and calibrates for about this long
+# Of a preset's times; what is measured for less tells nothing.
+SHORTEST = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,18 @@ class Preset:
     offline_s: float
     streams: bool
     repeats_s: float
+
+    def shorten(self, share: float) -> Preset:
+        """Measure for a share of the time; warm-ups and the least that a probe or level lasts stay."""
+        return replace(
+            self,
+            most_s=max(self.least_s, share * self.most_s),
+            search_s=share * self.search_s,
+            most_probe_s=max(self.least_probe_s, share * self.most_probe_s),
+            confirm_s=share * self.confirm_s,
+            offline_s=share * self.offline_s,
+            repeats_s=share * self.repeats_s,
+        )
 
 
 PRESETS = {
@@ -86,3 +100,27 @@ def estimate_campaign_s(preset: Preset, num_variants: int) -> float:
     streams_s = 2 * (preset.confirm_s + START_S) if preset.streams else 0.0
     variant_s = preset.rounds * estimate_sweep_s(preset, preset.callers) + scenarios_s + streams_s
     return num_variants * variant_s + estimate_sweep_s(preset, preset.rest_callers) + preset.repeats_s
+
+
+def fit_preset(preset: Preset, num_variants: Sequence[int], budget_s: float) -> Preset:
+    """Shorten a preset as little as needed for campaigns against so many variants each to end within a budget.
+
+    Raises:
+        ValueError: there are too many variants for it; says how long they need.
+    """
+
+    def estimate_s(share: float) -> float:
+        return sum(estimate_campaign_s(preset.shorten(share), number) for number in num_variants)
+
+    if estimate_s(SHORTEST) > budget_s:
+        raise ValueError(
+            f"{budget_s / 60:.1f} minutes are too few for {sum(num_variants)} variants: at least "
+            f"{estimate_s(SHORTEST) / 60:.1f} are needed to tell anything"
+        )
+    low, high = SHORTEST, 1.0
+    if estimate_s(high) <= budget_s:
+        return preset
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (middle, high) if estimate_s(middle) <= budget_s else (low, middle)
+    return preset.shorten(low)

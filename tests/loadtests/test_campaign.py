@@ -10,7 +10,7 @@ from loadtests.addresses import Addresses
 from loadtests.bound import round_up
 from loadtests.campaign import Campaign
 from loadtests.judge.rate_search import RateSearch
-from loadtests.presets import PRESETS, Preset, estimate_campaign_s
+from loadtests.presets import PRESETS, Preset, estimate_campaign_s, fit_preset
 from loadtests.results import describe_repeats
 from loadtests.subject import find_variant, list_subjects
 from model_store.release import UnknownReleaseError
@@ -149,3 +149,14 @@ def test_what_did_not_settle_is_made_again_in_the_end_and_counted(store, rest_ur
         (4, True, 2),
     ]
     assert describe_repeats(results.runs) == "after 3 that did not settle and were made again"
+
+
+def test_a_preset_is_shortened_as_little_as_a_budget_asks_for():
+    demo, four = PRESETS["demo"], (5, 5, 4, 3)
+    fitted = fit_preset(demo, four, 480)
+    assert sum(estimate_campaign_s(fitted, number) for number in four) == pytest.approx(480, rel=0.01)
+    assert fitted.search_s / demo.search_s == pytest.approx(fitted.offline_s / demo.offline_s)
+    assert (fitted.warm_up_s, fitted.callers) == (demo.warm_up_s, demo.callers)
+    assert fit_preset(demo, (5,), 480) == demo
+    with pytest.raises(ValueError, match=r"2\.0 minutes are too few for 17 variants: at least 4\.\d"):
+        fit_preset(demo, four, 120)
