@@ -24,6 +24,7 @@ from training.engine.distributed import joined_processes, refuse_processes
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.engine.tracking import tracked_by
+from training.field_comparison.command import CHOICES, make_choices
 from training.help import describe_kind, summarize_kind
 from training.models import Model, list_kinds, load_model
 from training.recipe_search.command import SEARCH, make_search
@@ -59,7 +60,7 @@ def _train() -> None:
 
 def make_command(model: Model[Any]) -> typer.Typer:
     """Make the command line of a kind: its training, and its further verbs as sub-commands."""
-    verbs = {**model.commands, SEARCH: make_search(model)}
+    verbs = {**model.commands, SEARCH: make_search(model), CHOICES: make_choices(model)}
     command = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.engine.normalization import make_normalization
+
 
 class ComplexConv2d(nn.Module):
     """Convolution with complex weights: two real convolutions of the stacked parts."""
@@ -80,6 +82,27 @@ class ComplexBatchNorm2d(nn.Module):
         whitened = self.scale @ (_inverse_root(covariance, self.epsilon) @ centred) + self.shift[..., None]
         shape = (signal.shape[1], 2, signal.shape[0], *signal.shape[2:])
         return torch.view_as_complex(whitened.view(shape).permute(2, 0, 3, 4, 1).contiguous())
+
+
+class PartNormalization(nn.Module):
+    """Normalize real and imaginary parts as if they were channels of their own."""
+
+    def __init__(self, name: str, num_channels: int) -> None:
+        super().__init__()
+        self.parts = make_normalization(name, 2 * num_channels)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Normalise complex [N, C, H, W]."""
+        return torch.complex(*self.parts(torch.cat([signal.real, signal.imag], 1)).chunk(2, 1))
+
+
+def make_complex_normalization(name: str, num_channels: int) -> nn.Module:
+    """Make a normalization of complex feature maps: `complex` whitens both parts together.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    return ComplexBatchNorm2d(num_channels) if name == "complex" else PartNormalization(name, num_channels)
 
 
 class CReLU(nn.Module):

@@ -18,7 +18,7 @@ def build_network(recipe: Recipe) -> BeamformingNetwork:
     if recipe.network == "residual-encoder":
         return ThesisBeamformer(model, ResidualEncoder(model))
     if recipe.network == "complex-cnn":
-        return ThesisBeamformer(model, ComplexNetwork(model))
+        return ThesisBeamformer(model, ComplexNetwork(model, normalization=recipe.normalization))
     return Beamformer(
         model,
         gates=recipe.gates,

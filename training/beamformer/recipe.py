@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
 
+Normalization = Literal["complex", "batch", "layer", "group", "instance"]
 Network = Literal["unrolled", "residual-encoder", "complex-cnn"]
 
 
@@ -22,6 +23,7 @@ class Recipe:
     """
 
     network: Annotated[Network, "ours, or one of the thesis's two"] = "unrolled"
+    normalization: Annotated[Normalization, "of complex-cnn: both parts together, or each as a channel"] = "complex"
     gates: Annotated[tuple[str, ...], "gate of each stage: none, separable, cell, joint"] = ("separable", "joint")
     num_first_sweeps: Annotated[int, "sweeps of the first stage's filter"] = 1
     num_hidden: Annotated[int, "hidden channels of a gate"] = 8

@@ -15,13 +15,13 @@ from torch.nn import functional
 from training.beamformer.channel import ChannelModel
 from training.beamformer.complex_layers import (
     ComplexAvgPool2d,
-    ComplexBatchNorm2d,
     ComplexConv2d,
     ComplexDropout,
     ComplexLinear,
     CReLU,
     ModReLU,
     ZReLU,
+    make_complex_normalization,
 )
 from training.beamformer.metrics import NUM_STREAMS
 from training.beamformer.paired import to_pair
@@ -95,7 +95,9 @@ class _ResidualStage(nn.Module):
 class ComplexNetwork(nn.Module):
     """The thesis's complex CNN: 5 → 16 → 32 → 64 complex channels, two heads; activation crelu, modrelu or zrelu."""
 
-    def __init__(self, model: ChannelModel, *, activation: str = "modrelu", dropout: float = 0.0) -> None:
+    def __init__(
+        self, model: ChannelModel, *, activation: str = "modrelu", normalization: str = "complex", dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.model = model
         layers: list[nn.Module] = []
@@ -103,7 +105,7 @@ class ComplexNetwork(nn.Module):
         for width in _COMPLEX_WIDTHS:
             layers += [
                 ComplexConv2d(num_inputs, width, 3, padding=1),
-                ComplexBatchNorm2d(width),
+                make_complex_normalization(normalization, width),
                 make_activation(activation, width),
                 ComplexAvgPool2d(2 if width < _COMPLEX_WIDTHS[-1] else 1),
             ]

@@ -8,24 +8,26 @@ Dimensions: N channels, T delay taps, A angles, M values of a codeword.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from training.csi_feedback.recipe import Recipe
+from training.engine.normalization import make_normalization
 
 _SLOPE = 0.3
 
 
-def _convolve(num_inputs: int, num_outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(num_inputs, num_outputs, 3, padding=1), nn.BatchNorm2d(num_outputs)]
+def _convolve(num_inputs: int, num_outputs: int, normalization: str) -> list[nn.Module]:
+    return [nn.Conv2d(num_inputs, num_outputs, 3, padding=1), make_normalization(normalization, num_outputs)]
 
 
 class CsiNetEncoder(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.largest = _find_largest(recipe)
-        self.convolution = nn.Sequential(*_convolve(2, 2), nn.LeakyReLU(_SLOPE))
+        self.convolution = nn.Sequential(*_convolve(2, 2, recipe.normalization), nn.LeakyReLU(_SLOPE))
         self.dense = nn.Linear(recipe.num_values, recipe.code_size)
 
     def forward(self, channels: Tensor) -> Tensor:
@@ -36,11 +38,12 @@ class CsiNetEncoder(nn.Module):
 
 
 class RefineBlock(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, normalization: str) -> None:
         super().__init__()
-        self.change = nn.Sequential(
-            *_convolve(2, 8), nn.LeakyReLU(_SLOPE), *_convolve(8, 16), nn.LeakyReLU(_SLOPE), *_convolve(16, 2)
-        )
+        layers: list[nn.Module] = []
+        for num_inputs, num_outputs in pairwise((2, 8, 16)):
+            layers += [*_convolve(num_inputs, num_outputs, normalization), nn.LeakyReLU(_SLOPE)]
+        self.change = nn.Sequential(*layers, *_convolve(16, 2, normalization))
         self.activation = nn.LeakyReLU(_SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +57,9 @@ class CsiNetDecoder(nn.Module):
         self.largest = _find_largest(recipe)
         self.shape = (2, recipe.num_taps, recipe.num_antennas)
         self.dense = nn.Linear(recipe.code_size, recipe.num_values)
-        self.refine = nn.Sequential(RefineBlock(), RefineBlock(), nn.Conv2d(2, 2, 3, padding=1))
+        self.refine = nn.Sequential(
+            RefineBlock(recipe.normalization), RefineBlock(recipe.normalization), nn.Conv2d(2, 2, 3, padding=1)
+        )
 
     def forward(self, code: Tensor) -> Tensor:
         """[N, M] → [N, T, A, 2]."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
+from training.engine.normalization import NormalizationName
 
 Network = Literal["sparse", "transformer", "csinet"]
 Start = Literal["principal", "random"]
@@ -24,6 +25,7 @@ class Recipe:
     start: Annotated[Start, "what the dense layers of a transformer begin as: principal components, or random"] = (
         "principal"
     )
+    normalization: Annotated[NormalizationName, "of CsiNet's feature maps"] = "batch"
     compression: Annotated[int, "values of a channel for each value of its codeword"] = 16
     code_bits: Annotated[int, "bits of a dense codeword's value, at most 8; 0 leaves float32"] = 0
     width: Annotated[int, "features of a delay tap inside a transformer"] = 64

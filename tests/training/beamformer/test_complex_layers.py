@@ -12,6 +12,7 @@ from training.beamformer.complex_layers import (
     CReLU,
     ModReLU,
     ZReLU,
+    make_complex_normalization,
 )
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
 from training.beamformer.thesis import ComplexNetwork, ResidualEncoder, make_activation
@@ -24,6 +25,20 @@ def seed():
 
 def signal(*shape):
     return torch.randn(shape, dtype=torch.complex64)
+
+
+@pytest.mark.parametrize("name", ["batch", "layer", "group", "instance"])
+def test_parts_are_normalized_as_channels_of_their_own_unless_they_are_whitened_together(name):
+    inputs = signal(6, 4, 5, 5)
+    inputs = torch.complex(inputs.real, inputs.real + 0.1 * inputs.imag)  # parts that go together
+    correlation = {}
+    for each in (name, "complex"):
+        found = make_complex_normalization(each, 4)(inputs)
+        assert (found.shape, found.dtype) == (inputs.shape, inputs.dtype)
+        assert float(found.abs().square().mean()) == pytest.approx(1 if each == "complex" else 2, rel=0.01)
+        correlation[each] = float((found.real * found.imag).mean() / found.abs().square().mean() * 2)
+    assert correlation[name] > 0.9
+    assert abs(correlation["complex"]) < 0.01
 
 
 def test_convolution_is_torchs_own_complex_convolution():
