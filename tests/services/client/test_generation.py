@@ -112,3 +112,8 @@ def test_diffusion_models_are_told_steps_guidance_and_sampler():
     assert request.parameters["guidance"].double_param == 2.0
     assert request.parameters["sampler"].string_param == "ddim"
     assert set(request.parameters) == {"steps", "guidance", "sampler"}
+
+
+def test_models_with_styles_are_told_how_near_to_their_own_they_are_to_be():
+    _, (request,) = perform(generate(2, closeness=0.5))
+    assert {name: value.double_param for name, value in request.parameters.items()} == {"closeness": 0.5}
