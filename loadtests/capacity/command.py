@@ -13,6 +13,7 @@ from rich.table import Table
 from host.progress import ProgressBar
 from loadtests.capacity.certifying import Plan, certify, choose_setup
 from loadtests.capacity.checking import ALLOWED, Check, check_certificate, estimate_check_s
+from loadtests.measure.neighbours import watch_neighbours
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
 from model_store.certificate import Certificate, Setup, describe_host_class, find_certificate
@@ -52,7 +53,7 @@ def certify_model(
     setup = choose_setup(workers, threads)
     plan = Plan(rounds=rounds, level_s=seconds)
     planned_s = estimate_check_s(plan) if check else plan.planned_s
-    with ProgressBar("measuring, s", total=round(planned_s)) as bar:
+    with ProgressBar("measuring, s", total=round(planned_s)) as bar, watch_neighbours() as neighbours:
 
         def advance(what: str, planned_s: float) -> None:
             bar.advance(round(planned_s), what)
@@ -61,6 +62,9 @@ def certify_model(
             checks = check_certificate(store, subject, _find(release, variant, setup), plan, advance=advance)
         else:
             certificate = certify(store, release, subject, setup, plan, bound_ms=bound_ms, advance=advance)
+        around = neighbours()
+    if around.text:
+        console.print(f"Meanwhile {around.text}.", style="yellow", highlight=False, markup=False)
     if check:
         print_checks(subject.name, checks)
         outcomes = {item.outcome for item in checks}

@@ -1,9 +1,15 @@
-import pytest
+from contextlib import contextmanager
 
+import pytest
+from typer.testing import CliRunner
+
+from loadtests.capacity import command
 from loadtests.capacity.certifying import CertifyError, read_batch_times
 from loadtests.capacity.checking import Check, Slice, find_capacity
 from loadtests.capacity.queueing import Waits
+from loadtests.cli import app
 from loadtests.measure.metrics import Metrics, Series
+from loadtests.measure.neighbours import Neighbour, Neighbours
 from loadtests.measure.recording import Recorder
 
 PARTS = ("", "_rows", "_seconds", "_squared_seconds")
@@ -81,6 +87,20 @@ def test_slices_are_compared_by_the_sums_of_their_waits():
     check = make_check((10, 10), (10, 20), (30, 20))
     assert (check.answers.ratio, check.queues.ratio) == (pytest.approx(1), pytest.approx(2))
     assert check.answers.high - check.answers.low == pytest.approx(2 * 4.303 * (1.5 * 200) ** 0.5 / 50, rel=1e-3)
+
+
+@pytest.mark.parametrize(("pairs", "status"), [([(10, 10)] * 3, 0), ([(20, 10)] * 3, 1), ([(10, 10)], 2)])
+def test_a_check_exits_with_its_outcome_and_says_who_else_was_busy(pairs, status, store, monkeypatch):
+    @contextmanager
+    def watch():
+        yield lambda: Neighbours(cores=1.5, stolen_cores=0.0, named=(Neighbour(name="compiler", cores=1.4),))
+
+    monkeypatch.setattr(command, "watch_neighbours", watch)
+    monkeypatch.setattr(command, "_find", lambda *given: None)
+    monkeypatch.setattr(command, "check_certificate", lambda *given, **more: [make_check(*pairs)])
+    done = CliRunner().invoke(app, ["certify", "double", "--check", "--store", str(store.root)])
+    assert done.exit_code == status
+    assert "Meanwhile others kept 1.5 cores busy (compiler 1.4)." in done.output
 
 
 def test_the_rate_of_a_look_is_that_of_its_middle():
