@@ -16,11 +16,12 @@ from training.classifier.attacks import attack
 from training.classifier.data import load_data
 from training.classifier.program import Program, predict_logits
 from training.classifier.servable import load_program
-from training.engine.runs import read_run, write_json
+from training.engine.runs import read_arrays, read_run, write_json
 from training.engine.seeds import generator_for
 from training.images.splits import Split
 from training.labels.difference import read_right
-from training.labels.figures import EVALUATION
+from training.labels.fairness import measure_fairness
+from training.labels.figures import EVALUATION, PREDICTIONS
 from training.labels.groups import measure_groups
 from training.labels.pictures import draw_groups, draw_robustness
 from training.release.statistics import wilson_interval
@@ -83,7 +84,11 @@ def report_robustness(
     right, labels = read_right(run)
     by_group = {"class": measure_groups(right, labels, names)}
     if groups is not None:
-        by_group[groups.stem] = measure_groups(right, *read_groups(groups, len(right)))
+        group_rows, group_names = read_groups(groups, len(right))
+        predicted = read_arrays(run, PREDICTIONS)["logits"].argmax(1)
+        by_group[groups.stem] = measure_groups(right, group_rows, group_names) | {
+            "fairness": measure_fairness(predicted, labels, group_rows, group_names, names)
+        }
     chosen = torch.linspace(0, len(data.test) - 1, min(rows, len(data.test))).round().long()  # a folder is in order
     attacked = measure_robustness(program, data.test.take(chosen), _parse(bounds))
     evaluation = json.loads((run / EVALUATION).read_text())
@@ -116,4 +121,11 @@ def _format(attacked: list[dict[str, Any]], by_group: dict[str, dict[str, Any]])
             f"{100 * found['gap']:.1f} points ({100 * low:.1f} … {100 * high:.1f}) below {found['best']}; "
             f"by chance alone p = {found['p_value']:.3g}"
         )
+        for rate, widest in found.get("fairness", {}).items():
+            low, high = widest["gap_interval"]
+            lines.append(
+                f"  {rate.replace('_', ' ')}, most of label {widest['label']}: {widest['highest']['group']} "
+                f"{widest['highest']['rate']:.1%}, {widest['lowest']['group']} {widest['lowest']['rate']:.1%}; "
+                f"{100 * widest['gap']:.1f} points ({100 * low:.1f} … {100 * high:.1f}), p = {widest['p_value']:.3g}"
+            )
     return "\n".join(lines)

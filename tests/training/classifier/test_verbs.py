@@ -74,6 +74,9 @@ def test_robustness_is_added_to_the_evaluation(compared):
     assert {name: group["n"] for name, group in halves.items()} == {"first": 30, "second": 30}
     assert (halves["first"]["accuracy"] + halves["second"]["accuracy"]) / 2 == pytest.approx(before["accuracy"])
     assert "by halves: worst " in said
+    assert "  true positive rate, most of label " in said
+    widest = after["by_group"]["halves"]["fairness"]["true_positive_rate"]
+    assert widest["gap"] == pytest.approx(widest["highest"]["rate"] - widest["lowest"]["rate"])
     for name in ("robustness.png", "groups.png"):
         assert (run / name).stat().st_size > 0
 
