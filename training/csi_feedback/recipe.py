@@ -38,7 +38,7 @@ class Recipe:
 
     steps: Annotated[int, "training steps"] = 6000
     batch_size: Annotated[int, "channels in a step"] = 200
-    lr: Annotated[float, "highest learning rate"] = 2e-3
+    lr: Annotated[float, "highest learning rate"] = 1e-3
     weight_decay: Annotated[float, "weight decay"] = 0.0
     clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 1.0
     warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.05
