@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from training.images.dcgan import Shape, start_size
 
 _MEAN_RATE = 0.01  # at which the mean styles follow those of a step
+_MAPPING_RATE = 0.01  # of the mapping, relative to that of all else
 
 
 class StyledConvolution(nn.Module):
@@ -68,6 +69,23 @@ class StyledLayer(nn.Module):
         return self.activation(x + (self.strength * noise + self.offset).to(x.dtype))
 
 
+class SlowLinear(nn.Linear):
+    """A linear layer that learns at a hundredth of the rate, because its weights are kept a hundred times as large.
+
+    At the whole rate the styles of all latents become one, and so do the images.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+        super().__init__(num_inputs, num_outputs)
+        nn.init.kaiming_normal_(self.weight, a=0.2)
+        nn.init.zeros_(self.bias)
+        with torch.no_grad():
+            self.weight /= _MAPPING_RATE
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _MAPPING_RATE * super().forward(x)
+
+
 class Mapping(nn.Sequential):
     """Latents, normalized, and an embedding of the class beside them → styles [N, S]."""
 
@@ -75,8 +93,7 @@ class Mapping(nn.Sequential):
         sizes = [num_inputs, *(style_size for _ in range(num_layers))]
         layers: list[nn.Module] = []
         for a, b in pairwise(sizes):
-            layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
-            nn.init.kaiming_normal_(layers[-2].weight, a=0.2)  # type: ignore[arg-type]
+            layers += [SlowLinear(a, b), nn.LeakyReLU(0.2)]
         super().__init__(*layers)
 
 
