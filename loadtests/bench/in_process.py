@@ -32,7 +32,7 @@ def main(arguments: dict[str, Any]) -> None:
 def _choose(handler: Any, request: Any, program: str) -> Callable[[], Any]:
     """What is measured: the whole handler, or one program that its inputs go into."""
     if not program:
-        return lambda: handler.infer(*request)
+        return lambda: handler.infer(request.inputs, request.parameters, request.requested)
     values = handler.stack(handler.decode(request.inputs, request.parameters).arrays)
     return lambda: handler.programs[program](values)
 
