@@ -23,8 +23,8 @@ from training.seq2seq.session import train
 
 _RECURRENT = replace(DEMO, num_layers=1, lr=2e-3, clip_norm=1.0, precision="fp32")
 RECIPES: dict[str, Recipe] = {
-    "transformer": DEMO,
-    "transformer, pre-norm": replace(DEMO, pre_norm=True),
+    "transformer": replace(DEMO, pre_norm=False),
+    "transformer, pre-norm": DEMO,
     "rnn, additive": replace(_RECURRENT, network="rnn"),
     "gru, additive": replace(_RECURRENT, network="gru"),
     "lstm, additive": replace(_RECURRENT, network="lstm"),

@@ -71,20 +71,20 @@ class Recipe:
             raise ValueError(f"beam_size={self.beam_size} is above max_beam_size={self.max_beam_size}")
 
 
+# Many small steps with a long cool-down: a third of the processor time that eight epochs in steps of 2,048 pieces take.
 DEMO = Recipe(
     data="phrases",
     vocabulary_size=1024,
     lowercase=False,
     max_pieces=64,
     num_layers=2,
-    pre_norm=False,
     dropout=0.0,
     num_validation=500,
-    epochs=8,
-    tokens_per_batch=2048,
-    lr=3e-3,
-    warmup_steps=300,
-    cooldown_fraction=0.0,
+    epochs=3,
+    tokens_per_batch=512,
+    lr=5e-3,
+    warmup_steps=200,
+    cooldown_fraction=0.7,
     average_decay=0.99,
     beam_size=1,
     margin=1.0,

@@ -101,7 +101,7 @@ def make_task(
     if recipe.recompute:
         recompute_activations(layer for layer in network.modules() if isinstance(layer, ResidualLayer))
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.lr, betas=(0.9, 0.98), eps=1e-9, weight_decay=recipe.weight_decay
+        network.parameters(), lr=recipe.lr, betas=(0.9, 0.98), eps=1e-9, weight_decay=recipe.weight_decay, fused=True
     )
     num_steps = max(1, round(recipe.epochs * batches.steps_per_epoch))
     task = TranslationTask(
