@@ -48,6 +48,8 @@ INFRASTRUCTURE = (
     "sampling",
     "session",
     "shared_memory",
+    "cuda_graphs",
+    "placement",
     "text_session",
     "forced_writing",
     "conversation",

@@ -24,7 +24,7 @@ class SmallReasons:
         self.asked: list[Mapping[str, Any]] = []
 
     async def explain(self, release: Release, request: bytes) -> bytes:
-        inputs, parameters, _ = decode_request(request)
+        inputs, parameters, *_ = decode_request(request)
         self.asked.append(parameters)
         explain: Callable[[Mapping[str, np.ndarray]], Answers] = getattr(self, f"_explain_{release.model}")
         arrays = explain(inputs)
