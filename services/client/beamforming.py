@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -56,20 +56,15 @@ def beamform(
     rows = _prepare_rows(channel)
     levels = None if csi_snr_db is None else np.broadcast_to(np.asarray(csi_snr_db, np.float32), len(rows))
     names = _DIGITAL if rf_chains is None else (*_DIGITAL, *_HYBRID)
-    calls = []
-    for start in range(0, len(rows), ROWS_PER_CALL):
-        part = slice(start, start + ROWS_PER_CALL)
-        inputs = {"channel": rows[part]} | ({} if levels is None else {"csi_snr_db": levels[part].copy()})
-        calls.append(
-            make_infer_call(
-                model,
-                inputs,
-                parameters={} if rf_chains is None else {"rf_chains": rf_chains},
-                version=version,
-                outputs=(*names, ROW_ERRORS),
-                timeout_s=timeout_s,
-            )
-        )
+    calls = make_infer_calls(
+        model,
+        {"channel": rows} | ({} if levels is None else {"csi_snr_db": levels.copy()}),
+        ROWS_PER_CALL,
+        parameters={} if rf_chains is None else {"rf_chains": rf_chains},
+        version=version,
+        outputs=(*names, ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return _join(answers, names)
 

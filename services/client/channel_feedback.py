@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -49,16 +49,14 @@ def compress(
     """
     rows = _prepare_rows(channel)
     names = ("codeword", "scale", *(("reconstruction",) if restore else ()), ROW_ERRORS)
-    calls = [
-        make_infer_call(
-            model,
-            {"channel": rows[start : start + ROWS_PER_CALL]},
-            version=version,
-            outputs=names,
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {"channel": rows},
+        ROWS_PER_CALL,
+        version=version,
+        outputs=names,
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return Codewords(
         codeword=_join(answers, "codeword"),
@@ -82,11 +80,10 @@ def restore(
     Raises:
         ClientError: the server refused or did not answer; the subclass says which.
     """
-    calls = []
-    for start in range(0, len(codeword), ROWS_PER_CALL):
-        part = slice(start, start + ROWS_PER_CALL)
-        inputs = {"codeword": codeword[part]} | ({} if scale is None else {"scale": scale[part]})
-        calls.append(make_infer_call(model, inputs, version=version, outputs=("reconstruction",), timeout_s=timeout_s))
+    inputs = {"codeword": codeword} | ({} if scale is None else {"scale": scale})
+    calls = make_infer_calls(
+        model, inputs, ROWS_PER_CALL, version=version, outputs=("reconstruction",), timeout_s=timeout_s
+    )
     answers = yield from infer_answers(calls)
     return _view_complex(_join(answers, "reconstruction"))
 

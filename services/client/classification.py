@@ -9,7 +9,7 @@ import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.images import prepare_images
-from services.client.inference import infer_answers, make_infer_call, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -72,17 +72,15 @@ def rank_labels(
     name: str, rows: np.ndarray, *, top: int, model: str, version: str, timeout_s: float | None
 ) -> Steps[list[Classification]]:
     """Have the rows of one input classified, in several calls at once where they are many."""
-    calls = [
-        make_infer_call(
-            model,
-            {name: rows[start : start + ROWS_PER_CALL]},
-            parameters={"top_k": top},
-            version=version,
-            outputs=("label", "probabilities", ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {name: rows},
+        ROWS_PER_CALL,
+        parameters={"top_k": top},
+        version=version,
+        outputs=("label", "probabilities", ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [classification for answer in answers for classification in read_classifications(answer)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, read_row_errors
+from services.client.inference import infer_answers, make_infer_call, make_infer_calls, read_row_errors
 from services.client.steps import Following, Steps
 from services.client.wire import Answer, decode_stream_response
 
@@ -64,17 +64,15 @@ def continue_text(
         ClientError: the server refused or did not answer; the subclass says which.
     """
     rows = [prompts] if isinstance(prompts, str) else list(prompts)
-    calls = [
-        make_infer_call(
-            model,
-            {"prompt": np.array([row.encode() for row in rows[start : start + ROWS_PER_CALL]], np.object_)},
-            parameters=(writing or Writing()).as_parameters(),
-            version=version,
-            outputs=("text", "score", ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {"prompt": np.array([row.encode() for row in rows], np.object_)},
+        ROWS_PER_CALL,
+        parameters=(writing or Writing()).as_parameters(),
+        version=version,
+        outputs=("text", "score", ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [found for answer in answers for found in _read_answer(answer)]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, metadata, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
 from services.client.steps import Steps
 
 ROWS_PER_CALL = 64
@@ -52,17 +52,15 @@ def forecast(
         raise ValueError(f"{model} takes no history: it is no forecaster")
     histories = np.stack([_take_last(name, values, context) for name, values in named.items()])
     levels = tuple(tensor.name for tensor in described.outputs if _QUANTILE.fullmatch(tensor.name))
-    calls = [
-        make_infer_call(
-            model,
-            {"history": histories[start : start + ROWS_PER_CALL]},
-            parameters={} if horizon is None else {"horizon": horizon},
-            version=version,
-            outputs=(*levels, ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(histories), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {"history": histories},
+        ROWS_PER_CALL,
+        parameters={} if horizon is None else {"horizon": horizon},
+        version=version,
+        outputs=(*levels, ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     quantiles = {level: np.concatenate([answer.arrays[level] for answer in answers]) for level in levels}
     errors = [error for answer in answers for error in read_row_errors(answer, len(answer.arrays[levels[0]]))]

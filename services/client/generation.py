@@ -9,7 +9,7 @@ import numpy as np
 
 from model_store.latents import draw_latent, interpolate_spherically
 from services.client.images import as_picture
-from services.client.inference import infer_answers, make_infer_call, metadata
+from services.client.inference import infer_answers, make_infer_calls, metadata
 from services.client.steps import Steps
 
 if TYPE_CHECKING:
@@ -89,17 +89,15 @@ def _generate_rows(
     version: str,
     timeout_s: float | None,
 ) -> Steps[list[Image]]:
-    calls = [
-        make_infer_call(
-            model,
-            {name: array[start : start + ROWS_PER_CALL] for name, array in rows.items()},
-            parameters=parameters,
-            version=version,
-            outputs=("image",),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, count, ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        rows,
+        ROWS_PER_CALL,
+        parameters=parameters,
+        version=version,
+        outputs=("image",),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [as_picture(image) for answer in answers for image in answer.arrays["image"]]
 

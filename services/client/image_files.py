@@ -31,6 +31,14 @@ def refuse_nowhere(grid: Path | None, out: Path | None) -> None:
         raise typer.BadParameter("say where the images go: --grid FILE.png, --out FOLDER or both")
 
 
+def name_files(images: Sequence[Path], out: Path | None, what: str) -> list[str]:
+    """Name what is written to `out` as the images are named; refuse names that would meet there."""
+    names = [path.stem for path in images]
+    if out is not None and len(set(names)) < len(names):
+        raise typer.BadParameter(f"{what}: give other names")
+    return names
+
+
 def write_images(
     images: list[Image], num_columns: int, grid: Path | None, out: Path | None, names: Sequence[str] = ()
 ) -> None:

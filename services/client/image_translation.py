@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.images import as_picture, prepare_images
-from services.client.inference import infer_answers, make_infer_call, metadata, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
 from services.client.steps import Steps
 
 if TYPE_CHECKING:
@@ -44,16 +44,14 @@ def translate_images(
     described = yield from metadata(model, version=version, timeout_s=timeout_s)
     if not all("image" in {tensor.name for tensor in side} for side in (described.inputs, described.outputs)):
         raise ValueError(f"{model} makes no images of images: it is no image translator")
-    calls = [
-        make_infer_call(
-            model,
-            {name: rows[start : start + ROWS_PER_CALL]},
-            version=version,
-            outputs=("image", ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {name: rows},
+        ROWS_PER_CALL,
+        version=version,
+        outputs=("image", ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [
         TranslatedImage(as_picture(image), answer.version, error)

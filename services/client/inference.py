@@ -62,6 +62,17 @@ def make_infer_call(
     return Call("ModelInfer", body, timeout_s, request_id)
 
 
+def make_infer_calls(model: str, inputs: Mapping[str, np.ndarray], rows_per_call: int, **options: Any) -> list[Call]:
+    """Prepare as many inference calls as rows take; `options` are those of `make_infer_call`, alike for all."""
+    num_rows = max(len(array) for array in inputs.values())
+    return [
+        make_infer_call(
+            model, {name: array[start : start + rows_per_call] for name, array in inputs.items()}, **options
+        )
+        for start in range(0, num_rows, rows_per_call)
+    ]
+
+
 def infer_answers(calls: Sequence[Call]) -> Steps[list[Answer]]:
     """Make inference calls together and decode their answers."""
     answers = yield calls

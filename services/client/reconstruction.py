@@ -9,7 +9,7 @@ import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.images import prepare_images
-from services.client.inference import infer_answers, make_infer_call, metadata, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -58,17 +58,15 @@ def reconstruct(
     described = yield from metadata(model, version=version, timeout_s=timeout_s)
     if not set(_OUTPUTS) <= {tensor.name for tensor in described.outputs}:
         raise ValueError(f"{model} reconstructs nothing: it is no autoencoder")
-    calls = [
-        make_infer_call(
-            model,
-            {name: rows[start : start + ROWS_PER_CALL]},
-            parameters={} if threshold is None else {"threshold": float(threshold)},
-            version=version,
-            outputs=(*_OUTPUTS, ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {name: rows},
+        ROWS_PER_CALL,
+        parameters={} if threshold is None else {"threshold": float(threshold)},
+        version=version,
+        outputs=(*_OUTPUTS, ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [reconstruction for answer in answers for reconstruction in _read_reconstructions(answer)]
 

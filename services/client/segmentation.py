@@ -10,7 +10,7 @@ import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.images import prepare_images
-from services.client.inference import infer_answers, make_infer_call, metadata, read_row_errors
+from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
 from services.client.steps import Steps
 from services.client.wire import Answer
 
@@ -54,16 +54,14 @@ def segment(
     offered = {tensor.name for tensor in described.outputs}
     if not {"mask", "area", "class"} <= offered:
         raise ValueError(f"{model} makes no masks: it is no segmenter")
-    calls = [
-        make_infer_call(
-            model,
-            {name: rows[start : start + ROWS_PER_CALL]},
-            version=version,
-            outputs=("mask", "area", "class", *({"label"} & offered), ROW_ERRORS),
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {name: rows},
+        ROWS_PER_CALL,
+        version=version,
+        outputs=("mask", "area", "class", *({"label"} & offered), ROW_ERRORS),
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [segmentation for answer in answers for segmentation in _read_segmentations(answer)]
 

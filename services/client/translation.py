@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.inference import infer_answers, make_infer_call, read_row_errors
+from services.client.inference import infer_answers, make_infer_call, make_infer_calls, read_row_errors
 from services.client.steps import Following, Steps
 from services.client.wire import Answer, decode_stream_response
 
@@ -81,17 +81,15 @@ def translate(
     if alignments:
         parameters["alignments"] = True
         outputs.insert(2, "alignment")
-    calls = [
-        make_infer_call(
-            model,
-            {"text": np.array([row.encode() for row in rows[start : start + ROWS_PER_CALL]], np.object_)},
-            parameters=parameters,
-            version=version,
-            outputs=outputs,
-            timeout_s=timeout_s,
-        )
-        for start in range(0, len(rows), ROWS_PER_CALL)
-    ]
+    calls = make_infer_calls(
+        model,
+        {"text": np.array([row.encode() for row in rows], np.object_)},
+        ROWS_PER_CALL,
+        parameters=parameters,
+        version=version,
+        outputs=outputs,
+        timeout_s=timeout_s,
+    )
     answers = yield from infer_answers(calls)
     return [translation for answer in answers for translation in _read_answer(answer)]
 

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.connecting import Connect, connecting
+from services.client.image_files import name_files
+from services.client.images import as_picture
 from services.client.options import JsonOption, VersionOption
 from services.client.reconstruction import Reconstruction, reconstruct
 
@@ -34,9 +36,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Say how unusual images are. Example: infer autoencoder a.png b.jpg --out images"""
-    names = [path.stem for path in images]
-    if out is not None and len(set(names)) < len(names):
-        raise typer.BadParameter("what is written is named as the images: give other names")
+    names = name_files(images, out, "what is written is named as the images")
     model = str(context.info_name)
     with connect() as client:
         found = client.perform(reconstruct(images, threshold=threshold, model=model, version=version))
@@ -50,15 +50,9 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
         for name, each in zip(names, found, strict=True):
             if not each.error:
-                _write_image(each.image, out / f"{name}.png")
+                as_picture(each.image).save(out / f"{name}.png")
     if any(each.error for each in found):
         raise typer.Exit(1)
-
-
-def _write_image(image_HWC: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    Image.fromarray(image_HWC[:, :, 0] if image_HWC.shape[2] == 1 else image_HWC).save(path)
 
 
 def _describe(path: Path, found: Reconstruction) -> dict[str, object]:

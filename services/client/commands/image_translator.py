@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from services.client.connecting import Connect, connecting
-from services.client.image_files import GridOption, refuse_nowhere, write_images
+from services.client.image_files import GridOption, name_files, refuse_nowhere, write_images
 from services.client.image_translation import translate_images
 from services.client.options import VersionOption
 
@@ -28,9 +28,7 @@ def run(
 ) -> None:
     """Translate images into another style. Example: infer image_translator a.png b.jpg --out translated"""
     refuse_nowhere(grid, out)
-    names = [path.stem for path in images]
-    if out is not None and len(set(names)) < len(names):
-        raise typer.BadParameter("translated images are named as the given ones: give other names")
+    names = name_files(images, out, "translated images are named as the given ones")
     with connect() as client:
         found = client.perform(translate_images(images, model=str(context.info_name), version=version))
     for path, each in zip(images, found, strict=True):

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.connecting import Connect, connecting
+from services.client.image_files import name_files
 from services.client.options import JsonOption, VersionOption
 from services.client.segmentation import Segmentation, segment
 
@@ -39,9 +40,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Say what covers images. Example: infer segmenter a.png b.jpg --out masks"""
-    names = [path.stem for path in images]
-    if out is not None and len(set(names)) < len(names):
-        raise typer.BadParameter("masks are named as their images: give other names")
+    names = name_files(images, out, "masks are named as their images")
     model = str(context.info_name)
     with connect() as client:
         found = client.perform(segment(images, model=model, version=version))
