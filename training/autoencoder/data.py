@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from training.autoencoder.corruption import corrupt
 from training.autoencoder.recipe import Recipe
 from training.engine.seeds import generator_for
-from training.images.augmentation import fit_batch_size
+from training.images.augmentation import lower_batch_size
 from training.images.datasets import load_images
 from training.images.splits import SPLIT_SEED, ImageData, Split
 
@@ -78,9 +77,4 @@ def paste_patches(images_NHWC: Tensor, random: torch.Generator) -> Tensor:
 
 def fit_recipe(recipe: Recipe, data: CodedData) -> Recipe:
     """Lower the batch size where there are too few training images for it, and say so."""
-    num_images = len(data.images.train)
-    batch_size = fit_batch_size(recipe.batch_size, num_images)
-    if batch_size < recipe.batch_size:
-        changes = f"batch_size={batch_size} instead of {recipe.batch_size}"
-        print(f"{num_images} training images are few for this recipe: {changes}", file=sys.stderr)
-    return replace(recipe, batch_size=batch_size)
+    return replace(recipe, batch_size=lower_batch_size(recipe.batch_size, len(data.images.train)))

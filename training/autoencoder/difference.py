@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.autoencoder.evaluate import METRICS, PREDICTIONS
-from training.engine.difference import describe_difference
+from training.engine.difference import describe_difference, other_test
 from training.engine.runs import read_arrays
 from training.labels.difference import compare_rows
 from training.release.statistics import paired_bootstrap
@@ -24,7 +24,7 @@ def compare_runs(first: Path, second: Path) -> str:
     if not np.array_equal(one["labels"], other["labels"]) or not np.allclose(
         one["scores"][:, 1], other["scores"][:, 1]
     ):
-        raise ValueError(f"{first} and {second} were evaluated on different test images; compare runs on the same data")
+        raise other_test(first, second, "images")
     lines = [f"{len(one['labels'])} test images; second − first"]
     for metric, aggregate in METRICS.items():
         values = [aggregate(each["scores"]) for each in (one, other)]

@@ -26,8 +26,8 @@ from training.engine.runs import write_json
 from training.images.evidence import measure_divergence
 from training.images.linear_probe import probe_linearly
 from training.images.pixels import scale_images
-from training.labels.difference import compare_rows
-from training.release.statistics import bootstrap_interval, paired_bootstrap, wilson_interval
+from training.labels.difference import describe_right
+from training.release.statistics import bootstrap_interval, describe_figure, paired_bootstrap, wilson_interval
 
 EVALUATION = "evaluation.json"
 PREDICTIONS = "predictions.npz"
@@ -82,14 +82,7 @@ def score_methods(found: Mapping[str, np.ndarray], data: CodedData) -> dict[str,
 
 def describe_scores(rows: np.ndarray, network: np.ndarray) -> dict[str, Any]:
     """Figures of a method's scores [N, 2] with their intervals; beside them network − method, unless it is that."""
-    found: dict[str, Any] = {}
-    for metric, aggregate in METRICS.items():
-        found[metric] = {"value": aggregate(rows), "interval": bootstrap_interval(rows, aggregate)}
-        if rows is not network:
-            low, high, p_value = paired_bootstrap(network, rows, aggregate)
-            difference = aggregate(network) - aggregate(rows)
-            found[metric] |= {"difference": difference, "difference_interval": (low, high), "p_value": p_value}
-    return found
+    return {metric: describe_figure(rows, network, aggregate) for metric, aggregate in METRICS.items()}
 
 
 def probe_codes(network: Autoencoder, components: PrincipalComponents, data: CodedData) -> dict[str, np.ndarray]:
@@ -105,16 +98,6 @@ def probe_codes(network: Autoencoder, components: PrincipalComponents, data: Cod
         method: (probe_linearly(pair[0], train.labels, pair[1]) == test.labels).numpy()
         for method, pair in codes.items()
     }
-
-
-def describe_right(rows: np.ndarray, network: np.ndarray) -> dict[str, Any]:
-    """Accuracy of rows bool [N]; beside it network − method by McNemar's test, unless it is that."""
-    found: dict[str, Any] = {"value": float(rows.mean()), "interval": wilson_interval(int(rows.sum()), len(rows))}
-    if rows is network:
-        return found
-    compared = compare_rows(rows, network)
-    difference = {"difference": compared.difference, "difference_interval": compared.interval}
-    return found | difference | {"p_value": compared.p_value}
 
 
 def describe_unusual(

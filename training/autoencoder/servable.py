@@ -5,13 +5,12 @@ Dimensions: N images, Z values of a code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from training.autoencoder.corruption import corrupt
 from training.autoencoder.data import CodedData, load_data
@@ -23,7 +22,15 @@ from training.engine.device import place
 from training.engine.runs import read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.images.tensor import describe_image_inputs, describe_image_tensor, list_image_options, name_colours
-from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import (
+    Baseline,
+    HeldOut,
+    ParameterSpec,
+    ProgramSpec,
+    ReleaseSpec,
+    TensorSpec,
+    describe_row_program,
+)
 
 _CALIBRATION = 40
 _MOST_LEVELS = 255
@@ -125,13 +132,5 @@ def _describe_program(network: Autoencoder, data: CodedData, recipe: Recipe, dev
     random = generator_for(0, _CALIBRATION)
     chosen = torch.randperm(len(data.images.train), generator=random)[: recipe.num_calibration]
     rows = corrupt(data.images.train.images[chosen], recipe, random)
-
-    def calibration() -> Iterable[tuple[Tensor, ...]]:
-        return ((piece.to(device),) for piece in rows.split(32))
-
-    return ProgramSpec(
-        module=place(Program(network), torch.device(device)),
-        example_inputs=(rows[:4].to(device),),
-        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
-        calibration=calibration,
-    )
+    program = place(Program(network), torch.device(device))
+    return describe_row_program(program, rows, max_rows=recipe.max_rows, device=device)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from training.classifier.data import load_data
 from training.classifier.program import Program
@@ -17,7 +16,7 @@ from training.engine.runs import find_finished, read_run, refuse_other_data
 from training.images.splits import ImageData
 from training.images.tensor import describe_image_inputs, list_image_options
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
-from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec
+from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, describe_row_program
 
 _NOUN = Noun("class", "classes")
 
@@ -69,15 +68,11 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
 def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, device: str) -> ProgramSpec:
     program = place(program, torch.device(device))
     rows = data.train.images[: recipe.num_calibration]
-
-    def calibration() -> Iterable[tuple[Tensor, ...]]:
-        return ((piece.to(device),) for piece in rows.split(32))
-
-    return ProgramSpec(
-        module=program,
-        example_inputs=(rows[:4].to(device),),
-        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
-        calibration=calibration,
+    return describe_row_program(
+        program,
+        rows,
+        max_rows=recipe.max_rows,
+        device=device,
         quantization="dynamic" if recipe.network in ("vit", "deit") else "static",
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from training.csi_feedback.evaluate import PREDICTIONS
 from training.csi_feedback.scores import nmse_db
-from training.engine.difference import describe_difference
+from training.engine.difference import describe_difference, other_test
 from training.engine.runs import read_arrays
 from training.release.statistics import paired_bootstrap
 
@@ -22,9 +22,7 @@ def compare_runs(first: Path, second: Path) -> str:
     """
     one, other = (read_arrays(run, PREDICTIONS) for run in (first, second))
     if not np.array_equal(one["test"], other["test"]):
-        raise ValueError(
-            f"{first} and {second} were evaluated on different test channels; compare runs on the same data"
-        )
+        raise other_test(first, second, "channels")
     low, high, p_value = paired_bootstrap(other["errors"], one["errors"], nmse_db)
     found = describe_difference(nmse_db(one["errors"]), nmse_db(other["errors"]), (low, high), p_value)
     return f"{len(one['errors'])} test channels; second − first, paired bootstrap\nNMSE, dB  {found}"

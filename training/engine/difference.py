@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def describe_difference(
     first: float, second: float, interval: tuple[float, float], p_value: float, *, test: str = ""
@@ -17,3 +19,8 @@ def describe_difference(
 def judge_difference(low: float, high: float) -> str:
     """Say whether an interval leaves zero out."""
     return "they differ" if low > 0 or high < 0 else "no difference shown"
+
+
+def other_test(first: Path, second: Path, rows: str) -> ValueError:
+    """The error of two runs whose test rows, by their name, are not the same."""
+    return ValueError(f"{first} and {second} were evaluated on different test {rows}; compare runs on the same data")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +15,7 @@ from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import read_run, train_or_resume, write_json
 from training.models import Model
+from training.release.statistics import student_interval
 
 _SCORE = "last_validation.json"
 
@@ -79,16 +79,7 @@ def compare_choices(scores: dict[str, list[float]]) -> list[Result]:
     first = np.array(next(iter(scores.values())))
     results = []
     for number, (choice, each) in enumerate(scores.items()):
-        difference = _bound_mean(np.array(each) - first) if number else None
-        results.append(Result(choice, tuple(each), difference))
+        differences = np.array(each) - first
+        bounded = (float(differences.mean()), *student_interval(differences))
+        results.append(Result(choice, tuple(each), bounded if number else None))
     return results
-
-
-def _bound_mean(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean and its 95 % interval; of a single value nothing bounds it."""
-    from scipy.stats import t  # takes a second
-
-    if len(values) < 2:
-        return float(values.mean()), -math.inf, math.inf
-    half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return float(values.mean()), float(values.mean()) - half, float(values.mean()) + half

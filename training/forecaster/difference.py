@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.engine.difference import describe_difference
+from training.engine.difference import describe_difference, other_test
 from training.engine.runs import read_arrays
 from training.forecaster.evaluate import METRICS, PREDICTIONS
 from training.forecaster.scores import mean_of_clusters, sum_clusters
@@ -22,9 +22,7 @@ def compare_runs(first: Path, second: Path) -> str:
     """
     one, other = (read_arrays(run, PREDICTIONS) for run in (first, second))
     if not np.array_equal(one["future"], other["future"]):
-        raise ValueError(
-            f"{first} and {second} were evaluated on different test windows; compare runs on the same data"
-        )
+        raise other_test(first, second, "windows")
     lines = [f"{len(one['future'])} test windows; second − first, paired bootstrap"]
     for metric in METRICS:
         sums = [sum_clusters(scores[metric], one["cluster"]) for scores in (one, other)]

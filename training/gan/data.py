@@ -5,12 +5,11 @@ The generator sees the `train` part alone; `validation` watches it, `test` is fo
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from training.gan.recipe import Recipe
-from training.images.augmentation import fit_batch_size
+from training.images.augmentation import lower_batch_size
 from training.images.datasets import load_images
 from training.images.splits import ImageData
 
@@ -22,8 +21,4 @@ def load_data(source: str, root: Path, recipe: Recipe) -> ImageData:
 
 def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
     """Lower the batch size where there are too few training images for it, and say so."""
-    batch_size = fit_batch_size(recipe.batch_size, len(data.train))
-    if batch_size < recipe.batch_size:
-        changes = f"batch_size={batch_size} instead of {recipe.batch_size}"
-        print(f"{len(data.train)} training images are few for this recipe: {changes}", file=sys.stderr)
-    return replace(recipe, batch_size=batch_size)
+    return replace(recipe, batch_size=lower_batch_size(recipe.batch_size, len(data.train)))

@@ -24,7 +24,7 @@ from training.image_translator.measurement import METRICS
 from training.image_translator.network import load_network
 from training.image_translator.recipe import PRESETS, Recipe
 from training.image_translator.session import train
-from training.release.statistics import paired_bootstrap
+from training.release.statistics import paired_bootstrap, student_interval
 
 ADVERSARIAL, L1 = "pix2pix", "l1"
 
@@ -81,12 +81,8 @@ def _format_row(run: Path, cells: list[str]) -> str:
 
 
 def _format_seeds(differences: np.ndarray) -> str:
-    from scipy.stats import t  # slow to import
-
-    error = differences.std(ddof=1) / np.sqrt(len(differences))
-    half = t.ppf(0.975, len(differences) - 1) * error
-    mean = differences.mean()
-    return f"{mean:+.4f} ({mean - half:+.4f} … {mean + half:+.4f})"
+    low, high = student_interval(differences)
+    return f"{differences.mean():+.4f} ({low:+.4f} … {high:+.4f})"
 
 
 def compare_all(

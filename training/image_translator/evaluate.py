@@ -23,7 +23,7 @@ from training.image_translator.pictures import draw_translations
 from training.image_translator.program import translate
 from training.image_translator.recipe import Recipe
 from training.images.distances import FrechetReference
-from training.release.statistics import bootstrap_interval, paired_bootstrap
+from training.release.statistics import describe_figure
 
 EVALUATION = "evaluation.json"
 MEASURED = "measured.npz"
@@ -40,7 +40,7 @@ def evaluate_run(
     answers = {NETWORK: translate(network, data.test.sources)} | answer_without_network(data)
     measurement = Measurement(data.test, jury, recipe.num_components)
     rows = {method: measurement.measure(each) for method, each in answers.items()}
-    methods = {method: describe_rows(each, rows[NETWORK], is_own=method == NETWORK) for method, each in rows.items()}
+    methods = {method: describe_rows(each, rows[NETWORK]) for method, each in rows.items()}
     figures: dict[str, Any] = {"dataset": f"{data.name} test", "n": len(data.test.sources), "methods": methods}
     figures |= dict(more)
     if measurement.project is not None and jury.eyes is not None:
@@ -62,17 +62,9 @@ def answer_without_network(data: TranslationData) -> dict[str, Tensor]:
     return answers
 
 
-def describe_rows(rows: Rows, network: Rows, *, is_own: bool) -> dict[str, Any]:
+def describe_rows(rows: Rows, network: Rows) -> dict[str, Any]:
     """Each metric's value with its interval; `difference` is network − it, paired."""
-    found: dict[str, Any] = {}
-    for metric, values in rows.items():
-        aggregate = METRICS[metric]
-        found[metric] = {"value": aggregate(values), "interval": bootstrap_interval(values, aggregate)}
-        if not is_own:
-            low, high, p_value = paired_bootstrap(network[metric], values, aggregate)
-            difference = aggregate(network[metric]) - aggregate(values)
-            found[metric] |= {"difference": difference, "difference_interval": (low, high), "p_value": p_value}
-    return found
+    return {metric: describe_figure(values, network[metric], METRICS[metric]) for metric, values in rows.items()}
 
 
 def headline(figures: Mapping[str, Any], n: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Dimensions: N images, H height, W width, C channels of sources, D channels of ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from training.image_translator.recipe import Recipe
 from training.image_translator.scores import absolute_errors
 from training.images.servable import DEFAULT_OUTPUTS, describe_outputs, score_by_distance
 from training.images.tensor import describe_image_inputs, list_image_options, name_colours
-from training.release.spec import Baseline, HeldOut, ProgramSpec, ReleaseSpec
+from training.release.spec import Baseline, HeldOut, ProgramSpec, ReleaseSpec, describe_row_program
 
 _SAME = 0.01  # of the outputs' size, where nothing but agreement can be measured
 
@@ -102,13 +102,4 @@ def _score_errors(truth: Tensor) -> Callable[[Mapping[str, np.ndarray]], np.ndar
 
 def _describe_program(network: Translator, data: TranslationData, recipe: Recipe, device: str) -> ProgramSpec:
     rows = draw_calibration(data, recipe.num_calibration)
-
-    def calibration() -> Iterable[tuple[Tensor, ...]]:
-        return ((piece.to(device),) for piece in rows.split(32))
-
-    return ProgramSpec(
-        module=Program(network),
-        example_inputs=(rows[:4].to(device),),
-        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
-        calibration=calibration,
-    )
+    return describe_row_program(Program(network), rows, max_rows=recipe.max_rows, device=device)

@@ -5,6 +5,8 @@ Dimensions: N images, H height, W width, C channels.
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,15 @@ def fit_batch_size(batch_size: int, num_images: int) -> int:
     """Lower a batch size to what so few images allow: 8 steps in an epoch, but no fewer than 8 images in a step."""
     fitting = max(_MIN_BATCH_SIZE, num_images // _MIN_STEPS_PER_EPOCH)
     return max(1, min(batch_size, fitting, num_images))
+
+
+def lower_batch_size(batch_size: int, num_images: int) -> int:
+    """As `fit_batch_size`, and say so where it is lower."""
+    fitting = fit_batch_size(batch_size, num_images)
+    if fitting < batch_size:
+        changes = f"batch_size={fitting} instead of {batch_size}"
+        print(f"{num_images} training images are few for this recipe: {changes}", file=sys.stderr)
+    return fitting
 
 
 class TrainingBatches:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.engine.difference import judge_difference
+from training.engine.difference import judge_difference, other_test
 from training.engine.runs import read_arrays
 from training.labels.figures import PREDICTIONS
 from training.release.statistics import mcnemar_p, paired_difference_interval, wilson_interval
@@ -50,6 +51,22 @@ def compare_rows(first_right: np.ndarray, second_right: np.ndarray) -> Compariso
     )
 
 
+def describe_right(right: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:
+    """Accuracy of rows bool [N] as evaluations keep it, and reference − it by McNemar's test, if there is another that
+    it is held to.
+    """
+    count, n = int(right.sum()), len(right)
+    found: dict[str, Any] = {"value": count / n, "interval": wilson_interval(count, n)}
+    if reference is None or reference is right:
+        return found
+    compared = compare_rows(right, reference)
+    return found | {
+        "difference": compared.difference,
+        "difference_interval": compared.interval,
+        "p_value": compared.p_value,
+    }
+
+
 def compare_runs(first: Path, second: Path) -> str:
     """Compare the test predictions of two finished runs; return the findings as text.
 
@@ -59,7 +76,7 @@ def compare_runs(first: Path, second: Path) -> str:
     """
     (first_right, first_labels), (second_right, second_labels) = read_right(first), read_right(second)
     if not np.array_equal(first_labels, second_labels):
-        raise ValueError(f"{first} and {second} were evaluated on different test rows; compare runs on the same data")
+        raise other_test(first, second, "rows")
     result = compare_rows(first_right, second_right)
     low, high = result.interval
     verdict = judge_difference(low, high)

@@ -76,6 +76,28 @@ class ProgramSpec:
     is_exact: bool = False
 
 
+def describe_row_program(
+    module: torch.nn.Module,
+    rows: torch.Tensor,
+    *,
+    max_rows: int,
+    device: str,
+    quantization: Literal["static", "dynamic"] = "static",
+) -> ProgramSpec:
+    """Describe a program of one input of which only the number of rows is free; `rows` calibrate it."""
+
+    def calibration() -> Iterable[tuple[torch.Tensor, ...]]:
+        return ((piece.to(device),) for piece in rows.split(32))
+
+    return ProgramSpec(
+        module=module,
+        example_inputs=(rows[:4].to(device),),
+        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=max_rows)},),
+        calibration=calibration,
+        quantization=quantization,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
     """Answers that take no learning, in a word or two, and their scores on the held-out rows, as `score` gives them."""

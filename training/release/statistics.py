@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -159,3 +160,29 @@ def _resampled(scores: np.ndarray, aggregate: Aggregate | None, seed: int) -> np
 def _percentiles(values: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
+
+
+def describe_figure(scores: np.ndarray, reference: np.ndarray | None, aggregate: Aggregate) -> dict[str, Any]:
+    """A figure of rows [N, ...] as evaluations keep it: its value and interval, and reference − it, paired, if there is
+    another that it is held to.
+    """
+    value = aggregate(scores)
+    found: dict[str, Any] = {"value": value, "interval": bootstrap_interval(scores, aggregate)}
+    if reference is None or reference is scores:
+        return found
+    low, high, p_value = paired_bootstrap(reference, scores, aggregate)
+    return found | {
+        "difference": aggregate(reference) - value,
+        "difference_interval": (low, high),
+        "p_value": p_value,
+    }
+
+
+def student_interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean by Student's t; nothing bounds that of a single value."""
+    from scipy.stats import t  # Imported late: it takes a second
+
+    if len(values) < 2:
+        return -math.inf, math.inf
+    half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - half, float(values.mean()) + half

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.engine.difference import describe_difference
+from training.engine.difference import describe_difference, other_test
 from training.engine.runs import read_arrays
 from training.labels.difference import compare_rows
 from training.release.statistics import paired_bootstrap
@@ -22,7 +22,7 @@ def compare_runs(first: Path, second: Path) -> str:
     """
     one, other = (read_arrays(run, PREDICTIONS) for run in (first, second))
     if not np.array_equal(one["truth"], other["truth"]):
-        raise ValueError(f"{first} and {second} were evaluated on different test scenes; compare runs on the same data")
+        raise other_test(first, second, "scenes")
     shared = one.keys() & other.keys()
     if shared == {"truth"}:
         raise ValueError(f"{first} and {second} have no task in common: one makes masks, the other labels")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from training.engine.runs import write_json
-from training.labels.difference import compare_rows
-from training.release.statistics import bootstrap_interval, paired_bootstrap, wilson_interval
+from training.labels.difference import describe_right
+from training.release.statistics import bootstrap_interval, describe_figure
 from training.segmenter.baselines import cut_by_threshold, find_common_classes
 from training.segmenter.data import SceneData
 from training.segmenter.network import load_network
@@ -91,23 +91,10 @@ def describe_prediction(prediction: Prediction, network: Prediction, classes: tu
     found: dict[str, Any] = {}
     if prediction.counts is not None:
         for metric, aggregate in MASK_METRICS.items():
-            interval = bootstrap_interval(prediction.counts, aggregate)
-            found[metric] = {"value": aggregate(prediction.counts), "interval": interval}
-            if prediction is not network and network.counts is not None:
-                value = aggregate(network.counts) - aggregate(prediction.counts)
-                low, high, p_value = paired_bootstrap(network.counts, prediction.counts, aggregate)
-                found[metric] |= {"difference": value, "difference_interval": (low, high), "p_value": p_value}
+            found[metric] = describe_figure(prediction.counts, network.counts, aggregate)
         found["classes"] = describe_classes(prediction.counts, classes)
     if prediction.right is not None:
-        count, n = int(prediction.right.sum()), len(prediction.right)
-        found["accuracy"] = {"value": count / n, "interval": wilson_interval(count, n)}
-        if prediction is not network and network.right is not None:
-            compared = compare_rows(prediction.right, network.right)
-            found["accuracy"] |= {
-                "difference": compared.difference,
-                "difference_interval": compared.interval,
-                "p_value": compared.p_value,
-            }
+        found["accuracy"] = describe_right(prediction.right, network.right)
     return found
 
 

@@ -5,18 +5,25 @@ Dimensions: N images, K classes, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from training.engine.device import place
 from training.engine.runs import read_run, refuse_other_data
 from training.images.tensor import describe_image_inputs, list_image_options, name_colours
 from training.labels.servable import Noun, describe_ranking, score_labels
-from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import (
+    Baseline,
+    HeldOut,
+    ParameterSpec,
+    ProgramSpec,
+    ReleaseSpec,
+    TensorSpec,
+    describe_row_program,
+)
 from training.segmenter.data import SceneData, draw_calibration, load_data
 from training.segmenter.network import Segmenter, load_network
 from training.segmenter.program import Program
@@ -131,13 +138,5 @@ def _describe_held_out(data: SceneData, *, has_label: bool) -> HeldOut:
 
 def _describe_program(network: Segmenter, data: SceneData, recipe: Recipe, device: str) -> ProgramSpec:
     rows = draw_calibration(data, recipe.num_calibration)
-
-    def calibration() -> Iterable[tuple[Tensor, ...]]:
-        return ((piece.to(device),) for piece in rows.split(32))
-
-    return ProgramSpec(
-        module=place(Program(network), torch.device(device)),
-        example_inputs=(rows[:4].to(device),),
-        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=recipe.max_rows)},),
-        calibration=calibration,
-    )
+    program = place(Program(network), torch.device(device))
+    return describe_row_program(program, rows, max_rows=recipe.max_rows, device=device)
