@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,12 @@ class Request:
     resume: bool
     overwrite: bool
     command: str
+
+
+def name_common(words: Sequence[str], preset: str, data: str | None, changes: Sequence[str]) -> str:
+    """The command that several runs of one call have in common, as their records keep it."""
+    named = [*words, "--preset", preset, *(["--data", data] if data else [])]
+    return shlex.join([*named, *(word for change in changes for word in ("--set", change))])
 
 
 def settle(model: Model[Any], request: Request) -> tuple[Any, TrainOptions]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from training.engine.difference import judge_difference
 from training.field_comparison.comparing import Result, compare_choices, list_choices, train_choices
 from training.field_comparison.picture import draw_choices
 from training.models import Model
-from training.request import Request, settle
+from training.request import Request, name_common, settle
 
 CHOICES = "choices"
 PICTURE, TABLE = "choices.png", "choices.md"
@@ -40,7 +39,6 @@ def make_choices(model: Model[Any]) -> Callable[..., None]:
         The same command goes on where it was stopped.
         """
         folder = out or Path("runs") / model.kind / field
-        words = ["train", model.kind, CHOICES, field, "--preset", preset]
         request = Request(
             preset=preset,
             data=data,
@@ -51,7 +49,7 @@ def make_choices(model: Model[Any]) -> Callable[..., None]:
             changes=tuple(changes),
             resume=False,
             overwrite=False,
-            command=shlex.join([*words, *(word for change in changes for word in ("--set", change))]),
+            command=name_common(("train", model.kind, CHOICES, field), preset, data, changes),
         )
         recipe, options = settle(model, request)
         choices = tuple(only) or list_choices(recipe, field)

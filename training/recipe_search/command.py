@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from training.models import Model
 from training.recipe_search.picture import draw_search
 from training.recipe_search.space import read_space
 from training.recipe_search.study import Outcome, Plan, find_best, search, write_command
-from training.request import Request, settle
+from training.request import Request, name_common, settle
 
 SEARCH = "search"
 PICTURE, TABLE = "search.png", "search.json"
@@ -47,7 +46,7 @@ def make_search(model: Model[Any]) -> Callable[..., None]:
             changes=tuple(changes),
             resume=False,
             overwrite=False,
-            command=_write_command(model.kind, preset, data, changes),
+            command=name_common(("train", model.kind), preset, data, changes),
         )
         recipe, options = settle(model, request)
         space = read_space(over, recipe)
@@ -81,9 +80,3 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "score": outcome.score,
         "why": outcome.why,
     }
-
-
-def _write_command(kind: str, preset: str, data: str | None, changes: Sequence[str]) -> str:
-    """What all trials have in common."""
-    words = ["train", kind, "--preset", preset, *(["--data", data] if data else [])]
-    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
