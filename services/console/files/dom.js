@@ -100,11 +100,17 @@ export function latestOnly(work) {
 export function choice(label, options, chosen, onchoose) {
   const buttons = options.map(([value, text]) =>
     h("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => choose(value) }, text));
+  const group = h("div", { class: "choice", role: "group", "aria-label": label }, buttons);
   function choose(value) {
-    buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(options[place][0] === value)));
+    markChosen(group, options.findIndex(([each]) => each === value));
     onchoose(value);
   }
-  return h("div", { class: "choice", role: "group", "aria-label": label }, buttons);
+  return group;
+}
+
+// Shows another button of a choice as pressed, and reports nothing.
+export function markChosen(group, place) {
+  [...group.children].forEach((button, each) => button.setAttribute("aria-pressed", String(each === place)));
 }
 
 export function problem(error) {

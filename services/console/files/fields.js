@@ -33,7 +33,13 @@ function makeTextField(tensor, { onready }) {
     takes: (name) => name === tensor.name,
     isReady: () => field.value !== "",
     set: ({ data }) => (field.value = readText(data[0]) ?? ""),
-    read: (count) => tensor.optional && !field.value ? null : textTensor(tensor.name, Array(count).fill(field.value)),
+    read(count) {
+      if (field.value === "") {
+        if (tensor.optional) return null;
+        throw new Error(`${tensor.name} is empty; write a text`);
+      }
+      return textTensor(tensor.name, Array(count).fill(field.value));
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 // A model's form, made from its manifest: which inputs go together, what each takes, which parameters there are.
 
 import { fetchExample } from "./api.js";
-import { choice, describeRange, h } from "./dom.js";
+import { choice, describeRange, h, markChosen } from "./dom.js";
 import { makeField } from "./fields.js";
 
 const MAX_ROWS = 64;
@@ -46,7 +46,7 @@ export function makeForm(manifest, examples, { onready, hasOptions = true }) {
       ?? sets.find((each) => each.some((name) => names.includes(name)));
     if (fitting && fitting !== set) {
       useSet(fitting);
-      setChoice?.querySelectorAll("button")[sets.indexOf(fitting)]?.click();
+      markChosen(setChoice, sets.indexOf(fitting));
     }
     for (const tensor of brought) fields.find((field) => field.takes(tensor.name))?.set(tensor);
     onready();

@@ -111,6 +111,18 @@ def test_noise_becomes_images_of_a_class_by_number_or_name(page: Page):
     assert min(canvas.evaluate(read) for canvas in page.locator(".grid canvas").all()) >= 127
 
 
+def test_an_example_of_other_inputs_is_asked_once_and_an_empty_text_is_not_sent(page: Page):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/infer") else None)
+    open_view(page, "try/noise")
+    expect(page.locator(".code pre")).to_be_visible()
+    expect(page.get_by_role("button", name="seed + label", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="seed + label_name").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("label_name is empty; write a text")
+    assert len(asked) == 2  # the images, and one between two of them
+
+
 def test_seeds_become_images_and_a_slider_walks_between_them(page: Page):
     open_view(page, "try/painter")
     expect(page.locator(".grid canvas")).to_have_count(16)
