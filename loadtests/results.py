@@ -153,6 +153,12 @@ def pick_open_loop(model: ModelResults, version: str) -> Run | None:
     return min(runs, key=lambda run: run.rate or 0.0, default=None)
 
 
+def find_worker_mb(runs: Iterable[Run], version: str) -> float | None:
+    """Find the most that a version's workers had resident in any of its runs, in MB; None where nobody measured it."""
+    found = [run.worker_bytes for run in runs if run.version == version and run.worker_bytes]
+    return max(found) / 1e6 if found else None
+
+
 def count_valid(runs: Iterable[Run]) -> tuple[int, int]:
     """Count the valid runs, and all."""
     verdicts = [run.verdict.valid for run in runs]

@@ -17,7 +17,15 @@ from loadtests.report.percentiles import PERCENTILES, list_supported
 from loadtests.report.picture import make_png_url
 from loadtests.report.records import make_histogram_log, make_json_lines
 from loadtests.report.table import make_csv, make_markdown
-from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
+from loadtests.results import (
+    ModelResults,
+    Results,
+    Run,
+    count_valid,
+    describe_repeats,
+    find_worker_mb,
+    pick_open_loop,
+)
 from model_store.manifest import Manifest
 from model_store.version import split_version
 
@@ -91,6 +99,7 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "is_default": manifest.variant == model.index.default,
         "is_front": manifest.variant in list_front(model),
         "is_best": model.recommendation.standing == "shown" and manifest.version == model.recommendation.version,
+        "worker_mb": find_worker_mb(model.runs, manifest.version),
         "peak": peak,
         "gain": peak / reference if reference else None,
         "offline": offline[0].recording.rows_per_s if offline else None,

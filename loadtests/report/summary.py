@@ -8,7 +8,15 @@ from rich.table import Table
 from loadtests.judge.load import MEANINGS
 from loadtests.judge.recommendation import find_peak_rows_per_s
 from loadtests.report.picture import draw_in_terminal
-from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
+from loadtests.results import (
+    ModelResults,
+    Results,
+    Run,
+    count_valid,
+    describe_repeats,
+    find_worker_mb,
+    pick_open_loop,
+)
 
 STYLES = {"shown": "bold green", "too slow": "bold red", "too short or too noisy": "bold yellow"}
 
@@ -59,11 +67,12 @@ def _make_table(model: ModelResults) -> Table:
         title=f"{model.name}: {valid} of {total} runs VALID{repeats and f' ({repeats})'}, bound {model.bound.ms:g} ms",
         title_justify="left",
         title_style="bold",
-        caption=f"quality: {quality.metric}; peak: rows/s; held: requests/s within the bound; latencies: ms",
+        caption=f"quality: {quality.metric}; MB: of its workers; peak: rows/s; held: requests/s within the bound; "
+        "latencies: ms",
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    for column in ("quality", "peak", "×", "held", "p50", "p99"):
+    for column in ("quality", "MB", "peak", "×", "held", "p50", "p99"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("at that rate")
     served = model.served
@@ -72,7 +81,9 @@ def _make_table(model: ModelResults) -> Table:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
         name = f"{manifest.variant} *" if manifest.variant == model.index.default else manifest.variant
         gain = f"{peak / reference:.1f}" if reference else ""
-        row = (name, f"{manifest.quality.value:.4g}", f"{peak:,.0f}", gain)
+        memory_mb = find_worker_mb(model.runs, manifest.version)
+        memory = "" if memory_mb is None else f"{memory_mb:,.0f}"
+        row = (name, f"{manifest.quality.value:.4g}", memory, f"{peak:,.0f}", gain)
         table.add_row(*row, *_describe_rate(model, manifest.version))
     return table
 

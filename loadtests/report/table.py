@@ -8,12 +8,20 @@ from collections.abc import Sequence
 
 from loadtests.judge.recommendation import find_peak_rows_per_s
 from loadtests.report.percentiles import PERCENTILES
-from loadtests.results import ModelResults, Results, Run, count_valid, describe_repeats, pick_open_loop
+from loadtests.results import (
+    ModelResults,
+    Results,
+    Run,
+    count_valid,
+    describe_repeats,
+    find_worker_mb,
+    pick_open_loop,
+)
 
 COLUMNS = (
     *("model", "version", "scenario", "protocol", "round", "callers", "rate_per_s", "rows_per_request", "seconds"),
     *("offered", "answered", "errors", "rows_per_s", "goodput_per_s", *(f"p{p:g}_ms" for p in PERCENTILES)),
-    *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores", "repeats"),
+    *("state", "verdict", "reasons", "generator_cores", "late_share", "others_cores", "repeats", "worker_mb"),
 )
 
 
@@ -42,8 +50,8 @@ def make_markdown(results: Results) -> str:
             "",
             f"{model.name}: {valid} of {total} runs VALID{repeats}; bound {model.bound.ms:g} ms ({model.bound.why})",
             "",
-            f"| variant | {quality} | peak rows/s | held requests/s | p50 ms | p99 ms | verdict |",
-            "|---|---:|---:|---:|---:|---:|---|",
+            f"| variant | {quality} | worker MB | peak rows/s | held requests/s | p50 ms | p99 ms | verdict |",
+            "|---|---:|---:|---:|---:|---:|---:|---|",
         ]
         parts += [_make_row(model, manifest.version) for manifest in model.served]
         parts.append("")
@@ -60,8 +68,9 @@ def make_comparison(tests: Sequence[Results]) -> str:
         parts += [
             f"## {name}",
             "",
-            "| test | bound ms | runs VALID | variant | quality | peak rows/s | held requests/s | p50 ms | p99 ms | |",
-            "|---|---:|---|---|---:|---:|---:|---:|---:|---|",
+            "| test | bound ms | runs VALID | variant | quality | worker MB | peak rows/s | held requests/s | p50 ms "
+            "| p99 ms | |",
+            "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---|",
         ]
         for test in tests:
             for model in test.models:
@@ -80,13 +89,16 @@ def make_comparison(tests: Sequence[Results]) -> str:
 def _make_row(model: ModelResults, version: str) -> str:
     manifest = next(manifest for manifest in model.served if manifest.version == version)
     name = f"**{manifest.variant}**" if manifest.variant == model.index.default else manifest.variant
+    memory_mb = find_worker_mb(model.runs, version)
+    memory = "" if memory_mb is None else f"{memory_mb:,.0f}"
     peak = f"{find_peak_rows_per_s(model.runs, version):,.0f}"
+    head = f"| {name} | {manifest.quality.value:.4g} | {memory} | {peak} |"
     run = pick_open_loop(model, version)
     if run is None:
-        return f"| {name} | {manifest.quality.value:.4g} | {peak} | | | | |"
+        return f"{head} | | | |"
     held = f"{run.rate:,.0f}" if run.holds_bound else f"not {run.rate:,.0f}"
     latencies = " | ".join(_format_ms(run, percentile) for percentile in (50.0, 99.0))
-    return f"| {name} | {manifest.quality.value:.4g} | {peak} | {held} | {latencies} | {run.verdict.label} |"
+    return f"{head} {held} | {latencies} | {run.verdict.label} |"
 
 
 def _format_ms(run: Run, percentile: float) -> str:
@@ -104,6 +116,6 @@ def _list_cells(model: ModelResults, run: Run) -> list[object]:
         *(None if latency_ms is None else round(latency_ms, 3) for latency_ms in latencies),
         *(load and load.state, run.verdict.label, "; ".join(reason.text for reason in run.verdict.reasons)),
         *(round(recording.cost.cpu_cores, 3), round(recording.cost.late_share, 4), around and round(around.cores, 2)),
-        run.repeats,
+        *(run.repeats, run.worker_bytes and round(run.worker_bytes / 1e6, 1)),
     ]
     return ["" if cell is None else cell for cell in cells]

@@ -27,7 +27,17 @@ from loadtests.report.picture import make_png_url
 from loadtests.report.summary import print_summary
 from loadtests.report.svg import draw_lines, make_linear_axis, make_log_axis
 from loadtests.report.table import make_comparison, make_markdown
-from loadtests.results import Agreement, Bound, ModelResults, Results, Run, Search, read_results, write_results
+from loadtests.results import (
+    Agreement,
+    Bound,
+    ModelResults,
+    Results,
+    Run,
+    Search,
+    find_worker_mb,
+    read_results,
+    write_results,
+)
 from model_store.manifest import ReleaseIndex
 from tests.loadtests import synthetic
 from tests.loadtests.conftest import make_manifest
@@ -62,6 +72,7 @@ def make_run(version, kind, rate, latency_s, callers=None):
         load=describe_load(recording, BOUND_MS) if kind == "Server" else None,
         split=TimeSplit(queue_ms=1.0, compute_ms=4.0, transport_ms=1.0, rows_per_batch=3.0),
         neighbours=Neighbours(cores=0.5, stolen_cores=0.0, named=(Neighbour(name="compiler", cores=0.4),)),
+        worker_bytes=150_000_000 + 1000 * rate,
     )
 
 
@@ -254,6 +265,22 @@ def test_raw_data_can_be_taken_along(page, results):
     assert [row["scenario"] for row in rows[:4]] == ["closed loop"] * 4
     assert (rows[5]["rate_per_s"], rows[5]["state"], rows[5]["verdict"]) == ("360.0", "held", "VALID")
     assert float(rows[5]["p99_ms"]) == pytest.approx(8, rel=0.01)
+    assert rows[5]["worker_mb"] == "150.4"
+
+
+def test_memory_is_the_most_that_a_variants_workers_had_and_empty_where_nobody_measured_it(results, tmp_path):
+    (model,) = results.models
+    unknown = tuple(run.model_copy(update={"worker_bytes": None}) for run in model.runs)
+    unmeasured = results.model_copy(update={"models": (model.model_copy(update={"runs": unknown}),)})
+    assert find_worker_mb(model.runs, "3-int8") == pytest.approx(150.6)
+    assert find_worker_mb(unknown, "3-int8") is None
+    for test, figure in ((results, "151"), (unmeasured, "–")):
+        page = write_report(test, tmp_path).read_text()
+        write_comparison([test], tmp_path / "all.html")
+        for text in (page, (tmp_path / "all.html").read_text()):
+            assert re.search(rf'<td class="n">1</td>\s*<td class="n">{figure}</td>\s*<td class="n">600</td>', text)
+    assert {row["worker_mb"] for row in csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())} == {""}
+    assert "| **int8** | 0.93 |  | 600 | 500 |" in make_markdown(unmeasured)
 
 
 def test_several_tests_stand_on_one_page_by_model(results):
@@ -267,8 +294,8 @@ def test_several_tests_stand_on_one_page_by_model(results):
     first, second = page.split("## gan")
     held = "| 500 | 20.0 | 20.0 | VALID |"
     for name in ("run", "other"):
-        assert f"| {name}, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in first
-    assert f"| third, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 600 {held}" in second
+        assert f"| {name}, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 151 | 600 {held}" in first
+    assert f"| third, release 3 | 50 | 8 of 8 | **int8** | 0.93 | 151 | 600 {held}" in second
     assert "- other: another CPU, 64 cores with AVX-512 VNNI; `loadtest run`" in page
 
 
@@ -352,7 +379,7 @@ def test_the_summary_fits_eighty_columns_and_begins_with_the_answer(results, cap
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     row = next(line for line in out.splitlines() if "int8 *" in line)
-    assert [cell.strip() for cell in row.split("│")[2:6]] == ["0.93", "600", "4.0", "500"]
+    assert [cell.strip() for cell in row.split("│")[2:7]] == ["0.93", "151", "600", "4.0", "500"]
     assert out.splitlines()[0] == "  classifier 3-int8 answers label: seven"
     assert "bf16 refused by the gate" in out
     assert out.index("Deploy classifier 3-int8") < out.index("runs VALID")
@@ -361,8 +388,8 @@ def test_the_summary_fits_eighty_columns_and_begins_with_the_answer(results, cap
 def test_markdown_for_a_pull_request_has_the_answer_and_a_table(results):
     lines = make_markdown(results).splitlines()
     assert lines[0] == "### Deploy classifier 3-int8"
-    assert "| **int8** | 0.93 | 600 | 500 | 20.0 | 20.0 | VALID |" in lines
-    assert any(line.startswith("| eager | 0.93 | 150 | not 90 | 80.") for line in lines)
+    assert "| **int8** | 0.93 | 151 | 600 | 500 | 20.0 | 20.0 | VALID |" in lines
+    assert any(line.startswith("| eager | 0.93 | 150 | 150 | not 90 | 80.") for line in lines)
 
 
 def test_a_picture_becomes_a_png():
