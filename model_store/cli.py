@@ -245,8 +245,14 @@ def _describe_frontier(release: Release) -> list[str]:
         f"({quality.interval[0]:.4f} … {quality.interval[1]:.4f})  "
         f"{speed.rows_per_s:>9,.0f}{in_brackets(speed.rows_per_s_interval, ',.0f')} rows/s  "
         f"{speed.single_row_ms:>8.3f}{in_brackets(speed.single_row_ms_interval, '.3f')} ms  {size_bytes / 1e6:>7.1f} MB"
+        f"{_describe_detectable(quality)}"
         for name, quality, speed, size_bytes in rows
     ]
+
+
+def _describe_detectable(quality: Quality | ParentRun) -> str:
+    paired = quality.paired if isinstance(quality, Quality) else None
+    return f"  {paired.detectable_in_words}" if paired else ""
 
 
 def _describe_golden(release: Release, variant: str) -> list[str]:

@@ -109,6 +109,18 @@ class PairedTest(Part):
     interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
     p_value: float | None = None
 
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that counts: one of so much these rows show as often as not. Half of the interval."""
+        return (self.interval[1] - self.interval[0]) / 2
+
+    @property
+    def detectable_in_words(self) -> str:
+        """From which difference on one counts, for a reader."""
+        if not self.detectable:
+            return f"on no row another than {self.reference}'s"
+        return f"differences from {self.reference} count from {self.detectable:.2g} on"
+
 
 class BaselineTest(Part):
     """How the reference compares with answers that take no learning, on the same held-out rows."""

@@ -75,7 +75,8 @@ def _describe_figures(manifest: Manifest) -> list[str]:
     if paired := quality.paired:
         p_value = "" if paired.p_value is None else f", p = {paired.p_value:.3g}"
         rows[f"against {paired.reference}"] = (
-            f"{paired.difference:+.4f} ({_span(paired.interval, '+.4f')}), {paired.name}{p_value}"
+            f"{paired.difference:+.4f} ({_span(paired.interval, '+.4f')}), {paired.name}{p_value}; "
+            f"{paired.detectable_in_words}"
         )
     return _table(("", ""), rows.items())
 

@@ -12,7 +12,7 @@ from loadtests.report.charts import PALETTE, assign_colours
 from loadtests.report.svg import Axis, Line, draw_both, draw_lines, make_linear_axis, make_log_axis
 from loadtests.results import ModelResults
 from model_store.frontier import Interval, figures_of, find_front
-from model_store.manifest import ParentRun, Quality, Speed
+from model_store.manifest import PairedTest, ParentRun, Quality, Speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,18 @@ class Place:
     @property
     def figures(self) -> str:
         low, high = self.quality.interval
+        counts = f"; {self.compared.detectable_in_words}" if self.compared else ""
         ends = self.speed.rows_per_s_interval
         speeds = f" ({ends[0]:,.0f} to {ends[1]:,.0f})" if ends else ""
         return (
             f"{self.name}: {self.quality.value:.4f} ({low:.4f} to {high:.4f}), {self.speed.rows_per_s:,.0f}"
-            f"{speeds} rows/s, {self.size_bytes / 1e6:.2f} MB{self.state and '; '}{self.state}"
+            f"{speeds} rows/s, {self.size_bytes / 1e6:.2f} MB{counts}{self.state and '; '}{self.state}"
         )
+
+    @property
+    def compared(self) -> PairedTest | None:
+        """Its comparison with the reference; None of the reference itself, and of the run that it was made from."""
+        return self.quality.paired if isinstance(self.quality, Quality) else None
 
 
 def list_front(model: ModelResults) -> list[str]:
@@ -75,7 +81,10 @@ def list_places(model: ModelResults) -> list[Place]:
 
 
 def draw_frontier(places: Sequence[Place], metric: str) -> Markup:
-    """Two pictures beside each other: quality over rows per second, and over size; intervals as lines."""
+    """Two pictures beside each other: quality over rows per second, and over size; intervals as lines.
+
+    Strokes across stand where a difference from the reference begins to count.
+    """
     speeds = _draw(places, metric, _take_speed, "rows/s, one thread", make_linear_axis)
     sizes = _draw(places, metric, _take_size, "size, MB", make_log_axis)
     return Markup('<div class="pair">{}{}</div>').format(speeds, sizes)
@@ -99,8 +108,8 @@ def _draw(
     make_axis: Callable[[str, Sequence[float]], Axis],
 ) -> Markup:
     lines = [line for place in places for line in _draw_place(place, *cost_of(place))]
-    ends = [end for place in places for end in place.quality.interval]
-    y = make_linear_axis(f"{metric}, 95 % interval", ends, from_zero=False)
+    heights = [height for line in lines for _, height in line.points]
+    y = make_linear_axis(f"{metric}, 95 % interval", heights, from_zero=False)
     x = make_axis(title, [1.05 * cost_of(place)[1][1] for place in places])
     return draw_both(lambda width_px: draw_lines(x, y, lines, width_px=_half(width_px), rule=None))
 
@@ -108,7 +117,10 @@ def _draw(
 def _draw_place(place: Place, cost: float, costs: Interval) -> list[Line]:
     value, (low, high) = place.quality.value, place.quality.interval
     across = [[(end, value) for end in costs]] if costs[0] < costs[1] else []
+    counts = place.compared.detectable if place.compared else 0.0
+    around = [[(cost, value - counts), (cost, value + counts)]] if counts else []
     return [
+        *(Line(points=points, colour=place.colour, has_caps=True) for points in around),
         *(
             Line(points=points, colour=place.colour, is_dotted=bool(place.state))
             for points in ([(cost, low), (cost, high)], *across)

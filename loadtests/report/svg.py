@@ -16,6 +16,7 @@ WIDE_PX, NARROW_PX = 760, 340
 HEIGHT_PX = 330
 ROW_PX = 46
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
+_CAP_PX = 7
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 Point = tuple[float, float]
@@ -40,11 +41,15 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line through points; `marks` are filled, hollow or (empty) none, `titles` are shown over them."""
+    """A line through points; `marks` are filled, hollow or (empty) none, `titles` are shown over them.
+
+    One that `has_caps` has a short stroke across each point.
+    """
 
     points: Sequence[Point]
     colour: str
     is_dotted: bool = False
+    has_caps: bool = False
     marks: Sequence[bool] = ()
     titles: Sequence[str] = ()
 
@@ -110,6 +115,7 @@ def draw_lines(x: Axis, y: Axis, lines: Sequence[Line], *, width_px: int, rule: 
     for line in lines:
         places = [(frame.x_px(px), frame.y_px(py)) for px, py in line.points]
         path = " ".join(f"{'M' if index == 0 else 'L'}{px:.1f} {py:.1f}" for index, (px, py) in enumerate(places))
+        path += "".join(f"M{px - _CAP_PX:.1f} {py:.1f}h{2 * _CAP_PX}" for px, py in places if line.has_caps)
         dash = ' stroke-dasharray="2 4"' if line.is_dotted else ""
         width = 1.5 if line.is_dotted else 2.25
         parts.append(f'<path d="{path}" fill="none" stroke="{line.colour}" stroke-width="{width}"{dash}/>')

@@ -1,3 +1,5 @@
+import re
+
 from loadtests.report.frontier import draw_frontier, list_front, list_places
 from loadtests.results import Agreement, Bound, ModelResults, Recommendation
 from model_store.manifest import ReleaseIndex
@@ -5,6 +7,7 @@ from tests.loadtests.conftest import make_manifest
 from tests.loadtests.report.test_report import FIRST
 
 SPEED = {"rows": 64, "rows_per_s": 80.0, "single_row_ms": 2.0, "threads": 1, "host": "here"}
+COUNTS = "differences from eager count from 0.002 on"
 PARENT = {"run": "runs/wide", "value": 0.95, "interval": (0.94, 0.96), "size_bytes": 4_000_000, "speed": SPEED}
 
 
@@ -58,8 +61,8 @@ def test_an_interval_of_the_speed_is_drawn_across_and_told():
     speed = onnx.speed.model_copy(update={"rows_per_s_interval": (290.0, 320.0)})
     model = model.model_copy(update={"manifests": (eager, onnx.model_copy(update={"speed": speed}), int8)})
     picture = draw_frontier(list_places(model), "accuracy")
-    assert "onnx: 0.9300 (0.9200 to 0.9400), 300 (290 to 320) rows/s, 1.00 MB</title>" in picture
-    assert picture.count('<path d="M') == 6 * 4 + 2  # over speed alone, wide and narrow
+    assert f"onnx: 0.9300 (0.9200 to 0.9400), 300 (290 to 320) rows/s, 1.00 MB; {COUNTS}</title>" in picture
+    assert picture.count('<path d="M') == 8 * 4 + 2  # over speed alone, wide and narrow
 
 
 def test_every_variant_is_drawn_with_its_interval_and_the_front_alone_is_filled():
@@ -67,5 +70,22 @@ def test_every_variant_is_drawn_with_its_interval_and_the_front_alone_is_filled(
     num_drawings = 4  # over speed and over size, wide and narrow
     assert picture.count("<circle") == 3 * num_drawings
     assert picture.count('fill="var(--card)"') == 2 * num_drawings
-    assert picture.count('<path d="M') == 6 * num_drawings
-    assert "onnx: 0.9300 (0.9200 to 0.9400), 300 rows/s, 1.00 MB</title>" in picture
+    assert picture.count('<path d="M') == 8 * num_drawings
+    assert f"onnx: 0.9300 (0.9200 to 0.9400), 300 rows/s, 1.00 MB; {COUNTS}</title>" in picture
+
+
+def test_strokes_stand_where_a_difference_from_the_reference_begins_to_count():
+    model = make_model()
+    eager, onnx, int8 = model.manifests
+    same = onnx.quality.paired.model_copy(update={"difference": 0.0, "interval": (0.0, 0.0)})
+    equal = onnx.model_copy(update={"quality": onnx.quality.model_copy(update={"paired": same})})
+    for middle, num_strokes, words in ((onnx, 2, COUNTS), (equal, 1, "on no row another than eager's")):
+        places = list_places(model.model_copy(update={"manifests": (eager, middle, int8)}))
+        strokes = re.findall(r'd="M([\d.]+) [\d.]+ L\1 [\d.]+M[\d.]+ [\d.]+h14M[\d.]+ [\d.]+h14"', str(_wide(places)))
+        assert len(strokes) == num_strokes * 2  # over speed and over size
+        assert words in places[1].figures
+    assert [place.name for place in places if place.compared is None] == ["eager"]
+
+
+def _wide(places):
+    return "".join(re.findall(r'<div class="wide">.*?</div>', draw_frontier(places, "accuracy"), re.S))
