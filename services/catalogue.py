@@ -51,6 +51,7 @@ class Catalogue:
 
     `defaults` name the version that answers where none is named, of models whose newest release does not; `standby`
     the variants that serve on demand only, without which the server is ready: candidates, and what was replaced.
+    `left_out` says by model and version why this machine cannot run what is beside them in their releases.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Catalogue:
         variants: Iterable[ServedVariant],
         defaults: Mapping[str, str] = MappingProxyType({}),
         standby: Container[str] = (),
+        left_out: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ) -> None:
         self.variants = tuple(variants)
+        self.left_out = dict(left_out)
         self.required = tuple(variant for variant in self.variants if str(variant) not in standby)
         self._by_version: dict[str, dict[str, ServedVariant]] = {}
         for variant in sorted(self.variants, key=lambda variant: variant.manifest.release):

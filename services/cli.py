@@ -201,8 +201,9 @@ def _select(
 ) -> tuple[Store, Wish, Catalogue]:
     from model_store.signing import Keyring
     from model_store.store import Store
+    from services.fitting import choose_device
     from services.gateway.routing import Routing, read_routing
-    from services.selection import Planner, Wish, choose_device, plan_catalogue
+    from services.selection import Planner, Wish, plan_catalogue
 
     store = Store(folder, Keyring(keys_folder()))
     wish = Wish(tuple(models), tuple(variants), choose_device(store, models, engine.device), engine.setup)
@@ -291,6 +292,8 @@ def _announce(
         state, why = serving.gateway.state_of(served)
         if state != "READY":
             typer.echo(f"  NOT READY {served}: {why}")
+    for (model, version), why in catalogue.left_out.items():
+        typer.echo(f"  left out {model} {version}: {why}")
     before = "" if gateway.tls_cert is None else "https://"
     scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
     typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")

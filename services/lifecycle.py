@@ -193,8 +193,10 @@ class Lifecycle:
             plan = replace(before, candidates=plan.candidates)
         if not self._is_there(plan.default):
             return None
-        return ModelPlan(
-            plan.default, tuple(filter(self._is_there, plan.others)), tuple(filter(self._is_there, plan.candidates))
+        return replace(
+            plan,
+            others=tuple(filter(self._is_there, plan.others)),
+            candidates=tuple(filter(self._is_there, plan.candidates)),
         )
 
     def _serve(self, settled: dict[str, ModelPlan | None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from model_store.release import Release, UnknownReleaseError
 from model_store.signing import VerificationError
 from model_store.store import Store
-from services.selection import NothingToServeError
+from services.fitting import NothingToServeError
 
 # Why a release, or what is wanted of it, cannot be served.
 UNUSABLE = (UnknownReleaseError, NothingToServeError, VerificationError)

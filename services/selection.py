@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
-from pathlib import Path
 
-from host.instruction_sets import cpu_features, find_lacking
 from model_store.acts import Course
 from model_store.certificate import Setup, describe_host_class, find_certificate
 from model_store.default_variant import Objective, choose_default
@@ -16,12 +14,9 @@ from model_store.signing import VerificationError
 from model_store.store import Store
 from model_store.version import split_version
 from services.catalogue import Catalogue, ServedVariant
+from services.fitting import NothingToServeError, find_misfits
 from services.gateway.live_gate import choose_margin
 from services.gateway.routing import ModelRouting, Routing, RoutingError
-
-
-class NothingToServeError(ValueError):
-    """The store has nothing that fits; says what it has."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +49,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What should be served of one model; candidates are what its routing tries out."""
+    """What should be served of one model; candidates are what its routing tries out.
+
+    `left_out` says of versions of the same releases that this machine cannot run why.
+    """
 
     default: ServedVariant
     others: tuple[ServedVariant, ...] = ()
     candidates: tuple[ServedVariant, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variants(self) -> list[ServedVariant]:
@@ -94,16 +93,18 @@ class Planner:
         """
         known = self.store.releases(model)
         course = self.store.course(model)
-        chosen: dict[str, ServedVariant] = {}
-        default = ""
-        for number in self.wish.fixed_releases(model):
-            variants = self._choose(self._open(model, number, known), course)
-            chosen |= {variant.version: variant for variant in variants}
-            default = next(variant.version for variant in variants if variant.is_default)
+        opened = [self._open(model, number, known) for number in self.wish.fixed_releases(model)]
         if self.wish.follows(model):
-            variants = self._choose(self._open_current(model, known, course, routing), course)
+            opened.append(self._open_current(model, known, course, routing))
+        chosen: dict[str, ServedVariant] = {}
+        left_out: dict[str, str] = {}
+        default = ""
+        for release in opened:
+            variants = self._choose(release, course)
             chosen |= {variant.version: variant for variant in variants}
             default = next(variant.version for variant in variants if variant.is_default)
+            misfits = find_misfits(release, self.wish.device)
+            left_out |= {f"{release.number}-{name}": why for name, why in misfits.items()}
         shadow = routing.shadow
         if shadow is not None and shadow.promote and _is_promoted(shadow.to, course):
             default = shadow.to  # instead of the pin that held its place
@@ -117,7 +118,7 @@ class Planner:
             if version not in course.withdrawn and version not in chosen
         ]
         others = [variant for version, variant in chosen.items() if version != default]
-        return ModelPlan(chosen[default], tuple(others), tuple(candidates))
+        return ModelPlan(chosen[default], tuple(others), tuple(candidates), left_out)
 
     def check_routing(self, routing: Routing) -> None:
         """Make sure that all versions which a routing names are there and may serve.
@@ -174,7 +175,7 @@ class Planner:
             default = choose_default(
                 {name: release.manifests[name] for name in usable}, Objective(release.index.objective)
             )
-        names = _named_variants(release, default, usable, self.wish.variants)
+        names = usable if "all" in self.wish.variants else self._named_variants(release, default)
         serve = partial(self._serve, release, default if "all" in self.wish.variants else names[0])
         return [serve(name) for name in names]
 
@@ -183,8 +184,7 @@ class Planner:
         number, variant = split_version(version)
         release = self._open(model, int(number), known)
         release.archive_path(variant)  # says why a variant may not be served
-        if variant not in self._usable(release):
-            raise _not_built(release, variant, self._usable(release))
+        self._check_fits(release, variant)
         return self._serve(release, _default_of(release, course), variant)
 
     def _serve(self, release: Release, default: str, name: str) -> ServedVariant:
@@ -199,25 +199,24 @@ class Planner:
             is_default=name == default,
         )
 
+    def _named_variants(self, release: Release, default: str) -> list[str]:
+        names = list(dict.fromkeys(default if name == "default" else name for name in self.wish.variants))
+        for name in names:
+            release.archive_path(name)  # says why a variant may not be served
+            self._check_fits(release, name)
+        return names
+
+    def _check_fits(self, release: Release, variant: str) -> None:
+        misfits = find_misfits(release, self.wish.device)
+        if variant in misfits:
+            raise NothingToServeError(
+                f"{release.model} {release.number}-{variant} does not run here: {misfits[variant]}; here it has "
+                f"{', '.join(self._usable(release))}"
+            )
+
     def _usable(self, release: Release) -> list[str]:
-        """List the variants that this machine can run: what was compiled on another may need instructions it lacks."""
-        device = self.wish.device
-        targets = {name: release.manifests[name].target for name in release.variants}
-        for_device = {name: target for name, target in targets.items() if target.device == device}
-        if not for_device:
-            built_for = sorted({target.device for target in targets.values()})
-            raise NothingToServeError(
-                f"{release.model} release {release.number} has variants for {', '.join(built_for)} only, and --device "
-                f"is {device}; release it on a machine with {device}"
-            )
-        usable = [name for name, target in for_device.items() if device != "cpu" or not find_lacking(target.capability)]
-        if not usable:
-            needed = sorted({target.capability for target in for_device.values()})
-            raise NothingToServeError(
-                f"{release.model} release {release.number} has variants for CPUs with {' or '.join(needed)} only, and "
-                f"this one is {'+'.join(cpu_features())}; release it on a machine like this one"
-            )
-        return usable
+        misfits = find_misfits(release, self.wish.device)
+        return [name for name in release.variants if name not in misfits]
 
 
 def plan_catalogue(planner: Planner, routing: Routing) -> Catalogue:
@@ -240,37 +239,13 @@ def make_catalogue(plans: Iterable[tuple[str, ModelPlan]], spares: Iterable[Serv
     plans, spares = list(plans), list(spares)
     variants = [variant for _, plan in plans for variant in plan.variants]
     standby = {str(variant) for _, plan in plans for variant in plan.candidates} | set(map(str, spares))
-    return Catalogue([*variants, *spares], {model: plan.default.version for model, plan in plans}, standby)
+    left_out = {(model, version): why for model, plan in plans for version, why in plan.left_out.items()}
+    return Catalogue([*variants, *spares], {model: plan.default.version for model, plan in plans}, standby, left_out)
 
 
 def select_variants(store: Store, models: Sequence[str], variants: Sequence[str], device: str) -> Catalogue:
     """Verify releases and choose their variants, without routing; see `Wish` and `plan_catalogue`."""
     return plan_catalogue(Planner(store, Wish(tuple(models), tuple(variants), device)), Routing())
-
-
-def choose_device(store: Store, models: Sequence[str], wanted: str) -> str:
-    """Turn `auto` into cuda where there is a GPU and every chosen model was released for one, else cpu."""
-    if wanted != "auto":
-        return wanted
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "cpu"
-    for name in models or store.models():
-        model, _, release = name.partition(":")
-        opened, _ = store.resolve(model, release)
-        if not any(opened.manifests[variant].target.device == "cuda" for variant in opened.variants):
-            return "cpu"
-    return "cuda"
-
-
-def _named_variants(release: Release, default: str, usable: Sequence[str], variants: Sequence[str]) -> list[str]:
-    if "all" in variants:
-        return list(usable)
-    names = dict.fromkeys(default if name == "default" else name for name in variants)
-    for name in names:
-        release.archive_path(name)  # says why a variant may not be served
-        if name not in usable:
-            raise _not_built(release, name, usable)
-    return list(names)
 
 
 def _default_of(release: Release, course: Course) -> str:
@@ -280,15 +255,6 @@ def _default_of(release: Release, course: Course) -> str:
 def _is_promoted(version: str, course: Course) -> bool:
     number, variant = split_version(version)
     return course.promoted.get(int(number)) == variant and number not in course.withdrawn
-
-
-def _not_built(release: Release, variant: str, usable: Sequence[str]) -> NothingToServeError:
-    target = release.manifests[variant].target
-    return NothingToServeError(
-        f"{release.model} {release.number}-{variant} was not built for this device but for "
-        f"{target.device} {target.capability}".rstrip()
-        + f"; here it has {list(usable)}"
-    )
 
 
 def _to_number(model: str, release: str) -> int:

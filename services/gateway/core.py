@@ -363,8 +363,10 @@ class Gateway:
             # The first words are Triton's, whose clients look for them.
             raise UnknownModelError(f"Request for unknown model: there is no model {name!r}; this server has {known}")
         versions = ", ".join(self.catalogue.versions(name))
+        why = self.catalogue.left_out.get((name, version))
         raise UnknownModelError(
-            f"model {name} has no version {version!r}; this server has {versions}; '' means the first"
+            f"model {name} has no version {version!r}{f' here ({why})' if why else ''}; this server has {versions}; '' "
+            "means the first"
         )
 
     def describe_config(self, name: str, version: str = "") -> dict[str, Any]:

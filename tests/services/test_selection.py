@@ -5,7 +5,8 @@ import pytest
 from model_store.release import UnknownReleaseError
 from model_store.signing import Keyring
 from model_store.store import Store
-from services.selection import NothingToServeError, select_variants
+from services.fitting import NothingToServeError
+from services.selection import select_variants
 from tests.builders import publish_release
 
 
@@ -50,9 +51,9 @@ def test_serves_what_was_named_and_makes_it_the_default(store):
 def test_says_why_a_variant_is_not_served(store):
     with pytest.raises(UnknownReleaseError, match="no variant 'bf16': too inaccurate"):
         select_variants(store, ["one"], ["bf16"], "cpu")
-    with pytest.raises(NothingToServeError, match="was not built for this device"):
+    with pytest.raises(NothingToServeError, match="2-fp16 does not run here: built for cuda, and --device is cpu"):
         select_variants(store, ["one"], ["fp16"], "cpu")
-    with pytest.raises(NothingToServeError, match="two release 1 has variants for cuda only, and --device is cpu"):
+    with pytest.raises(NothingToServeError, match="two release 1 has no variant that runs here: built for cuda, and"):
         select_variants(store, ["two"], ["all"], "cpu")
 
 
@@ -85,10 +86,14 @@ def test_what_was_compiled_for_instructions_that_this_cpu_lacks_is_left_and_the_
     catalogue = select_variants(store, ["net", "quick"], ["all"], "cpu")
     assert catalogue.versions("net") == ["1-onnx-int8", "1-eager", "1-onnx"]
     assert catalogue.find("quick").version == "1-onnx"
+    assert {version: why for (model, version), why in catalogue.left_out.items() if model == "net"} == {
+        "1-int8": "built for cpu AVX512+VNNI, and this CPU is AVX2, without AVX512, VNNI",
+        "1-compiled": "built for cpu AVX512, and this CPU is AVX2, without AVX512",
+    }
     assert select_variants(store, ["net"], ["default"], "cpu").versions("net") == ["1-onnx-int8"]
-    with pytest.raises(NothingToServeError, match=r"1-int8 was not built for this .* but for cpu AVX512\+VNNI; here"):
+    with pytest.raises(NothingToServeError, match=r"1-int8 does not run here: built for cpu AVX512\+VNNI, .*; here"):
         select_variants(store, ["net"], ["int8"], "cpu")
-    with pytest.raises(NothingToServeError, match=r"for CPUs with AVX512\+VNNI only, and this one is AVX2; release it"):
+    with pytest.raises(NothingToServeError, match=r"1 has no variant that runs here: built for cpu AVX512\+VNNI, and"):
         select_variants(store, ["bound"], ["all"], "cpu")
 
 
