@@ -8,6 +8,7 @@ is, compiled by torch, and in onnxruntime, where that is installed. Exits with 1
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import tempfile
 import time
@@ -16,6 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+from host.threads import share_cores
+
+os.environ.update(share_cores())  # before torch is loaded, and OpenMP with it
+
 import torch
 
 from handlers.archive import open_handler
@@ -40,6 +46,7 @@ RECIPES = {
     "convolutions": DEMO,
     "Transformer": replace(VIT, data="digits", resolution=32, epochs=12, batch_size=50, margin=0.015, max_threads=1),
 }
+EPOCHS_ON_CPU = 2  # there, that it learns and is released is all that is asked
 _PROVIDERS = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
@@ -61,7 +68,7 @@ def main() -> int:
 def check_network(name: str, recipe: Recipe, folder: Path, device: torch.device) -> list[str]:
     """Train, release and time one network; returns what is wrong."""
     started = time.monotonic()
-    run = train(recipe, folder / "run", device)
+    run = train(recipe if device.type == "cuda" else replace(recipe, epochs=EPOCHS_ON_CPU), folder / "run", device)
     print(f"{name}: trained in {time.monotonic() - started:.0f} s", flush=True)
     started = time.monotonic()
     spec = load_model(MODEL).describe_release(run, str(device))

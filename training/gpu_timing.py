@@ -5,33 +5,48 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 
 import torch
 
-NUMS_ROWS = (1, 8, 64)
-# More than a graph waits for before it is recorded.
-_WARM_UP_CALLS = 6
-_LEAST_CALLS, _LEAST_S = 10, 0.3
-_HEAD = ("", "quality", *(f"{num_rows} rows, ms" for num_rows in NUMS_ROWS), "rows/s", "two at once", "memory, MB")
+from host.cpu import count_cores
+
 Call = Callable[[int], object]  # answers a number of rows, and returns when the answer is on the host
 
 
 @dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How many rows are answered at once, and how often at least: so many calls and seconds, after a warm-up."""
+
+    nums_rows: tuple[int, ...]
+    warm_up_calls: int
+    least_calls: int
+    least_s: float
+
+
+# A graph waits for three calls before it is recorded.
+ON_GPU = Effort(nums_rows=(1, 8, 64), warm_up_calls=6, least_calls=10, least_s=0.3)
+# There the table shows that everything runs, and little more: what a GPU answers in a millisecond takes it a second.
+ON_CPU = Effort(nums_rows=(1, 8, 16), warm_up_calls=2, least_calls=3, least_s=0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One line of the table; `memory_bytes` is the GPU's, at most, None on a CPU."""
+    """One line of the table, a time for each number of rows; `memory_bytes` is the GPU's, at most, None on a CPU."""
 
     name: str
     quality: float | None
+    nums_rows: tuple[int, ...]
     times_ms: tuple[float, ...]
     together_rows_per_s: float
     memory_bytes: int | None
 
     @property
     def rows_per_s(self) -> float:
-        return 1000 * NUMS_ROWS[-1] / self.times_ms[-1]
+        return 1000 * self.nums_rows[-1] / self.times_ms[-1]
 
 
 def measure(name: str, open_call: Callable[[], Call], device: torch.device, quality: float | None = None) -> Figures:
@@ -40,22 +55,25 @@ def measure(name: str, open_call: Callable[[], Call], device: torch.device, qual
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     before_bytes = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    effort = ON_GPU if device.type == "cuda" else ON_CPU
     call = open_call()
-    times_ms = tuple(1000 * _seconds_per_call(call, num_rows) for num_rows in NUMS_ROWS)
+    times_ms = tuple(1000 * _seconds_per_call(call, num_rows, effort) for num_rows in effort.nums_rows)
     memory_bytes = torch.cuda.max_memory_allocated(device) - before_bytes if device.type == "cuda" else None
     return Figures(
         name=name,
         quality=quality,
+        nums_rows=effort.nums_rows,
         times_ms=times_ms,
-        together_rows_per_s=_run_together([call, open_call()], device),
+        together_rows_per_s=_run_together([call, open_call()], device, effort),
         memory_bytes=memory_bytes,
     )
 
 
 def print_figures(figures: Sequence[Figures]) -> None:
-    """Print the table."""
-    rows = [_HEAD, *map(_in_words, figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    """Print the table; all lines are of the same numbers of rows."""
+    times = [f"{num_rows} rows, ms" for num_rows in figures[0].nums_rows] if figures else []
+    rows = [("", "quality", *times, "rows/s", "two at once", "memory, MB"), *map(_in_words, figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join((first.strip().ljust(widths[0]), *others)))
@@ -72,37 +90,55 @@ def _in_words(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def _seconds_per_call(call: Call, num_rows: int) -> float:
-    for _ in range(_WARM_UP_CALLS):
+def _seconds_per_call(call: Call, num_rows: int, effort: Effort) -> float:
+    for _ in range(effort.warm_up_calls):
         call(num_rows)
     times_s: list[float] = []
-    while len(times_s) < _LEAST_CALLS or sum(times_s) < _LEAST_S:
+    began_s = time.perf_counter()
+    while len(times_s) < effort.least_calls or time.perf_counter() - began_s < effort.least_s:
         started_s = time.perf_counter()
         call(num_rows)
         times_s.append(time.perf_counter() - started_s)
     return median(times_s)
 
 
-def _run_together(calls: Sequence[Call], device: torch.device) -> float:
+def _run_together(calls: Sequence[Call], device: torch.device, effort: Effort) -> float:
     """Rows per second of all calls together, each in a thread."""
-    num_rows, num_calls, seconds = NUMS_ROWS[-1], [0] * len(calls), [0.0] * len(calls)
     ready = threading.Barrier(len(calls))
+    num_rows = effort.nums_rows[-1]
 
-    def repeat(place: int) -> None:
-        stream = torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()
-        with stream:
-            for _ in range(_WARM_UP_CALLS):
-                calls[place](num_rows)
+    def repeat(call: Call) -> float:
+        with _place_of_its_own(device, len(calls)):
+            try:
+                for _ in range(effort.warm_up_calls):
+                    call(num_rows)
+            except BaseException:
+                ready.abort()  # or the others would wait for this one for ever
+                raise
             ready.wait()
-            started_s = time.perf_counter()
-            while seconds[place] < _LEAST_S:
-                calls[place](num_rows)
-                num_calls[place] += 1
-                seconds[place] = time.perf_counter() - started_s
+            started_s, num_calls, seconds = time.perf_counter(), 0, 0.0
+            while seconds < effort.least_s:
+                call(num_rows)
+                num_calls += 1
+                seconds = time.perf_counter() - started_s
+        return num_rows * num_calls / seconds
 
-    threads = [threading.Thread(target=repeat, args=(place,)) for place in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return num_rows * sum(count / time_s for count, time_s in zip(num_calls, seconds, strict=True))
+    num_threads = torch.get_num_threads()
+    with ThreadPoolExecutor(len(calls)) as pool:
+        running = [pool.submit(repeat, call) for call in calls]
+    torch.set_num_threads(num_threads)
+    failures = [error for each in running if (error := each.exception())]
+    if failures:  # first what broke, not who waited for it
+        raise min(failures, key=lambda error: isinstance(error, threading.BrokenBarrierError))
+    return sum(each.result() for each in running)
+
+
+@contextlib.contextmanager
+def _place_of_its_own(device: torch.device, num_beside: int) -> Iterator[None]:
+    """A stream on a GPU; on a CPU a part of the cores, for which threads would otherwise fight for minutes."""
+    if device.type == "cuda":
+        with torch.cuda.stream(torch.cuda.Stream(device)):
+            yield
+    else:
+        torch.set_num_threads(max(1, count_cores() // num_beside))
+        yield
