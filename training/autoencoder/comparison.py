@@ -61,8 +61,9 @@ def score_recipes(runs: Mapping[str, Path], data: CodedData, spoilt: CodedData) 
 def format_table(runs: Mapping[str, Path], scores: Mapping[str, list[np.ndarray]]) -> str:
     """Write what each recipe reaches as a Markdown table; in brackets the 95 % interval of first − row, paired."""
     lines = [
-        "| recipe | explained | explained of spoilt images | probe | collages found: area | parameters | training s |",
-        "|---|---|---|---|---|---|---|",
+        "| recipe | explained | explained of spoilt images | probe | collages found: area | sparsity | parameters "
+        "| training s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     first = scores[next(iter(runs))]
     baseline = json.loads((runs[next(iter(runs))] / EVALUATION).read_text())
@@ -72,12 +73,14 @@ def format_table(runs: Mapping[str, Path], scores: Mapping[str, list[np.ndarray]
             found = json.loads((runs[name] / EVALUATION).read_text())
             probe = found["methods"][NETWORK].get("probe_accuracy")
             cells += [_format_share(probe), f"{found['unusual']['collage']['area_under_curve']['value']:.3f}"]
+            cells += [f"{found['code']['sparsity'][NETWORK]:.2f}"]
             cells += format_cost(load_network(runs[name])[0], runs[name])
         elif name == COMPONENTS:
             cells += [_format_share(baseline["methods"][COMPONENTS].get("probe_accuracy"))]
-            cells += [f"{baseline['unusual']['collage'][COMPONENTS]['value']:.3f}", "–", "–"]
+            cells += [f"{baseline['unusual']['collage'][COMPONENTS]['value']:.3f}"]
+            cells += [f"{baseline['code']['sparsity'][COMPONENTS]:.2f}", "–", "–"]
         else:
-            cells += ["–"] * 4
+            cells += ["–"] * 5
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

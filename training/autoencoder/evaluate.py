@@ -21,7 +21,13 @@ from training.autoencoder.data import CodedData
 from training.autoencoder.network import Autoencoder, load_network
 from training.autoencoder.pictures import Drawn, draw_all
 from training.autoencoder.program import answer_images
-from training.autoencoder.scores import area_under_curve, explained_share, root_mean_square, score_images
+from training.autoencoder.scores import (
+    area_under_curve,
+    explained_share,
+    measure_sparsity,
+    root_mean_square,
+    score_images,
+)
 from training.engine.runs import write_json
 from training.images.evidence import measure_divergence
 from training.images.linear_probe import probe_linearly
@@ -59,7 +65,7 @@ def evaluate_run(run: Path, data: CodedData) -> dict[str, Any]:
         "dataset": f"{data.images.name} test",
         "n": n,
         "methods": methods,
-        "code": describe_codes(network, data.images.test.images),
+        "code": describe_codes(network, components, data.images.test.images),
         "threshold": stored["threshold"],
         "false_alarms": {"value": alarms / n, "interval": wilson_interval(alarms, n)},
         "unusual": unusual,
@@ -127,14 +133,22 @@ def describe_unusual(
 
 
 @torch.no_grad()
-def describe_codes(network: Autoencoder, images_NHWC: Tensor) -> dict[str, Any]:
-    """How codes are used: the share of values above 0 of a sparse one, the divergence of each of a variational one."""
+def describe_codes(network: Autoencoder, components: PrincipalComponents, images_NHWC: Tensor) -> dict[str, Any]:
+    """How codes are used: by how few values of each, and by how many in all where that is a question.
+
+    That is the share of values above 0 of a sparse one, and the divergence of each value of a variational one.
+    """
     device = next(network.parameters()).device
     code, log_variance = network.encode(scale_images(images_NHWC.to(device)))
+    sparsity = {
+        NETWORK: measure_sparsity(code.cpu().numpy()),
+        COMPONENTS: measure_sparsity(components.encode(images_NHWC)),
+    }
+    found: dict[str, Any] = {"sparsity": sparsity}
     if log_variance is not None:
         divergence = measure_divergence(code, log_variance).mean(0)
-        return {"divergence_nats": divergence.tolist(), "used": int((divergence > _MIN_DIVERGENCE).sum())}
-    return {} if network.threshold is None else {"active": float((code > 0).float().mean())}
+        return found | {"divergence_nats": divergence.tolist(), "used": int((divergence > _MIN_DIVERGENCE).sum())}
+    return found if network.threshold is None else found | {"active": float((code > 0).float().mean())}
 
 
 def headline(content: Mapping[str, Any]) -> dict[str, Any]:

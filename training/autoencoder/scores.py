@@ -1,6 +1,6 @@
 """What reconstructions are worth, image by image, and how well a number tells unusual images from usual ones.
 
-Dimensions: N images, H height, W width, C channels.
+Dimensions: N images, Z values of a code, H height, W width, C channels.
 """
 
 from __future__ import annotations
@@ -51,3 +51,15 @@ def area_under_curve(rows: np.ndarray) -> float:
     usual = np.sort(numbers[~unusual])
     below, up_to = (np.searchsorted(usual, numbers[unusual], side) for side in ("left", "right"))
     return float((below + up_to).mean() / (2 * len(usual)))
+
+
+def measure_sparsity(codes: np.ndarray) -> float:
+    """How few values carry the codes [N, Z] on average: 0 if all are as large, 1 if one alone is not 0.
+
+    A code of nothing but zeros counts as 0.
+    Source: Hoyer 2004, https://www.jmlr.org/papers/v5/hoyer04a.html, section 3.1.
+    """
+    root = math.sqrt(codes.shape[1])
+    absolute, square = np.abs(codes).sum(1, dtype=np.float64), np.square(codes).sum(1, dtype=np.float64) ** 0.5
+    ratio = np.divide(absolute, square, out=np.full(len(codes), root), where=square > 0)
+    return float(((root - ratio) / (root - 1)).mean())

@@ -7,6 +7,7 @@ from training.autoencoder.scores import (
     area_under_curve,
     explained_share,
     find_threshold,
+    measure_sparsity,
     root_mean_square,
     score_images,
 )
@@ -31,6 +32,13 @@ def test_the_threshold_is_the_conformal_quantile():
 def test_the_area_counts_pairs_in_which_the_unusual_row_has_the_greater_number():
     rows = np.array([[1, 0], [2, 0], [2, 1], [3, 1]], float)
     assert area_under_curve(rows) == pytest.approx((1.5 + 2) / 4)
+
+
+def test_sparsity_goes_from_codes_of_equal_values_to_those_of_one():
+    assert measure_sparsity(np.array([[2.0, -2, 2, -2]])) == pytest.approx(0)
+    assert measure_sparsity(np.array([[0.0, 0, -3, 0]])) == pytest.approx(1)
+    assert measure_sparsity(np.array([[3.0, 4, 0, 0], [0, 0, 0, 0]])) == pytest.approx((2 - 7 / 5) / 2)
+    assert np.isfinite(measure_sparsity(np.zeros((3, 4))))
 
 
 def test_principal_components_lose_nothing_of_images_that_lie_in_their_plane():

@@ -110,6 +110,8 @@ def test_recipes_stand_in_one_table_and_a_sparse_one_exports(tiny_recipe, finish
     assert rows[4][1].startswith("1.0000")
     assert float(rows[4][2].split()[0]) < 0.9
     assert read_run(runs["sparse"])["metrics"]["active"] < 0.6
+    sparsity = {row[0]: float(row[5]) for row in rows[:4]}
+    assert sparsity["sparse"] > sparsity["plain"]
     assert 0 <= read_run(runs["beta-vae"])["metrics"]["used"] <= 6
     spec = describe_release(runs["sparse"], "cpu")
     captured, program = capture(spec.programs["main"], torch.device("cpu")), spec.programs["main"].module
