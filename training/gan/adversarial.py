@@ -18,13 +18,14 @@ from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
+from training.gan.growing import GrowingDiscriminator, GrowingGenerator, find_size
 from training.gan.health import HealthMonitor
 from training.gan.network import AnyGenerator
-from training.gan.objective import penalize_gradient
 from training.gan.program import make_drawing
 from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName
 from training.images.augmentation import TrainingBatches
 from training.images.dcgan import Discriminator
+from training.images.gradient_penalties import penalize_gradient, penalize_real_gradient
 from training.images.pixels import scale_images
 from training.images.validation import Validation
 
@@ -35,14 +36,19 @@ _LATENTS, _PENALTY = 10, 12  # places in the run from which a step draws
 class Game:
     """The rules of the two players.
 
-    `discriminator_steps` for each step of the generator; `penalty_weight` 0 leaves the gradient penalty out.
-    `class_weight` is that of naming classes, which a discriminator without a classifier does not do.
+    `discriminator_steps` for each step of the generator; `penalty_weight` 0 leaves the gradient penalty out. So does
+    `r1_weight` the one at real images: looked at every `r1_every` steps, it weighs as many times as much there.
+    `class_weight` is that of naming classes, which a discriminator without a classifier does not do. Players that can
+    grow do so over the first `growth_steps`.
     """
 
     loss: LossName
     discriminator_steps: int
     penalty_weight: float
-    class_weight: float = 0.0
+    r1_weight: float
+    r1_every: int
+    class_weight: float
+    growth_steps: int
 
 
 class AdversarialTask(Resumable):
@@ -81,13 +87,15 @@ class AdversarialTask(Resumable):
         """Teach the discriminator, then the generator by what it has just drawn; log losses and gradient norms."""
         self.generator.train()
         self.discriminator.train().requires_grad_(True)
+        self._grow(step)
         metrics: dict[str, Tensor] = {}
         for turn in range(self.game.discriminator_steps):
             images, labels = self.batches.at(step * self.game.discriminator_steps + turn)
             is_last = turn == self.game.discriminator_steps - 1
             with torch.set_grad_enabled(is_last), autocast(self.device, self.precision):
                 fake = self.generator(self._latents(len(images), step, turn), self._condition(labels))
-            metrics |= self._teach_discriminator(scale_images(images), fake.detach(), labels, step, turn)
+            real = self._shrink(scale_images(images))
+            metrics |= self._teach_discriminator(real, fake.detach(), labels, step, turn)
         self.discriminator.requires_grad_(False)
         metrics |= self._teach_generator(fake, labels, step)
         if self.average:
@@ -107,6 +115,9 @@ class AdversarialTask(Resumable):
             )
             loss = loss + self.game.penalty_weight * penalty
             metrics["gradient_penalty"] = penalty.detach()
+        if self.game.r1_weight and step % self.game.r1_every == 0:
+            penalty = penalize_real_gradient(lambda x: self._score(x, labels)[0], real)
+            loss = loss + self.game.r1_weight * self.game.r1_every * penalty
         if logits is not None:
             class_loss = F.cross_entropy(logits, labels)
             loss = loss + self.game.class_weight * class_loss
@@ -130,6 +141,16 @@ class AdversarialTask(Resumable):
         self.generator_updater.update(loss, step)
         return metrics | {"generator_gradient": gradient_norm(self.generator)}
 
+    def _grow(self, step: int) -> None:
+        for network in (self.generator, self.discriminator, self.best_generator):
+            if isinstance(network, (GrowingGenerator, GrowingDiscriminator)):
+                network.size = find_size(step, self.game.growth_steps, network.num_doublings)
+
+    def _shrink(self, images: Tensor) -> Tensor:
+        if isinstance(self.discriminator, GrowingDiscriminator):
+            return self.discriminator.shrink(images)
+        return images
+
     def _latents(self, count: int, step: int, turn: int) -> Tensor:
         generator = generator_for(self.seed, _LATENTS, step, turn)
         return torch.randn(count, self.generator.latent_size, generator=generator).to(self.device)
@@ -145,9 +166,9 @@ class AdversarialTask(Resumable):
     def _score_pair(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Score real and generated images, and name the real ones' classes.
 
-        Apart where batch normalization would tell one by the other.
+        Apart where others in the batch would tell one by the other.
         """
-        if self.discriminator.norm == "batch":
+        if self.discriminator.mixes_images:
             real_scores, logits = self._score(real, labels)
             return real_scores, self._score(fake, labels)[0], logits
         scores, logits = self._score(torch.cat([real, fake]), torch.cat([labels, labels]))

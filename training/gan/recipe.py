@@ -17,7 +17,7 @@ from training.images.dcgan import DiscriminatorNorm
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (
     *("latent_size", "style_size", "num_mappings", "discriminator_steps", "pixel_deviation", "epochs", "batch_size"),
-    *("generator_lr", "discriminator_lr", "num_validations", "patience", "judge_epochs", "student_epochs"),
+    *("r1_every", "generator_lr", "discriminator_lr", "num_validations", "patience", "judge_epochs", "student_epochs"),
     *("num_samples", "num_probed", "margin_share", "num_components", "num_held_out", "num_examples", "max_rows"),
 )
 
@@ -32,6 +32,7 @@ class Recipe:
     style_size: Annotated[int, "of a style-based generator: values in a style"] = 64
     num_mappings: Annotated[int, "of a style-based generator: layers from a latent to its style"] = 4
     mixing_share: Annotated[float, "of a style-based generator: training images with two latents' styles"] = 0.5
+    growth: Annotated[float, "share of the steps over which images grow to their size; 0: they have it at once"] = 0.0
     latent_size: Annotated[int, "values in a latent vector"] = 100
     widths: Annotated[tuple[int, ...], "generator's channels from 4×4 upwards"] = (192, 96, 48)
     discriminator_widths: Annotated[tuple[int, ...], "the other's from the image downwards; empty: as widths"] = ()
@@ -39,6 +40,9 @@ class Recipe:
     loss: Annotated[LossName, "what the two players minimize"] = "hinge"
     discriminator_steps: Annotated[int, "steps of the discriminator for each of the generator"] = 1
     penalty_weight: Annotated[float, "weight of the gradient penalty; 0 leaves it out"] = 0.0
+    r1_weight: Annotated[float, "weight of the scores' squared slope at real images (R1); 0 leaves it out"] = 0.0
+    r1_every: Annotated[int, "steps from one look at that slope to the next"] = 16
+    sees_batch: Annotated[bool, "tell the discriminator how much the images of a batch differ"] = False
     class_weight: Annotated[float, "weight of naming classes in both players' losses; 0 leaves it out"] = 0.0
     pixel_deviation: Annotated[float, "deviation of pixels from what a VAE draws, in a range of 2"] = 0.3
 
@@ -82,17 +86,31 @@ class Recipe:
         check_bounds(
             self,
             positive=_POSITIVE,
-            not_negative=("penalty_weight", "class_weight", "resolution", "shift_px", "clip_norm"),
-            fractions=("validation_fraction", "beta1", "beta2", "average_decay", "min_diversity", "mixing_share"),
+            not_negative=("penalty_weight", "r1_weight", "class_weight", "resolution", "shift_px", "clip_norm"),
+            fractions=(
+                "validation_fraction",
+                "beta1",
+                "beta2",
+                "average_decay",
+                "min_diversity",
+                "mixing_share",
+                "growth",
+            ),
         )
         if self.class_weight and not self.conditional:
             raise ValueError("class_weight is about labels: it needs conditional=true")
+        if self.growth and (self.generator == "style" or self.method == "variational"):
+            raise ValueError("growth is about generator=dcgan with method=adversarial: set it to 0")
+        if self.growth and self.discriminator_widths:
+            raise ValueError("growth needs players of the same widths: leave discriminator_widths empty")
         if self.generator == "style" and self.method == "variational":
             raise ValueError("generator=style draws while it trains what method=variational has no use for: use dcgan")
-        if self.penalty_weight and self.discriminator_norm == "batch":
+        if (self.penalty_weight or self.r1_weight) and self.discriminator_norm == "batch":
             raise ValueError(
-                "penalty_weight is about single images: it needs discriminator_norm=layer, spectral or none"
+                "penalty_weight and r1_weight are about single images: discriminator_norm=layer, spectral or none"
             )
+        if self.sees_batch and self.method == "variational":
+            raise ValueError("sees_batch=true is about discriminators, and method=variational has none")
 
 
 # A step of 64 images takes 0.12 s of processor time (AMD EPYC, bf16, other work on the machine): 9,060 steps. Rates of
@@ -113,6 +131,8 @@ WGAN_GP = Recipe(
 )
 # But for its network all that `full` has, without classes.
 STYLE = replace(CONDITIONAL, generator="style", conditional=False, class_weight=0.0)
+# `full`, grown over the first half of its steps.
+GROWING = replace(CONDITIONAL, growth=0.5)
 VAE = Recipe(
     conditional=False,
     method="variational",
@@ -152,5 +172,6 @@ PRESETS: dict[str, Recipe] = {
     "dcgan": DCGAN,
     "wgan-gp": WGAN_GP,
     "style": STYLE,
+    "growing": GROWING,
     "vae": VAE,
 }

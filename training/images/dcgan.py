@@ -9,7 +9,7 @@ Dimensions: N images, Z latent values, C channels, H height, W width, K classes,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.images.batch_deviation import BatchDeviation
 from training.images.norms import ConditionalNorm, ImageNorm, UnconditionalNorm
 
 Shape = tuple[int, int, int]
@@ -56,8 +57,8 @@ class Generator(nn.Module):
         self.latent_size, self.num_classes, self.shape = latent_size, num_classes, shape
         height, width, channels = shape
         self.start = start_size(widths, shape)
-        canvas = self.start * 2 ** len(widths)
-        self.margins = (canvas - height) // 2, (canvas - width) // 2
+        self.canvas = self.start * 2 ** len(widths)
+        self.margins = (self.canvas - height) // 2, (self.canvas - width) // 2
         self.project = nn.Linear(latent_size, widths[0] * self.start**2, bias=False)
         self.norms = nn.ModuleList([_generator_norm(width, num_classes) for width in widths])
         self.activations = nn.ModuleList([nn.ReLU() for _ in widths])
@@ -68,13 +69,21 @@ class Generator(nn.Module):
         initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.cut(torch.tanh(self.draw(self.compute_maps(latents, labels, len(self.stages))[-1]).float()))
+
+    def compute_maps(self, latents: Tensor, labels: Tensor | None, num_stages: int) -> list[Tensor]:
+        """Compute the smallest map [N, width, side, side] and those of the first stages."""
         x = self.project(latents).unflatten(1, (-1, self.start, self.start))
-        x = self.activations[0](self.norms[0](x.contiguous(memory_format=torch.channels_last), labels))
-        for stage, norm, activation in zip(self.stages, self.norms[1:], self.activations[1:], strict=True):
-            x = activation(norm(stage(x), labels))
+        maps = [self.activations[0](self.norms[0](x.contiguous(memory_format=torch.channels_last), labels))]
+        for number, stage in enumerate(self.stages[:num_stages], 1):
+            maps.append(self.activations[number](self.norms[number](stage(maps[-1]), labels)))
+        return maps
+
+    def cut(self, canvases: Tensor) -> Tensor:
+        """Cut what exceeds the images off canvases [N, C, side, side]."""
         height, width, _ = self.shape
         top, left = self.margins
-        return torch.tanh(self.draw(x).float())[:, :, top : top + height, left : left + width]
+        return canvases[:, :, top : top + height, left : left + width]
 
 
 class Discriminator(nn.Module):
@@ -85,7 +94,8 @@ class Discriminator(nn.Module):
     With classes it is a projection discriminator: the score gains the product of the features with the label's
     embedding. Source: Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637, eq. 3. With `classifies` it also names
     the class of an image. Source: Odena et al. 2017, https://arxiv.org/abs/1610.09585, section 3. With other
-    `num_outputs` the same network is an encoder: images → float32 [N, num_outputs].
+    `num_outputs` the same network is an encoder: images → float32 [N, num_outputs]. With `sees_batch` its last stage
+    is told how much neighbours in the batch differ.
     """
 
     def __init__(
@@ -97,19 +107,23 @@ class Discriminator(nn.Module):
         num_classes: int = 0,
         num_outputs: int = 1,
         classifies: bool = False,
+        sees_batch: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.num_classes, self.norm = shape, num_classes, norm
+        self.shape, self.num_classes = shape, num_classes
+        self.mixes_images = norm == "batch" or sees_batch
         height, width, channels = shape
         start = start_size(widths, shape)
         excess_height, excess_width = start * 2 ** len(widths) - height, start * 2 ** len(widths) - width
         left, top = excess_width // 2, excess_height // 2
         self.padding = (left, excess_width - left, top, excess_height - top)
-        sizes = [channels, *widths]
+        self.batch_deviation = BatchDeviation() if sees_batch else None
+        inputs = [channels, *widths[:-1]]
+        inputs[-1] += sees_batch
         normalized = norm in ("batch", "layer")
         convs = [
             nn.Conv2d(a, b, 4, stride=2, padding=1, bias=not normalized or index == 0)
-            for index, (a, b) in enumerate(pairwise(sizes))
+            for index, (a, b) in enumerate(zip(inputs, widths, strict=True))
         ]
         self.norms = nn.ModuleList(
             [_discriminator_norm(norm if index else "none", width) for index, width in enumerate(widths)]
@@ -121,17 +135,25 @@ class Discriminator(nn.Module):
         self.convs, self.head, self.embedding, self.classifier = nn.ModuleList(convs), head, embedding, classifier
         initialize(self)
         if norm == "spectral":
-            for layer in filter(None, (*convs, head, embedding, classifier)):
-                spectral_norm(layer)
+            normalize_spectrally(filter(None, (*convs, head, embedding, classifier)))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Compute the maps [N, width, side, side] of every stage."""
-        x = F.pad(images, self.padding, mode="replicate") if any(self.padding) else images
-        maps = []
-        for conv, norm, activation in zip(self.convs, self.norms, self.activations, strict=True):
-            x = activation(norm(conv(x)))
-            maps.append(x)
-        return maps
+        maps = [self.pad(images)]
+        for number in range(len(self.convs)):
+            maps.append(self.apply_stage(number, maps[-1]))
+        return maps[1:]
+
+    def pad(self, images: Tensor) -> Tensor:
+        """Enlarge images [N, C, H, W] to canvases whose side can be halved by every stage."""
+        return F.pad(images, self.padding, mode="replicate") if any(self.padding) else images
+
+    def apply_stage(self, number: int, x: Tensor) -> Tensor:
+        """Compute the map of one stage from that before it."""
+        if self.batch_deviation is not None and number == len(self.convs) - 1:
+            x = self.batch_deviation(x)
+        result: Tensor = self.activations[number](self.norms[number](self.convs[number](x)))
+        return result
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.assess(images, labels)[0]
@@ -162,6 +184,15 @@ def initialize(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=_INITIAL_DEVIATION)
+
+
+def normalize_spectrally(layers: Iterable[nn.Module]) -> None:
+    """Hold the largest singular value of each layer's weights at 1.
+
+    Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957.
+    """
+    for layer in layers:
+        spectral_norm(layer)
 
 
 def _generator_norm(width: int, num_classes: int) -> nn.Module:

@@ -24,7 +24,9 @@ from training.gan.recipe import DCGAN, PRESETS, WGAN_GP
 from training.gan.session import train
 from training.gan.variational import VariationalTask
 from training.images.difference import compare_runs
+from training.images.gradient_penalties import penalize_real_gradient
 from training.images.judge import open_judge
+from training.images.pixels import scale_images
 
 CPU = torch.device("cpu")
 OF_TINY = (
@@ -95,6 +97,7 @@ def test_a_run_leaves_network_figures_and_pictures(finished_run):
     [
         ("full", AdversarialTask, {}),
         ("wgan-gp", AdversarialTask, {"discriminator_steps": 2}),
+        ("growing", AdversarialTask, {}),
         ("vae", VariationalTask, {}),
     ],
 )
@@ -142,6 +145,31 @@ def test_both_players_name_classes_where_that_has_a_weight(data, eyes):
     assert metrics[-1]["class_loss"] < metrics[0]["class_loss"]
     with pytest.raises(ValueError, match="class_weight is about labels"):
         replace(DCGAN, class_weight=0.1)
+
+
+def test_r1_holds_down_the_slope_of_scores_at_real_images(data, eyes):
+    slopes = []
+    for weight in (0.0, 100.0):
+        recipe = shrink(PRESETS["style"], discriminator_lr=2e-3, sees_batch=True, r1_weight=weight, r1_every=2)
+        task, _ = make_task(recipe, data, eyes, CPU, 0)
+        for step in range(20):
+            task.train_step(step)
+        real = scale_images(data.test.images[:64])
+        slopes.append(float(penalize_real_gradient(task.discriminator, real).detach()))
+    assert slopes[1] < slopes[0] / 10
+
+
+def test_a_network_that_grows_learns_at_every_size_and_ends_at_its_own(data, eyes):
+    task, num_steps = make_task(shrink(PRESETS["growing"], epochs=1.0), data, eyes, CPU, 0)
+    sizes = []
+    for step in range(num_steps):
+        metrics = task.train_step(step)
+        assert all(bool(torch.isfinite(value)) for value in metrics.values())
+        sizes.append(task.best_generator.size)
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (0, 1)
+    assert any(0 < size < 1 for size in sizes)
+    assert sizes.count(1) == num_steps - num_steps // 2
 
 
 def test_a_collapsed_run_stops_early_and_records_why(start, judge):
