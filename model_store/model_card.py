@@ -20,7 +20,7 @@ def write_card(manifest: Manifest, training: Mapping[str, Any], evaluation: Mapp
     sections = {
         f"Model card: {manifest.model} {manifest.version}": _describe_model(manifest, training),
         "Use": _describe_use(manifest),
-        "Data": _describe_data(manifest, training),
+        "Data": _describe_data(manifest, training, evaluation),
         "Figures": _describe_figures(manifest),
         "Evaluation of the training run": _describe_evaluation(evaluation),
         "Limits": [f"- {limit}" for limit in list_limits(manifest, training, evaluation)],
@@ -55,12 +55,22 @@ def _describe_use(manifest: Manifest) -> list[str]:
     return lines + [f"- parameter `{parameter.name}`, {parameter.in_words}" for parameter in manifest.parameters]
 
 
-def _describe_data(manifest: Manifest, training: Mapping[str, Any]) -> list[str]:
+def _describe_data(manifest: Manifest, training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
     quality = manifest.quality
     lines = [f"Judged by the gate on {quality.n} rows of {quality.dataset} (sha256 {quality.dataset_digest[:16]}…)."]
     if training.get("data"):
         lines.insert(0, f"Trained on {training['data']}, preset {training.get('preset')}, seed {training.get('seed')}.")
+    if "privacy" in evaluation:
+        lines.append(_describe_privacy(evaluation["privacy"]))
     return lines
+
+
+def _describe_privacy(privacy: Mapping[str, Any]) -> str:
+    return (
+        f"Trained with differential privacy: for each of its {privacy['rows']} training rows ε = "
+        f"{privacy['epsilon']:.3g} at δ = {privacy['delta']:.3g}. This holds for its weights; curves and findings are "
+        "measured without noise, and validation rows are not protected."
+    )
 
 
 def _describe_figures(manifest: Manifest) -> list[str]:

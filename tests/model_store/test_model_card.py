@@ -61,6 +61,13 @@ def test_a_card_holds_origin_figures_and_groups():
     assert "confusion_matrix" not in card
 
 
+def test_a_card_says_what_a_private_training_has_spent():
+    line = "Trained with differential privacy: for each of its 1100 training rows ε = 2.99 at δ = 1e-05."
+    private = {"privacy": {"epsilon": 2.9876, "delta": 1e-5, "rows": 1100}}
+    assert line in write_card(describe(), TRAINING, EVALUATION | private)
+    assert "privacy" not in write_card(describe(), TRAINING, EVALUATION)
+
+
 @pytest.mark.parametrize(
     ("manifest", "limit"),
     [

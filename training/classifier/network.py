@@ -10,6 +10,7 @@ from training.classifier.compact import CompactNetwork
 from training.classifier.depthwise import DepthwiseNetwork
 from training.classifier.recipe import Network, Recipe
 from training.classifier.resnet import ResNet18
+from training.classifier.tempered import TemperedNetwork
 from training.classifier.transfer import PRETRAINED, PretrainedNetwork
 from training.classifier.vgg import Vgg
 from training.classifier.vit import VisionTransformer
@@ -48,6 +49,8 @@ def build_network(recipe: Recipe, shape: tuple[int, int, int], num_classes: int)
         return DepthwiseNetwork(
             channels=channels, num_classes=num_classes, resolution=min(height, width), dropout=recipe.dropout
         )
+    if name == "tempered":
+        return TemperedNetwork(shape=shape, num_classes=num_classes)
     if name in ("vit", "deit"):
         return VisionTransformer(
             shape=shape,

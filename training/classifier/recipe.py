@@ -20,6 +20,7 @@ Network = Literal[
     "vgg11",
     "vgg16",
     "depthwise",
+    "tempered",
     "vit",
     "deit",
     "mobilenet_v3_small",
@@ -54,6 +55,7 @@ _NOT_NEGATIVE = (
     "frozen_epochs",
     "resolution",
     "max_threads",
+    "privacy_epsilon",
 )
 _FRACTIONS = (
     "validation_fraction",
@@ -62,7 +64,19 @@ _FRACTIONS = (
     "average_decay",
     "pruned_fraction",
     "teacher_weight",
+    "privacy_delta",
 )
+# What cannot be while training is private, and why.
+_NOT_PRIVATE = {
+    "start_from": "its weights have learned images without noise",
+    "teacher": "its answers have learned images without noise",
+    "quantize_aware": "it observes the ranges of single images",
+    "cutout_px": "what is covered gets the mean of all images",
+    "mixup_alpha": "a mixture has no image to itself",
+    "cutmix_alpha": "a mixture has no image to itself",
+    "recompute": "gradients of single images are taken as layers are passed, and it passes them twice",
+}
+_LEAST_PRIVATE_BATCH = 32  # images in the mean: a step may draw any number, and with this mean none but by 1 in 10^14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +135,13 @@ class Recipe:
     schedule: Annotated[ScheduleName, "learning rate over time"] = "one-cycle"
     warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.0
     label_smoothing: Annotated[float, "share of the target that is spread over all classes"] = 0.1
-    clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 0.0
+    clip_norm: Annotated[
+        float, "norm to which gradients are clipped, with privacy_epsilon that of each image; 0 does not clip"
+    ] = 0.0
+    privacy_epsilon: Annotated[
+        float, "ε of differential privacy for each training image; smaller is more private; 0: not private"
+    ] = 0.0
+    privacy_delta: Annotated[float, "δ of it, the risk that ε does not hold; below 1 / training images"] = 1e-5
     average_decay: Annotated[float, "decay of the average of weights, which is released; 0: none"] = 0.0
     patience: Annotated[int, "validations without a better accuracy before the run stops; 0 never stops early"] = 0
     precision: Annotated[Precision, "arithmetic; auto is bf16 where the device multiplies it"] = "auto"
@@ -151,6 +171,22 @@ class Recipe:
             raise ValueError("pruned_layers says where channels are removed: set pruned_fraction to how many")
         if self.quantize_aware and self.precision == "bf16":
             raise ValueError("quantize_aware rounds float32 values; set precision to fp32 or auto")
+        if self.privacy_epsilon:
+            self._check_private()
+
+    def _check_private(self) -> None:
+        for name, why in _NOT_PRIVATE.items():
+            if getattr(self, name):
+                raise ValueError(f"privacy_epsilon does not go together with {name}: {why}")
+        if not (self.clip_norm and self.privacy_delta):
+            raise ValueError("privacy_epsilon hides clipped gradients, but for a risk: set clip_norm and privacy_delta")
+        if self.accumulation > 1:
+            raise ValueError("privacy_epsilon takes a step's images at once; set accumulation=1")
+        if self.batch_size < _LEAST_PRIVATE_BATCH:
+            raise ValueError(
+                f"privacy_epsilon draws a step's images by chance, and of {self.batch_size} it may draw none; set "
+                f"batch_size={_LEAST_PRIVATE_BATCH} or more"
+            )
 
 
 # The demo's 540 test rows: two variants that disagree on 3 of them already leave an interval of ±0.6 points, so a
@@ -207,6 +243,21 @@ VIT = Recipe(
     clip_norm=1.0,
 )
 DEPTHWISE = replace(RESNET18, network="depthwise", epochs=5)
+# Large steps, because noise is added once a step however many images it has.
+PRIVATE = Recipe(
+    data="fashion-mnist",
+    network="tempered",
+    privacy_epsilon=3.0,
+    clip_norm=1.0,
+    flip=False,
+    shift_px=0,
+    epochs=15,
+    batch_size=1000,
+    lr=0.5,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    schedule="cosine",
+)
 
 PRESETS: dict[str, Recipe] = {
     "demo": DEMO,
@@ -214,4 +265,5 @@ PRESETS: dict[str, Recipe] = {
     "resnet18": RESNET18,
     "vit": VIT,
     "depthwise": DEPTHWISE,
+    "private": PRIVATE,
 }

@@ -67,7 +67,8 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
 
 def _describe_program(program: nn.Module, data: ImageData, recipe: Recipe, device: str) -> ProgramSpec:
     program = place(program, torch.device(device))
-    rows = data.train.images[: recipe.num_calibration]
+    calibration = data.validation if recipe.privacy_epsilon else data.train  # ranges are of single images
+    rows = calibration.images[: recipe.num_calibration]
     return describe_row_program(
         program,
         rows,

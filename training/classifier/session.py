@@ -26,6 +26,7 @@ from training.engine.distributed import num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
+from training.engine.privacy import PrivacyTerms, PrivateGradients
 from training.engine.pruning import prune_channels
 from training.engine.quantize_aware import RoundedNetwork
 from training.engine.recomputation import recompute_activations
@@ -37,6 +38,7 @@ from training.images.data_checks import announce
 from training.images.normalization import Normalization
 from training.images.splits import ImageData
 from training.labels.figures import fit_temperature
+from training.labels.membership import measure_membership
 
 _PRUNING_IMAGES = 500  # that say which channels are worth least
 
@@ -93,6 +95,10 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
     share_batch_norms(network)
     network = place(network, device)
     normalization = normalization.to(device)
+    privacy = None
+    if recipe.privacy_epsilon:
+        privacy = _make_private(network, recipe, data, num_steps)
+        batches.draw_rows = privacy.draw_rows
     rounded = None
     if recipe.quantize_aware:
         rounded = RoundedNetwork(network, normalization(batches.at(0)[0]))
@@ -102,9 +108,9 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         normalization=normalization,
         batches=batches,
         validation=data.validation,
-        updater=Updater(_make_optimizers(network, recipe), schedule, clip_norm=recipe.clip_norm),
+        updater=Updater(_make_optimizers(network, recipe), schedule, clip_norm=recipe.clip_norm, privacy=privacy),
         device=device,
-        precision="fp32" if recipe.quantize_aware else recipe.precision,
+        precision="fp32" if recipe.quantize_aware or privacy else recipe.precision,
         label_smoothing=recipe.label_smoothing,
         mixup_alpha=recipe.mixup_alpha,
         cutmix_alpha=recipe.cutmix_alpha,
@@ -121,6 +127,17 @@ def _check_divisible(recipe: Recipe) -> None:
         raise ValueError(f"batch_size={recipe.batch_size} gives not one image to each of {num_processes()} processes")
     if recipe.quantize_aware and num_processes() > 1:
         raise ValueError("quantize_aware observes the ranges of whole batches; train with one process")
+    if recipe.privacy_epsilon and num_processes() > 1:
+        raise ValueError("privacy_epsilon clips and accounts for whole batches; train with one process")
+
+
+def _make_private(network: nn.Module, recipe: Recipe, data: ImageData, num_steps: int) -> PrivateGradients:
+    terms = PrivacyTerms(epsilon=recipe.privacy_epsilon, delta=recipe.privacy_delta, clip_norm=recipe.clip_norm)
+    num_rows = len(data.train)
+    try:
+        return PrivateGradients(network, terms, num_rows=num_rows, batch_size=recipe.batch_size, num_steps=num_steps)
+    except ValueError as error:
+        raise ValueError(f"network {recipe.network} with privacy_epsilon: {error}; tempered is made for it") from None
 
 
 def _start_from(run: Path, recipe: Recipe, data: ImageData) -> tuple[nn.Module, Normalization]:
@@ -170,14 +187,18 @@ def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device) -> Teac
 
 
 def _initialize(network: nn.Module, recipe: Recipe, data: ImageData) -> Normalization:
-    """Give the network what it takes from data or from a file before training; return its pixel normalization."""
+    """Give the network what it takes from data or from a file before training; return its pixel normalization.
+
+    Where training is private these are not the images that it protects.
+    """
     if isinstance(network, PretrainedNetwork):
         if recipe.weights_file:
             network.load_weights(Path(recipe.weights_file))
         return network.normalization
-    normalization = Normalization.of(data.train.images)
+    images = (data.validation if recipe.privacy_epsilon else data.train).images
+    normalization = Normalization.of(images)
     if isinstance(network, CompactNetwork):
-        network.initialize_from(normalization(data.train.images[:5000]))
+        network.initialize_from(normalization(images[:5000]))
     return normalization
 
 
@@ -220,4 +241,8 @@ def finish_classifier(run: Path, recipe: Recipe, data: ImageData, task: Classifi
         },
         run / NETWORK,
     )
-    return evaluate_run(run, predict_logits(program, data.test.images, device), data, temperature)
+    logits = predict_logits(program, data.test.images, device)
+    seen = data.train.take(torch.arange(min(len(data.train), len(data.test))))
+    membership = measure_membership(predict_logits(program, seen.images, device), seen.labels, logits, data.test.labels)
+    privacy = task.updater.privacy.describe() if task.updater.privacy else None
+    return evaluate_run(run, logits, data, temperature, membership, privacy)

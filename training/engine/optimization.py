@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.engine.distributed import add_up_gradients
+from training.engine.privacy import PrivateGradients
 from training.engine.schedules import Schedule
 
 
@@ -22,17 +23,22 @@ def split_rows(rows: slice, num_parts: int) -> list[slice]:
 
 
 class Updater:
-    """Optimizers that share a loss, with their schedule and gradient clipping.
+    """Optimizers that share a loss, with their schedule and gradient clipping, or private gradients instead.
 
     A model with several losses (a generator and its critic) holds one Updater for each.
     """
 
     def __init__(
-        self, optimizers: Sequence[torch.optim.Optimizer], schedule: Schedule, *, clip_norm: float = 0.0
+        self,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedule: Schedule,
+        *,
+        clip_norm: float = 0.0,
+        privacy: PrivateGradients | None = None,
     ) -> None:
         self.optimizers = list(optimizers)
         self.schedule = schedule
-        self.clip_norm = clip_norm
+        self.clip_norm, self.privacy = clip_norm, privacy
         for group in self._groups():
             group.setdefault("initial_lr", group["lr"])
 
@@ -53,24 +59,30 @@ class Updater:
             group["lr"] = group["initial_lr"] * factor
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
+        propagate = self.privacy.propagate if self.privacy else Tensor.backward
         parts = []
         for loss in losses:
-            loss.backward()
+            propagate(loss)
             parts.append(loss.detach())
         parameters = [p for group in self._groups() for p in group["params"]]
         add_up_gradients(parameters)
-        if self.clip_norm:
+        if self.privacy:
+            self.privacy.make_private(step)
+        elif self.clip_norm:
             nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         return sum(parts[1:], start=parts[0])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+        state: dict[str, Any] = {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+        return state | ({"privacy": self.privacy.state_dict()} if self.privacy else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if self.privacy:
+            self.privacy.load_state_dict(state["privacy"])
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         for optimizer in self.optimizers:

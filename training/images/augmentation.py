@@ -6,6 +6,7 @@ Dimensions: N images, H height, W width, C channels.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -35,6 +36,7 @@ def lower_batch_size(batch_size: int, num_images: int) -> int:
 class TrainingBatches:
     """Batches as a function of the step: shuffled each epoch, shifted, mirrored and partly covered.
 
+    `draw_rows` gives the rows of a step int64 [N]; set another where not each image is to come once an epoch.
     Mirroring alternates: each image is mirrored in every second epoch, half of them in the even ones, which shows more
     different views than tossing a coin. Source: Jordan 2024, https://arxiv.org/abs/2404.00498, section 3.6.
     """
@@ -54,6 +56,7 @@ class TrainingBatches:
             raise ValueError(f"batch_size {batch_size} is larger than the training data of {len(split)} images")
         self.batch_size, self.seed, self.device = batch_size, seed, device
         self.shift_px, self.flip, self.cutout_px = shift_px, flip, cutout_px
+        self.draw_rows: Callable[[int], Tensor] = self._draw_in_turn
         self.height, self.width = split.images.shape[1:3]
         self.labels = split.labels.to(device)
         self.fill = split.images.float().mean((0, 1, 2)).round().to(torch.uint8).to(device)
@@ -68,11 +71,8 @@ class TrainingBatches:
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Make the batch of a step: images uint8 [N, H, W, C] and labels int64 [N]."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = torch.randperm(len(self.labels), generator=generator_for(self.seed, 1, epoch))
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        epoch = step // self.steps_per_epoch
+        rows = self.draw_rows(step)
         generator = generator_for(self.seed, 2, step)
         images = self._shifted(rows, generator)
         if self.flip:
@@ -81,6 +81,13 @@ class TrainingBatches:
         if self.cutout_px:
             images = self._covered(images, generator)
         return images, self.labels[rows.to(self.device)]
+
+    def _draw_in_turn(self, step: int) -> Tensor:
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = torch.randperm(len(self.labels), generator=generator_for(self.seed, 1, epoch))
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
     def _shifted(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         windows = self.padded.unfold(1, self.height, 1).unfold(2, self.width, 1)
