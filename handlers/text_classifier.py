@@ -7,21 +7,17 @@ Program: pieces int64 [N, S], padded to the longest text → probabilities float
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 
-from handlers.base import Decoded, Handler, RowError
-from handlers.beam_search import END, PAD, pad_rows
+from handlers.base import Decoded, Handler
+from handlers.beam_search import PAD, pad_rows
 from handlers.device import Device
 from handlers.ranking import rank_labels
-from handlers.text import decode_text
-from model_store.wordpiece import INSIDE, WordPiece
+from handlers.subwords import encode_texts, open_subwords
 
 
 class TextClassifierHandler(Handler):
@@ -30,18 +26,10 @@ class TextClassifierHandler(Handler):
     def __init__(self, manifest: Mapping[str, Any], folder: Path, device: Device) -> None:
         super().__init__(manifest, folder, device)
         self.labels = np.array([label.encode() for label in self.options["labels"]], np.object_)
-        self.encode_text, self._name = _open_subwords(folder / self.options["vocabulary"], self.options)
+        self.encode_text, self._name = open_subwords(folder / self.options["vocabulary"], self.options)
 
     def decode(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Decoded:
-        rows: list[list[int]] = []
-        row_errors: list[str | None] = []
-        for data in inputs["text"]:
-            try:
-                rows.append(self.encode_text(decode_text(data)))
-                row_errors.append(None)
-            except RowError as error:
-                rows.append([END])
-                row_errors.append(str(error))
+        rows, row_errors = encode_texts(inputs["text"], self.encode_text)
         return Decoded([pad_rows(rows)], row_errors)
 
     def encode(
@@ -56,29 +44,3 @@ class TextClassifierHandler(Handler):
         for place, number in np.ndenumerate(numbers):
             names[place] = b"" if number == PAD else self._name(int(number)).encode()
         return names
-
-
-def _open_subwords(file: Path, options: Mapping[str, Any]) -> tuple[Callable[[str], list[int]], Callable[[int], str]]:
-    """What turns a text into the pieces that were trained with, and what names one of these by its number."""
-    max_pieces: int = options["max_pieces"]
-    if file.suffix == ".json":
-        content = json.loads(file.read_text())
-        pieces = WordPiece(**content)
-        names: list[str] = content["pieces"]
-        return lambda text: pieces.encode(text, max_pieces), lambda number: _name_word_piece(names[number])
-    vocabulary = sentencepiece.SentencePieceProcessor(model_proto=file.read_bytes())
-    lowercase: bool = options["lowercase"]
-
-    def encode(text: str) -> list[int]:
-        return [*vocabulary.encode(text.lower() if lowercase else text)[: max_pieces - 1], END]
-
-    return encode, partial(_name_piece, vocabulary)
-
-
-def _name_piece(vocabulary: sentencepiece.SentencePieceProcessor, number: int) -> str:
-    piece: str = vocabulary.id_to_piece(number)
-    return chr(int(piece[1:-1], 16)) if vocabulary.is_byte(number) else piece.replace("▁", " ")
-
-
-def _name_word_piece(piece: str) -> str:
-    return piece.removeprefix(INSIDE) if piece.startswith(INSIDE) else f" {piece}"

@@ -43,6 +43,7 @@ INFRASTRUCTURE = (
     "drawing",
     "ranking",
     "text",
+    "subwords",
     "text_attribution",
     "beam_search",
     "sampling",

@@ -14,11 +14,10 @@ from training.image_translator.domains import Domains
 from training.image_translator.judging import Jury
 from training.image_translator.scores import (
     absolute_errors,
-    frechet_of_pairs,
     signal_to_noise_db,
     structural_similarities,
 )
-from training.images.distances import Projection
+from training.images.distances import Projection, frechet_of_pairs
 
 Rows = dict[str, np.ndarray]
 

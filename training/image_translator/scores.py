@@ -1,6 +1,6 @@
-"""What translations are worth: errors of each image, and how far all of them are from real ones.
+"""What translations are worth: errors of each image.
 
-Dimensions: N images, H height, W width, D channels, F features.
+Dimensions: N images, H height, W width, D channels.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-
-from training.images.distances import FrechetReference
 
 _LEVELS = 255
 _ROUNDING_VARIANCE = 1 / 12  # of rounding to whole levels: less of an error says nothing
@@ -38,8 +36,3 @@ def structural_similarities(answers: Tensor, truth: Tensor) -> np.ndarray:
     found = structural_similarity_index_measure(first, second, data_range=float(_LEVELS), reduction="none")
     assert isinstance(found, Tensor)
     return found.numpy().reshape(len(answers))
-
-
-def frechet_of_pairs(features: np.ndarray) -> float:
-    """Fréchet distance between the features of answers and of as many real images, [N, 2, F]: answers come first."""
-    return FrechetReference(features[:, 1]).distance(features[:, 0])

@@ -54,6 +54,11 @@ class FrechetReference:
         return float(shift + np.trace(self.real.covariance) + np.trace(other.covariance) - 2 * cross)
 
 
+def frechet_of_pairs(features: np.ndarray) -> float:
+    """Fréchet distance between the features of drawn and of as many real images, [N, 2, F]: the drawn come first."""
+    return FrechetReference(features[:, 1]).distance(features[:, 0])
+
+
 class Projection:
     """The leading principal components of real features, on which a distance is cheap enough to be bootstrapped."""
 

@@ -24,10 +24,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Turn texts into piece numbers, the end sign included."""
+    def encode(self, texts: Sequence[str], max_pieces: int | None = None) -> list[list[int]]:
+        """Turn texts into piece numbers, at most so many, the end sign included."""
         folded = [text.lower() for text in texts] if self.lowercase else list(texts)
-        return [[*pieces, END] for pieces in self._processor.encode(folded)]
+        most = None if max_pieces is None else max_pieces - 1
+        return [[*pieces[:most], END] for pieces in self._processor.encode(folded)]
 
     def decode(self, pieces: Sequence[Sequence[int]]) -> list[str]:
         """Turn piece numbers back into texts; signs such as the end are dropped."""

@@ -14,7 +14,8 @@ from training.engine.data_path import find_path
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
 from training.sequences.dropout import Dropout
-from training.text_classifier.encoders import LstmEncoder, TransformerEncoder
+from training.sequences.text_encoder import TransformerEncoder
+from training.text_classifier.encoders import LstmEncoder
 from training.text_classifier.low_rank import add_low_rank, merge_low_rank
 from training.text_classifier.pretrained import PretrainedEncoder, load_encoder, rebuild_encoder
 from training.text_classifier.recipe import Recipe
@@ -80,4 +81,14 @@ def load_network(run: Path) -> tuple[TextClassifier, Recipe, dict[str, Any]]:
 
 
 def _build_encoder(recipe: Recipe, num_pieces: int) -> TransformerEncoder | LstmEncoder:
-    return (LstmEncoder if recipe.network == "lstm" else TransformerEncoder)(recipe, num_pieces)
+    if recipe.network == "lstm":
+        return LstmEncoder(recipe, num_pieces)
+    return TransformerEncoder(
+        num_pieces,
+        width=recipe.width,
+        num_heads=recipe.num_heads,
+        hidden=recipe.hidden,
+        num_layers=recipe.num_layers,
+        max_pieces=recipe.max_pieces,
+        dropout=recipe.dropout,
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_store.wordpiece import WordPiece
-from training.sequences.vocabulary import END, Vocabulary, learn_vocabulary
+from training.sequences.vocabulary import Vocabulary, learn_vocabulary
 
 SENTENCEPIECE, WORDPIECE = "vocabulary.model", "wordpiece.json"
 
@@ -45,7 +45,7 @@ class LearnedSubwords:
         return len(self._vocabulary)
 
     def encode(self, texts: Sequence[str], max_pieces: int) -> list[list[int]]:
-        return [[*pieces[:-1][: max_pieces - 1], END] for pieces in self._vocabulary.encode(texts)]
+        return self._vocabulary.encode(texts, max_pieces)
 
     def save(self, run: Path) -> None:
         self._vocabulary.save(run / self.file)

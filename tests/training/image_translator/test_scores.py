@@ -14,10 +14,10 @@ from training.image_translator.patches import PatchDiscriminator
 from training.image_translator.recipe import DEMO
 from training.image_translator.scores import (
     absolute_errors,
-    frechet_of_pairs,
     signal_to_noise_db,
     structural_similarities,
 )
+from training.images.distances import frechet_of_pairs
 
 
 def test_errors_are_shares_of_the_range_and_a_perfect_copy_is_as_good_as_rounding():
