@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model_store.open_inference import ROW_ERRORS
-from services.client.images import as_picture, prepare_images
-from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
+from services.client.images import list_pictures, prepare_images
+from services.client.inference import infer_answers, make_infer_calls, metadata
 from services.client.steps import Steps
 
 if TYPE_CHECKING:
@@ -53,10 +53,4 @@ def translate_images(
         timeout_s=timeout_s,
     )
     answers = yield from infer_answers(calls)
-    return [
-        TranslatedImage(as_picture(image), answer.version, error)
-        for answer in answers
-        for image, error in zip(
-            answer.arrays["image"], read_row_errors(answer, len(answer.arrays["image"])), strict=True
-        )
-    ]
+    return [TranslatedImage(*found) for found in list_pictures(answers)]

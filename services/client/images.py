@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from services.client.inference import read_row_errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from PIL.Image import Image
+
+    from services.client.wire import Answer
 
     ImageLike = str | PathLike[str] | bytes | np.ndarray | Image
     Images = ImageLike | Iterable[ImageLike]
@@ -44,6 +48,17 @@ def as_picture(array_HWC: np.ndarray) -> Image:
     from PIL import Image
 
     return Image.fromarray(array_HWC[:, :, 0] if array_HWC.shape[2] == 1 else array_HWC)
+
+
+def list_pictures(answers: Iterable[Answer]) -> list[tuple[Image, str, str]]:
+    """The image of every row of some answers as a PIL image, the version that made it, and why there is none."""
+    return [
+        (as_picture(image), answer.version, error)
+        for answer in answers
+        for image, error in zip(
+            answer.arrays["image"], read_row_errors(answer, len(answer.arrays["image"])), strict=True
+        )
+    ]
 
 
 def _check_array(array: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from services.client.connecting import Connect, connecting
 from services.client.options import JsonOption, VersionOption
+from services.client.text_lines import read_texts
 from services.client.translation import Translation
 
 # Imported late: only a picture needs the drawing library.
@@ -37,10 +37,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
-    lines = [] if texts or sys.stdin.isatty() else sys.stdin.readlines()
-    rows = texts or [line.strip() for line in lines if line.strip()]
-    if not rows:
-        raise typer.BadParameter("there is no text: give sentences as arguments or on standard input")
+    rows = read_texts(texts, "sentences")
     if stream and (n_best > 1 or plot is not None or as_json):
         raise typer.BadParameter("--stream shows one translation as it is written: leave out --n-best, --plot, --json")
     if not stream and (temperature or seed is not None):

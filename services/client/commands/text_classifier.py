@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from services.client.connecting import Connect, connecting
 from services.client.label_table import print_labels
 from services.client.options import JsonOption, VersionOption
 from services.client.text_classification import classify_texts
+from services.client.text_lines import read_texts
 
 
 @connecting
@@ -26,10 +26,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Classify texts. Example: infer text_classifier "the room was far from clean" --top 3"""
-    lines = [] if texts or sys.stdin.isatty() else sys.stdin.readlines()
-    rows = texts or [line.strip() for line in lines if line.strip()]
-    if not rows:
-        raise typer.BadParameter("there is no text: give texts as arguments or on standard input")
+    rows = read_texts(texts, "texts")
     model = str(context.info_name)
     with connect() as client:
         results = client.perform(classify_texts(rows, top=top, model=model, version=version))
