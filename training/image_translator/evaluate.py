@@ -17,13 +17,13 @@ from training.engine.runs import write_json
 from training.image_translator.baselines import colour_by_level, copy_sources
 from training.image_translator.domains import TranslationData
 from training.image_translator.judging import Jury
-from training.image_translator.measurement import METRICS, Measurement, Rows
+from training.image_translator.measurement import METRICS, Measurement
 from training.image_translator.network import Translator
 from training.image_translator.pictures import draw_translations
 from training.image_translator.program import translate
 from training.image_translator.recipe import Recipe
 from training.images.distances import FrechetReference
-from training.release.statistics import describe_figure
+from training.release.statistics import describe_figures, round_figures
 
 EVALUATION = "evaluation.json"
 MEASURED = "measured.npz"
@@ -40,7 +40,7 @@ def evaluate_run(
     answers = {NETWORK: translate(network, data.test.sources)} | answer_without_network(data)
     measurement = Measurement(data.test, jury, recipe.num_components)
     rows = {method: measurement.measure(each) for method, each in answers.items()}
-    methods = {method: describe_rows(each, rows[NETWORK]) for method, each in rows.items()}
+    methods = {method: describe_figures(each, rows[NETWORK], METRICS) for method, each in rows.items()}
     figures: dict[str, Any] = {"dataset": f"{data.name} test", "n": len(data.test.sources), "methods": methods}
     figures |= dict(more)
     if measurement.project is not None and jury.eyes is not None:
@@ -50,7 +50,7 @@ def evaluate_run(
     np.savez_compressed(run / MEASURED, **rows[NETWORK])  # type: ignore[arg-type]
     if importlib.util.find_spec("matplotlib") is not None:
         draw_translations(data.test, answers, run / "translations.png")
-    return headline(methods[NETWORK], figures["n"]) | dict(more)
+    return {"n": figures["n"]} | round_figures(methods[NETWORK]) | dict(more)
 
 
 def answer_without_network(data: TranslationData) -> dict[str, Tensor]:
@@ -60,17 +60,3 @@ def answer_without_network(data: TranslationData) -> dict[str, Tensor]:
     if data.train.paired:
         answers[LEVELS] = colour_by_level(data.train, sources)
     return answers
-
-
-def describe_rows(rows: Rows, network: Rows) -> dict[str, Any]:
-    """Each metric's value with its interval; `difference` is network − it, paired."""
-    return {metric: describe_figure(values, network[metric], METRICS[metric]) for metric, values in rows.items()}
-
-
-def headline(figures: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """The figures that a run is told by."""
-    found: dict[str, Any] = {"n": n}
-    for metric, figure in figures.items():
-        found[metric] = round(figure["value"], 4)
-        found[f"{metric}_interval"] = [round(end, 4) for end in figure["interval"]]
-    return found

@@ -18,13 +18,9 @@ from training.image_translator.scores import (
     structural_similarities,
 )
 from training.images.distances import Projection, frechet_of_pairs
+from training.release.statistics import average
 
 Rows = dict[str, np.ndarray]
-
-
-def average(rows: np.ndarray) -> float:
-    """The mean of a figure of each image."""
-    return float(rows.mean())
 
 
 METRICS: Mapping[str, Callable[[np.ndarray], float]] = {

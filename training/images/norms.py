@@ -48,3 +48,19 @@ class ImageNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         variance, mean = torch.var_mean(x.float(), (1, 2, 3), keepdim=True, correction=0)
         return ((x - mean) * torch.rsqrt(variance + 1e-5) * self.gain + self.offset).to(x.dtype)
+
+
+class GuidedNorm(nn.Module):
+    """Batch normalization whose gain and offset are linear in features of what is to be drawn, float32 [N, F].
+
+    Source: de Vries et al. 2017, https://arxiv.org/abs/1707.00683, section 3.2.
+    """
+
+    def __init__(self, channels: int, num_features: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.guide = nn.Linear(num_features, 2 * channels)
+
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+        gain_excess, offset = self.guide(features)[:, :, None, None].chunk(2, 1)
+        return self.norm(x) * (1 + gain_excess) + offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -176,6 +176,27 @@ def describe_figure(scores: np.ndarray, reference: np.ndarray | None, aggregate:
         "difference_interval": (low, high),
         "p_value": p_value,
     }
+
+
+def average(rows: np.ndarray) -> float:
+    """The mean of a figure of each row, as an aggregate."""
+    return float(rows.mean())
+
+
+def describe_figures(
+    rows: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], aggregates: Mapping[str, Aggregate]
+) -> dict[str, dict[str, Any]]:
+    """The figure of every metric by name, as `describe_figure` has it."""
+    return {metric: describe_figure(values, reference[metric], aggregates[metric]) for metric, values in rows.items()}
+
+
+def round_figures(figures: Mapping[str, Mapping[str, Any]], prefix: str = "") -> dict[str, Any]:
+    """Figures as a run's record has them: each value and its interval to four places, under the metric's name."""
+    found: dict[str, Any] = {}
+    for metric, figure in figures.items():
+        found[f"{prefix}{metric}"] = round(figure["value"], 4)
+        found[f"{prefix}{metric}_interval"] = [round(end, 4) for end in figure["interval"]]
+    return found
 
 
 def student_interval(values: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,1 @@
+"""Captions in, images of what they say out."""
