@@ -27,6 +27,7 @@ from loadtests.bench.soak import Sample, measure_soak, read_processes
 from loadtests.bench.startup import measure_startup
 from loadtests.bench.streaming import measure_streams
 from loadtests.bench.valve import compare_valve
+from loadtests.bench.worker_start import measure_worker_start
 from loadtests.measure.scraper import read_samples
 from loadtests.options import (
     GrpcUrlOption,
@@ -146,6 +147,18 @@ def startup(
 ) -> None:
     """From `serve` to ready, and from Ctrl-C to nothing left. Example: loadtest bench startup classifier"""
     _exit(measure_startup(store, models or [], repeats=repeats, console=console))
+
+
+@app.command()
+def worker(
+    model: ModelArgument,
+    variant: Annotated[str, typer.Option(help="variant to start")] = "onnx-int8",
+    store: StoreOption = DEFAULT_ROOT,
+    repeats: RepeatsOption = 5,
+) -> None:
+    """From a worker's interpreter to its first answer, and its memory. Example: loadtest bench worker classifier"""
+    release = open_release(store, model)
+    _exit(measure_worker_start(release, find_variant(release, variant), repeats=repeats, console=console))
 
 
 @app.command()

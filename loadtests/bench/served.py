@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from host.cpu import count_cores
 from host.threads import share_cores
 from loadtests.bench.ratio import measure_ratio, print_bar
 from loadtests.bench.throughput import measure_rows_per_s
-from loadtests.generate.payload import cut_batches, make_grpc_bodies, read_rows
+from loadtests.bench.unpacked import unpack_archive
 from loadtests.subject import Subject
 from model_store.release import Release
 
@@ -54,17 +52,18 @@ def run_in_process(
     It is measured on `num_rows`, by default a full batch: the whole of it, or one `program` that its inputs go into.
     """
     script = Path(__file__).with_name("in_process.py")
-    with tempfile.TemporaryDirectory(prefix="archive-") as folder:
-        with zipfile.ZipFile(release.archive_path(subject.manifest.variant)) as archive:
-            archive.extractall(folder)
-        request = Path(folder) / "request.bin"
-        request.write_bytes(_make_request(subject, num_rows or subject.manifest.max_rows))
-        arguments = {"folder": folder, "request": str(request), "threads": count_cores(), "program": program}
+    with unpack_archive(release, subject, num_rows or subject.manifest.max_rows) as unpacked:
+        arguments = {
+            "folder": str(unpacked.folder),
+            "request": str(unpacked.request),
+            "threads": count_cores(),
+            "program": program,
+        }
         # -P: the script's own folder must not come before the archive's.
         command = [sys.executable, "-P", str(script), json.dumps(arguments)]
         process = subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=unpacked.folder,
             # As a worker's threads wait, so that both sides suffer alike from whatever else runs here.
             env={**os.environ, **share_cores()},
             stdin=subprocess.PIPE,
@@ -79,13 +78,6 @@ def run_in_process(
         finally:
             process.terminate()
             process.wait()
-
-
-def _make_request(subject: Subject, num_rows: int) -> bytes:
-    """Serialize one batch; a full one is the first that the served side is sent."""
-    manifest = subject.manifest
-    batches = cut_batches(read_rows(subject.examples_path, subject.input_names), num_rows)
-    return make_grpc_bodies(manifest.model, manifest.version, batches[:1], subject.outputs)[0]
 
 
 def ask_rows_per_s(process: subprocess.Popen[str], measure_s: float) -> float:

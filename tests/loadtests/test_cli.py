@@ -59,7 +59,7 @@ def test_help_lists_the_commands(loadtest, command):
     status, out, _ = loadtest(*command, "--help")
     assert status == 0
     of_loadtest = ("run", "scenario", "diff", "ui", "report", "summary", "bench")
-    wanted = ("int8", "served", "startup", "front-door") if command else of_loadtest
+    wanted = ("int8", "served", "startup", "worker", "front-door") if command else of_loadtest
     assert all(f" {name} " in out for name in wanted)
 
 
