@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,6 +33,7 @@ SLICE_SHARE, LOOK_SHARE = 0.8, 0.4
 # A prediction is the mean of so many slices.
 NUM_SIMULATED = 16
 FEWEST_SLICES = 3
+MOST_ROUNDS = 24  # three take some four minutes
 
 Outcome = Literal["reached", "missed", "too noisy to tell"]
 
@@ -85,6 +87,16 @@ class Check(Part):
             return "reached"
         return "missed" if found.high < 1 - ALLOWED or found.low > 1 + ALLOWED else "too noisy to tell"
 
+    @property
+    def slices_needed(self) -> int | None:
+        """At how many slices as noisy as these there would be a verdict; None: at no number that anything shows."""
+        found = self.answers
+        room = 0.0 if found is None else min(abs(found.ratio - (1 - ALLOWED)), abs(found.ratio - (1 + ALLOWED)))
+        if found is None or not room:
+            return None
+        # The interval narrows with the root of their number.
+        return max(FEWEST_SLICES, ceil(len(self.slices) * ((found.high - found.ratio) / room) ** 2))
+
 
 def compare_means(predicted: Sequence[float], measured: Sequence[float]) -> Comparison | None:
     """Divide the sum of what was predicted by that of what was measured; None where these are too few.
@@ -104,6 +116,19 @@ def estimate_check_s(plan: Plan) -> float:
     """How long a check takes."""
     num_slices = len(LOADS) * SLICES_PER_ROUND * plan.rounds
     return num_slices * (plan.estimate_level_s(SLICE_SHARE) + plan.estimate_level_s(LOOK_SHARE))
+
+
+def advise(checks: Sequence[Check]) -> str:
+    """Say what would give a verdict where noise left none; '' where there is one everywhere."""
+    noisy = [check for check in checks if check.outcome == "too noisy to tell"]
+    if not noisy:
+        return ""
+    where = f"Too noisy to tell at {' and '.join(f'{check.load:g}' for check in noisy)} of the capacity"
+    needed = [check.slices_needed for check in noisy]
+    rounds = max(ceil(num_slices / SLICES_PER_ROUND) if num_slices else MOST_ROUNDS + 1 for num_slices in needed)
+    if rounds > MOST_ROUNDS:
+        return f"{where}: more rounds would hardly help; check again when the machine is quiet."
+    return f"{where}: at this noise `--rounds {rounds}` would give a verdict, on a quiet machine fewer."
 
 
 def check_certificate(

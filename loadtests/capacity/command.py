@@ -12,7 +12,7 @@ from rich.table import Table
 
 from host.progress import ProgressBar
 from loadtests.capacity.certifying import Plan, certify, choose_setup
-from loadtests.capacity.checking import ALLOWED, Check, check_certificate, estimate_check_s
+from loadtests.capacity.checking import ALLOWED, Check, advise, check_certificate, estimate_check_s
 from loadtests.measure.neighbours import watch_neighbours
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
@@ -67,6 +67,8 @@ def certify_model(
         console.print(f"Meanwhile {around.text}.", style="yellow", highlight=False, markup=False)
     if check:
         print_checks(subject.name, checks)
+        if advice := advise(checks):
+            console.print(advice, style="yellow", highlight=False)
         outcomes = {item.outcome for item in checks}
         raise typer.Exit(1 if "missed" in outcomes else 2 if "too noisy to tell" in outcomes else 0)
     print_certificate(certificate)

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from loadtests.capacity import command
 from loadtests.capacity.certifying import CertifyError, read_batch_times
-from loadtests.capacity.checking import Check, Slice, find_capacity
+from loadtests.capacity.checking import Check, Slice, advise, find_capacity
 from loadtests.capacity.queueing import Waits
 from loadtests.cli import app
 from loadtests.measure.metrics import Metrics, Series
@@ -101,6 +101,20 @@ def test_a_check_exits_with_its_outcome_and_says_who_else_was_busy(pairs, status
     done = CliRunner().invoke(app, ["certify", "double", "--check", "--store", str(store.root)])
     assert done.exit_code == status
     assert "Meanwhile others kept 1.5 cores busy (compiler 1.4)." in done.output
+
+
+def test_noise_comes_with_the_rounds_that_would_be_enough_for_it():
+    check = make_check((11, 10), (8, 10), (12, 10), (9, 10))
+    assert check.outcome == "too noisy to tell"
+    # Half of its interval is 0.291, and a fifth is left: (0.291 / 0.2)² times as many slices, three in a round.
+    assert check.slices_needed == 9
+    assert advise([check, make_check(*[(10, 10)] * 3)]) == (
+        "Too noisy to tell at 0.5 of the capacity: at this noise `--rounds 3` would give a verdict, on a quiet machine "
+        "fewer."
+    )
+    for hopeless in (make_check((12, 10), (12.1, 10), (11.9, 10)), make_check((10, 10))):
+        assert "more rounds would hardly help" in advise([check, hopeless])
+    assert advise([make_check(*[(10, 10)] * 3)]) == ""
 
 
 def test_the_rate_of_a_look_is_that_of_its_middle():
