@@ -11,6 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from training.classifier.resnet import SqueezeExcitation
+from training.engine.normalization import NormalizationName, make_normalization
 
 _STEM = 32
 # Expansion, channels, blocks, stride of the first block, side of its filters.
@@ -21,14 +22,23 @@ _LAST = 320
 class InvertedResidual(nn.Module):
     """Widen, filter each channel alone, weigh the channels, narrow; around it a shortcut between narrow ends."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int, kernel: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        normalization: NormalizationName,
+        *,
+        expansion: int,
+        stride: int,
+        kernel: int,
+    ) -> None:
         super().__init__()
         hidden = expansion * in_channels
-        self.expand = _convolve(in_channels, hidden, 1) if expansion > 1 else nn.Identity()
-        self.filter = _convolve(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self.expand = _convolve(in_channels, hidden, 1, normalization) if expansion > 1 else nn.Identity()
+        self.filter = _convolve(hidden, hidden, kernel, normalization, stride=stride, groups=hidden)
         self.weigh = SqueezeExcitation(hidden, reduction=4 * expansion)
         self.narrow = nn.Conv2d(hidden, out_channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = make_normalization(normalization, out_channels)
         self.has_shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,20 +52,30 @@ class DepthwiseNetwork(nn.Module):
     Images of 64 pixels and more are halved in the first layer.
     """
 
-    def __init__(self, *, channels: int, num_classes: int, resolution: int, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        num_classes: int,
+        resolution: int,
+        dropout: float,
+        normalization: NormalizationName = "batch",
+    ) -> None:
         super().__init__()
-        self.stem = _convolve(channels, _STEM, 3, stride=1 if resolution < 64 else 2)
+        self.stem = _convolve(channels, _STEM, 3, normalization, stride=1 if resolution < 64 else 2)
         blocks: list[nn.Module] = []
         in_channels = _STEM
         for expansion, width, count, stride, kernel in _STAGES:
             for index in range(count):
                 first_stride = stride if index == 0 else 1
                 blocks.append(
-                    InvertedResidual(in_channels, width, expansion=expansion, stride=first_stride, kernel=kernel)
+                    InvertedResidual(
+                        in_channels, width, normalization, expansion=expansion, stride=first_stride, kernel=kernel
+                    )
                 )
                 in_channels = width
         self.blocks = nn.Sequential(*blocks)
-        self.last = _convolve(in_channels, _LAST, 1)
+        self.last = _convolve(in_channels, _LAST, 1, normalization)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(_LAST, num_classes)
@@ -67,9 +87,17 @@ class DepthwiseNetwork(nn.Module):
         return self.head(self.dropout(self.pool(self.last(self.blocks(self.stem(x)))).flatten(1)))
 
 
-def _convolve(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def _convolve(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    normalization: NormalizationName,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
+        make_normalization(normalization, out_channels),
         nn.Hardswish(),
     )

@@ -41,13 +41,24 @@ def build_network(recipe: Recipe, shape: tuple[int, int, int], num_classes: int)
             num_classes=num_classes,
             resolution=min(height, width),
             attention=recipe.attention,
+            normalization=recipe.normalization,
             shortcuts=name == "resnet18",
         )
     if name in ("vgg11", "vgg16"):
-        return Vgg(layers=int(name[3:]), channels=channels, num_classes=num_classes, dropout=recipe.dropout)
+        return Vgg(
+            layers=int(name[3:]),
+            channels=channels,
+            num_classes=num_classes,
+            dropout=recipe.dropout,
+            normalization=recipe.normalization,
+        )
     if name == "depthwise":
         return DepthwiseNetwork(
-            channels=channels, num_classes=num_classes, resolution=min(height, width), dropout=recipe.dropout
+            channels=channels,
+            num_classes=num_classes,
+            resolution=min(height, width),
+            dropout=recipe.dropout,
+            normalization=recipe.normalization,
         )
     if name == "tempered":
         return TemperedNetwork(shape=shape, num_classes=num_classes)

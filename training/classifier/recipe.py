@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from training.classifier.transfer import PRETRAINED
 from training.engine.bounds import check_bounds
 from training.engine.device import Precision
+from training.engine.normalization import NormalizationName
 from training.engine.schedules import ScheduleName
 
 Network = Literal[
@@ -28,6 +29,7 @@ Network = Literal[
     "resnet18_pretrained",
     "resnet50_pretrained",
 ]
+NORMALIZED = ("resnet18", "plain18", "vgg11", "vgg16", "depthwise")  # by what the recipe says
 RETIRED = ("num_validation",)  # in records of runs whose validation part was a count
 _POSITIVE = (
     "epochs",
@@ -89,6 +91,7 @@ class Recipe:
     whiten_kernel: Annotated[int, "side of the compact network's whitening filters, in pixels"] = 2
     whiten_epochs: Annotated[int, "epochs in which the whitening layer's bias is trained"] = 3
     attention: Annotated[Literal["none", "se", "cbam"], "attention in the blocks of resnet18 and plain18"] = "none"
+    normalization: Annotated[NormalizationName, "of the feature maps of resnet18, plain18, vgg and depthwise"] = "batch"
     dropout: Annotated[
         float,
         "share of features left out in front of the last layer of vgg and depthwise, in each layer of vit and deit",
@@ -167,6 +170,15 @@ class Recipe:
             raise ValueError(f"recompute is for the layers of vit and deit, and network is {self.network}")
         if self.pruned_fraction and not self.start_from:
             raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
+        if self.normalization != "batch" and self.network not in NORMALIZED:
+            raise ValueError(
+                f"normalization is chosen in {', '.join(NORMALIZED)}, and {self.network} has its own: leave it at batch"
+            )
+        if self.normalization != "batch" and self.pruned_fraction:
+            raise ValueError(
+                f"channels normalized together cannot be pruned one by one: normalization is {self.normalization}, "
+                "set batch or leave pruned_fraction at 0"
+            )
         if self.pruned_layers and not self.pruned_fraction:
             raise ValueError("pruned_layers says where channels are removed: set pruned_fraction to how many")
         if self.quantize_aware and self.precision == "bf16":

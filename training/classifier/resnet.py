@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from training.engine.normalization import NormalizationName, make_normalization
+
 
 class SqueezeExcitation(nn.Module):
     """Weigh channels by a gate computed from their means. Source: Hu et al. 2018, https://arxiv.org/abs/1709.01507."""
@@ -64,21 +66,29 @@ class BasicBlock(nn.Module):
     """Two 3×3 convolutions around a shortcut. Source: He et al. 2016, https://arxiv.org/abs/1512.03385, figure 2."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, attention: str, *, has_shortcut: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        attention: str,
+        normalization: NormalizationName,
+        *,
+        has_shortcut: bool = True,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.norm1 = make_normalization(normalization, out_channels)
         self.relu1 = nn.ReLU()
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.norm2 = make_normalization(normalization, out_channels)
         self.attention = _ATTENTION[attention](out_channels)
         self.relu2 = nn.ReLU()
         self.has_shortcut = has_shortcut
         self.shortcut: nn.Module = nn.Identity()
         if has_shortcut and (stride != 1 or in_channels != out_channels):
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                make_normalization(normalization, out_channels),
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,6 +110,7 @@ class ResNet18(nn.Module):
         num_classes: int,
         resolution: int,
         attention: str = "none",
+        normalization: NormalizationName = "batch",
         widths: Sequence[int] = (64, 128, 256, 512),
         blocks_per_stage: int = 2,
         shortcuts: bool = True,
@@ -110,7 +121,7 @@ class ResNet18(nn.Module):
         small = resolution < 64
         self.stem = nn.Sequential(
             nn.Conv2d(channels, widths[0], 3 if small else 7, 1 if small else 2, padding=1 if small else 3, bias=False),
-            nn.BatchNorm2d(widths[0]),
+            make_normalization(normalization, widths[0]),
             nn.ReLU(),
             nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1),
         )
@@ -119,7 +130,7 @@ class ResNet18(nn.Module):
         for index, width in enumerate(widths):
             for place in range(blocks_per_stage):
                 stride = 2 if index and not place else 1
-                blocks.append(BasicBlock(in_channels, width, stride, attention, has_shortcut=shortcuts))
+                blocks.append(BasicBlock(in_channels, width, stride, attention, normalization, has_shortcut=shortcuts))
                 in_channels = width
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)

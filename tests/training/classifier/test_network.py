@@ -9,7 +9,7 @@ from torch import nn
 from training.classifier.compact import CompactNetwork
 from training.classifier.network import NETWORKS, build_network
 from training.classifier.program import Program, predict_logits
-from training.classifier.recipe import FULL
+from training.classifier.recipe import FULL, NORMALIZED
 from training.classifier.resnet import ResNet18
 from training.classifier.transfer import PRETRAINED
 from training.engine.optimization import Updater
@@ -37,6 +37,23 @@ def test_attention_adds_its_parameters(attention, extra):
     plain = 11_173_962  # ResNet-18 with a 3×3 stem and ten classes
     assert abs(sum(parameter.numel() for parameter in network.parameters()) - plain - extra) < 2_000
     assert network.eval()(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_feature_maps_are_normalized_as_the_recipe_says(name):
+    def count(normalization, layer):
+        recipe = replace(SMALL, network=name, normalization=normalization)
+        return sum(isinstance(module, layer) for module in build_network(recipe, (28, 28, 1), 10).modules())
+
+    assert count("batch", nn.BatchNorm2d) == count("group", nn.GroupNorm) > 0
+    assert count("group", nn.BatchNorm2d) == count("batch", nn.GroupNorm) == 0
+
+
+def test_a_network_with_a_normalization_of_its_own_takes_no_other():
+    with pytest.raises(ValueError, match="compact has its own: leave it at batch"):
+        replace(SMALL, normalization="layer")
+    with pytest.raises(ValueError, match="cannot be pruned one by one"):
+        replace(SMALL, network="vgg11", normalization="layer", pruned_fraction=0.5, start_from="runs/vgg")
 
 
 def test_no_module_runs_twice_in_one_pass():
