@@ -22,7 +22,7 @@ from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import finish_run, read_run, train_all
 
-NETWORKS = ("full", "no-gate", "one-stage", "squared-error", "residual-encoder", "complex-cnn")
+NETWORKS = ("full", "no-gate", "one-stage", "squared-error", "unet", "residual-encoder", "complex-cnn")
 CSI_SNR_DB = (10.0, 0.0, -5.0, -10.0, -15.0)
 _DATA_SNR_DB = 0.0
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from training.engine.bounds import check_bounds
 
 Normalization = Literal["complex", "batch", "layer", "group", "instance"]
-Network = Literal["unrolled", "residual-encoder", "complex-cnn"]
+Network = Literal["unrolled", "unet", "residual-encoder", "complex-cnn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,11 @@ class Recipe:
     saw only noise would do harm.
     """
 
-    network: Annotated[Network, "ours, or one of the thesis's two"] = "unrolled"
-    normalization: Annotated[Normalization, "of complex-cnn: both parts together, or each as a channel"] = "complex"
+    network: Annotated[Network, "ours, a U-Net as its denoiser, or one of the thesis's two"] = "unrolled"
+    normalization: Annotated[
+        Normalization, "of complex-cnn (both parts together, or each as a channel) and unet (not complex)"
+    ] = "complex"
+    unet_width: Annotated[int, "channels of unet's highest level"] = 8
     gates: Annotated[tuple[str, ...], "gate of each stage: none, separable, cell, joint"] = ("separable", "joint")
     num_first_sweeps: Annotated[int, "sweeps of the first stage's filter"] = 1
     num_hidden: Annotated[int, "hidden channels of a gate"] = 8
@@ -56,14 +59,16 @@ class Recipe:
     max_rows: Annotated[int, "most channels in a served batch"] = 64
 
     def __post_init__(self) -> None:
-        sizes = ("num_first_sweeps", "num_hidden", "num_phase_sweeps", "batch_size", "max_rows", "num_examples")
+        sizes = ("num_first_sweeps", "num_hidden", "num_phase_sweeps", "unet_width", "max_rows", "num_examples")
         counts = ("num_validation", "num_test", "num_released_test")
         check_bounds(
             self,
-            positive=(*sizes, *counts, "steps", "lr", "validate_every", "margin"),
+            positive=(*sizes, *counts, "batch_size", "steps", "lr", "validate_every", "margin"),
             not_negative=("weight_decay", "clip_norm"),
             fractions=("warmup_fraction", "average_decay"),
         )
+        if self.network == "unet" and self.normalization == "complex":
+            raise ValueError("unet has real feature maps: set normalization to batch, layer, group or instance")
         for name in ("known_fraction", "clean_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
@@ -91,6 +96,7 @@ DEMO = replace(
 NO_GATE = replace(FULL, gates=("none", "none"))
 ONE_STAGE = replace(FULL, gates=("joint",))
 SQUARED_ERROR = replace(FULL, loss="mse")
+UNET = replace(FULL, network="unet", normalization="group", lr=1e-2)
 RESIDUAL_ENCODER = replace(FULL, network="residual-encoder", lr=1e-3)
 COMPLEX_CNN = replace(FULL, network="complex-cnn", lr=1e-3)
 
@@ -100,6 +106,7 @@ PRESETS: dict[str, Recipe] = {
     "no-gate": NO_GATE,
     "one-stage": ONE_STAGE,
     "squared-error": SQUARED_ERROR,
+    "unet": UNET,
     "residual-encoder": RESIDUAL_ENCODER,
     "complex-cnn": COMPLEX_CNN,
 }

@@ -50,7 +50,7 @@ def fit_beamformer(recipe: Recipe, options: TrainOptions) -> tuple[Path, Progres
 
 def make_task(recipe: Recipe, source: Source, device: torch.device, seed: int) -> BeamformerTask:
     """Build network and optimizer."""
-    network = build_network(recipe).to(device)
+    network = build_network(recipe, make_channel_model(recipe)).to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
     )

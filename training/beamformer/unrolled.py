@@ -5,14 +5,11 @@ Dimension letters: N channels, K subcarriers, R receive and T transmit antennas,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from training.beamformer.beamspace import Beamspace
 from training.beamformer.channel import ChannelModel
-from training.beamformer.denoiser import Denoiser
 from training.beamformer.hybrid import HybridHead
 from training.beamformer.metrics import NUM_STREAMS
 from training.beamformer.noise import estimate_noise_power
@@ -52,23 +49,10 @@ class BeamformingNetwork(nn.Module):
 class Beamformer(BeamformingNetwork):
     """Denoise a channel estimate and factor it: fully digital weights, and what hybrid heads need."""
 
-    def __init__(
-        self,
-        model: ChannelModel,
-        *,
-        gates: Sequence[str],
-        num_first_sweeps: int,
-        num_hidden: int,
-        num_phase_sweeps: int,
-    ) -> None:
+    def __init__(self, model: ChannelModel, denoiser: nn.Module, *, num_phase_sweeps: int) -> None:
+        """`denoiser` takes beamspace taps [M, 2, R, X, Y] of unit noise variance and their CSI SNR in dB [M]."""
         super().__init__(model)
-        self.denoiser = Denoiser(
-            model.receive_shape,
-            model.transmit_shape,
-            gates=gates,
-            num_first_sweeps=num_first_sweeps,
-            num_hidden=num_hidden,
-        )
+        self.denoiser = denoiser
         self.heads.update(
             {str(chains): HybridHead(self.beamspace, chains, NUM_STREAMS, num_phase_sweeps) for chains in NUM_CHAINS}
         )

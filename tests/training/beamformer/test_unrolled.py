@@ -7,6 +7,7 @@ from training.beamformer.baselines.digital import beamform_svd
 from training.beamformer.channel import ChannelModel, add_noise, sample_channels
 from training.beamformer.contenders import Observation, beamform_network
 from training.beamformer.data import observe
+from training.beamformer.denoiser import Denoiser
 from training.beamformer.metrics import measure_optimum, measure_spectral_efficiency
 from training.beamformer.paired import adjoint, invert, multiply, orthonormalize, to_complex, to_pair
 from training.beamformer.program import DigitalProgram, HybridProgram
@@ -20,7 +21,8 @@ CHANNEL = sample_channels(MODEL, 4, torch.Generator().manual_seed(5))
 
 def build(*gates, sweeps=2):
     torch.manual_seed(0)
-    return Beamformer(MODEL, gates=gates, num_first_sweeps=1, num_hidden=4, num_phase_sweeps=sweeps).eval()
+    denoiser = Denoiser(MODEL.receive_shape, MODEL.transmit_shape, gates=gates, num_first_sweeps=1, num_hidden=4)
+    return Beamformer(MODEL, denoiser, num_phase_sweeps=sweeps).eval()
 
 
 @pytest.fixture(scope="module")
