@@ -7,6 +7,7 @@ from training.beamformer.comparison import compare_all
 from training.beamformer.data import DATA_SETS
 from training.beamformer.inspection import inspect_data
 from training.beamformer.recipe import PRESETS, Recipe
+from training.beamformer.robustness import report_robustness
 from training.beamformer.servable import describe_release
 from training.beamformer.session import train
 from training.models import Model
@@ -20,5 +21,5 @@ MODEL = Model[Recipe](
     describe_release=describe_release,
     length="steps",
     inspect=inspect_data,
-    commands={"comparison": compare_all, "benchmark": measure_speed},
+    commands={"comparison": compare_all, "benchmark": measure_speed, "robustness": report_robustness},
 )

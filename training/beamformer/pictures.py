@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,30 @@ def draw_spectra(network: BeamformingNetwork, held_out: HeldOutChannels, model: 
     axis.set(xlabel="index", ylabel="mean singular value", title=f"CSI SNR {_SHOWN_CSI_SNR_DB:g} dB")
     axis.grid(alpha=0.3)
     axis.legend()
+    figure.savefig(path, dpi=110)
+
+
+def draw_robustness(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Percent of the optimum at a data SNR of 0 dB over each factor that `train beamformer robustness` changes."""
+    factors = list(dict.fromkeys(record["factor"] for record in records))
+    figure, axes = _make_figure(-(-len(factors) // 3), 3)
+    for axis, factor in zip(axes, factors, strict=False):
+        for method, colour in _METHODS.items():
+            points = [
+                (record["value"], each["percent"], *each["interval"])
+                for record in records
+                for each in record["figures"]
+                if (record["factor"], each["method"], each["data_snr_db"]) == (factor, method, 0.0)
+            ]
+            if points:
+                value, percent, low, high = (np.array(column) for column in zip(*points, strict=True))
+                axis.plot(value, percent, color=colour, label=method, marker="o", markersize=3)
+                axis.fill_between(value, low, high, color=colour, alpha=0.2)
+        axis.set(xlabel=factor, ylabel="% of the optimum")
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    for axis in axes[len(factors) :]:
+        axis.set_axis_off()
     figure.savefig(path, dpi=110)
 
 
