@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.classifier.compact import CompactNetwork
-from training.classifier.program import Program
 from training.classifier.transfer import PretrainedNetwork
 from training.classifier.vit import VisionTransformer
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
 from training.engine.device import autocast
-from training.engine.distillation import soften_and_compare
+from training.engine.distillation import Teacher
 from training.engine.distributed import own_share
 from training.engine.optimization import Updater, split_rows
 from training.engine.quantize_aware import RoundedNetwork
@@ -27,16 +25,6 @@ from training.images.normalization import Normalization
 from training.images.splits import Split
 
 _MIXING = 3  # what its random draws are for, beside those of the batches
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """Whose answers are learned, which share of the loss they have, and how softened; a `hard` one tells its choice."""
-
-    program: Program
-    weight: float
-    temperature: float
-    hard: bool = False
 
 
 class ClassifierTask(Resumable):
@@ -111,8 +99,7 @@ class ClassifierTask(Resumable):
         logits = answers[0].float()
         loss = mixture.cross_entropy(logits, self.label_smoothing)
         if self.teacher:
-            learned = self._compare_with(self.teacher, mixture.images, answers[-1].float())
-            loss = torch.lerp(loss, learned, self.teacher.weight)
+            loss = self.teacher.blend(loss, mixture.images, answers[-1].float())
         return loss, (logits.detach().argmax(1) == mixture.labels).sum()
 
     @torch.no_grad()
@@ -133,13 +120,6 @@ class ClassifierTask(Resumable):
         if isinstance(self.network, VisionTransformer) and not self.rounded:
             return self.network.answer(x)
         return ((self.rounded or self.network)(x),)
-
-    def _compare_with(self, teacher: Teacher, images: Tensor, logits: Tensor) -> Tensor:
-        with torch.no_grad(), autocast(self.device, self.precision):
-            expected = teacher.program.logits(images).float()
-        if teacher.hard:
-            return F.cross_entropy(logits, expected.argmax(1))
-        return soften_and_compare(logits, expected, teacher.temperature)
 
     def _prepare_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training.classifier.compact import CompactNetwork
 from training.classifier.data import fit_recipe, load_data
 from training.classifier.evaluate import evaluate_run
 from training.classifier.network import build_network
-from training.classifier.objective import ClassifierTask, Teacher
+from training.classifier.objective import ClassifierTask
 from training.classifier.program import Program, predict_logits
 from training.classifier.recipe import Recipe
 from training.classifier.restore import check_same_task, restore_network
@@ -21,7 +21,8 @@ from training.classifier.transfer import PretrainedNetwork
 from training.classifier.vit import VisionTransformer
 from training.engine.batch_norm import share_batch_norms
 from training.engine.checkpoint import save_atomically
-from training.engine.device import choose_device, limit_threads, place
+from training.engine.device import Precision, autocast, choose_device, limit_threads, place
+from training.engine.distillation import Teacher, compare_labels
 from training.engine.distributed import num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
@@ -102,6 +103,7 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
     rounded = None
     if recipe.quantize_aware:
         rounded = RoundedNetwork(network, normalization(batches.at(0)[0]))
+    precision: Precision = "fp32" if recipe.quantize_aware or privacy else recipe.precision
     schedule = make_schedule(recipe.schedule, num_steps=num_steps, warmup_fraction=recipe.warmup_fraction)
     task = ClassifierTask(
         network=network,
@@ -110,13 +112,13 @@ def make_task(recipe: Recipe, data: ImageData, device: torch.device, seed: int) 
         validation=data.validation,
         updater=Updater(_make_optimizers(network, recipe), schedule, clip_norm=recipe.clip_norm, privacy=privacy),
         device=device,
-        precision="fp32" if recipe.quantize_aware or privacy else recipe.precision,
+        precision=precision,
         label_smoothing=recipe.label_smoothing,
         mixup_alpha=recipe.mixup_alpha,
         cutmix_alpha=recipe.cutmix_alpha,
         average_decay=recipe.average_decay,
         accumulation=recipe.accumulation,
-        teacher=_find_teacher(recipe, data, device),
+        teacher=_find_teacher(recipe, data, device, precision),
         rounded=rounded,
     )
     return task, num_steps
@@ -177,13 +179,19 @@ def _list_others(network: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
     return [layer for name, layer in layers.items() if name not in chosen]
 
 
-def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device) -> Teacher | None:
+def _find_teacher(recipe: Recipe, data: ImageData, device: torch.device, precision: Precision) -> Teacher | None:
     if recipe.teacher is None:
         return None
     network, normalization, _, stored = restore_network(Path(recipe.teacher))
     check_same_task(Path(recipe.teacher), stored, data)
     program = place(Program(normalization, network, test_flip=False).requires_grad_(False), device)
-    return Teacher(program, recipe.teacher_weight, recipe.teacher_temperature, hard=recipe.teacher_answers == "hard")
+
+    def answer(images: Tensor) -> Tensor:
+        with autocast(device, precision):
+            return program.logits(images)
+
+    compare = compare_labels(recipe.teacher_temperature, hard=recipe.teacher_answers == "hard")
+    return Teacher(answer, compare, recipe.teacher_weight)
 
 
 def _initialize(network: nn.Module, recipe: Recipe, data: ImageData) -> Normalization:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
+from training.engine.distillation import Teacher
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.forecaster.baselines import forecast_seasonal_naive
@@ -51,9 +52,12 @@ class ForecasterTask(Resumable):
         batch_size: int,
         average_decay: float,
         seed: int,
+        teacher: Teacher | None = None,
     ) -> None:
+        """Take a `teacher` whose answers, as the student's, are in units of each history's scale."""
         self.network, self.data, self.updater, self.device = network, data, updater, device
         self.context, self.levels, self.batch_size, self.seed = context, tuple(levels), batch_size, seed
+        self.teacher = teacher
         self.average = WeightAverage(network, average_decay)
         self._levels = torch.tensor(levels, device=device)
         naive = score_steps(forecast_seasonal_naive(data.validation, levels), data.validation, levels)
@@ -71,7 +75,10 @@ class ForecasterTask(Resumable):
         history, future = windows[:, : self.context], windows[:, self.context :]
         _, scale = measure_scale(history)
         self.network.train()
-        loss = pinball_loss(self.network(history), future, scale, self._levels)
+        quantiles = self.network(history)
+        loss = pinball_loss(quantiles, future, scale, self._levels)
+        if self.teacher:
+            loss = self.teacher.blend(loss, history, quantiles / scale[..., None])
         self.updater.update(loss, step)
         self.average.update(self.network)
         return {"loss": loss.detach()}

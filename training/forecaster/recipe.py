@@ -27,6 +27,9 @@ class Recipe:
     features: Annotated[int, "features of a whole history, from which all quantiles follow"] = 128
     dropout: Annotated[float, "share of features left out inside the network in training"] = 0.0
 
+    teacher: Annotated[str | None, "finished run whose quantiles are learned beside the series"] = None
+    teacher_weight: Annotated[float, "share of the loss that the teacher's quantiles have"] = 0.5
+
     data: Annotated[str, "data set where --data is not given"] = "generated"
     context: Annotated[int, "steps of history that a forecast sees"] = 96
     horizon: Annotated[int, "steps that are forecast"] = 24
@@ -60,7 +63,7 @@ class Recipe:
             self,
             positive=(*_SIZES, *_COUNTS, "steps", "lr", "validate_every", "margin", "average_decay"),
             not_negative=("weight_decay", "clip_norm", "max_threads"),
-            fractions=("dropout", "generated_fraction", "warmup_fraction", "average_decay"),
+            fractions=("dropout", "generated_fraction", "warmup_fraction", "average_decay", "teacher_weight"),
         )
         mirrored = tuple(round(1 - level, 6) for level in reversed(self.levels))
         if len(self.levels) % 2 == 0 or mirrored != tuple(round(level, 6) for level in self.levels):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.engine.runs import read_run
+from training.engine.runs import find_finished, read_run
 from training.engine.seeds import generator_for
 from training.forecaster.baselines import forecast_seasonal_naive
 from training.forecaster.data import SeriesData, load_data
@@ -67,6 +67,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         usage="series.csv --out forecast.csv",
         seed=record["seed"],
         run=run,
+        parent=find_finished(recipe.teacher),
     )
 
 

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from training.engine.checkpoint import save_atomically
 from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads
+from training.engine.distillation import Teacher
 from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -19,7 +22,7 @@ from training.engine.seeds import seed_everything
 from training.forecaster.baselines import fit_linear
 from training.forecaster.data import SeriesData, load_data
 from training.forecaster.evaluate import evaluate_run
-from training.forecaster.network import build_network
+from training.forecaster.network import build_network, load_network, measure_scale
 from training.forecaster.objective import ForecasterTask
 from training.forecaster.recipe import Recipe
 
@@ -72,4 +75,21 @@ def make_task(recipe: Recipe, data: SeriesData, device: torch.device, seed: int)
         batch_size=recipe.batch_size,
         average_decay=recipe.average_decay,
         seed=seed,
+        teacher=_find_teacher(recipe, device),
     )
+
+
+def _find_teacher(recipe: Recipe, device: torch.device) -> Teacher | None:
+    """Raises a ValueError where the teacher sees another context or forecasts other steps or levels."""
+    if recipe.teacher is None:
+        return None
+    network, taught = load_network(Path(recipe.teacher))
+    for name in ("context", "horizon", "levels"):
+        if (own := getattr(recipe, name)) != (its := getattr(taught, name)):
+            raise ValueError(f"{recipe.teacher} has {name}={its}, this recipe {own}; set {name}={its}")
+    network.to(device)
+
+    def answer(history: Tensor) -> Tensor:
+        return network(history) / measure_scale(history)[1][..., None]
+
+    return Teacher(answer, F.l1_loss, recipe.teacher_weight)

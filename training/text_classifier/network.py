@@ -72,12 +72,17 @@ def load_network(run: Path) -> tuple[TextClassifier, Recipe, dict[str, Any]]:
     Raises:
         FileNotFoundError: the run did not finish.
     """
-    recipe = from_record(Recipe, read_run(run)["recipe"])
+    recipe = read_recipe(run)
     stored = read_network(run)
     encoder = rebuild_encoder(stored["config"]) if stored["config"] else _build_encoder(recipe, stored["num_pieces"])
     network = TextClassifier(encoder, len(stored["labels"]), recipe.dropout)
     network.load_state_dict(stored["network"])
     return network.requires_grad_(False).eval(), recipe, stored
+
+
+def read_recipe(run: Path) -> Recipe:
+    """What a run was asked for."""
+    return from_record(Recipe, read_run(run)["recipe"])
 
 
 def _build_encoder(recipe: Recipe, num_pieces: int) -> TransformerEncoder | LstmEncoder:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from training.engine.averaging import WeightAverage
 from training.engine.checkpoint import Resumable
+from training.engine.distillation import Teacher
 from training.engine.optimization import Updater
 from training.sequences.batching import LengthPlan, pad_rows
 from training.text_classifier.network import TextClassifier
@@ -41,9 +42,11 @@ class TextTask(Resumable):
         device: torch.device,
         label_smoothing: float,
         average_decay: float,
+        teacher: Teacher | None = None,
     ) -> None:
         self.network, self.train, self.validation, self.plan = network, train, validation, plan
         self.updater, self.device, self.label_smoothing = updater, device, label_smoothing
+        self.teacher = teacher
         self.average = WeightAverage(network, average_decay) if average_decay else None
 
     @property
@@ -61,6 +64,8 @@ class TextTask(Resumable):
         self.network.train()
         logits = self.network(pieces)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        if self.teacher:
+            loss = self.teacher.blend(loss, pieces, logits)
         self.updater.update(loss, step)
         if self.average:
             self.average.update(self.network)

@@ -13,6 +13,10 @@ from training.engine.bounds import check_bounds
 Network = Literal["transformer", "lstm", "pretrained"]
 _SIZES = ("width", "num_layers", "num_heads", "hidden", "vocabulary_size", "max_pieces")
 _COUNTS = ("tokens_per_batch", "num_examples", "max_rows")
+_RATES = ("epochs", "lr", "margin", "low_rank_scale", "validation_fraction", "teacher_temperature")
+_FRACTIONS = (
+    *("dropout", "validation_fraction", "warmup_fraction", "label_smoothing", "average_decay", "teacher_weight"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,10 @@ class Recipe:
     weights_folder: Annotated[str | None, "folder of a BERT-like network, here or below --data-root"] = None
     low_rank: Annotated[int, "rank of the changes that a pretrained network learns (LoRA); 0 changes all weights"] = 0
     low_rank_scale: Annotated[float, "what the changes are multiplied by, divided by their rank"] = 16.0
+
+    teacher: Annotated[str | None, "finished run whose answers are learned beside the labels, from its pieces"] = None
+    teacher_weight: Annotated[float, "share of the loss that the teacher's answers have"] = 0.5
+    teacher_temperature: Annotated[float, "temperature at which teacher and student are compared"] = 2.0
 
     data: Annotated[str, "data set where --data is not given"] = "folder:aclImdb"
     validation_fraction: Annotated[float, "share of the training texts that validates"] = 0.1
@@ -52,14 +60,16 @@ class Recipe:
     def __post_init__(self) -> None:
         check_bounds(
             self,
-            positive=(*_SIZES, *_COUNTS, "epochs", "lr", "margin", "low_rank_scale", "validation_fraction"),
+            positive=(*_SIZES, *_COUNTS, *_RATES),
             not_negative=("weight_decay", "clip_norm", "max_threads", "low_rank"),
-            fractions=("dropout", "validation_fraction", "warmup_fraction", "label_smoothing", "average_decay"),
+            fractions=_FRACTIONS,
         )
         if (self.network == "pretrained") != (self.weights_folder is not None):
             raise ValueError("network=pretrained and weights_folder go together: set both or none of them")
         if self.low_rank and self.network != "pretrained":
             raise ValueError(f"low_rank changes a pretrained network; network={self.network} learns all its weights")
+        if self.network == "pretrained" and self.teacher is not None:
+            raise ValueError("a student reads its teacher's pieces, and network=pretrained has its own; choose another")
         if self.width % (2 * self.num_heads):
             raise ValueError(f"width={self.width} must be even and divisible by num_heads={self.num_heads}")
         if self.max_pieces < 3:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.engine.runs import read_run, refuse_other_data
+from training.engine.runs import find_finished, read_run, refuse_other_data
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.batching import pad_rows
@@ -73,6 +73,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         usage=f'"{_shorten(data.test.texts[0])}"',
         seed=record["seed"],
         run=run,
+        parent=find_finished(recipe.teacher),
     )
 
 

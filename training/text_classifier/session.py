@@ -10,6 +10,7 @@ import torch
 from training.engine.checkpoint import save_atomically
 from training.engine.data_path import find_path
 from training.engine.device import choose_device, limit_threads
+from training.engine.distillation import Teacher, compare_labels
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -20,12 +21,12 @@ from training.labels.figures import fit_temperature
 from training.sequences.batching import LengthPlan
 from training.text_classifier.data import TextData, Texts, load_data
 from training.text_classifier.evaluate import evaluate_run
-from training.text_classifier.network import build_network, describe_network
+from training.text_classifier.network import build_network, describe_network, load_network, read_recipe
 from training.text_classifier.objective import EncodedTexts, TextTask
 from training.text_classifier.pretrained import load_pretrained_subwords
 from training.text_classifier.program import predict_logits
 from training.text_classifier.recipe import Recipe
-from training.text_classifier.subwords import Subwords, learn_subwords
+from training.text_classifier.subwords import Subwords, learn_subwords, load_subwords
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:
@@ -57,7 +58,17 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
 
 
 def find_subwords(recipe: Recipe, data: TextData, data_root: Path) -> Subwords:
-    """Those of the pretrained network, or learned from the training texts."""
+    """Those of the pretrained network or of the teacher, or learned from the training texts.
+
+    Raises:
+        ValueError: the teacher folds case otherwise, or reads texts to another length.
+    """
+    if recipe.teacher is not None:
+        taught = read_recipe(Path(recipe.teacher))
+        for name in ("lowercase", "max_pieces"):
+            if (own := getattr(recipe, name)) != (its := getattr(taught, name)):
+                raise ValueError(f"{recipe.teacher} has {name}={its}, this recipe {own}; set {name}={its}")
+        return load_subwords(Path(recipe.teacher), lowercase=recipe.lowercase)
     if recipe.network == "pretrained":
         assert recipe.weights_folder is not None
         return load_pretrained_subwords(find_path(recipe.weights_folder, data_root))
@@ -89,5 +100,15 @@ def make_task(
         device=device,
         label_smoothing=recipe.label_smoothing,
         average_decay=recipe.average_decay,
+        teacher=_find_teacher(recipe, data, device),
     )
     return task, num_steps
+
+
+def _find_teacher(recipe: Recipe, data: TextData, device: torch.device) -> Teacher | None:
+    if recipe.teacher is None:
+        return None
+    network, _, stored = load_network(Path(recipe.teacher))
+    if list(stored["labels"]) != list(data.labels):
+        raise ValueError(f"{recipe.teacher} was trained on other labels: {', '.join(stored['labels'])}")
+    return Teacher(network.to(device), compare_labels(recipe.teacher_temperature), recipe.teacher_weight)

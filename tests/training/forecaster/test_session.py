@@ -16,12 +16,14 @@ from training.cli import app
 from training.engine.interruption import Interrupted
 from training.engine.options import TrainOptions
 from training.engine.runs import train_all
+from training.engine.seeds import generator_for
 from training.forecaster.comparison import compare_networks, format_table
+from training.forecaster.data import load_data
 from training.forecaster.difference import compare_runs
 from training.forecaster.network import load_network, measure_scale
-from training.forecaster.objective import ForecasterTask
+from training.forecaster.objective import ForecasterTask, pinball_loss
 from training.forecaster.servable import describe_release
-from training.forecaster.session import train
+from training.forecaster.session import make_task, train
 from training.release.capture import capture
 from training.release.dynamic_quantization import quantize_dynamically
 
@@ -156,3 +158,24 @@ def test_the_command_line_trains_on_a_table_of_ones_own(tmp_path, monkeypatch):
 
 def test_the_gate_asks_for_more_than_the_last_season(spec):
     assert spec.held_out.aggregate(spec.held_out.baseline.scores) == 0
+
+
+def test_a_student_learns_from_quantiles_in_units_of_each_historys_scale(finished_run, tiny_recipe, tmp_path):
+    recipe = replace(tiny_recipe, network="cnn", teacher=str(finished_run), teacher_weight=0.25)
+    torch.manual_seed(0)
+    task = make_task(recipe, load_data("generated", tmp_path, recipe), torch.device("cpu"), seed=0)
+    windows = task.data.source.sample(recipe.batch_size, generator_for(0, 0))
+    history, future = windows[:, : recipe.context], windows[:, recipe.context :]
+    _, scale = measure_scale(history)
+    with torch.no_grad():
+        own, expected = (network(history) for network in (task.network.train(), load_network(finished_run)[0]))
+    levels = torch.tensor(recipe.levels)
+    loss = 0.75 * pinball_loss(own, future, scale, levels) + 0.25 * ((own - expected) / scale[..., None]).abs().mean()
+    torch.testing.assert_close(task.train_step(0)["loss"], loss)
+
+
+def test_a_student_is_released_beside_its_teacher_which_forecasts_the_same_steps(finished_run, tiny_recipe, tmp_path):
+    run = train(replace(tiny_recipe, teacher=str(finished_run)), make_options(tmp_path / "run"))
+    assert describe_release(run, "cpu").parent == finished_run
+    with pytest.raises(ValueError, match=r"has horizon=6, this recipe 5; set horizon=6"):
+        train(replace(tiny_recipe, horizon=5, teacher=str(finished_run)), make_options(tmp_path / "other"))

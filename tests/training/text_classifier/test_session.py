@@ -8,19 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from tests.training.interrupting import interrupted_after
 from training.cli import app
+from training.engine.distillation import soften_and_compare
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run, train_all
 from training.labels.difference import compare_runs, read_right
 from training.release.capture import capture
+from training.sequences.batching import pad_rows
 from training.text_classifier.comparison import format_table
+from training.text_classifier.data import load_data
 from training.text_classifier.network import load_network
 from training.text_classifier.objective import TextTask
 from training.text_classifier.servable import describe_release
-from training.text_classifier.session import train
+from training.text_classifier.session import find_subwords, make_task, train
 from training.text_classifier.subwords import load_subwords
 
 
@@ -119,3 +123,30 @@ def test_the_gate_asks_for_more_than_the_most_frequent_label(spec):
     count = len(spec.held_out.inputs["text"])
     majority = [spec.held_out.score({"probabilities": np.eye(2)[[label] * count]}).tolist() for label in range(2)]
     assert spec.held_out.baseline.scores.tolist() in majority
+
+
+def test_a_student_learns_its_teachers_answers_from_its_pieces(finished_run, tiny_recipe, tmp_path):
+    changes = {"width": 32, "dropout": 0.0, "vocabulary_size": 200, "teacher": str(finished_run)}
+    recipe = replace(tiny_recipe, **changes, teacher_weight=0.25)
+    data = load_data("opinions", tmp_path, validation_fraction=recipe.validation_fraction)
+    subwords = find_subwords(recipe, data, tmp_path)
+    assert len(subwords) == 400  # the teacher's, not 200
+    torch.manual_seed(0)
+    task, _ = make_task(recipe, data, subwords, tmp_path, torch.device("cpu"), seed=0)
+    rows = task.plan.at(0)
+    pieces, labels = pad_rows([task.train.rows[row] for row in rows]), task.train.labels[rows]
+    with torch.no_grad():
+        own, expected = (network(pieces) for network in (task.network, load_network(finished_run)[0]))
+    loss = 0.75 * F.cross_entropy(own, labels) + 0.25 * soften_and_compare(own, expected, recipe.teacher_temperature)
+    torch.testing.assert_close(task.train_step(0)["loss"], loss)
+
+
+def test_a_student_is_released_beside_its_teacher(finished_run, tiny_recipe, make_options, tmp_path):
+    run = train(replace(tiny_recipe, teacher=str(finished_run)), make_options(tmp_path / "run"))
+    assert describe_release(run, "cpu").parent == finished_run
+
+
+def test_a_teacher_that_reads_other_lengths_is_refused(finished_run, tiny_recipe, make_options, tmp_path):
+    recipe = replace(tiny_recipe, max_pieces=32, teacher=str(finished_run))
+    with pytest.raises(ValueError, match=r"has max_pieces=64, this recipe 32; set max_pieces=64"):
+        train(recipe, make_options(tmp_path))
