@@ -24,7 +24,7 @@ from training.release.build import build_variants
 from training.release.reference import open_variants
 from training.seq2seq.ctranslate2_peer import save_for_ctranslate2
 from training.seq2seq.data import load_data
-from training.seq2seq.evaluate import Bleu
+from training.seq2seq.evaluate import Measure, choose_measure
 from training.seq2seq.recipe import Recipe
 from training.seq2seq.servable import VOCABULARY, describe_translator, encode_texts, load_network
 from training.seq2seq.transformer import Transformer
@@ -42,7 +42,7 @@ def measure_speed(
         int, typer.Option(min=0, help="Instead: translate so many sentences in batches and alone, and compare.")
     ] = 0,
 ) -> None:
-    """Print sentences/s of every variant and of CTranslate2, with ratios and BLEU."""
+    """Print sentences/s of every variant and of CTranslate2, with ratios and quality."""
     torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
     record = read_run(run)
@@ -50,7 +50,7 @@ def measure_speed(
     if not isinstance(network, Transformer):
         raise typer.BadParameter(f"{run} is a {recipe.network}; only a transformer is released")
     data = load_data(record["data"], Path(record["data_root"]), num_validation=recipe.num_validation)
-    bleu = Bleu(recipe.lowercase)
+    measure = choose_measure(recipe)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
         built = build_variants(
             describe_translator(run, "cpu", data), device=torch.device("cpu"), release=1, work=Path(work) / "release"
@@ -59,12 +59,13 @@ def measure_speed(
         for name, handler in open_variants(built, torch.device("cpu")).items():
             engines[name] = translate_with(handler)
         if neighbours:
-            typer.echo(compare_neighbours(engines, data.test[:neighbours], rows=rows, bleu=bleu))
+            typer.echo(compare_neighbours(engines, data.test[:neighbours], rows=rows, measure=measure))
             return
         vocabulary = Vocabulary((run / VOCABULARY).read_bytes(), lowercase=recipe.lowercase)
         for kind in ("float32", "int8"):
             engines[f"ctranslate2 {kind}"] = open_ctranslate2(network, recipe, vocabulary, Path(work) / kind, kind)
-        typer.echo(measure(engines, data.test[: rows * batches], rows=rows, repeats=repeats, bleu=bleu))
+        pairs = data.test[: rows * batches]
+        typer.echo(measure_engines(engines, pairs, rows=rows, repeats=repeats, measure=measure))
 
 
 def translate_with(handler: Any) -> Translator:
@@ -101,8 +102,8 @@ def open_ctranslate2(
     return translate
 
 
-def measure(
-    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, repeats: int, bleu: Bleu
+def measure_engines(
+    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, repeats: int, measure: Measure
 ) -> str:
     """Let the engines translate in turns; returns the table. The first engine is the reference of the ratios."""
     texts, references = zip(*pairs, strict=True)
@@ -117,28 +118,30 @@ def measure(
             elapsed_s[name].append(time.perf_counter() - started)
     speeds = {name: len(texts) / statistics.median(turns) for name, turns in elapsed_s.items()}
     reference, peer = next(iter(speeds)), next(reversed(speeds))
-    lines = [f"{'engine':22} {'sentences/s':>12} {'spread':>14} {f'× {reference}':>9} {f'× {peer}':>19} {'BLEU':>6}"]
+    lines = [
+        f"{'engine':22} {'sentences/s':>12} {'spread':>14} {f'× {reference}':>9} {f'× {peer}':>19} {measure.name:>7}"
+    ]
     for name, speed in speeds.items():
         spread = f"{len(texts) / max(elapsed_s[name]):.1f}–{len(texts) / min(elapsed_s[name]):.1f}"
-        figure = bleu.aggregate(bleu.count(written[name], references))
+        figure = measure.aggregate(measure.count(written[name], references))
         lines.append(
             f"{name:22} {speed:12.1f} {spread:>14} {speed / speeds[reference]:9.2f} {speed / speeds[peer]:19.2f} "
-            f"{figure:6.2f}"
+            f"{figure:7.2f}"
         )
     return "\n".join(lines)
 
 
 def compare_neighbours(
-    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, bleu: Bleu
+    engines: dict[str, Translator], pairs: Sequence[tuple[str, str]], *, rows: int, measure: Measure
 ) -> str:
-    """Translate sentences in batches and each alone; returns a table of how many differ, and of BLEU both ways."""
+    """Translate sentences in batches and each alone; returns a table of how many differ, with quality."""
     texts, references = zip(*pairs, strict=True)
-    lines = [f"{'engine':22} {'differ':>12} {'BLEU batched':>13} {'BLEU alone':>11}"]
+    lines = [f"{'engine':22} {'differ':>12} {f'{measure.name} batched':>16} {f'{measure.name} alone':>14}"]
     for name, translate in engines.items():
         both = [_translate_all(translate, _cut(texts, size)) for size in (rows, 1)]
         num_different = sum(one != other for one, other in zip(*both, strict=True))
-        batched, alone = (bleu.aggregate(bleu.count(written, references)) for written in both)
-        lines.append(f"{name:22} {f'{num_different}/{len(texts)}':>12} {batched:13.2f} {alone:11.2f}")
+        batched, alone = (measure.aggregate(measure.count(written, references)) for written in both)
+        lines.append(f"{name:22} {f'{num_different}/{len(texts)}':>12} {batched:16.2f} {alone:14.2f}")
     return "\n".join(lines)
 
 

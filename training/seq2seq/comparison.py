@@ -16,7 +16,7 @@ from training.engine.options import TrainOptions
 from training.engine.overrides import override
 from training.engine.runs import read_run, train_or_resume
 from training.seq2seq.difference import read_translations
-from training.seq2seq.evaluate import Bleu
+from training.seq2seq.evaluate import choose_measure
 from training.seq2seq.recipe import DEMO, Recipe
 from training.seq2seq.servable import load_network
 from training.seq2seq.session import train
@@ -35,13 +35,14 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table; `long` is the half of the test sentences with the longer references."""
+    """One line of the table; `quality` is the task's measure, `long` the half of the texts with longer references."""
 
     name: str
     num_parameters: int
-    bleu: float
-    bleu_short: float
-    bleu_long: float
+    measure: str
+    quality: float
+    quality_short: float
+    quality_long: float
     exact_match: float
     train_s: float
     sentences_per_s: float
@@ -61,17 +62,18 @@ def describe_row(name: str, run: Path) -> Row:
     """Read a finished run into a line of the table, and time its translation."""
     network, recipe, _ = load_network(run)
     text = next(iter(read_translations(run).values()))
-    bleu = Bleu(recipe.lowercase)
-    counts = bleu.count(text["translations"], text["references"])
+    measure = choose_measure(recipe)
+    counts = measure.count(text["translations"], text["references"])
     lengths = np.array([len(reference.split()) for reference in text["references"]])
     is_long = lengths > np.median(lengths)
     metrics = read_run(run)["metrics"]
     return Row(
         name=name,
         num_parameters=count_parameters(network),
-        bleu=metrics["bleu"],
-        bleu_short=bleu.aggregate(counts[~is_long]),
-        bleu_long=bleu.aggregate(counts[is_long]),
+        measure=measure.name,
+        quality=measure.aggregate(counts),
+        quality_short=measure.aggregate(counts[~is_long]),
+        quality_long=measure.aggregate(counts[is_long]),
         exact_match=metrics["exact_match"],
         train_s=metrics["train_s"],
         sentences_per_s=metrics["n"] / metrics["translate_s"],
@@ -79,14 +81,14 @@ def describe_row(name: str, run: Path) -> Row:
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Write rows as a Markdown table."""
+    """Write rows, one at least, as a Markdown table."""
     lines = [
-        "| network | parameters | BLEU | short | long | exact match | training s | sentences/s |",
+        f"| network | parameters | {rows[0].measure} | short | long | exact match | training s | sentences/s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.name} | {row.num_parameters:,} | {row.bleu:.2f} | {row.bleu_short:.2f} | {row.bleu_long:.2f} | "
-        f"{row.exact_match:.1%} | {row.train_s:.0f} | {row.sentences_per_s:.1f} |"
+        f"| {row.name} | {row.num_parameters:,} | {row.quality:.2f} | {row.quality_short:.2f} | "
+        f"{row.quality_long:.2f} | {row.exact_match:.1%} | {row.train_s:.0f} | {row.sentences_per_s:.1f} |"
         for row in rows
     ]
     return "\n".join(lines) + "\n"

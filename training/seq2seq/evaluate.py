@@ -1,77 +1,101 @@
-"""How good translations are: BLEU and chrF as sacrebleu measures them, and exact match.
-
-Source: Post 2018, A Call for Clarity in Reporting BLEU Scores; Popović 2015, chrF.
-"""
+"""How good what a network writes is: the measure of its task, exact match, and how much better than no learning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from sacrebleu.metrics import BLEU, CHRF
+
+from training.release.spec import Baseline
+from training.release.statistics import describe_figure
+from training.seq2seq.baselines import BASELINES
+from training.seq2seq.bleu import Bleu
+from training.seq2seq.recipe import Recipe
+from training.seq2seq.rouge import Rouge
 
 EVALUATION = "evaluation.json"
 TRANSLATIONS = "translations.json"
-_ORDER = 4
 
 
-@dataclass(frozen=True)
-class Bleu:
-    """Corpus BLEU with 13a tokens; `lowercase` folds both sides before they are compared."""
+class Measure(Protocol):
+    """What written texts are worth beside their references, 0 to 100.
 
-    lowercase: bool
+    `name` is for people, `key` for JSON; the `signature` says everything that the figure depends on.
+    """
 
     @property
-    def signature(self) -> str:
-        """sacrebleu's signature: everything that the figure depends on."""
-        metric = self._make_metric()
-        metric.corpus_score(["a b c d"], [["a b c d"]])
-        return str(metric.get_signature())
+    def name(self) -> str: ...
 
-    def count(self, translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """Statistics float64 [N, 10] of sentences, whose sums make BLEU: both lengths, right n-grams, all n-grams."""
-        metric = self._make_metric()
-        rows = []
-        for translation, reference in zip(translations, references, strict=True):
-            score = metric.corpus_score([translation], [[reference]])
-            rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
-        return np.array(rows, np.float64)
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def signature(self) -> str: ...
+
+    def count(self, written: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        """Statistics float64 [N, …] of texts, one by one."""
+        ...
 
     def aggregate(self, counts: np.ndarray) -> float:
-        """BLEU, 0 to 100, from statistics [N, 10]."""
-        translation_length, reference_length, *grams = counts.sum(0).astype(int).tolist()
-        score = BLEU.compute_bleu(grams[:_ORDER], grams[_ORDER:], translation_length, reference_length)
-        return float(score.score)
+        """The figure, 0 to 100, from statistics [N, …]."""
+        ...
 
-    def _make_metric(self) -> Any:
-        return BLEU(lowercase=self.lowercase, max_ngram_order=_ORDER)
+    def describe_further(self, written: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        """Figures that stand beside it, ready for JSON."""
+        ...
 
 
-def score_translations(translations: Sequence[str], references: Sequence[str], *, lowercase: bool) -> dict[str, Any]:
-    """Describe translations in figures, ready for JSON."""
-    bleu, chrf = Bleu(lowercase), CHRF(lowercase=lowercase)
-    pairs = list(zip(translations, references, strict=True))
-    same = [_fold(one, lowercase) == _fold(other, lowercase) for one, other in pairs]
+def choose_measure(recipe: Recipe) -> Measure:
+    """The measure of a recipe's task, by which runs are compared and variants judged."""
+    return Rouge() if recipe.task == "summary" else Bleu(recipe.lowercase)
+
+
+def score_texts(
+    written: Sequence[str], references: Sequence[str], sources: Sequence[str], recipe: Recipe
+) -> dict[str, Any]:
+    """Describe written texts in figures, ready for JSON; of each baseline, how much better they are."""
+    measure = choose_measure(recipe)
+    counts = measure.count(written, references)
+    figure = describe_figure(counts, None, measure.aggregate)
+    same = [_fold(one, recipe) == _fold(other, recipe) for one, other in zip(written, references, strict=True)]
     return {
-        "bleu": bleu.aggregate(bleu.count(translations, references)),
-        "bleu_signature": bleu.signature,
-        "chrf": float(chrf.corpus_score(list(translations), [list(references)]).score),
-        "chrf_signature": str(chrf.get_signature()),
+        measure.key: figure["value"],
+        f"{measure.key}_interval": figure["interval"],
+        f"{measure.key}_signature": measure.signature,
+        **measure.describe_further(written, references),
         "exact_match": float(np.mean(same)),
-        "n": len(pairs),
+        "n": len(same),
+        "baselines": {
+            name: describe_figure(scores, counts, measure.aggregate)
+            for name, scores in _count_baselines(sources, references, recipe).items()
+        },
     }
 
 
-def make_score(references: Sequence[str], bleu: Bleu) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Score the handler's translations by BLEU's statistics, row by row."""
+def choose_baseline(sources: Sequence[str], references: Sequence[str], recipe: Recipe) -> Baseline:
+    """The best of what takes no learning, which a release has to beat."""
+    counts = _count_baselines(sources, references, recipe)
+    name = max(counts, key=lambda name: choose_measure(recipe).aggregate(counts[name]))
+    return Baseline(name=name, scores=counts[name])
+
+
+def make_score(references: Sequence[str], measure: Measure) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+    """Score what the handler writes by the measure's statistics, row by row."""
 
     def score(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return bleu.count([translation.decode() for translation in outputs["translation"]], references)
+        return measure.count([text.decode() for text in outputs["translation"]], references)
 
     return score
 
 
-def _fold(text: str, lowercase: bool) -> str:
-    return text.lower() if lowercase else text
+def _count_baselines(sources: Sequence[str], references: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray]:
+    measure = choose_measure(recipe)
+    return {
+        name: measure.count([write(source) for source in sources], references)
+        for name, write in BASELINES[recipe.task].items()
+    }
+
+
+def _fold(text: str, recipe: Recipe) -> str:
+    return text.lower() if recipe.lowercase else text

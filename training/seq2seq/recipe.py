@@ -1,4 +1,4 @@
-"""The translator's recipes.
+"""The recipes of what translates and what summarizes.
 
 Everything a run depends on is a field of `Recipe`; `train seq2seq --set field=value` changes any of them.
 """
@@ -11,11 +11,14 @@ from typing import Annotated, Literal
 from training.engine.bounds import check_bounds
 from training.engine.device import Precision
 
+Task = Literal["translation", "summary"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one translator is made."""
+    """How one translator or summarizer is made."""
 
+    task: Annotated[Task, "what is written of a text; measured by BLEU or by ROUGE-L"] = "translation"
     network: Annotated[Literal["transformer", "rnn", "lstm", "gru"], "which network"] = "transformer"
     width: Annotated[int, "features of a piece"] = 128
     num_layers: Annotated[int, "layers on either side"] = 4
@@ -52,7 +55,7 @@ class Recipe:
     beam_size: Annotated[int, "beams of a search where a request does not say"] = 5
     max_beam_size: Annotated[int, "most beams that a request may ask for"] = 8
     length_penalty: Annotated[float, "power of the length by which scores are divided"] = 1.0
-    margin: Annotated[float, "BLEU that a released variant may lose"] = 0.3
+    margin: Annotated[float, "how much of the measure, 0 to 100, a released variant may lose"] = 0.3
     max_rows: Annotated[int, "most sentences in a served batch"] = 64
 
     def __post_init__(self) -> None:

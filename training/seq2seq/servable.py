@@ -10,9 +10,9 @@ import torch
 
 from training.engine.overrides import from_record
 from training.engine.runs import find_finished, read_network, read_run
-from training.release.spec import Baseline, HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
+from training.release.spec import HeldOut, ParameterSpec, ProgramSpec, ReleaseSpec, TensorSpec
 from training.seq2seq.data import ParallelData, load_data
-from training.seq2seq.evaluate import Bleu, make_score
+from training.seq2seq.evaluate import choose_baseline, choose_measure, make_score
 from training.seq2seq.network import TranslationNetwork, build_network
 from training.seq2seq.program import DecoderProgram, EncoderProgram
 from training.seq2seq.recipe import Recipe
@@ -57,17 +57,17 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
     if data is None:
         data = load_data(record["data"], Path(record["data_root"]), num_validation=recipe.num_validation)
     sources, references = zip(*data.test, strict=True)
-    bleu = Bleu(recipe.lowercase)
+    measure = choose_measure(recipe)
     return ReleaseSpec(
         kind="seq2seq",
-        description=f"{recipe.network} translator trained on {data.name.split(' test_')[0]}",
+        description=f"{recipe.network} that writes a {recipe.task}, trained on {data.name.split(' test_')[0]}",
         programs=describe_programs(network.to(device), recipe, num_pieces, device),
         inputs=(
             TensorSpec(
                 name="text",
                 datatype="BYTES",
                 shape=(-1,),
-                meaning=f"a sentence in UTF-8, of at most {recipe.max_pieces - 1} subword pieces",
+                meaning=f"a text in UTF-8, of at most {recipe.max_pieces - 1} subword pieces",
                 max_element_bytes=MAX_TEXT_BYTES,
                 size_sets_time=True,
             ),
@@ -87,11 +87,11 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
         extra_files={VOCABULARY: run / VOCABULARY},
         held_out=HeldOut(
             inputs={"text": encode_texts(sources)},
-            score=make_score(references, bleu),
-            metric=f"BLEU {bleu.signature}",
+            score=make_score(references, measure),
+            metric=f"{measure.name} {measure.signature}",
             dataset=f"{data.name} test" if " test" not in data.name else data.name,
-            aggregate=bleu.aggregate,
-            baseline=Baseline(name="the source copied", scores=bleu.count(sources, references)),
+            aggregate=measure.aggregate,
+            baseline=choose_baseline(sources, references, recipe),
         ),
         margin=recipe.margin,
         examples={"text": encode_texts(sources[:_NUM_EXAMPLES])},

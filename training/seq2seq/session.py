@@ -24,7 +24,7 @@ from training.release.reference import open_reference
 from training.seq2seq.batches import TokenBatches
 from training.seq2seq.data import ParallelData, load_data
 from training.seq2seq.distillation import keep_lesson, learn_from, read_lesson, translate
-from training.seq2seq.evaluate import EVALUATION, TRANSLATIONS, score_translations
+from training.seq2seq.evaluate import EVALUATION, TRANSLATIONS, score_texts
 from training.seq2seq.network import build_network
 from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
@@ -81,15 +81,15 @@ def record_evaluation(run: Path, data: ParallelData, recipe: Recipe, device: tor
         with ProgressBar("translating", total=sum(map(len, tests.values()))) as bar:
             for name, pairs in tests.items():
                 started = time.monotonic()
-                translations = translate(handler.infer, [source for source, _ in pairs], recipe.max_rows, bar)
-                references = [reference for _, reference in pairs]
+                sources, references = (list(side) for side in zip(*pairs, strict=True))
+                translations = translate(handler.infer, sources, recipe.max_rows, bar)
                 elapsed = {"translate_s": round(time.monotonic() - started, 4)}
-                figures[name] = score_translations(translations, references, lowercase=recipe.lowercase) | elapsed
+                figures[name] = score_texts(translations, references, sources, recipe) | elapsed
                 written[name] = {"translations": translations, "references": references}
     write_json(run / EVALUATION, figures)
     write_json(run / TRANSLATIONS, written)
     first = figures[data.name]
-    return {name: first[name] for name in ("bleu", "chrf", "exact_match", "n", "translate_s", "bleu_signature")}
+    return {name: value for name, value in first.items() if isinstance(value, int | float | str)}
 
 
 def make_task(

@@ -73,6 +73,7 @@ def test_a_recurrent_network_learns_too_and_release_refuses_it(tiny_recipe, make
     run = train(recipe, make_options(tmp_path / "gru"))
     row = describe_row("gru", run)
     assert row.exact_match >= 0.5
+    assert "| BLEU |" in format_table([row])
     assert "| gru |" in format_table([row])
     with pytest.raises(ValueError, match="is a gru: recurrent networks are for comparison only"):
         describe_release(run, "cpu")
