@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 Pair = tuple[str, str]
@@ -34,9 +35,21 @@ def read_lines(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: parallel text needs one file for each language")
-    data = path.read_bytes()
     lines = []
-    for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n"), start=1):
+    for number, line in enumerate(decode_lines(path), start=1):
+        if not line.strip():
+            raise ValueError(f"{path}, line {number}: it is empty; remove this line from both files")
+        lines.append(" ".join(line.split()))
+    return lines
+
+
+def decode_lines(path: Path) -> Iterator[str]:
+    """Read the lines of a text file one after another, as they are.
+
+    Raises:
+        ValueError: a line is no UTF-8; names file and line.
+    """
+    for number, raw in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -46,7 +59,4 @@ def read_lines(path: Path) -> list[str]:
             ) from None
         if "\0" in line:
             raise ValueError(f"{path}, line {number}: it holds a zero byte; is the file UTF-16? convert it to UTF-8")
-        if not line.strip():
-            raise ValueError(f"{path}, line {number}: it is empty; remove this line from both files")
-        lines.append(" ".join(line.split()))
-    return lines
+        yield line

@@ -5,7 +5,7 @@ Everything a run depends on is a field of `Recipe`; `train seq2seq --set field=v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from training.engine.bounds import check_bounds
@@ -93,5 +93,18 @@ DEMO = Recipe(
     margin=1.0,
 )
 FULL = Recipe()
+# A summary takes its words from far apart: narrower, but as deep as the demo.
+SUMMARY_DEMO = replace(
+    DEMO,
+    task="summary",
+    data="reports",
+    vocabulary_size=900,
+    max_pieces=160,
+    num_validation=400,
+    width=64,
+    hidden=128,
+    epochs=2,
+    tokens_per_batch=1024,
+)
 
-PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
+PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "summary-demo": SUMMARY_DEMO}

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from training.seq2seq.data import load_data
@@ -62,7 +64,52 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
     assert read_pairs(tmp_path / "s", tmp_path / "t") == [("one", "un"), ("two", "deux")]
 
 
-@pytest.mark.parametrize("source", ["nonsense", "text", "text:a", "multi30k", "phrases:x"])
+def test_summaries_are_read_from_exports_of_either_layout(tmp_path):
+    xsum = [{"document": "One.\nTwo.", "summary": "1 and 2", "id": 7}, {"document": "A test.", "summary": "x"}]
+    write(tmp_path, train__jsonl="".join(json.dumps(row) + "\n" for row in xsum))
+    write(tmp_path, val__tsv='article\thighlights\n"Three ""3"""\tThree\nFour\t4\n')
+    write(tmp_path, test__json=json.dumps({"article": "A test.", "highlights": "Tested."}))
+    data = load_data(f"summaries:{tmp_path.name}", tmp_path.parent, num_validation=1)
+    assert data.train == [("One. Two.", "1 and 2")]  # the other's document is in the test part
+    assert data.validation == [('Three "3"', "Three")]
+    assert data.test == [("A test.", "Tested.")]
+
+
+def test_one_file_of_summaries_is_divided(tmp_path):
+    write(tmp_path, news__jsonl="\n".join(json.dumps({"text": f"d {n}", "summary": f"s {n}"}) for n in range(40)))
+    data = load_data("summaries:news.jsonl", tmp_path, num_validation=100)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [32, 4, 4]
+    assert all(document[1:] == summary[1:] for document, summary in data.train)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"document": "a", "summary": "b"}\n{"document": "a"', r"a\.jsonl, line 2: it is no JSON"),
+        ("a.jsonl", "[1]", r"line 1: it is a list; each line is an object"),
+        (
+            "a.jsonl",
+            '{"document": "a", "summary": " "}',
+            r"line 1: it has no text under summary or highlights; it has doc",
+        ),
+        ("a.tsv", "document\tsummary\na\tb\nc\n", r"a\.tsv, line 3: it has no text under summary"),
+        ("a.jsonl", b'{"document": "\xe9"}', r"line 1: byte 0xe9"),
+        ("a.csv", "document,summary", r"a\.csv is no \.jsonl or"),
+    ],
+)
+def test_unusable_summaries_are_refused_with_their_line(tmp_path, name, content, message):
+    write(tmp_path, **{name.replace(".", "__"): content})
+    with pytest.raises(ValueError, match=message):
+        load_data(f"summaries:{name}", tmp_path, num_validation=1)
+
+
+def test_a_missing_part_of_summaries_is_named(tmp_path):
+    write(tmp_path, train__jsonl='{"document": "a", "summary": "b"}')
+    with pytest.raises(FileNotFoundError, match=r"has no file validation that ends with \.jsonl or"):
+        load_data(f"summaries:{tmp_path}", tmp_path, num_validation=1)
+
+
+@pytest.mark.parametrize("source", ["nonsense", "text", "text:a", "multi30k", "phrases:x", "reports:x", "summaries"])
 def test_an_unknown_source_is_refused(tmp_path, source):
     with pytest.raises(ValueError, match="text:"):
         load_data(source, tmp_path, num_validation=1)

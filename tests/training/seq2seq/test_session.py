@@ -104,7 +104,7 @@ def test_over_the_cool_down_the_rate_falls_to_nothing():
 
 
 def test_presets_are_recipes():
-    assert set(PRESETS) == {"demo", "full"}
+    assert set(PRESETS) == {"demo", "full", "summary-demo"}
     with pytest.raises(ValueError, match="beam_size=9 is above max_beam_size=8"):
         Recipe(beam_size=9)
 
