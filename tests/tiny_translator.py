@@ -11,7 +11,7 @@ from torch import nn
 from training.release.spec import HeldOut, ReleaseSpec, TensorSpec
 from training.seq2seq.network import build_network
 from training.seq2seq.recipe import Recipe
-from training.seq2seq.servable import OUTPUTS, describe_parameters, describe_programs, encode_texts
+from training.seq2seq.servable import describe_outputs, describe_parameters, describe_programs, encode_texts
 from training.sequences.vocabulary import END, learn_vocabulary
 
 WORDS = ["one", "two", "three", "red", "green", "blue", "dog", "cat", "house", "sees", "runs", "under", "a"]
@@ -53,7 +53,7 @@ def describe_tiny_translator(
         programs=describe_programs(network, recipe, NUM_PIECES, "cpu"),
         inputs=(TensorSpec(name="text", datatype="BYTES", shape=(-1,), meaning="a sentence", size_sets_time=True),),
         input_sets=(("text",),),
-        outputs=OUTPUTS,
+        outputs=describe_outputs(recipe),
         default_outputs=("translation", "score"),
         parameters=describe_parameters(recipe),
         handler_options={

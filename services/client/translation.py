@@ -1,4 +1,4 @@
-"""`translate`: texts to texts."""
+"""`translate`: texts to texts, in another language or in fewer words, as the model has learned."""
 
 from __future__ import annotations
 

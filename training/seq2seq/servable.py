@@ -73,7 +73,7 @@ def describe_translator(run: Path, device: str, data: ParallelData | None = None
             ),
         ),
         input_sets=(("text",),),
-        outputs=OUTPUTS,
+        outputs=describe_outputs(recipe),
         default_outputs=("translation", "score"),
         parameters=describe_parameters(recipe),
         handler_options={
@@ -152,29 +152,31 @@ def encode_texts(texts: tuple[str, ...]) -> np.ndarray:
     return array
 
 
-OUTPUTS = (
-    TensorSpec(
-        name="translation",
-        datatype="BYTES",
-        shape=(-1,),
-        meaning="translation in UTF-8; with num_hypotheses the n best ones",
-    ),
-    TensorSpec(
-        name="score",
-        datatype="FP32",
-        shape=(-1,),
-        meaning="log probability of each translation divided by its length to the power of length_penalty",
-        maximum=0,
-        singular="score",
-    ),
-    TensorSpec(
-        name="alignment",
-        datatype="BYTES",
-        shape=(-1,),
-        meaning="JSON with source and target pieces and the weights of the source pieces for each target piece; on "
-        "request, by its name or by the parameter alignments",
-    ),
-)
+def describe_outputs(recipe: Recipe) -> tuple[TensorSpec, ...]:
+    """What an answer holds; the first has one name whatever the task, because clients read it."""
+    return (
+        TensorSpec(
+            name="translation",
+            datatype="BYTES",
+            shape=(-1,),
+            meaning=f"{recipe.task} in UTF-8; with num_hypotheses the n best ones",
+        ),
+        TensorSpec(
+            name="score",
+            datatype="FP32",
+            shape=(-1,),
+            meaning=f"log probability of each {recipe.task} divided by its length to the power of length_penalty",
+            maximum=0,
+            singular="score",
+        ),
+        TensorSpec(
+            name="alignment",
+            datatype="BYTES",
+            shape=(-1,),
+            meaning="JSON with source and target pieces and the weights of the source pieces for each target piece; on "
+            "request, by its name or by the parameter alignments",
+        ),
+    )
 
 
 def describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
@@ -187,9 +189,11 @@ def describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
 
     return (
         number("beam_size", f"beams; 1 is greedy, {recipe.beam_size} if absent", 1, recipe.max_beam_size),
-        number("num_hypotheses", "how many translations of each text to return, best first", 1, recipe.max_beam_size),
-        number("max_length", "most subword pieces of a translation; 2 × source + 10 if absent", 1, longest),
-        number("min_length", "fewest subword pieces of a translation; 0 if absent", 0, longest),
+        number(
+            "num_hypotheses", f"how often to give a {recipe.task} of each text, best first", 1, recipe.max_beam_size
+        ),
+        number("max_length", "most subword pieces to write; 2 × source + 10 if absent", 1, longest),
+        number("min_length", "fewest subword pieces to write; 0 if absent", 0, longest),
         ParameterSpec(
             name="length_penalty",
             kind="double",
@@ -206,5 +210,5 @@ def describe_parameters(recipe: Recipe) -> tuple[ParameterSpec, ...]:
             maximum=10,
         ),
         number("top_k", f"how many of the likeliest pieces are sampled from; {most} if absent", 1, most),
-        number("seed", "the same seed and text sample the same translation; chance if absent", 0, 2**63 - 1),
+        number("seed", "the same seed and text sample the same; chance if absent", 0, 2**63 - 1),
     )

@@ -29,6 +29,7 @@ from training.seq2seq.network import build_network
 from training.seq2seq.objective import TranslationTask, make_inverse_sqrt
 from training.seq2seq.parallel_text import Pair
 from training.seq2seq.recipe import Recipe
+from training.seq2seq.samples import SAMPLES, format_samples
 from training.seq2seq.servable import VOCABULARY, describe_translator
 from training.sequences.encoder import ResidualLayer
 from training.sequences.vocabulary import Vocabulary, learn_vocabulary
@@ -86,6 +87,8 @@ def record_evaluation(run: Path, data: ParallelData, recipe: Recipe, device: tor
                 elapsed = {"translate_s": round(time.monotonic() - started, 4)}
                 figures[name] = score_texts(translations, references, sources, recipe) | elapsed
                 written[name] = {"translations": translations, "references": references}
+                if name == data.name:
+                    (run / SAMPLES).write_text(format_samples(sources, translations, references))
     write_json(run / EVALUATION, figures)
     write_json(run / TRANSLATIONS, written)
     first = figures[data.name]

@@ -23,23 +23,23 @@ from services.client.translation import Translation
 @connecting
 def run(
     context: typer.Context,
-    texts: Annotated[list[str] | None, typer.Argument(help="sentences; lines of standard input if none")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="texts; lines of standard input if none")] = None,
     beam_size: Annotated[int | None, typer.Option(help="beams, 1 is greedy", min=1, show_default="model's")] = None,
-    n_best: Annotated[int, typer.Option(help="translations to show for each sentence", min=1)] = 1,
-    max_length: Annotated[int | None, typer.Option(help="most subword pieces of a translation", min=1)] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="show each translation as it is written")] = False,
+    n_best: Annotated[int, typer.Option(help="answers to show for each text", min=1)] = 1,
+    max_length: Annotated[int | None, typer.Option(help="most subword pieces of an answer", min=1)] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="show each answer as it is written")] = False,
     temperature: Annotated[float, typer.Option(help="with --stream: sample; 0 takes the likeliest", min=0)] = 0.0,
     seed: Annotated[int | None, typer.Option(help="with --stream: of the samples", show_default="chance")] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first sentence here (.png)")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw the alignment of the first text here (.png)")] = None,
     *,
     connect: Connect,
     version: VersionOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Translate sentences. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
-    rows = read_texts(texts, "sentences")
+    """Translate or summarize texts. Example: infer seq2seq "156 days ago" --n-best 3 --plot alignment.png"""
+    rows = read_texts(texts, "texts")
     if stream and (n_best > 1 or plot is not None or as_json):
-        raise typer.BadParameter("--stream shows one translation as it is written: leave out --n-best, --plot, --json")
+        raise typer.BadParameter("--stream shows one answer as it is written: leave out --n-best, --plot, --json")
     if not stream and (temperature or seed is not None):
         raise typer.BadParameter("--temperature and --seed are for --stream")
     with connect() as client:
@@ -81,7 +81,7 @@ def run(
 
 
 def _print_table(model: str, rows: list[str], results: list[Translation]) -> None:
-    table = Table("text", "translation", "score", title=f"{model} {results[0].version}", title_justify="left")
+    table = Table("text", "answer", "score", title=f"{model} {results[0].version}", title_justify="left")
     for row, result in zip(rows, results, strict=True):
         if result.error:
             table.add_row(escape(row), f"[red]{escape(result.error)}[/red]", "")

@@ -31,6 +31,8 @@ def test_a_run_learns_to_translate_what_it_has_not_seen(run):
     figures = json.loads((run / "evaluation.json").read_text())["toy.en, toy.fr"]
     assert figures["exact_match"] >= 0.8
     assert read_run(run)["metrics"]["bleu"] == figures["bleu"] > 80
+    assert figures["baselines"]["the source copied"]["difference_interval"][0] > 50
+    assert (run / "samples.md").read_text().startswith("| text | written | reference |")
 
 
 def test_the_gate_measures_what_the_evaluation_measured(run, tmp_path):
@@ -43,6 +45,22 @@ def test_the_gate_measures_what_the_evaluation_measured(run, tmp_path):
     assert "case:lc" in spec.held_out.metric
     assert spec.margin == 0.3
     assert set(spec.extra_files) == {"vocabulary.model"}
+
+
+def test_a_summarizer_is_judged_by_rouge_and_held_to_the_first_sentences(tiny_recipe, make_options, tmp_path):
+    words = ["one", "two", "red", "dog", "cat", "big", "sun", "house", "tree"]
+    rows = [(f"It is {word}. The {other} sees us.", f"{other} sees") for word in words for other in words]
+    (tmp_path / "all.tsv").write_text("document\tsummary\n" + "".join(f"{one}\t{two}\n" for one, two in rows))
+    recipe = dataclasses.replace(tiny_recipe, task="summary", epochs=1)
+    run = train(recipe, make_options(tmp_path / "run", data="summaries:all.tsv", data_root=tmp_path))
+    spec = describe_release(run, "cpu")
+    assert spec.held_out.metric.startswith("ROUGE-L ")
+    assert spec.held_out.baseline.name == "lead-2, the first two sentences"
+    assert spec.outputs[0].meaning.startswith("summary in UTF-8")
+    assert (
+        read_run(run)["metrics"]["rouge_l"] == json.loads((run / "evaluation.json").read_text())["all.tsv"]["rouge_l"]
+    )
+    assert "ROUGE-L" in compare_runs(run, run)
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights(tiny_recipe, make_options, tmp_path, monkeypatch):
