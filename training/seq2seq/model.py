@@ -13,7 +13,7 @@ from training.seq2seq.session import train
 
 MODEL = Model[Recipe](
     kind="seq2seq",
-    summary="Text in one language in, text in another out.",
+    summary="A text in, its translation or its summary out.",
     presets=PRESETS,
     data_sets=DATA_SETS,
     train=train,
