@@ -1,1 +1,1 @@
-"""Text in one language in, text in another out."""
+"""A text in, its translation or its summary out."""
