@@ -17,7 +17,8 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from host.cpu import count_cores, name_features
-from model_store.manifest import NAME_PATTERN, Part
+from model_store.manifest import NAME_PATTERN
+from model_store.part import Part
 
 FORMAT: Final = 1
 # Of sizes that lie in one power of two, the largest is so much larger than their mean.

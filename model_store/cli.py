@@ -11,7 +11,8 @@ from model_store.evidence import read_records
 from model_store.exit_status import exit_status_of
 from model_store.frontier import FRONT_MARK, figures_of, find_front, in_brackets
 from model_store.live_gate import read_progress
-from model_store.manifest import Manifest, ParentRun, Quality, Speed
+from model_store.manifest import Manifest
+from model_store.measured import ParentRun, Quality, Speed
 from model_store.model_card import write_card
 from model_store.release import Release, UnknownReleaseError
 from model_store.rollback import restore as restore_release

@@ -10,159 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from model_store.tensors import DTYPES
+from model_store.interface import Parameter, Tensor
+from model_store.measured import InputFeature, ParentRun, Quality, RowCheck, Search, Speed
+from model_store.part import Part
 
 FORMAT: Final = 1
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SizeRange(Part):
-    """What one free dimension of an input may be."""
-
-    axis: int = Field(ge=1, description="which dimension; 0 is the rows")
-    minimum: int = Field(1, ge=1)
-    maximum: int | None = Field(None, description="none: any size from the minimum")
-    name: str = Field("", description="dimensions of one name have the same size in a request")
-
-    @model_validator(mode="after")
-    def _check(self) -> SizeRange:
-        if self.maximum is not None and self.maximum < self.minimum:
-            raise ValueError(f"dimension {self.axis}: the largest size {self.maximum} is below {self.minimum}")
-        return self
-
-
-class Tensor(Part):
-    """One OIP tensor of a model; the first dimension counts rows and is -1."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...] = Field(description="-1 marks a free dimension; the first is always the rows")
-    meaning: str
-    unit: str = ""
-    minimum: float | None = Field(None, description="smallest meaningful value")
-    maximum: float | None = Field(None, description="largest meaningful value")
-    size_ranges: tuple[SizeRange, ...] = Field(
-        (), description="of free dimensions besides the rows; one that is not named here takes any size from 1"
-    )
-    finite: bool = Field(True, description="NaN and infinities are refused (floating-point inputs)")
-    optional: bool = False
-    max_element_bytes: int | None = Field(None, description="limit for one element of a BYTES input")
-    size_sets_time: bool = Field(
-        False, description="a row takes longer the larger its elements are (BYTES inputs): similar rows share a batch"
-    )
-    singular: str = Field("", description="what one of a row's values is called in an answer for people; '' = the name")
-
-    @property
-    def in_words(self) -> str:
-        """Meaning, unit, range, and whether it may be left out, for a reader."""
-        optional = "; may be left out" if self.optional else ""
-        return f"{self.meaning}{_range_in_words(self.minimum, self.maximum, self.unit)}{optional}"
-
-    @model_validator(mode="after")
-    def _check(self) -> Tensor:
-        if self.datatype not in DTYPES:
-            raise ValueError(f"tensor {self.name}: unknown datatype {self.datatype}; use one of {list(DTYPES)}")
-        if not self.shape or self.shape[0] != -1:
-            raise ValueError(f"tensor {self.name}: the first dimension must be -1 (rows), got shape {self.shape}")
-        for sizes in self.size_ranges:
-            if sizes.axis >= len(self.shape) or self.shape[sizes.axis] != -1:
-                raise ValueError(
-                    f"tensor {self.name}: dimension {sizes.axis} of {self.shape} is not free and has no range"
-                )
-        if self.size_sets_time and self.datatype != "BYTES":
-            raise ValueError(f"tensor {self.name}: size_sets_time is for BYTES inputs, this one is {self.datatype}")
-        return self
-
-
-class Parameter(Part):
-    """A request parameter that the model understands."""
-
-    name: str
-    kind: Literal["bool", "int64", "string", "double"]
-    meaning: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    readable_default: bool | int | float | str | None = Field(
-        None, description="what the short way for people, /v1, sends where the caller gives none"
-    )
-
-    @property
-    def in_words(self) -> str:
-        """Kind, meaning, range and choices for a reader."""
-        choices = f"; one of {', '.join(self.choices)}" if self.choices else ""
-        return f"{self.kind}: {self.meaning}{_range_in_words(self.minimum, self.maximum)}{choices}"
-
-
-class PairedTest(Part):
-    """How this variant differs from the reference on the same held-out rows."""
-
-    name: str = Field(description="e.g. McNemar, paired bootstrap")
-    reference: str = Field(description="variant compared with")
-    difference: float = Field(description="variant minus reference, in the metric's unit, positive = better")
-    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
-    p_value: float | None = None
-
-    @property
-    def detectable(self) -> float:
-        """The smallest difference that counts: one of so much these rows show as often as not. Half of the interval."""
-        return (self.interval[1] - self.interval[0]) / 2
-
-    @property
-    def detectable_in_words(self) -> str:
-        """From which difference on one counts, for a reader."""
-        if not self.detectable:
-            return f"on no row another than {self.reference}'s"
-        return f"differences from {self.reference} count from {self.detectable:.2g} on"
-
-
-class BaselineTest(Part):
-    """How the reference compares with answers that take no learning, on the same held-out rows."""
-
-    name: str
-    value: float = Field(description="of the baseline, in the metric of the quality")
-    difference: float = Field(description="reference minus baseline, positive = better")
-    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
-
-    @property
-    def is_beaten(self) -> bool:
-        """Whether something was learned; if not, the release was made with --allow-untrained."""
-        return self.interval[0] > 0
-
-    @property
-    def in_words(self) -> str:
-        """The figures, and a warning where they show nothing learned."""
-        words = "beats" if self.is_beaten else "UNTRAINED, allowed so: not shown to beat"
-        low, high = self.interval
-        return f"{words} {self.name} ({self.value:.4f}) by {self.difference:+.4f} ({low:+.4f} … {high:+.4f})"
-
-
-class Quality(Part):
-    metric: str
-    value: float
-    interval: tuple[float, float] = Field(description="95 % confidence interval of the value")
-    n: int = Field(description="held-out rows measured")
-    higher_is_better: bool = True
-    dataset: str
-    dataset_digest: str = Field(description="sha256 over the held-out rows")
-    paired: PairedTest | None = Field(None, description="absent for the reference itself")
-    against_parent: PairedTest | None = Field(
-        None, description="with the run that this one was made from: its teacher, or what it was pruned from"
-    )
-    baseline: BaselineTest | None = Field(
-        None, description="of the reference; absent where nobody checked: programs of one's own, releases from before"
-    )
-
-    @property
-    def learned_in_words(self) -> str:
-        """What shows that the reference has learned something."""
-        return self.baseline.in_words if self.baseline else "nobody checked: there is no baseline"
 
 
 class Gate(Part):
@@ -180,77 +35,6 @@ class Gate(Part):
         description="share of answers that may change, or mean relative change, with the metric still within the "
         "margin whatever the right answers are; none: the metric is not bounded so",
     )
-
-
-class InputFeature(Part):
-    """What the held-out rows of one input were like in one respect; see input_features.py."""
-
-    input: str
-    feature: str
-    edges: tuple[float, ...] = Field(min_length=1, description="upper ends of all bins but the last, which has none")
-    counts: tuple[int, ...] = Field(description="rows in each bin; the first and the last are for what no row had")
-
-    @model_validator(mode="after")
-    def _check(self) -> InputFeature:
-        if len(self.counts) != len(self.edges) + 1:
-            raise ValueError(
-                f"feature {self.feature} of {self.input}: {len(self.edges)} edges, {len(self.counts)} bins"
-            )
-        return self
-
-
-class RowCheck(Part):
-    """Whether answers depend on the rows beside them, as the release found out on real rows."""
-
-    independent: bool
-    batch_sizes: tuple[int, ...]
-    deviation: float = Field(description="largest change of an answer in a batch, relative to its size")
-    tolerance: float = Field(description="what may be rounding")
-    why: str
-
-
-class Speed(Part):
-    """Measured on the packaged program, in process, when it was released."""
-
-    rows: int
-    rows_per_s: float
-    single_row_ms: float
-    threads: int
-    host: str
-    rows_per_s_interval: tuple[float, float] | None = Field(
-        None, description="95 % confidence interval of the median; absent in releases from before"
-    )
-    single_row_ms_interval: tuple[float, float] | None = None
-
-
-class ParentRun(Part):
-    """The run that this one was made from, its networks as they are, measured on the same rows and in turns."""
-
-    run: str
-    value: float = Field(description="in the metric of the variants' quality")
-    interval: tuple[float, float] = Field(description="95 % confidence interval of the value")
-    speed: Speed
-    size_bytes: int = Field(description="of its weights")
-
-
-class Trial(Part):
-    """One way to round a variant, and what the search's own rows showed of it."""
-
-    rounding: str
-    difference: float = Field(description="from the reference, in the metric's unit, positive = better")
-    interval: tuple[float, float] = Field(description="95 % confidence interval of the difference")
-    rows_per_s: float
-    passed: bool = Field(description="whether the gate's rule held on the search's rows")
-    is_chosen: bool
-
-
-class Search(Part):
-    """The ways to round that were tried; the rows are others than those of the variant's quality."""
-
-    dataset: str
-    n: int
-    trials: tuple[Trial, ...]
-    left_out: dict[str, str] = Field(default_factory=dict, description="rounding → why it could not be built")
 
 
 class Target(Part):
@@ -420,17 +204,6 @@ class ReleaseIndex(Part):
         if self.default not in self.archives:
             raise ValueError(f"default variant {self.default!r} has no archive; there are {sorted(self.archives)}")
         return self
-
-
-def _range_in_words(minimum: float | None, maximum: float | None, unit: str = "") -> str:
-    after = f" {unit}" if unit else ""
-    if minimum is None and maximum is None:
-        return f"; in {unit}" if unit else ""
-    if maximum is None:
-        return f"; at least {minimum:g}{after}"
-    if minimum is None:
-        return f"; at most {maximum:g}{after}"
-    return f"; {minimum:g} to {maximum:g}{after}"
 
 
 def read_manifest(path: Path) -> Manifest:

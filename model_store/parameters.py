@@ -1,6 +1,6 @@
 """Request parameters: text to typed values, and the rules that a manifest makes for them.
 
-A rule is a parameter of the manifest as JSON has it (`model_store.manifest.Parameter`): workers read no other form.
+A rule is a parameter of the manifest as JSON has it (`model_store.interface.Parameter`): workers read no other form.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from host.replacement import replacing
 from model_store.certificate import HostClass
-from model_store.manifest import NAME_PATTERN, Part
+from model_store.manifest import NAME_PATTERN
+from model_store.part import Part
 
 FORMAT: Final = 1
 FILE_NAME: Final = "tuning.json"

@@ -14,7 +14,7 @@ from loadtests.judge.levels import METRICS, SURE, TOLERANCE, Variant, collect_ru
 from loadtests.judge.rate_search import RateSearch
 from loadtests.measure.recording import Part
 from loadtests.results import Results
-from model_store.manifest import Quality
+from model_store.measured import Quality
 from model_store.version import split_version
 
 OF_INTERVAL = 1.96  # the normal distribution's quantile of the intervals that a release's quality comes with

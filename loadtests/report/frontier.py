@@ -12,7 +12,7 @@ from loadtests.report.charts import PALETTE, assign_colours
 from loadtests.report.svg import Axis, Line, draw_both, draw_lines, make_linear_axis, make_log_axis
 from loadtests.results import ModelResults
 from model_store.frontier import Interval, figures_of, find_front
-from model_store.manifest import PairedTest, ParentRun, Quality, Speed
+from model_store.measured import PairedTest, ParentRun, Quality, Speed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from fastapi.responses import Response
 
 from model_store.examples import read_examples
 from model_store.golden import take_rows
+from model_store.interface import Tensor
 from model_store.latents import draw_latent
-from model_store.manifest import Manifest, Tensor
+from model_store.manifest import Manifest
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
 from services.console.explain import list_methods

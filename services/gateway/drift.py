@@ -20,7 +20,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from model_store.input_features import measure_features
-from model_store.manifest import InputFeature, Manifest
+from model_store.manifest import Manifest
+from model_store.measured import InputFeature
 from model_store.tensors import decode_raw
 from services.gateway.tensors import InferRequest, NamedTensor, split_rows
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_store.manifest import Manifest, Tensor
+from model_store.interface import Tensor
+from model_store.manifest import Manifest
 
 PLATFORM = "pytorch_torchserve"
 BACKEND = "torchserve"

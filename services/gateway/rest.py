@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from model_store.example_call import describe_call, example_body
 from model_store.examples import read_examples
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from model_store.settings import DEFAULT_GRPC_PORT
 from services.console import Console
 from services.console.page import Page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from model_store.manifest import Manifest, Tensor
+from model_store.interface import Tensor
+from model_store.manifest import Manifest
 from model_store.open_inference import ROW_ERRORS
 from model_store.parameters import ParameterError, ParameterValue, check_parameter
 from model_store.tensors import DTYPES

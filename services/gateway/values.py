@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from model_store.tensors import DTYPES
 from services.gateway.errors import InvalidRequestError
 

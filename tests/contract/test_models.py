@@ -12,7 +12,8 @@ import torch
 
 from handlers.archive import find_handler
 from handlers.base import Handler
-from model_store.manifest import Manifest, Parameter, Tensor
+from model_store.interface import Parameter, Tensor
+from model_store.manifest import Manifest
 from model_store.tensors import DTYPES, datatype_of
 from training.engine.options import TrainOptions
 from training.help import list_fields

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from model_store.evidence import parse_records, write_evidence
 from model_store.examples import write_examples
-from model_store.manifest import BaselineTest, GoldenOutput, GoldenRows, Manifest, PairedTest, ReleaseIndex, RowCheck
+from model_store.manifest import GoldenOutput, GoldenRows, Manifest, ReleaseIndex
+from model_store.measured import BaselineTest, PairedTest, RowCheck
 from model_store.model_card import CARD_NAME, write_card
 from model_store.release import (
     EVIDENCE_NAME,

@@ -27,7 +27,7 @@ class SizeRangeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TensorSpec:
-    """One OIP tensor; the fields are those of `model_store.manifest.Tensor`."""
+    """One OIP tensor; the fields are those of `model_store.interface.Tensor`."""
 
     name: str
     datatype: str
@@ -46,7 +46,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterSpec:
-    """One request parameter; the fields are those of `model_store.manifest.Parameter`."""
+    """One request parameter; the fields are those of `model_store.interface.Parameter`."""
 
     name: str
     kind: str

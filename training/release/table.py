@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from model_store.frontier import FRONT_MARK, in_brackets
-from model_store.manifest import BaselineTest
+from model_store.measured import BaselineTest
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words

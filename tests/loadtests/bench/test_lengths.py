@@ -7,7 +7,7 @@ from rich.console import Console
 from loadtests.bench.lengths import CALLERS, LengthsError, compare_lengths, read_texts
 from loadtests.subject import Subject
 from model_store.examples import write_examples
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from tests.loadtests.conftest import make_manifest
 from tests.services.client.open_inference_server import run_server
 

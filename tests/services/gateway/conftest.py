@@ -11,7 +11,8 @@ import pytest
 
 from handlers.worker import Worker
 from model_store.golden import GoldenAnswer
-from model_store.manifest import Manifest, Parameter, Tensor
+from model_store.interface import Parameter, Tensor
+from model_store.manifest import Manifest
 from model_store.open_inference import (
     WORKER_ENDED_NS,
     WORKER_PROCESS,

@@ -5,7 +5,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from model_store.session_records import Kind, RecordReader, rows_left
 from model_store.tensors import encode_raw
 from services.catalogue import ServedVariant

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from handlers.message import encode_times
 from model_store.golden import GoldenAnswer
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from model_store.open_inference import WORKER_TIMES, messages
 from model_store.session_records import Kind, Record, RecordReader, encode_record
 from model_store.tensors import decode_raw, encode_raw

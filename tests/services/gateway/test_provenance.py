@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model_store.golden import GoldenAnswer
-from model_store.manifest import Parameter
+from model_store.interface import Parameter
 from model_store.open_inference import messages
 from services.catalogue import Catalogue
 from services.gateway.core import Gateway

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from model_store.manifest import Tensor
+from model_store.interface import Tensor
 from model_store.tensors import DTYPES
 from services.gateway.errors import InvalidRequestError
 from services.gateway.values import make_value_rule

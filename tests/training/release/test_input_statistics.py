@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from model_store.manifest import InputFeature
+from model_store.measured import InputFeature
 from training.release.input_statistics import NUM_BINS, describe_inputs
 
 
