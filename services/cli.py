@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from host.replacement import replacing
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT, keys_folder
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from model_store.store import Store
     from services.catalogue import Catalogue
     from services.gateway.settings import GatewaySettings
-    from services.gateway.tls import TlsFiles
     from services.selection import Wish
     from services.serving import Serving
     from services.torchserve.settings import TorchServeSettings
@@ -103,13 +99,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve releases of the store over Open Inference Protocol; every setting is also read from MILLRACE_…."""
-    from pydantic import ValidationError
-
-    from services.gateway.settings import GatewaySettings
-    from services.logs import configure_logs
-    from services.serving import check_settings
-    from services.torchserve.settings import TorchServeSettings
-
     given: dict[str, Any] = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "metrics_port": metrics_port}
     given |= {
         "tls_cert": tls_cert,
@@ -135,18 +124,11 @@ def serve(
         values["device_ids"] = tuple(device_ids.split(","))
     try:
         tuned, said = _find_tuned(store, models or [], values)
-        values |= tuned
-        torchserve = TorchServeSettings(**values)
-        gateway = GatewaySettings(**values)
-        check_settings(torchserve, gateway)
-        configure_logs(gateway.log_level)
+        torchserve, gateway = _read_settings(values | tuned)
         wanted = [name.strip() for name in variants.split(",") if name.strip()]
         if demo:
             gateway = _make_first_model(store, gateway)
         opened, wish, catalogue = _select(store, models or [], wanted, torchserve, gateway)
-    except ValidationError as error:
-        problems = "; ".join(f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-        _fail(ValueError(problems))
     except (ValueError, LookupError) as error:
         _fail(error)
     if said:
@@ -158,12 +140,36 @@ def serve(
     raise typer.Exit(status)
 
 
+def _read_settings(values: dict[str, Any]) -> tuple[TorchServeSettings, GatewaySettings]:
+    """Read what the command line left open from the environment, and check all of it; logs are as it says from then on.
+
+    Raises:
+        ValueError: names the settings that are wrong, and what to change.
+    """
+    from pydantic import ValidationError
+
+    from services.gateway.settings import GatewaySettings
+    from services.logs import configure_logs
+    from services.serving import check_settings
+    from services.torchserve.settings import TorchServeSettings
+
+    try:
+        torchserve, gateway = TorchServeSettings(**values), GatewaySettings(**values)
+    except ValidationError as error:
+        problems = (f"MILLRACE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+        raise ValueError("; ".join(problems)) from error
+    check_settings(torchserve, gateway)
+    configure_logs(gateway.log_level)
+    return torchserve, gateway
+
+
 def _make_first_model(folder: Path, gateway: GatewaySettings) -> GatewaySettings:
     """Train and release a first model into an empty store, behind the page; its port stays the gateway's."""
     import uvloop
 
     from model_store.signing import Keyring
     from model_store.store import Store
+    from services.announcement import choose_host_to_type
     from services.demonstration import Demonstration, DemonstrationError, demonstrate, list_steps
     from services.gateway.http_server import PortTakenError
 
@@ -172,7 +178,7 @@ def _make_first_model(folder: Path, gateway: GatewaySettings) -> GatewaySettings
 
     def announce(port: int) -> None:
         scheme = "http" if gateway.tls_files is None else "https"
-        url = f"{scheme}://{_host_to_type(gateway)}:{port}"
+        url = f"{scheme}://{choose_host_to_type(gateway)}:{port}"
         typer.echo(f"the store is empty: making a first model; watch it at {url}", err=True)
 
     try:
@@ -241,6 +247,7 @@ async def _serve_until_signal(
     ready_file: Path | None,
 ) -> None:
     from host.progress import ProgressBar
+    from services.announcement import describe_ready, write_ready_file
     from services.garbage import collect_garbage_rarely
 
     stop = asyncio.Event()
@@ -261,7 +268,11 @@ async def _serve_until_signal(
     starting.result()
     collect_garbage_rarely()
     try:
-        _announce(serving, catalogue, gateway, time.monotonic() - started_s, ready_file)
+        ready_s = time.monotonic() - started_s
+        for line in describe_ready(serving, catalogue, gateway, ready_s):
+            typer.echo(line)
+        if ready_file is not None:
+            write_ready_file(ready_file, gateway, serving.ports, ready_s)
         await stopping
         typer.echo("stopping: requests in flight are answered first")
     finally:
@@ -274,73 +285,6 @@ def _stop(stop: asyncio.Event) -> None:
     if stop.is_set():
         os._exit(130)  # asked twice: do not wait for requests in flight; TorchServe's guard ends the rest
     stop.set()
-
-
-def _announce(
-    serving: Serving, catalogue: Catalogue, gateway: GatewaySettings, seconds: float, ready_file: Path | None
-) -> None:
-    from model_store.example_call import describe_call
-    from model_store.examples import read_examples
-
-    host = _host_to_type(gateway)
-    options = {"curl_options": "", "infer_options": ""}
-    if gateway.tls_files is not None:
-        host, options = _describe_trust(gateway.tls_files, host)
-    ports = serving.ports
-    typer.echo(f"ready after {seconds:.1f} s: {', '.join(str(variant) for variant in catalogue.variants)}")
-    for served in catalogue.variants:
-        state, why = serving.gateway.state_of(served)
-        if state != "READY":
-            typer.echo(f"  NOT READY {served}: {why}")
-    for (model, version), why in catalogue.left_out.items():
-        typer.echo(f"  left out {model} {version}: {why}")
-    before = "" if gateway.tls_cert is None else "https://"
-    scheme, by_tls = ("http", "") if gateway.tls_cert is None else ("https", "  (TLS)")
-    typer.echo(f"  REST     {scheme}://{host}:{ports['http']}  (documentation: /docs)")
-    typer.echo(f"  gRPC     {host}:{ports['grpc']}{by_tls}")
-    if gateway.gateways > 1:
-        typer.echo(f"  gateways {gateway.gateways} processes, over which new connections are spread")
-    if gateway.api_keys is not None:
-        typer.echo("  keys     callers send x-api-key: KEY; `infer` and `loadtest` take it from MILLRACE_API_KEY")
-    typer.echo(f"  metrics  http://{host}:{ports['metrics']}/metrics")
-    memory = serving.measure_memory()
-    for name, workers in memory.workers.items():
-        typer.echo(f"  memory   {name}: {' + '.join(f'{size / 2**20:.0f}' for size in workers)} MiB")
-    what = "in all; what processes share is counted once" if memory.workers else "without the engine"
-    typer.echo(f"  memory   {memory.total / 2**20:.0f} MiB {what}")
-    for model in catalogue.models:
-        variant = catalogue.find(model)
-        if variant is not None:
-            examples = read_examples(variant.examples)
-            rest, grpc = (f"{before}{host}:{ports[door]}" for door in ("http", "grpc"))
-            for line in describe_call(variant.manifest, examples, rest=rest, grpc=grpc, **options).lines:
-                typer.echo(f"  try      {line}")
-    typer.echo("Ctrl-C stops it")
-    if ready_file is not None:
-        ready = {"host": host, "ports": ports, "pid": os.getpid(), "ready_s": round(seconds, 2)}
-        with replacing(ready_file) as file:
-            file.write(json.dumps(ready).encode())
-
-
-def _describe_trust(files: TlsFiles, host: str) -> tuple[str, dict[str, str]]:
-    """Choose a host that the certificate has, and the options by which callers here trust it and show their own."""
-    from services.gateway.tls import read_certificate
-
-    certificate = read_certificate(files.certificate)
-    if host not in certificate.names:
-        host = next((name for name in certificate.names if "*" not in name), host)
-    curl, infer = [], []
-    if certificate.is_self_signed:
-        curl.append(f"--cacert {shlex.quote(str(files.certificate))}")
-        infer.append(f"--tls-ca {shlex.quote(str(files.certificate))}")
-    if files.client_authorities is not None:
-        curl.append("--cert YOURS.crt --key YOURS.key")
-        infer.append("--tls-cert YOURS.crt --tls-key YOURS.key")
-    return host, {"curl_options": " ".join(curl), "infer_options": " ".join(infer)}
-
-
-def _host_to_type(gateway: GatewaySettings) -> str:
-    return "localhost" if gateway.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else gateway.host
 
 
 def _fail(error: Exception) -> None:

@@ -20,8 +20,8 @@ from tritonclient import http as triton_http
 
 from model_store.example_call import describe_call
 from model_store.examples import read_examples
+from services.announcement import describe_trust
 from services.catalogue import Catalogue
-from services.cli import _describe_trust
 from services.gateway.caller import name_caller
 from services.gateway.core import Gateway
 from services.gateway.grpc import GrpcServer
@@ -104,7 +104,7 @@ async def test_each_port_names_its_protocol(ports, certificate, port, protocol):
 
 async def test_the_lines_that_a_server_by_tls_prints_can_be_typed(ports, certificate, variant):
     files = TlsFiles(certificate=certificate[0], key=certificate[1])
-    host, options = _describe_trust(files, "127.0.0.1")
+    host, options = describe_trust(files, "127.0.0.1")
     rest, grpc = (f"https://{host}:{port}" for port in ports)
     lines = describe_call(variant.manifest, read_examples(variant.examples), rest=rest, grpc=grpc, **options).lines
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -119,7 +119,7 @@ async def test_the_lines_that_a_server_by_tls_prints_can_be_typed(ports, certifi
 def test_callers_are_told_to_show_a_certificate_where_they_are_asked_for_one(certificate, tmp_path):
     signed = write_certificate(tmp_path, "signed", "gateway", certificate)
     files = TlsFiles(certificate=signed[0], key=signed[1], client_authorities=certificate[0])
-    assert _describe_trust(files, "localhost") == (
+    assert describe_trust(files, "localhost") == (
         "localhost",
         {
             "curl_options": "--cert YOURS.crt --key YOURS.key",
