@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from training.engine.overrides import from_record
+from training.engine.pruning import fit_channels
 from training.engine.runs import read_network, read_run
 from training.images.normalization import Normalization
 from training.images.unet import UNetBody
@@ -81,5 +82,6 @@ def load_network(run: Path) -> tuple[Segmenter, Recipe, dict]:
     channels, num_classes = stored["shape"][2], len(stored["classes"])
     normalization = Normalization(torch.zeros(channels), torch.ones(channels))
     network = Segmenter(normalization, UNet(recipe, num_channels=channels, num_classes=num_classes))
+    fit_channels(network, stored["network"])
     network.load_state_dict(stored["network"])
     return network.requires_grad_(False).eval(), recipe, stored

@@ -16,7 +16,7 @@ from training.engine.checkpoint import Resumable
 from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.segmenter.data import SceneData
-from training.segmenter.network import Segmenter
+from training.segmenter.network import Answer, Segmenter
 from training.segmenter.program import predict
 from training.segmenter.recipe import Recipe
 from training.segmenter.scenes import VOID, label_masks
@@ -43,6 +43,16 @@ def mask_loss(logits: Tensor, masks: Tensor, dice_weight: float) -> Tensor:
         return logits.sum() * 0
     loss = F.cross_entropy(logits, masks, ignore_index=VOID)
     return loss + dice_weight * dice_loss(logits, masks) if dice_weight else loss
+
+
+def measure_losses(answer: Answer, masks: Tensor, num_classes: int, dice_weight: float) -> dict[str, Tensor]:
+    """The loss of each task that a network has learned, on masks int64 [N, H, W]."""
+    losses = {}
+    if answer.mask is not None:
+        losses["mask"] = mask_loss(answer.mask, masks, dice_weight)
+    if answer.label is not None:
+        losses["label"] = F.cross_entropy(answer.label, label_masks(masks, num_classes))
+    return losses
 
 
 class TaskWeights(nn.Module):
@@ -95,15 +105,10 @@ class SegmenterTask(Resumable):
     def train_step(self, step: int) -> Mapping[str, Tensor]:
         """Fit one batch; log the loss of each task and what they add up to."""
         scenes = self.data.source.sample(self.recipe.batch_size, generator_for(self.seed, step))
-        masks = scenes.masks.long()
+        masks = scenes.masks.long().to(self.device)
         self.network.train()
         answer = self.network(scenes.images.to(self.device))
-        losses = {}
-        if answer.mask is not None:
-            losses["mask"] = mask_loss(answer.mask, masks.to(self.device), self.recipe.dice_weight)
-        if answer.label is not None:
-            labels = label_masks(masks, len(self.data.classes)).to(self.device)
-            losses["label"] = F.cross_entropy(answer.label, labels)
+        losses = measure_losses(answer, masks, len(self.data.classes), self.recipe.dice_weight)
         loss = self.weights(losses)
         self.updater.update(loss, step)
         self.average.update(self.network)

@@ -24,6 +24,9 @@ class Recipe:
     depth: Annotated[int, "how often the resolution is halved"] = 3
     skips: Annotated[bool, "hand each level's features across to the way up, as a U-Net does"] = True
 
+    start_from: Annotated[str | None, "finished run of the same network whose weights training starts from"] = None
+    pruned_fraction: Annotated[float, "share of the channels of start_from that are removed first"] = 0.0
+
     tasks: Annotated[Tasks, "what is learned: the mask, the class of the whole image, or both"] = "both"
     weighting: Annotated[Weighting, "how losses are added: by learned uncertainty, or as label_weight says"] = (
         "uncertainty"
@@ -58,8 +61,10 @@ class Recipe:
             self,
             positive=(*_SIZES, *_COUNTS, "lr", "margin", "average_decay"),
             not_negative=("weight_decay", "clip_norm", "max_threads", "label_weight", "dice_weight"),
-            fractions=("warmup_fraction", "average_decay", "validation_fraction"),
+            fractions=("warmup_fraction", "average_decay", "validation_fraction", "pruned_fraction"),
         )
+        if self.pruned_fraction and self.start_from is None:
+            raise ValueError("pruned_fraction removes channels of a trained network: set start_from to a finished run")
         if self.resolution % 2**self.depth:
             raise ValueError(
                 f"resolution={self.resolution} is halved depth={self.depth} times: take a multiple of {2**self.depth}"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from training.engine.device import place
-from training.engine.runs import read_run, refuse_other_data
+from training.engine.runs import find_finished, read_run, refuse_other_data
 from training.images.tensor import describe_image_inputs, list_image_options, name_colours
 from training.labels.servable import Noun, describe_ranking, score_labels
 from training.release.spec import (
@@ -63,6 +63,7 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         usage="a.png b.jpg --out masks",
         seed=record["seed"],
         run=run,
+        parent=find_finished(recipe.start_from),
     )
 
 

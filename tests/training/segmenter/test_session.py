@@ -137,3 +137,29 @@ def test_two_runs_are_compared_by_what_they_say_of_the_same_scenes(finished_run,
     np.savez(tmp_path / "predictions.npz", **(arrays | {"truth": arrays["truth"] + 1}))
     with pytest.raises(ValueError, match="were evaluated on different test scenes"):
         compare_runs(finished_run, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def wide_run(tiny_recipe, tmp_path_factory):
+    return train(replace(tiny_recipe, width=16), make_options(tmp_path_factory.mktemp("wide")))
+
+
+def test_a_pruned_run_starts_from_what_was_learned_and_is_released_with_its_own_sizes(wide_run, tiny_recipe, tmp_path):
+    recipe = replace(tiny_recipe, width=16, start_from=str(wide_run), pruned_fraction=0.5, steps=1, lr=1e-9)
+    run = train(recipe, make_options(tmp_path))
+    before, after = (load_network(folder)[0].network for folder in (wide_run, run))
+    assert [block[0].out_channels for block in after.down] == [8, 16, 32]
+    filters = [network.down[0][0].weight.flatten(1) for network in (before, after)]
+    assert torch.cdist(filters[1], filters[0]).amin(1).max() < 1e-5  # each is one of those that were learned
+    spec = describe_release(run, "cpu")
+    assert spec.parent == wide_run
+    program = spec.programs["main"]
+    mask = program.module(*program.example_inputs)[0]
+    assert mask.shape[1:] == (16, 16)
+
+
+def test_a_run_starts_from_none_of_another_network(wide_run, tiny_recipe, tmp_path):
+    with pytest.raises(ValueError, match=r"has width=16, this recipe 4; set width=16"):
+        train(replace(tiny_recipe, start_from=str(wide_run)), make_options(tmp_path))
+    with pytest.raises(ValueError, match="set start_from to a finished run"):
+        replace(tiny_recipe, pruned_fraction=0.5)
