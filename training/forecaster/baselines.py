@@ -14,9 +14,9 @@ from torch import Tensor
 
 from training.engine.seeds import generator_for
 from training.forecaster.data import Source
-from training.forecaster.network import measure_scale
 from training.forecaster.recipe import Recipe
 from training.forecaster.windows import Windows
+from training.sequences.scaling import measure_scale
 
 _PENALTIES = (1e-2, 1.0, 1e2, 1e4)
 _FIT_SEED, _NUM_FIT = 20_190_603, 6000

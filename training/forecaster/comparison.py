@@ -21,11 +21,12 @@ from training.forecaster.data import GENERATED, load_data
 from training.forecaster.evaluate import NAIVE, NETWORK, Figure, compare_methods, forecast_baselines
 from training.forecaster.network import load_network
 from training.forecaster.program import forecast_network
-from training.forecaster.recipe import PRESETS, Network
+from training.forecaster.recipe import PRESETS
 from training.forecaster.scores import score_steps
 from training.forecaster.session import train
+from training.sequences.patch_encoders import NetworkName
 
-NETWORKS: tuple[Network, ...] = get_args(Network)
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
 
 def compare_networks(runs: Mapping[str, Path], data: str, data_root: Path) -> list[Figure]:

@@ -13,10 +13,9 @@ from torch.nn import functional as F
 
 from training.engine.overrides import from_record
 from training.engine.runs import read_network, read_run
-from training.forecaster.encoders import ConvolutionalEncoder, RecurrentEncoder, TransformerEncoder
 from training.forecaster.recipe import Recipe
-
-_LEAST_SCALE = 1e-6  # of the history's mean size: a constant history has no scale of its own
+from training.sequences.patch_encoders import AtTheEnd, PatchSizes, SideBySide, build_patch_encoder
+from training.sequences.scaling import measure_scale
 
 
 class Forecaster(nn.Module):
@@ -48,14 +47,6 @@ class Forecaster(nn.Module):
         return quantiles * scale[..., None] + level[..., None]
 
 
-def measure_scale(history: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [N, 1] of histories [N, L]; the deviation is never zero."""
-    level = history.mean(1, keepdim=True)
-    deviation = (history - level).square().mean(1, keepdim=True).sqrt()
-    least = _LEAST_SCALE * history.abs().mean(1, keepdim=True) + torch.finfo(torch.float32).tiny
-    return level, torch.maximum(deviation, least)
-
-
 def build_network(recipe: Recipe) -> Forecaster:
     """Build a recipe's network, untrained."""
     return Forecaster(recipe)
@@ -74,8 +65,14 @@ def load_network(run: Path) -> tuple[Forecaster, Recipe]:
 
 
 def _build_encoder(recipe: Recipe) -> nn.Module:
-    if recipe.network == "transformer":
-        return TransformerEncoder(recipe)
-    if recipe.network == "cnn":
-        return ConvolutionalEncoder(recipe)
-    return RecurrentEncoder(recipe)
+    sizes = PatchSizes(
+        network=recipe.network,
+        num_patches=recipe.context // recipe.patch,
+        patch=recipe.patch,
+        width=recipe.width,
+        num_layers=recipe.num_layers,
+        num_heads=recipe.num_heads,
+        dropout=recipe.dropout,
+    )
+    summary = AtTheEnd if recipe.network in ("lstm", "gru") else SideBySide
+    return build_patch_encoder(sizes, summary(sizes, recipe.features))

@@ -18,9 +18,10 @@ from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.forecaster.baselines import forecast_seasonal_naive
 from training.forecaster.data import SeriesData
-from training.forecaster.network import Forecaster, measure_scale
+from training.forecaster.network import Forecaster
 from training.forecaster.program import forecast_network
 from training.forecaster.scores import saved_percent, score_steps
+from training.sequences.scaling import measure_scale
 
 _LARGEST_LOSS = 20.0  # in deviations of the history; one that was all but constant would outweigh all others
 

@@ -6,11 +6,11 @@ Everything a run depends on is a field of `Recipe`; `train forecaster --set fiel
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from training.engine.bounds import check_bounds
+from training.sequences.patch_encoders import NetworkName
 
-Network = Literal["transformer", "cnn", "lstm", "gru"]
 _SIZES = ("context", "horizon", "patch", "width", "num_layers", "num_heads", "features", "batch_size")
 _COUNTS = ("num_validation", "num_test", "num_calibration", "num_examples", "max_rows", "origin_stride", "period")
 
@@ -19,7 +19,7 @@ _COUNTS = ("num_validation", "num_test", "num_calibration", "num_examples", "max
 class Recipe:
     """How one forecaster is made."""
 
-    network: Annotated[Network, "which network"] = "transformer"
+    network: Annotated[NetworkName, "which network"] = "transformer"
     patch: Annotated[int, "steps that enter the network together"] = 4
     width: Annotated[int, "features of a patch inside the network"] = 64
     num_layers: Annotated[int, "layers of the network"] = 2

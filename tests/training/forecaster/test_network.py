@@ -6,10 +6,11 @@ import torch
 
 from training.forecaster.network import build_network
 from training.forecaster.objective import pinball_loss
-from training.forecaster.recipe import DEMO, Network, quantile_name
+from training.forecaster.recipe import DEMO, quantile_name
+from training.sequences.patch_encoders import NetworkName
 
 
-@pytest.fixture(params=get_args(Network))
+@pytest.fixture(params=get_args(NetworkName))
 def network(request, tiny_recipe):
     torch.manual_seed(0)
     return build_network(replace(tiny_recipe, network=request.param)).eval()

@@ -20,12 +20,13 @@ from training.engine.seeds import generator_for
 from training.forecaster.comparison import compare_networks, format_table
 from training.forecaster.data import load_data
 from training.forecaster.difference import compare_runs
-from training.forecaster.network import load_network, measure_scale
+from training.forecaster.network import load_network
 from training.forecaster.objective import ForecasterTask, pinball_loss
 from training.forecaster.servable import describe_release
 from training.forecaster.session import make_task, train
 from training.release.capture import capture
 from training.release.dynamic_quantization import quantize_dynamically
+from training.sequences.scaling import measure_scale
 
 
 def make_options(out: Path, **changes) -> TrainOptions:
