@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from model_store.open_inference import ROW_ERRORS
 from services.client.inference import infer_answers, make_infer_calls, metadata, read_row_errors
+from services.client.series import Series, stack_series
 from services.client.steps import Steps
 
 ROWS_PER_CALL = 64
@@ -29,7 +30,7 @@ class Forecast:
 
 
 def forecast(
-    series: Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray,
+    series: Series,
     *,
     horizon: int | None = None,
     model: str = "forecaster",
@@ -45,12 +46,8 @@ def forecast(
         ClientError: the server refused or did not answer; the subclass says which.
         ValueError: a series is shorter than what the model takes, or there is none.
     """
-    named = series if isinstance(series, Mapping) else {f"series {row}": values for row, values in enumerate(series)}
     described = yield from metadata(model, version=version, timeout_s=timeout_s)
-    context = next((tensor.shape[1] for tensor in described.inputs if tensor.name == "history"), None)
-    if context is None:
-        raise ValueError(f"{model} takes no history: it is no forecaster")
-    histories = np.stack([_take_last(name, values, context) for name, values in named.items()])
+    histories = stack_series(series, described, "history", "forecaster")
     levels = tuple(tensor.name for tensor in described.outputs if _QUANTILE.fullmatch(tensor.name))
     calls = make_infer_calls(
         model,
@@ -65,10 +62,3 @@ def forecast(
     quantiles = {level: np.concatenate([answer.arrays[level] for answer in answers]) for level in levels}
     errors = [error for answer in answers for error in read_row_errors(answer, len(answer.arrays[levels[0]]))]
     return Forecast(quantiles, tuple(errors), answers[0].version)
-
-
-def _take_last(name: str, values: np.ndarray, context: int) -> np.ndarray:
-    array = np.asarray(values, np.float32)
-    if array.ndim != 1 or len(array) < context:
-        raise ValueError(f"{name} has shape {list(array.shape)}; the model takes the last {context} values of a series")
-    return array[-context:]

@@ -43,6 +43,7 @@ INFRASTRUCTURE = (
     "images",
     "drawing",
     "ranking",
+    "series",
     "text",
     "subwords",
     "text_attribution",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from model_store.series import parse_series, read_series
 from services.client.connecting import Connect, connecting
 from services.client.forecasting import Forecast, forecast
 from services.client.options import JsonOption, VersionOption
+from services.client.series_files import SeriesArgument, read_columns
 
 
 @connecting
 def run(
     context: typer.Context,
-    series: Annotated[
-        str, typer.Argument(help=".csv with a header and a column per series, .npy [N, T], or - for CSV on stdin")
-    ] = "-",
+    series: SeriesArgument = "-",
     horizon: Annotated[int | None, typer.Option(help="steps to forecast", min=1, show_default="model's")] = None,
     out: Annotated[Path | None, typer.Option(help="write the quantiles here (.csv)", dir_okay=False)] = None,
     *,
@@ -34,9 +31,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Forecast series. Example: infer forecaster series.csv --horizon 12 --out forecast.csv"""
-    if series == "-" and sys.stdin.isatty():
-        raise typer.BadParameter("there are no series: give a .csv or .npy file, or CSV on standard input")
-    columns = parse_series(sys.stdin, "standard input") if series == "-" else read_series(Path(series))
+    columns = read_columns(series)
     model = str(context.info_name)
     with connect() as client:
         found = client.perform(forecast(columns, horizon=horizon, model=model, version=version))
