@@ -5,20 +5,18 @@ train text_classifier comparison --preset demo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from training.engine.cost import format_cost
 from training.engine.options import TrainOptions
 from training.engine.overrides import override_preset
 from training.engine.runs import train_all
-from training.labels.difference import compare_rows, read_right
-from training.release.statistics import wilson_interval
+from training.labels.difference import read_right
+from training.labels.table import format_table
 from training.text_classifier.baselines import predict_by_words
 from training.text_classifier.data import load_data
 from training.text_classifier.evaluate import WORDS
@@ -27,33 +25,6 @@ from training.text_classifier.recipe import PRESETS, Network
 from training.text_classifier.session import train
 
 NETWORKS: tuple[Network, ...] = ("transformer", "lstm")
-
-
-def format_table(right: Mapping[str, np.ndarray], runs: Mapping[str, Path]) -> str:
-    """Write which test texts, bool [N], each method got right as a Markdown table; differences are first − row."""
-    first = next(iter(right))
-    lines = [
-        "| method | accuracy | first − row, points | right alone: first, row | McNemar p | parameters | training s |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, own in right.items():
-        low, high = wilson_interval(int(own.sum()), len(own))
-        cells = [f"{100 * own.mean():.2f} % ({100 * low:.2f} … {100 * high:.2f})", "", "", ""]
-        if name != first:
-            found = compare_rows(own, right[first])
-            low, high = found.interval
-            cells[1:] = [
-                f"{100 * found.difference:+.2f} ({100 * low:+.2f} … {100 * high:+.2f})",
-                f"{found.only_second_right}, {found.only_first_right}",
-                f"{found.p_value:.3g}",
-            ]
-        if name in runs:
-            network, _, _ = load_network(runs[name])
-            cells += format_cost(network, runs[name])
-        else:
-            cells += ["–", "–"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 def compare_all(
@@ -78,6 +49,6 @@ def compare_all(
     loaded = load_data(source, data_root, validation_fraction=recipe.validation_fraction)
     right = {name: read_right(run)[0] for name, run in runs.items()}
     right[WORDS] = predict_by_words(loaded) == loaded.test.labels.numpy()
-    table = format_table(right, runs)
+    table = format_table(right, {name: format_cost(load_network(run)[0], run) for name, run in runs.items()})
     (out / "comparison.md").write_text(table)
     typer.echo(table)

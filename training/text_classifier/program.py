@@ -1,4 +1,4 @@
-"""The form in which a text classifier is served, and how it answers any number of texts.
+"""What a text classifier says of many texts.
 
 Dimensions: N texts, S pieces, K labels.
 """
@@ -8,27 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.sequences.batching import LengthPlan, pad_rows
 from training.text_classifier.network import TextClassifier
 
 _TOKENS_PER_BATCH = 8192
-
-
-class Program(nn.Module):
-    """What is released: pieces int64 [N, S] → probabilities float32 [N, K], the calibrated temperature inside."""
-
-    temperature: Tensor
-
-    def __init__(self, network: TextClassifier, temperature: float) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("temperature", torch.tensor(temperature))
-        self.eval()
-
-    def forward(self, pieces: Tensor) -> Tensor:
-        return (self.network(pieces) / self.temperature).softmax(1)
 
 
 @torch.no_grad()

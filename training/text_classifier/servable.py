@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from training.engine.runs import find_finished, read_run, refuse_other_data
+from training.labels.program import CalibratedProgram
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 from training.sequences.batching import pad_rows
 from training.text_classifier.data import TextData, load_data
 from training.text_classifier.network import TextClassifier, load_network
-from training.text_classifier.program import Program
 from training.text_classifier.recipe import Recipe
 from training.text_classifier.subwords import Subwords, load_subwords
 
@@ -91,7 +91,7 @@ def _describe_program(
     num_rows = torch.export.Dim("rows", min=1, max=recipe.max_rows)
     num_pieces = torch.export.Dim("pieces", min=1, max=recipe.max_pieces)
     return ProgramSpec(
-        module=Program(network, temperature).requires_grad_(False).to(device),
+        module=CalibratedProgram(network, temperature).requires_grad_(False).to(device),
         example_inputs=(rows.to(device),),
         dynamic_shapes=({0: num_rows, 1: num_pieces},),
         quantization="dynamic",

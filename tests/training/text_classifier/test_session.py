@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 from tests.training.interrupting import interrupted_after
 from training.cli import app
+from training.engine.cost import format_cost
 from training.engine.distillation import soften_and_compare
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run, train_all
 from training.labels.difference import compare_runs, read_right
+from training.labels.table import format_table
 from training.release.capture import capture
 from training.sequences.batching import pad_rows
-from training.text_classifier.comparison import format_table
 from training.text_classifier.data import load_data
 from training.text_classifier.network import load_network
 from training.text_classifier.objective import TextTask
@@ -94,7 +95,8 @@ def test_networks_stand_beside_a_bag_of_words_in_one_table(
     runs = {"transformer": finished_run}
     runs |= train_all({"lstm": replace(tiny_recipe, network="lstm")}, make_options(tmp_path), train)
     right = {name: read_right(run)[0] for name, run in runs.items()} | {"bag of words": np.arange(60) % 2 == 0}
-    lines = format_table(right, runs).splitlines()
+    costs = {name: format_cost(load_network(run)[0], run) for name, run in runs.items()}
+    lines = format_table(right, costs).splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == ["transformer", "lstm", "bag of words"]
     assert "50.00 % (37.7" in lines[4]
     assert lines[4].endswith("| – | – |")
