@@ -69,7 +69,16 @@ class Recipe:
 
 FULL = Recipe()
 DEMO = replace(
-    FULL, num_train=6000, num_validation=500, num_test=2000, steps=600, validate_every=200, width=48, max_threads=1
+    FULL,
+    patch=8,
+    width=32,
+    num_train=6000,
+    num_validation=500,
+    num_test=2000,
+    steps=500,
+    lr=3e-3,
+    validate_every=200,
+    max_threads=1,
 )
 
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL}
