@@ -68,4 +68,4 @@ def draw_texts(
         timeout_s=timeout_s,
     )
     answers = yield from infer_answers(calls)
-    return [DrawnText(*row, *found) for row, found in zip(rows, list_pictures(answers), strict=True)]
+    return [DrawnText(text, number, *found) for (text, number), found in zip(rows, list_pictures(answers), strict=True)]
