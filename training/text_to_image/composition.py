@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from training.images.splits import Split
 from training.text_to_image.grammar import ABOVE, BESIDE, COLOURS, LARGE, PAPERS, SMALL, Scenes
 
-_SCALES = {SMALL: (0.38, 0.46), LARGE: (0.8, 0.95), BESIDE: (0.42, 0.5), ABOVE: (0.42, 0.5)}
+_SCALES = {SMALL: (0.5, 0.6), LARGE: (0.85, 1.0), BESIDE: (0.42, 0.5), ABOVE: (0.42, 0.5)}
 _DEVIATION = 6.0  # of inks and papers, in levels
 _PIECE = 2000  # scenes drawn at a time, so that their float copy stays small
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.images.dcgan import Discriminator, Shape
+from training.images.dcgan import Shape
 from training.images.pixels import scale_images
 from training.sequences.text_encoder import TransformerEncoder
+from training.text_to_image.image_encoder import ImageEncoder
 from training.text_to_image.pairs import find_equals
 from training.text_to_image.recipe import Recipe
 
@@ -29,7 +30,7 @@ class Matcher(nn.Module):
 
     def __init__(self, recipe: Recipe, num_pieces: int, shape: Shape) -> None:
         super().__init__()
-        self.image = Discriminator(widths=recipe.judge_widths, shape=shape, norm="batch", num_outputs=recipe.match_size)
+        self.image = ImageEncoder(recipe, shape, recipe.match_size)
         self.text = build_text_encoder(recipe, num_pieces)
         self.project = nn.Linear(recipe.text_width, recipe.match_size)
         self.log_scale = nn.Parameter(torch.tensor(math.log(_FIRST_SCALE)))

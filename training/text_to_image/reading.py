@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.images.dcgan import Discriminator, Shape
+from training.images.dcgan import Shape
 from training.images.pixels import scale_images
 from training.text_to_image.captioned import NUM_PLACES
+from training.text_to_image.image_encoder import ImageEncoder
 from training.text_to_image.recipe import Recipe
 
 _PIECE = 500
@@ -23,9 +24,7 @@ class Reader(nn.Module):
     def __init__(self, recipe: Recipe, shape: Shape, num_classes: int, num_colours: int) -> None:
         super().__init__()
         self.sizes = (num_classes + 1, num_colours + 1)
-        self.network = Discriminator(
-            widths=recipe.judge_widths, shape=shape, norm="batch", num_outputs=NUM_PLACES * sum(self.sizes)
-        )
+        self.network = ImageEncoder(recipe, shape, NUM_PLACES * sum(self.sizes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         classes, colours = self.network(images).unflatten(1, (NUM_PLACES, -1)).split(self.sizes, 2)

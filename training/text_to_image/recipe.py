@@ -15,7 +15,7 @@ Reading = Literal["words", "sentence"]
 _SIZES = ("resolution", "num_scenes", "vocabulary_size", "max_pieces", "text_width", "text_layers", "match_size")
 _STEPS = ("latent_size", "steps", "batch_size", "validate_every", "judge_steps", "judge_batch_size", "num_candidates")
 _RATES = ("lr", "discriminator_lr", "judge_lr", "average_decay", "margin")
-_COUNTS = ("num_held_out", "num_examples", "max_rows")
+_COUNTS = ("num_held_out", "num_examples", "max_rows", "judge_width", "judge_depth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,8 @@ class Recipe:
     max_threads: Annotated[int, "most CPU threads to train on; 0 leaves it to torch"] = 0
 
     jury: Annotated[str, "finished run whose teacher, judge and reader serve; empty: they are trained first"] = ""
-    judge_widths: Annotated[tuple[int, ...], "their channels from the image downwards"] = (32, 64, 128)
+    judge_width: Annotated[int, "their channels at full resolution; each level below has twice as many"] = 16
+    judge_depth: Annotated[int, "how often they halve the resolution"] = 3
     judge_steps: Annotated[int, "training steps of each"] = 1500
     judge_batch_size: Annotated[int, "images in such a step"] = 64
     judge_lr: Annotated[float, "highest learning rate of each"] = 2e-3
@@ -80,13 +81,14 @@ DEMO = replace(
     num_scenes=8000,
     vocabulary_size=340,
     max_pieces=10,
-    steps=1000,
+    steps=800,
     lr=1e-3,
     discriminator_lr=1e-3,
     batch_size=32,
-    validate_every=250,
-    judge_widths=(24, 48),
+    validate_every=200,
+    judge_depth=2,
     judge_steps=400,
+    judge_lr=3e-3,
     judge_batch_size=48,
     average_decay=0.99,
     max_threads=1,

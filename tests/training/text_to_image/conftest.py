@@ -25,7 +25,7 @@ def tiny_recipe() -> Recipe:
         steps=4,
         batch_size=6,
         validate_every=4,
-        judge_widths=(4, 6),
+        judge_width=2,
         judge_steps=2,
         judge_batch_size=12,
         num_candidates=10,

@@ -88,8 +88,8 @@ def test_things_lie_where_the_caption_says_in_their_colour():
     assert red_y == pytest.approx(8, abs=2)
     assert blue_y == pytest.approx(24, abs=2)
     small, large = (find_centre(compose([(3, 0), NOTHING], layout), 0)[2] for layout in (SMALL, LARGE))
-    assert 120 <= small <= 240
-    assert 600 <= large <= 960
+    assert 220 <= small <= 400
+    assert 680 <= large <= 1024
 
 
 def test_the_parts_of_composed_scenes_are_the_same_each_time_and_say_what_is_on_them(tiny_recipe):
