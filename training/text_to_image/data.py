@@ -31,6 +31,7 @@ DATA_SETS = {
 _NUM_VALIDATION, _NUM_TEST = 500, 1000
 _VALIDATION_FRACTION = 0.125  # of the things' images
 _TEST_SHARE = 5  # of a folder's pictures one in so many is held out
+_LEAST_TESTED = 8  # pictures: fewer have no neighbourhoods
 
 
 def load_data(source: str, root: Path, recipe: Recipe) -> CaptionData:
@@ -88,10 +89,13 @@ def _compose_part(
 def _load_folder(folder: Path, recipe: Recipe) -> CaptionData:
     everything = load_captioned_folder(folder, recipe.resolution)
     order = torch.randperm(len(everything), generator=generator_for(SPLIT_SEED))
-    num_test = max(1, len(everything) // _TEST_SHARE)
+    num_test = len(everything) // _TEST_SHARE
+    if num_test < _LEAST_TESTED:
+        raise ValueError(
+            f"{folder} has {len(everything)} pictures with captions, too few to test with a {_TEST_SHARE}th of them; "
+            f"give {_TEST_SHARE * _LEAST_TESTED} or more"
+        )
     num_validation = count_validation(len(everything) - num_test, recipe.validation_fraction)
-    if num_test + num_validation >= len(everything):
-        raise ValueError(f"{folder} has {len(everything)} pictures with captions: none are left to train on; give more")
     test, validation, train = order.split([num_test, num_validation, len(order) - num_test - num_validation])
     learned = everything.take(train)
     return CaptionData(
