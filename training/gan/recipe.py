@@ -129,8 +129,20 @@ WGAN_GP = Recipe(
     beta1=0.0,
     beta2=0.9,
 )
-# But for its network all that `full` has, without classes.
-STYLE = replace(CONDITIONAL, generator="style", conditional=False, class_weight=0.0)
+# Nothing normalizes what a style-based generator draws over a batch, as it does in the others: before the opponent of
+# `full` it soon draws one image.
+STYLE = replace(
+    CONDITIONAL,
+    generator="style",
+    conditional=False,
+    class_weight=0.0,
+    loss="non-saturating",
+    discriminator_norm="layer",
+    r1_weight=0.1,
+    beta1=0.0,
+    generator_lr=1e-3,
+    discriminator_lr=1e-3,
+)
 # `full`, grown over the first half of its steps.
 GROWING = replace(CONDITIONAL, growth=0.5)
 VAE = Recipe(

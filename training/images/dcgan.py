@@ -134,7 +134,9 @@ class Discriminator(nn.Module):
         classifier = nn.Linear(widths[-1], num_classes) if classifies else None
         self.convs, self.head, self.embedding, self.classifier = nn.ModuleList(convs), head, embedding, classifier
         initialize(self)
-        if norm == "spectral":
+        if norm == "none":
+            initialize_alike(convs)
+        elif norm == "spectral":
             normalize_spectrally(filter(None, (*convs, head, embedding, classifier)))
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -184,6 +186,15 @@ def initialize(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=_INITIAL_DEVIATION)
+
+
+def initialize_alike(convs: Iterable[nn.Conv2d]) -> None:
+    """Draw weights so that maps are about as large as the images: with N(0, 0.02) what nothing normalizes fades away.
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852, eq. 15.
+    """
+    for conv in convs:
+        nn.init.kaiming_normal_(conv.weight, a=0.2)
 
 
 def normalize_spectrally(layers: Iterable[nn.Module]) -> None:

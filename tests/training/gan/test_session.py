@@ -149,8 +149,9 @@ def test_both_players_name_classes_where_that_has_a_weight(data, eyes):
 
 def test_r1_holds_down_the_slope_of_scores_at_real_images(data, eyes):
     slopes = []
+    spectral = {"discriminator_norm": "spectral", "discriminator_lr": 2e-3, "sees_batch": True}
     for weight in (0.0, 100.0):
-        recipe = shrink(PRESETS["style"], discriminator_lr=2e-3, sees_batch=True, r1_weight=weight, r1_every=2)
+        recipe = shrink(DCGAN, r1_weight=weight, r1_every=2, **spectral)
         task, _ = make_task(recipe, data, eyes, CPU, 0)
         for step in range(20):
             task.train_step(step)

@@ -69,6 +69,21 @@ def test_a_spectral_norm_of_one_bounds_how_fast_a_layer_changes():
     assert float(largest) == pytest.approx(1, abs=0.02)
 
 
+def test_maps_of_a_discriminator_that_nothing_normalizes_do_not_fade():
+    torch.manual_seed(0)
+    discriminator = Discriminator(widths=(16, 32, 64), shape=(32, 32, 1), norm="none")
+    for maps in discriminator.features(torch.randn(16, 1, 32, 32)):
+        assert 0.5 < float(maps.square().mean().sqrt()) < 1.5
+
+
+def test_a_discriminator_that_sees_its_batch_scores_an_image_by_its_neighbours():
+    discriminator = Discriminator(widths=(8, 16), shape=(16, 16, 1), norm="layer", sees_batch=True)
+    assert discriminator.mixes_images
+    images = torch.randn(4, 1, 16, 16)
+    among_others, among_itself = discriminator(images)[0], discriminator(images[:1].expand(4, -1, -1, -1))[0]
+    assert not torch.isclose(among_others, among_itself, atol=1e-6)
+
+
 def test_layer_norm_sees_each_image_alone():
     discriminator = Discriminator(widths=(8, 16), shape=(16, 16, 1), norm="layer")
     images = torch.randn(4, 1, 16, 16)
