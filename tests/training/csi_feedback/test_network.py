@@ -82,6 +82,21 @@ def test_rounded_values_lie_on_levels_within_half_a_step(generator):
     torch.testing.assert_close(quantizer.from_levels(torch.full((1, 3), 255, dtype=torch.uint8)), largest[None])
 
 
+@torch.no_grad()
+def test_the_range_goes_by_the_bits_where_large_values_are_rare(generator):
+    code = torch.randn(2000, 1, generator=generator) ** 3
+    deviation = float(code.square().mean().sqrt())
+    clipped = float((code.clamp(-3 * deviation, 3 * deviation) - code).square().mean())
+    ranges, lost = [], []
+    for num_bits in (2, 8):
+        quantizer = CodeQuantizer(1, num_bits)
+        quantizer.fit_range(code)
+        ranges.append(float(quantizer.log_range.exp()) / deviation)
+        lost.append(float((quantizer(code) - code).square().mean()))
+    assert ranges[0] < 3 < ranges[1]
+    assert lost[1] < clipped / 5
+
+
 def test_rounding_lets_gradients_through_inside_the_range_only():
     quantizer = CodeQuantizer(2, 2)
     code = torch.tensor([[0.3, 5.0]], requires_grad=True)
