@@ -36,10 +36,12 @@ class SideBySide(nn.Linear):
 
     def __init__(self, sizes: PatchSizes, num_features: int) -> None:
         super().__init__(sizes.num_patches * sizes.width, num_features)
+        # The order in which convolutions have them: finished runs of forecasters hold weights for it.
+        self.is_by_feature = sizes.network == "cnn"
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, S, D] → [N, F]."""
-        return super().forward(x.flatten(1))
+        return super().forward((x.transpose(1, 2) if self.is_by_feature else x).flatten(1))
 
 
 class AtTheEnd(nn.Linear):
