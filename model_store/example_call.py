@@ -65,10 +65,12 @@ def describe_call(
         argument = _inline_inputs(text) if body.media_type == "application/json" else shlex.quote(text)
         call = f"{curl} {rest}/v1/{name} -d {shlex.quote(text)}"
         return ExampleCall("", call, usage or f"infer {name} {argument}{url}")
+    # Verbs of kinds that read texts take them, not their files.
+    argument = f'"$(cat {body.file_name})"' if body.media_type.startswith("text/") else body.file_name
     return ExampleCall(
         f"{curl} -s {rest}/v1/{name}/example -o {body.file_name}",
         f"{curl} -T {body.file_name} {rest}/v1/{name}",
-        usage or f"infer {name} {body.file_name}{url}",
+        usage or f"infer {name} {argument}{url}",
     )
 
 

@@ -67,6 +67,14 @@ def test_a_model_of_texts_gets_the_first_that_fits_into_a_command(translator):
     ]
 
 
+def test_a_text_that_does_not_fit_into_a_command_comes_from_its_file(translator):
+    assert describe_call(translator, {"text": texts("long " * 40)}).lines == [
+        "curl -s localhost:8000/v1/french/example -o example.txt",
+        "curl -T example.txt localhost:8000/v1/french",
+        'infer french "$(cat example.txt)"',
+    ]
+
+
 def test_the_largest_set_of_inputs_that_has_examples_is_shown(make_manifest):
     inputs = [
         tensor("seed", "INT64", [-1]),
