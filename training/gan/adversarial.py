@@ -6,7 +6,6 @@ Dimensions: N images, Z latent values, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,8 +20,9 @@ from training.engine.seeds import generator_for
 from training.gan.growing import GrowingDiscriminator, GrowingGenerator, find_size
 from training.gan.health import HealthMonitor
 from training.gan.network import AnyGenerator
+from training.gan.objective import Game
 from training.gan.program import make_drawing
-from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES, LossName
+from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES
 from training.images.augmentation import TrainingBatches
 from training.images.dcgan import Discriminator
 from training.images.gradient_penalties import penalize_gradient, penalize_real_gradient
@@ -30,25 +30,6 @@ from training.images.pixels import scale_images
 from training.images.validation import Validation
 
 _LATENTS, _PENALTY = 10, 12  # places in the run from which a step draws
-
-
-@dataclass(frozen=True, kw_only=True)
-class Game:
-    """The rules of the two players.
-
-    `discriminator_steps` for each step of the generator; `penalty_weight` 0 leaves the gradient penalty out. So does
-    `r1_weight` the one at real images: looked at every `r1_every` steps, it weighs as many times as much there.
-    `class_weight` is that of naming classes, which a discriminator without a classifier does not do. Players that can
-    grow do so over the first `growth_steps`.
-    """
-
-    loss: LossName
-    discriminator_steps: int
-    penalty_weight: float
-    r1_weight: float
-    r1_every: int
-    class_weight: float
-    growth_steps: int
 
 
 class AdversarialTask(Resumable):

@@ -10,9 +10,10 @@ from torch import nn
 from training.engine.device import place
 from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
-from training.gan.adversarial import AdversarialTask, Game
+from training.gan.adversarial import AdversarialTask
 from training.gan.health import HealthMonitor
 from training.gan.network import AnyGenerator, build_generator, build_opponent
+from training.gan.objective import Game
 from training.gan.recipe import Recipe
 from training.gan.variational import VariationalTask
 from training.images.augmentation import TrainingBatches
