@@ -28,6 +28,7 @@ class MapDenoiser(nn.Module):
         norm = partial(make_normalization, normalization)
         self.body = UNetBody(num_channels=2, width=width, depth=_DEPTH, norm=norm)
         self.leave = nn.Conv2d(width, 1, 1)
+        assert self.leave.bias is not None
         nn.init.normal_(self.leave.weight, std=0.05)
         assert self.leave.bias is not None  # to the type checker
         nn.init.constant_(self.leave.bias, _FIRST_LOGIT)
