@@ -17,6 +17,7 @@ from training.engine.optimization import Updater
 from training.engine.seeds import generator_for
 from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES
 from training.images.grids import arrange_grid
+from training.images.mode_seeking import penalize_likeness
 from training.text_to_image.matching import Matcher
 from training.text_to_image.measurement import Measurement
 from training.text_to_image.network import Generator
@@ -80,9 +81,19 @@ class DrawingTask(Resumable):
             match = self.teacher.measure_loss(drawn, pieces)
             loss = loss + recipe.match_weight * match
             metrics["match_loss"] = match.detach()
+        if recipe.variety_weight:
+            likeness = self._draw_again(drawn, latents, pieces, random)
+            loss = loss + recipe.variety_weight * likeness
+            metrics["likeness"] = likeness.detach()
         self.updater.update(loss, step)
         self.average.update(self.network)
         return metrics
+
+    def _draw_again(self, drawn: Tensor, latents: Tensor, pieces: Tensor, random: torch.Generator) -> Tensor:
+        """Draw half of a batch's captions from other latents; how alike both are."""
+        half = (len(drawn) + 1) // 2
+        others = torch.randn(half, latents.shape[1], generator=random).to(self.device)
+        return penalize_likeness(drawn[:half], self.network(others, pieces[:half]), latents[:half], others)
 
     def _teach_discriminator(self, real: Tensor, drawn: Tensor, sentences: Tensor, pieces: Tensor, step: int) -> Tensor:
         """Real images of their captions against drawn ones, and against real ones of the next image's caption."""

@@ -28,6 +28,7 @@ class Recipe:
     discriminator_widths: Annotated[tuple[int, ...], "the other's from the image downwards"] = (48, 96, 128)
     loss: Annotated[LossName, "what the two players minimize"] = "hinge"
     match_weight: Annotated[float, "weight of drawing what the teacher finds in the caption; 0 leaves it out"] = 2.0
+    variety_weight: Annotated[float, "weight of drawing one caption differently from other latents; 0: none"] = 0.05
 
     data: Annotated[str, "data set where --data is not given"] = "scenes"
     resolution: Annotated[int, "side of images in pixels"] = 32
@@ -65,13 +66,13 @@ class Recipe:
         check_bounds(
             self,
             positive=(*_SIZES, *_STEPS, *_RATES, *_COUNTS),
-            not_negative=("match_weight", "max_threads"),
+            not_negative=("match_weight", "variety_weight", "max_threads"),
             fractions=("validation_fraction", "beta1", "average_decay"),
         )
 
 
 FULL = Recipe()
-# One thing a scene at a quarter of the pixels: some 90 s of one thread's time, half of it for those who judge.
+# One thing a scene at a quarter of the pixels: some 90 s of two threads, half of it for those who judge.
 DEMO = replace(
     FULL,
     data="things",
@@ -81,16 +82,16 @@ DEMO = replace(
     num_scenes=8000,
     vocabulary_size=340,
     max_pieces=10,
-    steps=800,
+    steps=700,
     lr=1e-3,
     discriminator_lr=1e-3,
     batch_size=32,
     validate_every=200,
     judge_depth=2,
-    judge_steps=400,
+    judge_steps=300,
     judge_lr=3e-3,
     judge_batch_size=48,
     average_decay=0.99,
-    max_threads=1,
+    max_threads=2,
 )
 PRESETS: dict[str, Recipe] = {"demo": DEMO, "full": FULL, "sentence": replace(DEMO, reads="sentence")}
