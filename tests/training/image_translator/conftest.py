@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +60,8 @@ def make_options(out: Path, **changes) -> TrainOptions:
     return replace(options, **changes)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_draws():
+@contextmanager
+def few_draws() -> Iterator[None]:
     """Intervals of tiny networks are about nothing: a few draws of a bootstrap are enough."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.release.statistics._AGGREGATE_REPEATS", 20)
@@ -67,6 +69,13 @@ def _few_draws():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws():
+    with few_draws():
+        yield
+
+
 @pytest.fixture(scope="session")
 def finished_run(tiny_recipe, few_images, tmp_path_factory):
-    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("image_translator") / "run", data=few_images))
+    with few_draws():
+        return train(tiny_recipe, make_options(tmp_path_factory.mktemp("image_translator") / "run", data=few_images))

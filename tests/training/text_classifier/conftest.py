@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +10,16 @@ from training.text_classifier.recipe import DEMO, Recipe
 from training.text_classifier.session import train
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_opinions():
+@contextmanager
+def few_opinions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.text_classifier.data.NUM_OPINIONS", {"train": 240, "validation": 40, "test": 60})
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_opinions():
+    with few_opinions():
         yield
 
 
@@ -34,4 +42,5 @@ def make_options():
 
 @pytest.fixture(scope="session")
 def finished_run(tiny_recipe, make_options, tmp_path_factory):
-    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("text") / "run"))
+    with few_opinions():
+        return train(tiny_recipe, make_options(tmp_path_factory.mktemp("text") / "run"))

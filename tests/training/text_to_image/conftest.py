@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +37,8 @@ def tiny_recipe() -> Recipe:
     )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_scenes_draws_and_pictures():
+@contextmanager
+def few_scenes_draws_and_pictures() -> Iterator[None]:
     """Parts of some dozens of scenes, intervals of a few draws, small pictures: tiny networks are about nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.release.statistics._AGGREGATE_REPEATS", 10)
@@ -44,6 +46,12 @@ def _few_scenes_draws_and_pictures():
         patch.setattr("training.text_to_image.data._NUM_TEST", 60)
         for name, count in (("_NUM_CAPTIONS", 1), ("_NUM_DRAWN", 2), ("_NUM_ATTENDED", 1)):
             patch.setattr(f"training.text_to_image.pictures.{name}", count)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_scenes_draws_and_pictures():
+    with few_scenes_draws_and_pictures():
         yield
 
 
@@ -56,4 +64,5 @@ def make_options(out: Path, **changes) -> TrainOptions:
 
 @pytest.fixture(scope="session")
 def finished_run(tiny_recipe, tmp_path_factory):
-    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("text_to_image") / "run"))
+    with few_scenes_draws_and_pictures():
+        return train(tiny_recipe, make_options(tmp_path_factory.mktemp("text_to_image") / "run"))
