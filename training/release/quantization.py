@@ -17,11 +17,11 @@ from torch.utils import _pytree as pytree
 
 from host.instruction_sets import cpu_features
 from training.release.capture import capture_again
+from training.release.line_convolutions import raise_lines
 from training.release.rounding import COMPILED, Ranges, Rounding
 
 _aten = torch.ops.aten
 _SOURCES: dict[Any, Any] = {
-    _aten.conv1d.default: nn.Conv1d,
     _aten.conv2d.default: nn.Conv2d,
     _aten.linear.default: nn.Linear,
     _aten.relu.default: nn.ReLU,
@@ -41,7 +41,7 @@ _SOURCES: dict[Any, Any] = {
 }
 
 
-_LAYERS = (_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default)
+_LAYERS = (_aten.conv2d.default, _aten.linear.default)
 _RANKING_BATCHES = 2
 
 
@@ -68,7 +68,7 @@ def quantize(
 def rank_operations(program: ExportedProgram, calibration: Sequence[tuple[torch.Tensor, ...]]) -> list[str]:
     """Name the convolutions and linear layers, first the one whose rounding alone moves the outputs most."""
     batches = calibration[:_RANKING_BATCHES]  # a quantized graph that is not compiled takes its time
-    module = program.module(check_guards=False)
+    module = _open(program)
     layers = [name for node in module.graph.nodes if (name := _layer_name(node))]
     exact = [_flatten(module(*batch)) for batch in batches]
     moved = {}
@@ -98,7 +98,7 @@ def _convert(
         from training.release.activation_ranges import observe_ranges
     except ImportError as error:
         raise NotQuantizableError(f"torchao cannot be imported: {error}") from None
-    module = program.module(check_guards=False)
+    module = _open(program)
     _name_sources(module, in_floats)
     config = get_default_x86_inductor_quantization_config(reduce_range="VNNI" not in cpu_features())
     activations = observe_ranges(config.input_activation, ranges)
@@ -109,6 +109,13 @@ def _convert(
             prepared(*batch)
         converted: torch.fx.GraphModule = convert_pt2e(prepared)
     return converted
+
+
+def _open(program: ExportedProgram) -> torch.fx.GraphModule:
+    """A program as a module whose layers can be quantized."""
+    module = program.module(check_guards=False)
+    raise_lines(module)
+    return module
 
 
 def _flatten(outputs: Any) -> torch.Tensor:
@@ -137,7 +144,7 @@ def _name_sources(module: torch.fx.GraphModule, in_floats: Collection[str]) -> N
         source = _SOURCES.get(node.target)
         if source is operator.add and not _adds_equal_shapes(node):
             source = None
-        if source in (nn.Conv1d, nn.Conv2d) and _sees_one_channel(module, node):
+        if source is nn.Conv2d and _sees_one_channel(module, node):
             source = None
         if _layer_name(node) in in_floats:
             source = None

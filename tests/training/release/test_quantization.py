@@ -48,6 +48,32 @@ def test_a_convolution_over_one_channel_stays_in_floats():
     assert count(quantize(export(module, x), [(x,)]), "quantize_per_channel") == 2
 
 
+class Lines(nn.Module):
+    """Dilated convolutions over lines, each added to what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(2, 8, 3, padding=1, stride=2)
+        self.second = nn.Conv1d(8, 8, 3, padding=2, dilation=2, bias=False)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        return (x + self.second(x).relu()).mean(2)
+
+
+def test_convolutions_over_lines_are_quantized_as_those_over_images():
+    torch.manual_seed(0)
+    module, x = Lines().eval(), torch.randn(16, 2, 64)
+    program = export(module, x)
+    assert set(rank_operations(program, [(x,)])) == {"first", "second"}
+    quantized = quantize(program, [(x,)])
+    counts = {name: count(quantized, name) for name in ("conv1d", "conv2d", "quantize_per_channel")}
+    assert counts == {"conv1d": 0, "conv2d": 2, "quantize_per_channel": 2}
+    error = (quantized.module()(x) - module(x)).norm() / module(x).norm()
+    assert 0 < error < 0.05
+    torch.testing.assert_close(program.module()(x), module(x))  # quantizing left the program as it was
+
+
 def test_programs_without_such_layers_are_not_quantizable():
     x = torch.randn(4, 3)
     with pytest.raises(NotQuantizableError, match="no convolution or linear layer"):
