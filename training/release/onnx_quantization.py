@@ -90,7 +90,8 @@ def _quantize(
     rounding: Rounding,
     only: Sequence[str] = (),
 ) -> None:
-    names = [value.name for value in onnx.load(prepared).graph.input]
+    graph = onnx.load(prepared).graph
+    names = [value.name for value in graph.input]
     quantize_static(
         prepared,
         path,
@@ -102,10 +103,16 @@ def _quantize(
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_quantize=[*only],
-        nodes_to_exclude=[*rounding.in_floats],
+        nodes_to_exclude=[*rounding.in_floats, *_find_masked(graph)],
         calibrate_method=_METHODS[rounding.ranges],
         extra_options={"CalibPercentile": PERCENTILE},
     )
+
+
+def _find_masked(graph: onnx.GraphProto) -> list[str]:
+    """Name the sums that a softmax takes: where attention may not look they are −∞ or near it, which no range holds."""
+    weighed = {node.input[0] for node in graph.node if node.op_type == "Softmax"}
+    return [node.name for node in graph.node if node.op_type == "Add" and node.output[0] in weighed and node.name]
 
 
 def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:

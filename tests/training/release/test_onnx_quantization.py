@@ -29,6 +29,18 @@ net (float[rows, 4] x) => (float[rows, 4] y)
     y = Add (x, x)
 }
 """
+ATTENTION = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 4, 8] x, float[rows, 1, 4] bias) => (float[rows, 4, 8] y)
+{
+    keys = MatMul (x, weight)
+    turned = Transpose <perm = [0, 2, 1]> (keys)
+    [likeness] scores = MatMul (x, turned)
+    [hide] hidden = Add (scores, bias)
+    weights = Softmax <axis = -1> (hidden)
+    y = MatMul (weights, x)
+}
+"""
 
 
 def save(text, path, weight=None):
@@ -54,6 +66,18 @@ def test_a_static_one_is_close_and_its_weights_have_seven_bits(tmp_path):
     (weight,) = (array for array in arrays if array.dtype == np.int8 and array.ndim == 4)
     assert weight.min() >= -64
     assert weight.max() == 64
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # onnxruntime's, of ranges that it then does not use
+@pytest.mark.parametrize("far", [-np.inf, -1e9])
+def test_attention_that_hides_places_is_close(tmp_path, far):
+    """A range that holds what hides a place has no steps left for the scores of the others."""
+    x, bias = draw(16, 4, 8), np.zeros((16, 1, 4), np.float32)
+    bias[::2, :, 2:] = far
+    source = save(ATTENTION, tmp_path / "net.onnx", draw(8, 8))
+    quantized = quantize_statically(source, tmp_path / "int8.onnx", [[x, bias]])
+    exact, found = (load_program(path, Cpu())([x, bias])[0] for path in (source, quantized))
+    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
 
 
 def test_a_product_is_close_and_each_row_by_itself(tmp_path):
