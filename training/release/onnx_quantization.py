@@ -20,6 +20,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from handlers.device import Cpu
 from handlers.program import load_program
+from training.release.float_operations import find_float_operations
 from training.release.left_out import LeftOutError
 from training.release.rounding import PERCENTILE, PORTABLE, PORTABLE_WEIGHT_BITS, Rounding
 
@@ -103,16 +104,10 @@ def _quantize(
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_quantize=[*only],
-        nodes_to_exclude=[*rounding.in_floats, *_find_masked(graph)],
+        nodes_to_exclude=[*rounding.in_floats, *find_float_operations(graph, _CORE)],
         calibrate_method=_METHODS[rounding.ranges],
         extra_options={"CalibPercentile": PERCENTILE},
     )
-
-
-def _find_masked(graph: onnx.GraphProto) -> list[str]:
-    """Name the sums that a softmax takes: where attention may not look they are −∞ or near it, which no range holds."""
-    weighed = {node.input[0] for node in graph.node if node.op_type == "Softmax"}
-    return [node.name for node in graph.node if node.op_type == "Add" and node.output[0] in weighed and node.name]
 
 
 def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:

@@ -41,6 +41,15 @@ net (float[rows, 4, 8] x, float[rows, 1, 4] bias) => (float[rows, 4, 8] y)
     y = MatMul (weights, x)
 }
 """
+RESCALED = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 8] x, float[rows, 1] level) => (float[rows, 8] y)
+{
+    [product] found = MatMul (x, weight)
+    bent = Tanh (found)
+    [levelled] y = Add (bent, level)
+}
+"""
 
 
 def save(text, path, weight=None):
@@ -77,6 +86,16 @@ def test_attention_that_hides_places_is_close(tmp_path, far):
     source = save(ATTENTION, tmp_path / "net.onnx", draw(8, 8))
     quantized = quantize_statically(source, tmp_path / "int8.onnx", [[x, bias]])
     exact, found = (load_program(path, Cpu())([x, bias])[0] for path in (source, quantized))
+    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
+
+
+def test_rows_of_other_levels_do_not_coarsen_a_row(tmp_path):
+    """The last sum is in the rows' own units: a range for all of them has no steps left for the small ones."""
+    x, level = draw(16, 8), np.zeros((16, 1), np.float32)
+    level[::2] = 1e5
+    source = save(RESCALED, tmp_path / "net.onnx", draw(8, 8))
+    quantized = quantize_statically(source, tmp_path / "int8.onnx", [[x, level]])
+    exact, found = (load_program(path, Cpu())([x, level])[0][1::2] for path in (source, quantized))
     assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
 
 
