@@ -38,6 +38,7 @@ def _start_worker(context: Any) -> Any:
             shared_folder=os.environ.get("MILLRACE_SHARED"),
             gpus=served.get("gpus", ()),
             has_graphs=served.get("cudaGraphs", False),
+            limit_s=served.get("responseTimeout"),
         )
     except BaseException:
         # TorchServe forwards a worker's stderr as warnings and its stdout as info, which serving does not log.

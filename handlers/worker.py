@@ -1,18 +1,20 @@
-"""A started worker: the handler of one archive, and the answers to TorchServe's calls."""
+"""A started worker: the handler of one archive, and the answers to the gateway's calls and to TorchServe's."""
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from handlers.archive import open_handler
 from handlers.base import Handler, Outputs
+from handlers.call_socket import CallSocket
 from handlers.control import Control
 from handlers.conversation import Conversation
 from handlers.direct import DirectCallError, answer_direct
@@ -21,6 +23,7 @@ from handlers.placement import claim_gpu
 from handlers.session import StreamingHandler
 from handlers.shared_memory import CallMemory
 from host.memory import keep_freed_memory
+from model_store.call_frames import Frame
 from model_store.open_inference import WORKER_TIMES
 
 
@@ -33,11 +36,13 @@ def start_worker(
     shared_folder: str | None = None,
     gpus: Sequence[str] = (),
     has_graphs: bool = False,
+    limit_s: float | None = None,
 ) -> Worker:
     """Start a worker on a GPU, or on the CPU with a number of threads.
 
-    Its own socket is in `control_folder`, and what it shares with the gateway in `shared_folder`. Of `gpus`, names that
-    CUDA knows, it takes the one that fewest workers of that first folder have; without them it has `gpu_id`.
+    Its own sockets are in `control_folder`, and what it shares with the gateway in `shared_folder`. Of `gpus`, names
+    that CUDA knows, it takes the one that fewest workers of that first folder have; without them it has `gpu_id`. It
+    ends if a call to its socket takes longer than `limit_s`.
     """
     keep_freed_memory()
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
@@ -46,7 +51,10 @@ def start_worker(
         os.environ["CUDA_VISIBLE_DEVICES"] = claim_gpu(gpus, Path(control_folder) / "gpus")  # read when CUDA starts
     handler = open_handler(Path(folder), device, num_threads, has_graphs=has_graphs)
     hears = isinstance(handler, StreamingHandler) or manifest.get("stops", False)
-    return Worker(handler, Control(control_folder if hears else None), shared_folder)
+    worker = Worker(handler, Control(control_folder if hears else None), shared_folder)
+    if control_folder is not None:
+        CallSocket(Path(control_folder), worker.answer_frame, limit_s).serve()
+    return worker
 
 
 class Worker:
@@ -56,16 +64,26 @@ class Worker:
         self.handler = handler
         self.control = control or Control(None)
         self._shared_folder = shared_folder
+        self._turn = threading.Lock()  # TorchServe's calls come in another thread
         self.model: str = handler.manifest["model"]
         self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
 
     def answer(self, request: Mapping[str, Any], index: int, context: Any) -> bytes | str:
         """Answer one TorchServe request: a packed OIP call from the gateway, or what somebody sent by hand."""
+        with self._turn:
+            return self._answer_torchserve(request, index, context)
+
+    def answer_frame(self, frame: Frame, number: int, body: bytearray, send: Callable[[bytes], None]) -> bytes:
+        """Answer what came to the worker's own socket; see handlers/call_socket.py."""
+        with self._turn:
+            return self.answer_packed(body, number) if frame == Frame.CALL else self._hold_session(bytes(body), send)
+
+    def _answer_torchserve(self, request: Mapping[str, Any], index: int, context: Any) -> bytes | str:
         packed = request.get("request")  # TorchServe's gRPC
         # Its REST: "packed/17" for call 17, "session".
         what, _, call = (context.get_request_header(index, "url_path") or "").partition("/")
         if what == "session":
-            return self.hold_session(bytes(request.get("body") or b""), context)
+            return self._hold_session_of_torchserve(bytes(request.get("body") or b""), context)
         if packed is None and what == "packed":
             packed = request.get("body")
         if packed is not None:
@@ -94,16 +112,18 @@ class Worker:
         except Exception:  # noqa: BLE001
             return encode_failure(self.model, self.version, traceback.format_exc())
 
-    def hold_session(self, body: bytes, context: Any) -> bytes:
-        """Answer streams that share their steps; returns the last piece of an answer of which others were sent."""
+    def _hold_session_of_torchserve(self, body: bytes, context: Any) -> bytes:
         from ts.handler_utils.utils import send_intermediate_predict_response  # type: ignore[import-untyped]
-
-        if not isinstance(self.handler, StreamingHandler):
-            raise TypeError(f"{self.model} {self.version} does not stream; its manifest says so")
 
         def send(piece: bytes) -> None:
             send_intermediate_predict_response([piece], context.request_ids, "a piece", 200, context)
 
+        return self._hold_session(body, send)
+
+    def _hold_session(self, body: bytes, send: Callable[[bytes], None]) -> bytes:
+        """Answer streams that share their steps; returns the last piece of an answer of which others were sent."""
+        if not isinstance(self.handler, StreamingHandler):
+            raise TypeError(f"{self.model} {self.version} does not stream; its manifest says so")
         return Conversation(self.handler.open_session(), self.control, self._encode, send).hold(body)
 
     def _encode(self, outputs: Outputs, memory: CallMemory | None = None) -> bytes:

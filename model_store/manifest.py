@@ -86,6 +86,9 @@ class Manifest(Part):
     shared_memory: bool = Field(
         False, description="its workers read large inputs from a file that the gateway maps too"
     )
+    own_socket: bool = Field(
+        False, description="its workers take calls by sockets of their own, not through TorchServe"
+    )
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality

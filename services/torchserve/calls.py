@@ -14,6 +14,7 @@ from services.torchserve.control import WorkerControl
 from services.torchserve.http_client import HttpClient
 from services.torchserve.large_calls import ask_by_file
 from services.torchserve.predictions import Predictions, worker_lost
+from services.torchserve.worker_calls import WorkerCalls
 
 IS_STARTING = "TorchServe is starting or being restarted"
 # Beyond the time after which TorchServe itself gives a worker up.
@@ -34,9 +35,10 @@ class EngineCalls:
     """What a gateway asks of an engine, see gateway/backends.py; without an address it is being started."""
 
     def __init__(self, response_timeout_s: float) -> None:
-        self._timeout_s = response_timeout_s + _LATER_S
+        self._limit_s = response_timeout_s
         self._address: EngineAddress | None = None
         self._client: HttpClient | None = None
+        self._calls: WorkerCalls | None = None
         self._predictions: Predictions | None = None
         self._control: WorkerControl | None = None
 
@@ -48,7 +50,7 @@ class EngineCalls:
     async def predict(self, variant: ServedVariant, request: bytes | Rows, call: int = 0) -> bytes | SharedAnswer:
         """Answer a packed call."""
         predictions = self._running()
-        ask = partial(predictions.predict, variant.model, variant.version, call=call)
+        ask = partial(predictions.predict, variant, call=call)
         try:
             if isinstance(request, bytes):
                 return await ask(request)
@@ -62,7 +64,7 @@ class EngineCalls:
         """Hold a session."""
         predictions = self._running()
         try:
-            await predictions.converse(variant.model, variant.version, request, take)
+            await predictions.converse(variant, request, take)
         except NotReadyError:
             self.look_soon()
             raise
@@ -87,13 +89,17 @@ class EngineCalls:
         self._address = address
         self._client = HttpClient(address.socket, address.token)
         self._control = WorkerControl(address.temporary)
-        return Predictions(self._client, timeout_s=self._timeout_s)
+        self._calls = WorkerCalls(address.temporary, self.ready_workers, self.look_soon, self._limit_s)
+        return Predictions(self._calls, self._client, timeout_s=self._limit_s + _LATER_S)
 
     def _disconnect(self) -> None:
         self._address = self._predictions = None
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._calls is not None:
+            self._calls.close()
+            self._calls = None
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -18,7 +18,7 @@ async def warm_up(variant: ServedVariant, predictions: Predictions, num_workers:
         GatewayError: a call failed, or the handler reported that it broke; `cause` says how.
     """
     for request in build_example_requests(variant, 1, variant.manifest.max_rows):
-        calls = (predictions.predict(variant.model, variant.version, request) for _ in range(num_workers))
+        calls = (predictions.predict(variant, request) for _ in range(num_workers))
         for answer in await asyncio.gather(*calls):
             response = messages().ModelInferResponse.FromString(answer)
             if "internal_error" in response.parameters:

@@ -82,6 +82,7 @@ def describe(
         "streams": spec.streams,
         "stops": spec.stops,
         "shared_memory": True,
+        "own_socket": True,
         "usage": spec.usage,
         "target": dict(target),
     }

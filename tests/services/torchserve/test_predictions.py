@@ -12,7 +12,7 @@ SECRET = "/secret/path"
 
 
 @pytest.fixture
-async def predict(tmp_path):
+async def predict(tmp_path, variant):
     """Call a TorchServe that answers with a status and a text, or not at all."""
 
     async def call(status, text):
@@ -29,7 +29,7 @@ async def predict(tmp_path):
         client = HttpClient(tmp_path / "socket")
         async with await asyncio.start_unix_server(answer, tmp_path / "socket"):
             try:
-                return await Predictions(client, timeout_s=0.05).predict("double", "3-eager", b"")
+                return await Predictions(None, client, timeout_s=0.05).predict(variant, b"")
             finally:
                 client.close()
                 await answered.wait()
@@ -57,7 +57,7 @@ async def test_what_failed_decides_the_error_and_inner_text_stays_inside(predict
     assert caught.value.cause
 
 
-async def test_a_torchserve_that_is_gone_may_be_asked_again(tmp_path):
+async def test_a_torchserve_that_is_gone_may_be_asked_again(tmp_path, variant):
     with pytest.raises(NotReadyError, match="try again in some seconds") as caught:
-        await Predictions(HttpClient(tmp_path / "socket"), timeout_s=1).predict("double", "3-eager", b"")
+        await Predictions(None, HttpClient(tmp_path / "socket"), timeout_s=1).predict(variant, b"")
     assert "FileNotFoundError" in caught.value.cause

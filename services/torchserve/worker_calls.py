@@ -1,0 +1,247 @@
+"""Calls to workers' own sockets: one connection to each worker, and the choice of who is asked.
+
+What a worker is asked while it is busy waits in its socket, so that it begins without a pause for transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from model_store.call_frames import HEAD, Frame, socket_name, state_name
+from services.catalogue import ServedVariant
+
+# While no worker is there: one that was started anew is found so soon.
+_LOOK_S = 0.05
+# After the time at which a worker ends itself.
+_LATER_S = 5.0
+_CREDENTIALS = struct.Struct("3i")
+
+
+class WorkerEndedError(ConnectionError):
+    """The worker's process ended, or cut the connection, while it was at a call."""
+
+
+class _NotBegunError(ConnectionError):
+    """It ended before it had begun a call, which another worker may have."""
+
+
+class _Call:
+    """A frame that was sent and has not been answered; pieces go to `take`."""
+
+    __slots__ = ("answer", "heard_s", "take")
+
+    def __init__(self, answer: asyncio.Future[bytes], take: Callable[[bytes], None] | None, sent_s: float) -> None:
+        self.answer, self.take, self.heard_s = answer, take, sent_s
+
+
+class _Connection(asyncio.Protocol):
+    """A connection to one worker; its frames are answered in their order."""
+
+    def __init__(self, state: mmap.mmap, process: int, limit_s: float) -> None:
+        """`state` is the worker's, and `process` what it is here: 0 where it cannot be seen, as in another container.
+
+        It ends by itself what takes longer than `limit_s`, if it can.
+        """
+        self.calls: deque[_Call] = deque()
+        self.is_lost = False
+        self._is_taken = False
+        self._state, self._process, self._limit_s = state, process, limit_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parts: list[bytes] = []
+        self._received, self._wanted = 0, HEAD.size
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How much the worker has to do: calls from here, then whether it is at one from anywhere."""
+        return len(self.calls), self._state[0]
+
+    async def ask(self, frame: Frame, body: bytes, number: int, take: Callable[[bytes], None] | None) -> bytes:
+        """Send a frame and await the end of its answer.
+
+        Raises:
+            WorkerEndedError, _NotBegunError: see there.
+            TimeoutError: nothing came in time; the worker is ended where it was at this call.
+        """
+        assert self._transport is not None
+        call = _Call(self._loop.create_future(), take, self._loop.time())
+        self.calls.append(call)
+        self._transport.writelines((HEAD.pack(len(body), frame, number), body))
+        timer = self._loop.call_later(self._limit_s + _LATER_S, self._expire, call)
+        try:
+            return await call.answer
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._received += len(data)
+        if self._received < self._wanted:
+            return
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        start, self._wanted = 0, HEAD.size
+        while len(data) - start >= HEAD.size:
+            size, frame, _ = HEAD.unpack_from(data, start)
+            if len(data) - start < HEAD.size + size:
+                self._wanted = HEAD.size + size
+                break
+            start += HEAD.size + size
+            self._take(frame, data[start - size : start])
+        self._parts = [data[start:]] if start < len(data) else []
+        self._received = len(data) - start
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+        self._state.close()
+        for place, call in enumerate(self.calls):
+            if call.answer.done():
+                continue
+            if place or not self._is_taken:
+                call.answer.set_exception(_NotBegunError("the worker process died before it began"))
+            elif self._loop.time() - call.heard_s >= self._limit_s:
+                call.answer.set_exception(TimeoutError("the worker was ended because it took too long"))
+            else:
+                call.answer.set_exception(WorkerEndedError("the worker process died"))
+        self.calls.clear()
+
+    def _take(self, frame: int, body: bytes) -> None:
+        if frame == Frame.HELLO:
+            self._is_taken = True
+            return
+        if frame == Frame.PIECE:
+            call = self.calls[0]
+            call.heard_s = self._loop.time()
+            if call.take is not None and not call.answer.done():
+                call.take(body)
+            return
+        call = self.calls.popleft()
+        if self.calls:
+            self.calls[0].heard_s = self._loop.time()
+        if not call.answer.done():
+            call.answer.set_result(body)
+
+    def _expire(self, call: _Call) -> None:
+        if call.answer.done():
+            return
+        left_s = call.heard_s + self._limit_s + _LATER_S - self._loop.time()
+        if left_s > 0:
+            self._loop.call_later(left_s, self._expire, call)
+            return
+        call.answer.set_exception(TimeoutError(f"no answer within {self._limit_s:g} s"))
+        if self.calls[0] is call and self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
+
+
+class WorkerCalls:
+    """Calls to the workers whose sockets are in one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        list_ready: Callable[[ServedVariant], frozenset[int]],
+        look_soon: Callable[[], None],
+        limit_s: float,
+    ) -> None:
+        """`list_ready` tells a variant's workers by their process ids, and `look_soon` has them looked at."""
+        self._folder, self._list_ready, self._look_soon, self._limit_s = folder, list_ready, look_soon, limit_s
+        self._connections: dict[int, _Connection] = {}
+        self._is_closed = False
+
+    async def ask(
+        self,
+        variant: ServedVariant,
+        frame: Frame,
+        body: bytes,
+        number: int = 0,
+        take: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        """Send a frame to the worker that has least to do, and return its answer, or its last piece.
+
+        Where no worker is there, wait for one.
+
+        Raises:
+            WorkerEndedError: the worker died at it.
+            ConnectionError: no worker came, or there will be none.
+            TimeoutError: no answer in time.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + self._limit_s
+        while True:
+            connection = self._choose(variant) or await self._find(variant)
+            if connection is not None:
+                with contextlib.suppress(_NotBegunError):
+                    return await connection.ask(frame, body, number, take)
+            if self._is_closed or loop.time() > give_up_s:
+                raise ConnectionError("no worker is there")
+            self._look_soon()
+            await asyncio.sleep(_LOOK_S)
+
+    def close(self) -> None:
+        """Cut all connections; calls under way fail."""
+        self._is_closed = True
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def _choose(self, variant: ServedVariant) -> _Connection | None:
+        """Choose among all of a variant's workers, unless one has still to be found."""
+        ready = self._list_ready(variant)
+        known = [self._connections[worker] for worker in ready if worker in self._connections]
+        if len(known) < len(ready) or not known or any(connection.is_lost for connection in known):
+            return None
+        return known[0] if len(known) == 1 else min(known, key=_load)
+
+    async def _find(self, variant: ServedVariant) -> _Connection | None:
+        """Connect to a variant's workers that are new, and choose among those that are there."""
+        for worker in [worker for worker, connection in self._connections.items() if connection.is_lost]:
+            del self._connections[worker]
+        known = []
+        for worker in self._list_ready(variant):
+            connection = self._connections.get(worker) or await self._connect(worker)
+            if connection is not None and not connection.is_lost:
+                known.append(connection)
+        return min(known, key=_load) if known and not self._is_closed else None
+
+    async def _connect(self, worker: int) -> _Connection | None:
+        endpoint = socket.socket(socket.AF_UNIX)
+        endpoint.setblocking(False)
+        try:
+            endpoint.connect(str(self._folder / socket_name(worker)))
+            with (self._folder / state_name(worker)).open("r+b") as file:
+                state = mmap.mmap(file.fileno(), 1)
+        except OSError:  # it has died, and will not be told as ready for long
+            endpoint.close()
+            return None
+        credentials = endpoint.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        process, _, _ = _CREDENTIALS.unpack(credentials)
+        connection = _Connection(state, process, self._limit_s)
+        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
+        if self._is_closed:
+            connection.close()
+            return None
+        kept = self._connections.setdefault(worker, connection)
+        if kept is not connection:  # another call was as fast
+            connection.close()
+        return kept
+
+
+def _load(connection: _Connection) -> tuple[int, int]:
+    return connection.load
