@@ -1,8 +1,8 @@
-"""A session as TorchServe carries it: one call whose answer comes in pieces, one after each step that has one.
+"""A session: one call whose answer comes in pieces, one after each step that has one.
 
 Records of model_store/session_records.py go both ways. Who joins during the call comes through the worker's socket.
-A session without rows waits a while for the next ones, unless the worker is wanted: to begin a call takes TorchServe
-some milliseconds, several times as long as a step.
+A session without rows waits a while for the next ones, unless the worker is wanted: to begin a call takes
+longer than a step.
 """
 
 from __future__ import annotations

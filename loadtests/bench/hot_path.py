@@ -90,7 +90,7 @@ def make_table(found: Mapping[int, Sequence[HotPath]]) -> Table:
         "  for sockets, HTTP/2 and messages": lambda path: path.waited_us - path.core_us,
         "  for validation and the event loop": lambda path: path.core_us - path.queue_us - path.batch_us,
         "  in the queue": lambda path: path.queue_us,
-        "  for Java and the worker": lambda path: path.batch_us,
+        "  for the worker": lambda path: path.batch_us,
         "processor time a call, µs": lambda path: sum(path.busy_us.values()),
         **{f"  {part}": lambda path, part=part: path.busy_us[part] for part in (DOOR, JAVA, WORKERS)},  # type: ignore[misc]
     }

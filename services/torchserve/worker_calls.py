@@ -55,6 +55,7 @@ class _Connection(asyncio.Protocol):
         self.calls: deque[_Call] = deque()
         self.is_lost = False
         self._is_taken = False
+        self._asked_s = 0.0
         self._state, self._process, self._limit_s = state, process, limit_s
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -62,9 +63,9 @@ class _Connection(asyncio.Protocol):
         self._received, self._wanted = 0, HEAD.size
 
     @property
-    def load(self) -> tuple[int, int]:
-        """How much the worker has to do: calls from here, then whether it is at one from anywhere."""
-        return len(self.calls), self._state[0]
+    def load(self) -> tuple[int, int, float]:
+        """How much the worker has to do: calls from here, whether it is at one from anywhere, and when it was asked."""
+        return len(self.calls), self._state[0], self._asked_s
 
     async def ask(self, frame: Frame, body: bytes, number: int, take: Callable[[bytes], None] | None) -> bytes:
         """Send a frame and await the end of its answer.
@@ -74,7 +75,8 @@ class _Connection(asyncio.Protocol):
             TimeoutError: nothing came in time; the worker is ended where it was at this call.
         """
         assert self._transport is not None
-        call = _Call(self._loop.create_future(), take, self._loop.time())
+        self._asked_s = self._loop.time()
+        call = _Call(self._loop.create_future(), take, self._asked_s)
         self.calls.append(call)
         self._transport.writelines((HEAD.pack(len(body), frame, number), body))
         timer = self._loop.call_later(self._limit_s + _LATER_S, self._expire, call)
@@ -173,7 +175,7 @@ class WorkerCalls:
         number: int = 0,
         take: Callable[[bytes], None] | None = None,
     ) -> bytes:
-        """Send a frame to the worker that has least to do, and return its answer, or its last piece.
+        """Send a frame to the worker that has least to do, of several the one idle longest; return the answer's end.
 
         Where no worker is there, wait for one.
 
@@ -243,5 +245,5 @@ class WorkerCalls:
         return kept
 
 
-def _load(connection: _Connection) -> tuple[int, int]:
+def _load(connection: _Connection) -> tuple[int, int, float]:
     return connection.load

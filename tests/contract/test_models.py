@@ -57,6 +57,7 @@ INFRASTRUCTURE = (
     "forced_writing",
     "conversation",
     "control",
+    "call_socket",
 )
 
 MEASURED = {

@@ -24,6 +24,7 @@ from services.selection import select_variants
 from tests.e2e.start import watch_start
 from tests.handlers.conftest import describe_brightness
 from training.release.cli import release_model
+from training.release.content import describe
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec
 
 
@@ -63,7 +64,10 @@ def describe_scale(factor: float = 2) -> ReleaseSpec:
 
 
 def describe_shades() -> ReleaseSpec:
-    """A second classifier, under a name of its own: other words for how bright an image is."""
+    """A second classifier, under a name of its own: other words for how bright an image is.
+
+    It is released as before workers had sockets: TorchServe conveys its calls.
+    """
     spec = describe_brightness()
     return replace(spec, name="shades", handler_options=spec.handler_options | {"labels": ["black", "grey", "white"]})
 
@@ -95,8 +99,11 @@ def released(tmp_path_factory) -> Released:
     folder = tmp_path_factory.mktemp("released")
     released = Released(folder / "store", folder / "keys")
     store = Store(released.store, Keyring(released.keys))
-    for spec in (describe_scale(), describe_brightness(), describe_shades()):
+    for spec in (describe_scale(), describe_brightness()):
         release_model(spec, store, "cpu", ["eager"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.release.content.describe", lambda *a, **k: describe(*a, **k) | {"own_socket": False})
+        release_model(describe_shades(), store, "cpu", ["eager"])
     return released
 
 

@@ -124,6 +124,14 @@ async def test_the_idle_worker_is_asked(workers, direct):
     assert who(await long) not in others
 
 
+async def test_of_idle_workers_the_one_idle_longest_is_asked(workers, direct):
+    pids = [workers.start().pid for _ in range(3)]
+    predictions = workers.connect()
+    asked = [who(await predictions.predict(direct, b"x")) for _ in range(6)]
+    assert sorted(asked[:3]) == sorted(pids)
+    assert asked[3:] == asked[:3]
+
+
 async def test_a_worker_that_dies_fails_the_call_that_it_was_at_and_others_go_elsewhere(workers, direct):
     dying = workers.start()
     predictions = workers.connect()
