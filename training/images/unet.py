@@ -1,7 +1,7 @@
-"""The body of a U-Net: images down to few points and up again, what each level saw handed across.
+"""The body of a U-Net: images or signals down to few points and up again, what each level saw handed across.
 
 Source: Ronneberger, Fischer and Brox 2015, arXiv:1505.04597; here with padding, normalization and nearest upsampling.
-Dimensions: N images, C channels, H height, W width.
+Dimensions: N images, C channels, H height, W width; of signals one length L in place of both.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Norm = Callable[[int], nn.Module]
+_CONVOLUTIONS: dict[int, type[nn.Conv1d | nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
+_POOLINGS = {1: F.max_pool1d, 2: F.max_pool2d}
 
 
 class DoubleConvolution(nn.Sequential):
-    """Two 3×3 convolutions with normalization; modules of their own for each, as quantization asks."""
+    """Two convolutions of 3 points a side, normalized; modules of their own for each, as quantization asks."""
 
-    def __init__(self, num_inputs: int, num_outputs: int, norm: Norm) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, norm: Norm, num_dimensions: int = 2) -> None:
+        convolution = _CONVOLUTIONS[num_dimensions]
         super().__init__(
-            nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=False),
+            convolution(num_inputs, num_outputs, 3, padding=1, bias=False),
             norm(num_outputs),
             nn.ReLU(),
-            nn.Conv2d(num_outputs, num_outputs, 3, padding=1, bias=False),
+            convolution(num_outputs, num_outputs, 3, padding=1, bias=False),
             norm(num_outputs),
             nn.ReLU(),
         )
@@ -32,7 +35,8 @@ class DoubleConvolution(nn.Sequential):
 class UNetBody(nn.Module):
     """Down over `depth` halvings and up again; `width` channels at full resolution, twice as many on each level below.
 
-    Without skips the way up sees nothing but the lowest level; a body that does not rise has no way up.
+    Without skips the way up sees nothing but the lowest level; a body that does not rise has no way up. Signals have
+    one dimension.
     """
 
     def __init__(
@@ -44,24 +48,25 @@ class UNetBody(nn.Module):
         skips: bool = True,
         rises: bool = True,
         norm: Norm = nn.BatchNorm2d,
+        num_dimensions: int = 2,
     ) -> None:
         super().__init__()
         self.widths = [width * 2**level for level in range(depth + 1)]
-        self.skips = skips
+        self.skips, self.pool = skips, _POOLINGS[num_dimensions]
         self.down = nn.ModuleList(
-            DoubleConvolution(below, above, norm)
+            DoubleConvolution(below, above, norm, num_dimensions)
             for below, above in zip([num_channels, *self.widths[:-1]], self.widths, strict=True)
         )
         self.up, self.narrow = nn.ModuleList(), nn.ModuleList()
         for above in reversed(self.widths[:-1]) if rises else ():
-            self.narrow.append(nn.Conv2d(2 * above, above, 1))
-            self.up.append(DoubleConvolution(2 * above if skips else above, above, norm))
+            self.narrow.append(_CONVOLUTIONS[num_dimensions](2 * above, above, 1))
+            self.up.append(DoubleConvolution(2 * above if skips else above, above, norm, num_dimensions))
 
     def descend(self, x: Tensor) -> list[Tensor]:
         """Features of every level, the highest first, of images [N, C, H, W] whose sides `depth` halvings divide."""
         levels = [self.down[0](x)]
         for block in self.down[1:]:
-            levels.append(block(F.max_pool2d(levels[-1], 2)))
+            levels.append(block(self.pool(levels[-1], 2)))
         return levels
 
     def rise(self, levels: list[Tensor]) -> Tensor:
