@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.engine.options import TrainOptions
+from training.signal_denoiser.recipe import DEMO, Recipe
+from training.signal_denoiser.session import train
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A recipe that takes milliseconds; 250 samples are no multiple of 4."""
+    return replace(
+        DEMO,
+        num_samples=250,
+        width=4,
+        depth=2,
+        num_train=60,
+        num_validation=20,
+        num_test=40,
+        steps=4,
+        batch_size=8,
+        validate_every=4,
+        num_calibration=12,
+        num_examples=3,
+        max_rows=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_options():
+    def make(out: Path, **changes) -> TrainOptions:
+        options = TrainOptions(
+            model="signal_denoiser", preset="demo", data="generated", data_root=out, out=out, device="cpu", seed=4
+        )
+        return replace(options, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_recipe, make_options, tmp_path_factory):
+    return train(tiny_recipe, make_options(tmp_path_factory.mktemp("denoiser") / "run"))

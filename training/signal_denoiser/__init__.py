@@ -1,0 +1,1 @@
+"""Disturbed signals in, what they were without wander, hum and noise out."""
