@@ -15,6 +15,8 @@ TOOLS := .tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --no-sync
 PYTHON ?= python3
+# Without PYTHON=… what `setup` installed, where it did: the machine's own Python seldom has torch.
+CHECKED_PYTHON = $(if $(filter file,$(origin PYTHON)),$(or $(wildcard .venv/bin/python),$(PYTHON)),$(PYTHON))
 comma := ,
 space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
@@ -93,7 +95,7 @@ test-all: setup  ## Run every test, the slow ones too
 	@$(RUN) pytest -n $(PROCESSES) -m 'slow or not slow'
 
 gpu-check:  ## Train, release, run and time the handlers on the GPU (on the CPU where there is none); needs only torch and numpy
-	@$(PYTHON) -m training.gpu_check
+	@$(CHECKED_PYTHON) -m training.gpu_check
 
 clean:  ## Remove runs, reports and caches (not the store)
 	@rm -rf runs reports logs .pytest_cache .ruff_cache .mypy_cache
