@@ -11,12 +11,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from services.gateway.http_protocol import HttpProtocol, NoteRefusal, note_nothing
+from services.grpc_server.tls_transport import secure
 
 # Linux closes what a killed process had open from the highest number down. What listens must go before connections:
 # of the callers who came back at once a quarter met the same dying process again.
@@ -103,9 +104,8 @@ class HttpServer:
             proxy_headers=False,  # a peer is who is connected, not whom a header from this machine names: see edges.py
         )
         config.load()
-        config.ssl = tls
         protocol: Any = partial(HttpProtocol, note_refusal=note_refusal)  # uvicorn only calls it
-        config.http_protocol_class = protocol
+        config.http_protocol_class = protocol if tls is None else cast(Any, secure(protocol, tls))
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 

@@ -140,7 +140,8 @@ class Readiness:
     ) -> tuple[frozenset[int], str]:
         """Repeat a request until each worker has answered it; returns who has, and why an answer was wrong, else ''.
 
-        An engine chooses the worker itself (the one that has been idle longest), so the answers say who gave them. Where one does not, from an old archive or in pieces, all are taken for those that have answered.
+        An engine chooses the worker itself (the one that has been idle longest), so the answers say who gave them.
+        Where one does not, from an old archive or in pieces, all are taken for those that have answered.
         """
         why, answered = "", frozenset[int]()
         for _ in range(_TRIES_PER_WORKER * len(workers)):

@@ -18,6 +18,7 @@ from services.grpc_server.connection import Connection
 from services.grpc_server.limits import Limits
 from services.grpc_server.methods import Interceptor, Screen, Streaming, Unary
 from services.grpc_server.streaming_call import StreamingCall
+from services.grpc_server.tls_transport import secure
 
 _LISTEN_BACKLOG = 1024
 # Answers to pings and settings that may wait to be written.
@@ -72,9 +73,10 @@ class Server:
 
     async def start(self, listener: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
         """Take connections; with a context, which should offer ALPN `h2`, by TLS only."""
-        self._listener = await self._loop.create_server(
-            partial(Connection, self), sock=listener, ssl=ssl_context, backlog=_LISTEN_BACKLOG
-        )
+        make: Callable[[], asyncio.Protocol] = partial(Connection, self)
+        if ssl_context is not None:
+            make = secure(make, ssl_context)
+        self._listener = await self._loop.create_server(make, sock=listener, backlog=_LISTEN_BACKLOG)
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new connections and calls, wait for calls in flight at most `grace_s`, then cut them."""
