@@ -150,7 +150,7 @@ ROWS: Final = (
             "Memory of workers",
             "bytes",
             {"{{pod}} {{version}}": "millrace_worker_resident_bytes{@}"},
-            "With shared pages.",
+            "Their share: pages that several processes map count in parts.",
         ),
         Panel(
             "Workers and engines restarted",

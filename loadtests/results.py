@@ -25,7 +25,7 @@ class Run(Part):
     """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server.
 
     `repeats` earlier ones of its kind did not settle, and are not shown. `worker_bytes` is the most that the version's
-    workers had resident during it.
+    workers held during it: their share of resident memory, a page that N processes map counted as an Nth.
     """
 
     version: str
@@ -154,7 +154,7 @@ def pick_open_loop(model: ModelResults, version: str) -> Run | None:
 
 
 def find_worker_mb(runs: Iterable[Run], version: str) -> float | None:
-    """Find the most that a version's workers had resident in any of its runs, in MB; None where nobody measured it."""
+    """Find the most memory that a version's workers held in any of its runs, in MB; None where nobody measured it."""
     found = [run.worker_bytes for run in runs if run.version == version and run.worker_bytes]
     return max(found) / 1e6 if found else None
 

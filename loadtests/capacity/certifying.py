@@ -143,7 +143,7 @@ def certify(
             # From all full batches, not the saturated runs alone: rate and batch times must speak of the same hour.
             saturated_rows_per_s=setup.workers * manifest.max_rows / full_s,
             batch_times=times,
-            worker_bytes=_read_worker_bytes(metrics),
+            worker_bytes=_read_version_bytes(metrics) // setup.workers,
             node_bytes=sum(_read_share_bytes(process) for process in pids),
             startup_s=startup_s,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -219,7 +219,7 @@ def _middle(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _read_worker_bytes(metrics: Metrics) -> int:
+def _read_version_bytes(metrics: Metrics) -> int:
     found = [series.values[-1] for series in metrics.series if series.name == WORKER_BYTES]
     if not found:
         raise CertifyError(f"the server has no metric {WORKER_BYTES}")

@@ -54,7 +54,7 @@ def make_markdown(results: Results) -> str:
             "|---|---:|---:|---:|---:|---:|---:|---|",
         ]
         parts += [_make_row(model, manifest.version) for manifest in model.served]
-        parts.append("")
+        parts += ["", "worker MB: the most that they held, pages that several processes share in parts (PSS)", ""]
     host = results.host
     parts.append(f"{host.cpu}, {host.cores_usable} cores; `{results.command}`; {results.created}")
     return "\n".join(parts) + "\n"

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+FRESH_S = 5.0
 
 
-def read_resident_bytes(pid: int) -> int:
-    """Read a process's resident memory, shared pages included; 0 once it is gone. Takes microseconds."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-    except OSError:
-        return 0
+class SharesOfMemory:
+    """The shares of processes that are asked for more often than it is worth looking at every page.
+
+    A worker of 770 MB takes 14 ms; a load test asks twice a second, beside the calls that it measures.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[int, tuple[float, int]] = {}
+
+    def add_up(self, pids: Iterable[int]) -> int:
+        """Add up the shares of processes, each at most `FRESH_S` old, in bytes."""
+        return sum(map(self._look_up, pids))
+
+    def _look_up(self, pid: int) -> int:
+        now_s = time.monotonic()
+        read_s, share_bytes = self._read.get(pid, (-FRESH_S, 0))
+        if not share_bytes or now_s - read_s >= FRESH_S:
+            share_bytes = read_share_bytes(pid)
+            self._read[pid] = now_s, share_bytes
+        return share_bytes
 
 
 def read_share_bytes(pid: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.torchserve.memory import read_resident_bytes
+from services.torchserve.memory import SharesOfMemory
 from services.torchserve.server import TorchServe
 
 _LABELS = ("model", "version")
@@ -18,12 +18,13 @@ class EngineMetrics(Collector):
 
     def __init__(self, torchserve: TorchServe) -> None:
         self._torchserve = torchserve
+        self._shares = SharesOfMemory()
 
     def collect(self) -> Iterator[Metric]:
         """Make the metrics of this moment."""
         memory = GaugeMetricFamily(
             "millrace_worker_resident_bytes",
-            "Resident memory of a version's workers, shared pages too",
+            "A version's workers' share of the resident memory: a page that N processes map counts as an Nth (PSS)",
             labels=_LABELS,
         )
         load = GaugeMetricFamily(
@@ -36,7 +37,7 @@ class EngineMetrics(Collector):
             labels = (variant.model, variant.version)
             if self._torchserve.root is not None:  # else process ids mean others here
                 workers = self._torchserve.ready_workers(variant)
-                memory.add_metric(labels, sum(map(read_resident_bytes, workers)))
+                memory.add_metric(labels, self._shares.add_up(workers))
             restarts.add_metric(labels, self._torchserve.num_restarts(variant))
             seconds = self._torchserve.load_s(variant)
             if seconds is not None:
