@@ -71,6 +71,8 @@ class Campaign:
                 searches.append(Search(version=subject.manifest.version, found=found))
                 runs += self._confirm_rate(subject, found, bound.ms)
                 runs += self._run_fixed_scenarios(subject, bound.ms)
+            # Rates that had to be confirmed twice, or generators that started slowly, do not take the repeats' time.
+            end_s = max(end_s, monotonic() + self.preset.repeats_s)
             runs = self._repeat_unsettled(runs, subjects, bound.ms, end_s)
             metrics = collect()
         runs = [_add_metrics(run, release.model, metrics) for run in runs]
@@ -167,7 +169,7 @@ class Campaign:
     def _repeat_unsettled(
         self, runs: Sequence[Run], subjects: Sequence[Subject], bound_ms: float, end_s: float
     ) -> list[Run]:
-        """Make runs again that did not settle, as long as the plan's time lasts; each says how often that was done.
+        """Make runs again that did not settle and that end within the time; each says how often that was done.
 
         What decides is whether the noise was less this time, never what was measured.
         """
@@ -176,8 +178,11 @@ class Campaign:
         unsettled = [index for index, run in enumerate(found) if self.preset.repeats_s and may_settle(run.verdict)]
         # Rates first: they are what a variant is recommended by.
         waiting = deque(sorted(unsettled, key=lambda index: found[index].rate is None))
-        while waiting and monotonic() + self._estimate_repeat_s(run := found[waiting[0]]) <= end_s:
+        while waiting:
             index = waiting.popleft()
+            run = found[index]
+            if monotonic() + self._estimate_repeat_s(run) > end_s:
+                continue
             again = self._repeat(run, known[run.version], bound_ms)
             found[index] = again.model_copy(update={"repeats": run.repeats + 1})
             if may_settle(again.verdict) and run.repeats + 1 < MOST_REPEATS:

@@ -18,8 +18,8 @@ class Preset:
     `rounds` repeats the closed-loop sweep, variants taking turns; a level lasts `least_s`, and where the machine is
     noisy up to `most_s` and what other levels left of that. The search for the rate that holds the bound spends
     `search_s` at most and ends within `resolution`; a run of `confirm_s` confirms it. `streams` adds SingleStream and
-    MultiStream. In the end what did not settle is made again, in `repeats_s` and what else is left of the planned time;
-    nothing is where `repeats_s` is 0.
+    MultiStream. In the end what did not settle is made again, in `repeats_s`, however long the rest took, and what else
+    is left of the planned time; nothing is where `repeats_s` is 0.
     """
 
     callers: tuple[int, ...]

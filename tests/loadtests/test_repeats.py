@@ -19,19 +19,19 @@ STEP_S, LOOK_S = 0.25, 0.5
 class Machine:
     """Takes `SERVICE_S` on average, times a pace that wanders by `noise` and forgets within some seconds."""
 
-    def __init__(self, seed, *, noise, memory_s=0.5):
+    def __init__(self, seed, *, noise, memory_s=0.5, start_s=START_S):
         random, share = np.random.default_rng(seed), np.exp(-STEP_S / memory_s)
         paces = [0.0]
         for step in random.normal(0, noise * (1 - share**2) ** 0.5, 4000):
             paces.append(share * paces[-1] + step)
         self._paces = np.exp(paces)
-        self.now_s = 0.0
+        self.now_s, self._start_s = 0.0, start_s
 
     def serve(self, time_s):
         return SERVICE_S * self._paces[int((self.now_s + time_s) / STEP_S) % len(self._paces)]
 
     def sweep(self, plan, processes):
-        self.now_s += START_S
+        self.now_s += self._start_s
         spare_s, recordings = plan.spare_s, []
         for _ in plan.callers:
             self.now_s += plan.warm_up_s
@@ -49,7 +49,7 @@ class Machine:
         return recordings
 
     def send(self, plan):
-        self.now_s += START_S + plan.warm_up_s
+        self.now_s += self._start_s + plan.warm_up_s
         if plan.scenario == "Offline":
             recording = synthetic.run_closed(lambda time_s: 8 * self.serve(time_s), length_s=plan.measure_s, callers=4)
         else:
@@ -86,3 +86,17 @@ def test_a_demo_on_a_wandering_machine_is_mostly_valid_within_the_planned_time(s
     valid, runs = count_valid(results.runs)
     assert valid / runs >= 0.8
     assert sum(run.repeats for run in results.runs) > 0  # without them it would not have been
+
+
+def test_a_plan_that_overran_still_has_its_time_for_repeats(store, rest_url, monkeypatch):
+    preset, late_s = PRESETS["demo"], 10.0
+    machine = Machine(0, noise=0.07, start_s=START_S + late_s)
+    with run_server() as server:
+        addresses = Addresses(grpc=server.url, http=rest_url, metrics=f"{rest_url}/metrics")
+        results = measure(machine, preset, store.open("double", 1), addresses, monkeypatch)
+    num_starts = 3 + sum(run.kind != "closed loop" for run in results.runs)
+    overrun_s = num_starts * late_s
+    assert overrun_s > preset.repeats_s
+    repeats = sum(run.repeats for run in results.runs)
+    assert repeats > 0
+    assert machine.now_s <= estimate_campaign_s(preset, 2) + overrun_s + repeats * late_s + 1
