@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +61,10 @@ class _Order:
     @property
     def all_variants(self) -> tuple[str, ...]:
         return self.variants + (self.then.all_variants if self.then else ())
+
+    @property
+    def num_programs(self) -> int:
+        return 1 + (self.then.num_programs if self.then else 0)
 
 
 def build_variants(
@@ -163,31 +168,48 @@ def _make_programs(
         if order.blueprint.variant == "eager":  # a copy, for which no process need load torch
             for variant in order.variants:
                 programs.setdefault(variant, {})[order.role] = make_program(order.blueprint)
-    orders = [order for order in orders if order.blueprint.variant != "eager"]
-    if not orders:
-        return programs, blueprints
-    # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
-    pool = ProcessPoolExecutor(min(len(orders), os.cpu_count() or 1, 4), multiprocessing.get_context("spawn"))
-    with pool, ProgressBar("making variants", total=sum(1 + (order.then is not None) for order in orders)) as bar:
-        pending: dict[Future[Path], _Order] = {pool.submit(make_program, order.blueprint): order for order in orders}
-        while pending:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                order = pending.pop(future)
-                try:
-                    program = future.result()
-                except LeftOutError as error:
-                    left_out |= dict.fromkeys(order.all_variants, str(error))
-                except Exception as error:  # a compiler may fail in any way; other variants are still worth having
-                    if reference in order.variants:
-                        raise
-                    left_out |= dict.fromkeys(order.all_variants, f"{FAILED}: {type(error).__name__}: {error}")
-                else:
-                    for variant in order.variants:
-                        programs.setdefault(variant, {})[order.role] = program
-                    if order.blueprint.variant in SEARCHED and order.blueprint.is_static:
-                        blueprints.setdefault(order.blueprint.variant, {})[order.role] = order.blueprint
-                    if order.then is not None:
-                        then = replace(order.then, blueprint=replace(order.then.blueprint, source=program))
-                        pending[pool.submit(make_program, then.blueprint)] = then
-                bar.advance(1, order.blueprint.variant)
+    waiting = deque(order for order in orders if order.blueprint.variant != "eager")
+    for order, made in _carry_out(waiting, left_out):
+        try:
+            program = made.result()
+        except LeftOutError as error:
+            left_out |= dict.fromkeys(order.all_variants, str(error))
+        except Exception as error:  # a compiler may fail in any way; other variants are still worth having
+            if reference in order.variants:
+                raise
+            left_out |= dict.fromkeys(order.all_variants, f"{FAILED}: {type(error).__name__}: {error}")
+        else:
+            for variant in order.variants:
+                programs.setdefault(variant, {})[order.role] = program
+            if order.blueprint.variant in SEARCHED and order.blueprint.is_static:
+                blueprints.setdefault(order.blueprint.variant, {})[order.role] = order.blueprint
+            if order.then is not None:
+                then = replace(order.then, blueprint=replace(order.then.blueprint, source=program))
+                waiting.appendleft(then)
     return {variant: roles for variant, roles in programs.items() if variant not in left_out}, blueprints
+
+
+def _carry_out(waiting: deque[_Order], left_out: Mapping[str, str]) -> Iterator[tuple[_Order, Future[Path]]]:
+    """Make what is ordered, and what is added to that meanwhile; nothing that only variants left out by then hold.
+
+    No more is begun than there are processes: of four programs of the beamformer the first has to be read for 13 s to
+    see that ONNX has no form of it, and the others need not be.
+    """
+    if not waiting:
+        return
+    # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
+    num_processes = min(len(waiting), os.cpu_count() or 1, 4)
+    pool = ProcessPoolExecutor(num_processes, multiprocessing.get_context("spawn"))
+    with pool, ProgressBar("making variants", total=sum(order.num_programs for order in waiting)) as bar:
+        pending: dict[Future[Path], _Order] = {}
+        while waiting or pending:
+            while waiting and len(pending) < num_processes:
+                order = waiting.popleft()
+                if {*order.all_variants} <= left_out.keys():
+                    bar.advance(order.num_programs, order.blueprint.variant)
+                else:
+                    pending[pool.submit(make_program, order.blueprint)] = order
+            for made in wait(pending, return_when=FIRST_COMPLETED).done:
+                order = pending.pop(made)
+                yield order, made
+                bar.advance(1, order.blueprint.variant)

@@ -9,7 +9,7 @@ import torch
 from training.release.build import build_variants
 from training.release.left_out import LeftOutError
 from training.release.spec import ProgramSpec
-from training.release.variants import required_capability
+from training.release.variants import make_program, required_capability
 
 CPU = torch.device("cpu")
 
@@ -71,6 +71,23 @@ def test_what_cannot_be_said_in_onnx_leaves_both_portable_variants_out(laid_out,
     spec = SimpleNamespace(programs={"main": program}, left_out={})
     built = build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("onnx", "onnx-int8"))
     assert built.left_out == dict.fromkeys(("onnx", "onnx-int8"), "ONNX has no form of aten.linalg_inv_ex")
+    assert {*laid_out} == {"eager"}
+
+
+@pytest.mark.timeout(300)
+def test_a_variant_that_one_role_leaves_out_is_not_made_in_the_others(laid_out, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("training.release.build.os.cpu_count", lambda: 1)
+    monkeypatch.setattr(
+        "training.release.build.make_program",
+        lambda blueprint: (made.append((blueprint.source.stem, blueprint.variant)), make_program(blueprint))[1],
+    )
+    rows = torch.export.Dim("rows", min=1, max=8)
+    inverse = ProgramSpec(module=Inverse(), example_inputs=(torch.eye(3).repeat(4, 1, 1),), dynamic_shapes=({0: rows},))
+    spec = SimpleNamespace(programs={"main": inverse, "second": describe_program()}, left_out={})
+    built = build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("onnx", "onnx-int8"))
+    assert made == [("main", "eager"), ("second", "eager"), ("main", "onnx")]
+    assert {*built.left_out} == {"onnx", "onnx-int8"}
     assert {*laid_out} == {"eager"}
 
 
