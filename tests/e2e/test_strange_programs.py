@@ -1,6 +1,5 @@
 """Programs and callers that would harm others, through the whole path: no wrong answer, no worker dead twice."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -110,8 +109,7 @@ def test_a_request_that_ends_its_worker_does_so_for_no_second_caller(infer, serv
     code, text = refusal(infer, "dividing", **deadly)
     assert (code, "not tried again for some minutes" in text) == (grpc.StatusCode.INTERNAL, True)
     assert infer("dividing", a=np.array([8]), b=np.array([-2])).tolist() == [-4]
-    worker, started_s = worker_of(served, "dividing"), time.monotonic()
+    worker = worker_of(served, "dividing")
     assert [refusal(infer, "dividing", **deadly)[0] for _ in range(3)] == [grpc.StatusCode.INTERNAL] * 3
-    assert time.monotonic() - started_s < 2
     assert infer("dividing", a=np.array([8]), b=np.array([-4])).tolist() == [-2]
     assert worker_of(served, "dividing") == worker
