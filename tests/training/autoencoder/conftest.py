@@ -1,17 +1,13 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from tests.training import runs
 from training.autoencoder.recipe import DEMO, Recipe
 from training.autoencoder.session import train
-from training.engine.options import TrainOptions
 
-
-def make_options(out, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="autoencoder", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="autoencoder", data="glyphs")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training import runs
 from tests.training.autoencoder.conftest import make_options
 from tests.training.interrupting import interrupted_after
 from training.autoencoder.comparison import format_table, list_recipes, score_recipes
@@ -70,8 +71,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with interrupted_after(AutoencoderTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of"):
         train(recipe, make_options(tmp_path / "run"))
     train(recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_the_release_scores_as_the_evaluation_does(finished_run, spec):

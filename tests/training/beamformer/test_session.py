@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from handlers.archive import open_handler
 from handlers.target import describe_host
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.beamformer.data import make_channel_model, open_source
 from training.beamformer.network import load_network
@@ -22,7 +24,6 @@ from training.beamformer.servable import describe_release
 from training.beamformer.session import make_task, train
 from training.cli import app
 from training.engine.interruption import Interrupted
-from training.engine.options import TrainOptions
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.reference import open_reference
@@ -44,11 +45,7 @@ TINY = replace(
 )
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="beamformer", preset="demo", data="generated", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="beamformer", data="generated")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +75,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
         train(TINY, make_options(tmp_path / "run"))
     monkeypatch.setattr("training.beamformer.session.evaluate_run", lambda run: {})
     train(TINY, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 @pytest.mark.parametrize("loss", ["rate", "mse"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.classifier.objective import ClassifierTask
 from training.classifier.recipe import DEMO
@@ -18,7 +20,6 @@ from training.classifier.servable import describe_release
 from training.classifier.session import train
 from training.cli import app
 from training.engine.interruption import Interrupted
-from training.engine.options import TrainOptions
 from training.images.glyphs import draw_glyphs
 from training.release.evidence import gather_evidence
 
@@ -35,11 +36,7 @@ TINY = replace(
 )
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="classifier", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="classifier", data="glyphs")
 
 
 @pytest.fixture(scope="module")

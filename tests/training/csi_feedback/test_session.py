@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.csi_feedback.difference import compare_runs
@@ -21,17 +22,12 @@ from training.csi_feedback.scores import measure_errors
 from training.csi_feedback.servable import describe_release
 from training.csi_feedback.session import train
 from training.engine.interruption import Interrupted
-from training.engine.options import TrainOptions
 from training.release.capture import capture
 
 METHODS = ("network", "principal components", "strongest entries", "common entries")
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="csi_feedback", preset="demo", data="indoor", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="csi_feedback", data="indoor")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +62,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with interrupted_after(FeedbackTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(recipe, make_options(tmp_path / "run"))
     train(recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_the_release_scores_as_the_evaluation_does_and_asks_for_more_than_common_entries(finished_run, spec):

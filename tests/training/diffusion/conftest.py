@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
+from tests.training import runs
 from training.diffusion.recipe import DEMO
 from training.diffusion.session import train
-from training.engine.options import TrainOptions
 
 TINY = replace(
     DEMO,
@@ -32,11 +32,7 @@ TINY = replace(
 )
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="diffusion", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="diffusion", data="glyphs")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.engine.interruption import Interrupted
@@ -28,12 +29,7 @@ from training.release.capture import capture
 from training.release.dynamic_quantization import quantize_dynamically
 from training.sequences.scaling import measure_scale
 
-
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="forecaster", preset="demo", data="generated", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="forecaster", data="generated")
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +64,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with interrupted_after(ForecasterTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(tiny_recipe, make_options(tmp_path / "run"))
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_the_release_scores_as_the_evaluation_does(finished_run, spec):

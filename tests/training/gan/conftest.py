@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.gan.recipe import DEMO
 from training.gan.session import train
 
@@ -32,9 +32,7 @@ TINY = replace(
 )
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(model="gan", preset="demo", data="glyphs", data_root=out, out=out, device="cpu", seed=4)
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="gan", data="glyphs")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.image_translator.painting import paint_images
 from training.image_translator.recipe import DEMO, Recipe
 from training.image_translator.session import train
@@ -53,11 +54,7 @@ def few_images(tmp_path_factory) -> str:
     return f"arrays:{file}"
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="image_translator", preset="demo", data="painted", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="image_translator", data="painted")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.training import runs
 from tests.training.image_translator.conftest import make_options
 from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
@@ -62,8 +63,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     with interrupted_after(task, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(recipe, make_options(tmp_path / "parts", data=few_images))
     parts = train(recipe, make_options(tmp_path / "parts", data=few_images, resume=True))
-    first, second = (load_network(run)[0].state_dict() for run in (whole, parts))
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    runs.assert_same_weights(load_network(whole)[0], load_network(parts)[0])
 
 
 def test_the_two_players_teach_each_other_and_l1_alone_has_one(finished_run, tiny_recipe, few_images, tmp_path):

@@ -6,14 +6,14 @@ import json
 import math
 import random
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-import torch
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
-from training.engine.options import TrainOptions
 from training.language_model.difference import compare_runs
 from training.language_model.network import load_network
 from training.language_model.objective import LanguageTask
@@ -48,19 +48,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def make_options(corpus):
-    def make(out, **changes):
-        options = TrainOptions(
-            model="language_model",
-            preset="demo",
-            data="text:own.txt",
-            data_root=corpus,
-            out=out,
-            device="cpu",
-            seed=4,
-        )
-        return replace(options, **changes)
-
-    return make
+    return partial(runs.make_options, model="language_model", data="text:own.txt", data_root=corpus)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +78,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     with interrupted_after(LanguageTask, 10), pytest.raises(Interrupted, match="stopped after step 11 of 40"):
         train(TINY, make_options(tmp_path / "run"))
     train(TINY, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_the_release_asks_for_what_the_evaluation_measured(finished_run):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.engine.interruption import Interrupted
-from training.engine.options import TrainOptions
 from training.engine.runs import train_all
 from training.release.capture import capture
 from training.segmenter.comparison import format_table, list_recipes
@@ -22,12 +22,7 @@ from training.segmenter.objective import SegmenterTask
 from training.segmenter.servable import describe_release
 from training.segmenter.session import train
 
-
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="segmenter", preset="demo", data="shapes", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="segmenter", data="shapes")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +61,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with interrupted_after(SegmenterTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(tiny_recipe, make_options(tmp_path / "run"))
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_the_release_scores_as_the_evaluation_does(finished_run, spec):

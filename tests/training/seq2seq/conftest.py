@@ -1,9 +1,10 @@
 import random
+from functools import partial
 
 import pytest
 import torch
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.seq2seq.network import build_network
 from training.seq2seq.recipe import Recipe
 
@@ -51,11 +52,4 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def make_options(corpus):
-    def make(out, **changes):
-        return TrainOptions(
-            **{"model": "seq2seq", "preset": "demo", "data": "text:toy.en,toy.fr", "data_root": corpus, "out": out}
-            | {"device": "cpu"}
-            | changes
-        )
-
-    return make
+    return partial(runs.make_options, model="seq2seq", data="text:toy.en,toy.fr", data_root=corpus, seed=0)

@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.text_classifier.recipe import DEMO, Recipe
 from training.text_classifier.session import train
 
@@ -31,13 +31,7 @@ def tiny_recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def make_options():
-    def make(out: Path, **changes) -> TrainOptions:
-        options = TrainOptions(
-            model="text_classifier", preset="demo", data="opinions", data_root=out, out=out, device="cpu", seed=4
-        )
-        return replace(options, **changes)
-
-    return make
+    return partial(runs.make_options, model="text_classifier", data="opinions")
 
 
 @pytest.fixture(scope="session")

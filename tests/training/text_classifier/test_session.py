@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from training.cli import app
 from training.engine.cost import format_cost
@@ -59,8 +60,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     with interrupted_after(TextTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of"):
         train(tiny_recipe, make_options(tmp_path / "run"))
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    runs.assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 @torch.no_grad()

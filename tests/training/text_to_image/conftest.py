@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.text_to_image.recipe import DEMO, Recipe
 from training.text_to_image.session import train
 
@@ -55,11 +55,7 @@ def _few_scenes_draws_and_pictures():
         yield
 
 
-def make_options(out: Path, **changes) -> TrainOptions:
-    options = TrainOptions(
-        model="text_to_image", preset="demo", data="things", data_root=out, out=out, device="cpu", seed=4
-    )
-    return replace(options, **changes)
+make_options = partial(runs.make_options, model="text_to_image", data="things")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.training import runs
 from tests.training.interrupting import interrupted_after
 from tests.training.text_to_image.conftest import make_options
 from training.engine.interruption import Interrupted
@@ -69,8 +70,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_r
     with interrupted_after(DrawingTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(recipe, make_options(tmp_path / "parts"))
     parts = train(recipe, make_options(tmp_path / "parts", resume=True))
-    first, second = (load_network(run)[0].state_dict() for run in (whole, parts))
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    runs.assert_same_weights(load_network(whole)[0], load_network(parts)[0])
 
 
 def test_runs_before_one_jury_are_compared_and_others_are_not(finished_run, tiny_recipe, tmp_path):
