@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._higher_order_ops.while_loop import while_loop
 
 from training.beamformer.beamspace import Beamspace
 from training.beamformer.paired import adjoint, gram_rows, invert, multiply, orthonormalize
+from training.beamformer.repetition import repeat
 from training.beamformer.subspace import dominant_eigenvectors
 
 _RIDGE = 1e-6
@@ -50,27 +50,11 @@ class PhaseSweeps(nn.Module):
         columns = _keep_phase(start.movedim(-1, 1))
         rows = targets.permute(0, 3, 1, 2).flatten(2)
         side_by_side = targets.transpose(1, 2).flatten(2)
-        if torch.compiler.is_exporting():
-            columns = self._loop(rows, side_by_side, columns)
-        else:
-            for relaxation in self.relaxation.unbind():
-                columns = self._sweep(rows, side_by_side, columns, relaxation)
-        return columns.movedim(1, -1)
 
-    def _loop(self, rows: Tensor, side_by_side: Tensor, columns: Tensor) -> Tensor:
-        """Sweep in a loop of the program, which compiles in a fraction of the time; it has no gradients."""
-        num_sweeps = self.relaxation.shape[0]
+        def sweep(index: Tensor, columns: Tensor) -> Tensor:
+            return self._sweep(rows, side_by_side, columns, self.relaxation.index_select(0, index.view(1)))
 
-        def is_going(sweep: Tensor, columns: Tensor) -> Tensor:
-            return sweep < num_sweeps
-
-        def advance(sweep: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-            relaxation = self.relaxation.index_select(0, sweep.view(1))
-            return sweep + 1, self._sweep(rows, side_by_side, columns, relaxation)
-
-        start = torch.zeros((), dtype=torch.int64, device=columns.device)
-        _, columns = while_loop(is_going, advance, (start, columns.contiguous()))
-        return columns
+        return repeat(sweep, columns, self.relaxation.shape[0]).movedim(1, -1)
 
     def _sweep(self, rows: Tensor, side_by_side: Tensor, columns: Tensor, relaxation: Tensor) -> Tensor:
         """Renew columns [N, L, 2, T] one after the other, each in sight of those renewed before it.
@@ -85,16 +69,16 @@ class PhaseSweeps(nn.Module):
         cross = torch.bmm(baseband.flatten(1, 2), rows).unflatten(-1, (2, -1))
         real = cross[:, :size, 0] + cross[:, size:, 1]
         imaginary = cross[:, :size, 1] - cross[:, size:, 0]
-        weight = gram_rows(baseband)
-        renewed = list(columns.unbind(1))
+        wanted = torch.stack([real, imaginary], dim=2)
+        # What the others give to a column is taken away: c·w = c·Re w + (i·c)·Im w, with w [N, from, re/im, to].
+        weight = gram_rows(baseband).transpose(1, 2) * (1 - torch.eye(size, device=columns.device))[:, None]
+        both = _with_turned(columns)
         for index in range(size):
-            rest = torch.stack([real[:, index], imaginary[:, index]], dim=1)
-            for other in range(size):
-                if other != index:
-                    rest = rest - _scale(renewed[other], weight[:, :, other, index])
+            rest = wanted[:, index] - (both * weight[..., index, None, None]).sum((1, 2))
             phases = _keep_phase(rest)
-            renewed[index] = _keep_phase(phases + relaxation * (phases - renewed[index]))
-        return torch.stack(renewed, dim=1)
+            renewed = _keep_phase(phases + relaxation * (phases - both[:, index, 0]))
+            both = both.select_scatter(_with_turned(renewed), 1, index)
+        return both[:, :, 0]
 
 
 class HybridHead(nn.Module):
@@ -183,9 +167,7 @@ def _keep_phase(values: Tensor) -> Tensor:
     return values * torch.rsqrt(values.square().sum(-2, keepdim=True) + _TINY)
 
 
-def _scale(column: Tensor, factor: Tensor) -> Tensor:
-    """Multiply columns [N, 2, T] by complex factors [N, 2]."""
-    real, imaginary = factor[:, 0, None], factor[:, 1, None]
-    return torch.stack(
-        [column[:, 0] * real - column[:, 1] * imaginary, column[:, 0] * imaginary + column[:, 1] * real], dim=1
-    )
+def _with_turned(columns: Tensor) -> Tensor:
+    """Put columns [N, …, 2, T] and the same times i one behind the other: [N, …, 2, 2, T]."""
+    real, imaginary = columns.unbind(-2)
+    return torch.stack([columns, torch.stack([-imaginary, real], dim=-2)], dim=-3)

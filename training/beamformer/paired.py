@@ -50,8 +50,8 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
 
     `torch.bmm` and not `@`: exporting the latter's rules of broadcasting with a dynamic M costs minutes.
     """
-    num_rows, num_columns = left.shape[-2], right.shape[-1]
-    if 2 * num_rows <= num_columns:
+    num_rows, size, num_columns = *left.shape[-2:], right.shape[-1]
+    if 2 * num_rows * size <= (size + 3 * num_rows) * num_columns:  # what the two ways copy
         return torch.bmm(embed(left), right.flatten(-3, -2)).unflatten(-2, (2, num_rows))
     product = torch.bmm(left.flatten(-3, -2), torch.cat([right[..., 0, :, :], right[..., 1, :, :]], dim=-1))
     real = product[..., :num_rows, :num_columns] - product[..., num_rows:, num_columns:]
@@ -83,17 +83,20 @@ def orthonormalize(pair: Tensor) -> Tensor:
     Source: Fukaya et al. 2020, Shifted Cholesky QR for Computing the QR Factorization of Ill-Conditioned Matrices.
     """
     num_rows, num_columns = pair.shape[-2:]
-    nudges = torch.eye(num_rows, num_columns, device=pair.device) * _NUDGE
-    pair = _normalize(pair) + torch.stack([nudges, torch.zeros_like(nudges)])
     # Columns become rows [M, P, 2n] of the real and imaginary parts: what a GEMM and a triangular solver want.
-    rows = pair.flatten(1, 2).mT
-    for shift in (_SHIFT, 0.0):
-        turned = torch.cat([-rows[..., num_rows:], rows[..., :num_rows]], dim=-1)
-        both = torch.stack([rows, turned], dim=2).flatten(1, 2)
-        gram = torch.bmm(both, both.mT) + (shift + _TINY) * torch.eye(2 * num_columns, device=pair.device)
-        factor, _ = torch.linalg.cholesky_ex(gram)
-        rows = torch.linalg.solve_triangular(factor, both, upper=False)[:, ::2]
-    return rows.mT.unflatten(1, (2, num_rows))
+    rows = _normalize(pair).flatten(1, 2).mT + _NUDGE * torch.eye(num_columns, 2 * num_rows, device=pair.device)
+    real, imaginary = rows.split(num_rows, -1)
+    # Behind each the same turned by i: what is orthogonal to both has a complex product of zero.
+    both = torch.stack([rows, torch.cat([-imaginary, real], dim=-1)], dim=2).flatten(1, 2)
+    both = _orthonormalize_rows(
+        both, torch.bmm(both, both.mT) + _SHIFT * torch.eye(2 * num_columns, device=pair.device)
+    )
+    both = _orthonormalize_rows(both, torch.bmm(both, both.mT))
+    return both[:, ::2].mT.unflatten(1, (2, num_rows))
+
+
+def _orthonormalize_rows(rows: Tensor, gram: Tensor) -> Tensor:
+    return torch.linalg.solve_triangular(torch.linalg.cholesky_ex(gram)[0], rows, upper=False)
 
 
 def _normalize(vector: Tensor) -> Tensor:

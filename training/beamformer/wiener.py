@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from training.beamformer.beamspace import apply_last, apply_receive, columns_last, gram_last, pairs_first, swap_sides
-from training.beamformer.paired import energy, gram_rows, invert, multiply
+from training.beamformer.paired import energy, gram_rows, multiply
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,16 @@ class MultilinearWiener(nn.Module):
 def shrink(gram: Tensor, threshold: Tensor) -> Tensor:
     """Apply w → w² / (w² + t²) to the eigenvalues of Hermitian [M, 2, n, n], t = threshold [M].
 
-    It is 1 − t·Im(1/(w − it)): one inverse of a matrix whose condition is that of the Gram matrix, not of its square.
+    It is 1 − t·Re(1/(t + iw)): one inverse of a matrix whose condition is that of the Gram matrix, not of its square.
     """
-    identity = torch.eye(gram.shape[-1], device=gram.device)
-    scale = threshold[:, None, None]
-    real, imaginary = invert(torch.stack([gram[:, 0], gram[:, 1] - scale * identity], dim=1)).unbind(1)
-    return torch.stack([identity - scale * (imaginary + imaginary.mT) / 2, scale * (real - real.mT) / 2], dim=1)
+    size, scale = gram.shape[-1], threshold.view(-1, 1, 1)
+    identity = torch.eye(2 * size, device=gram.device)
+    real, imaginary = gram.unbind(1)
+    # i times the Gram matrix, laid out as `embed` does.
+    turned = torch.cat([torch.cat([-imaginary, -real], dim=-1), torch.cat([real, -imaginary], dim=-1)], dim=-2)
+    inverse, _ = torch.linalg.inv_ex(turned + scale * identity)
+    kept = identity - scale / 2 * (inverse + inverse.mT)
+    return kept[..., :size].unflatten(1, (2, size))
 
 
 def _kronecker(left: Tensor, right: Tensor) -> Tensor:
