@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from training.classifier.recipe import DEPTHWISE, PRESETS, RESNET18, VIT, Recipe
+from training.classifier.recipe import DEIT, DEPTHWISE, PRESETS, RESNET18, VIT, Recipe
 from training.classifier.servable import load_program
 from training.classifier.session import train
 from training.engine.cost import count_parameters
@@ -25,10 +25,10 @@ from training.release.statistics import wilson_interval
 FIRST = "compact"
 # What belongs to a network and its optimizer; everything else is the same for all.
 _OWN_FIELDS = (
-    *("network", "patch_px", "stem", "token_width", "num_layers", "num_heads"),
-    *("lr", "weight_decay", "schedule", "warmup_fraction", "clip_norm"),
+    *("network", "teacher_weight", "teacher_answers", "patch_px", "stem", "token_width", "num_layers", "num_heads"),
+    *("lr", "matrix_lr", "weight_decay", "schedule", "warmup_fraction", "clip_norm"),
 )
-_OTHERS = {"resnet18": RESNET18, "plain18": RESNET18, "depthwise": DEPTHWISE, "vit": VIT, "deit": VIT}
+_OTHERS = {"resnet18": RESNET18, "plain18": RESNET18, "depthwise": DEPTHWISE, "vit": VIT, "deit": DEIT}
 _COMMON = {name: recipe for name, recipe in PRESETS.items() if recipe.network == FIRST}
 _TIMED_ROWS, _TIMED_BATCHES = 32, 5
 

@@ -25,6 +25,7 @@ from training.engine.device import Precision, autocast, choose_device, limit_thr
 from training.engine.distillation import Teacher, compare_labels
 from training.engine.distributed import num_processes
 from training.engine.loop import Plan, fit
+from training.engine.muon import divide_parameters
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.privacy import PrivacyTerms, PrivateGradients
@@ -216,7 +217,13 @@ def _make_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Opt
             filter_lr=recipe.lr, batch_size=recipe.batch_size, weight_decay=recipe.weight_decay
         )
     if isinstance(network, VisionTransformer):
-        return [torch.optim.AdamW(make_parameter_groups(network, recipe))]
+        return divide_parameters(
+            network,
+            network.list_matrices(),
+            matrix_lr=recipe.matrix_lr,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+        )
     return [torch.optim.SGD(make_parameter_groups(network, recipe), momentum=recipe.momentum, nesterov=True)]
 
 

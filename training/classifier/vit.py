@@ -73,6 +73,13 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.heads = nn.ModuleList(nn.Linear(width, num_classes) for _ in range(num_tokens))
 
+    def list_matrices(self) -> list[Tensor]:
+        """The matrices inside of layers, and the filters of a convolutional stem that a normalization follows."""
+        filters = [
+            each.weight for each in self.embedding.children() if isinstance(each, nn.Conv2d) and each.bias is None
+        ]
+        return filters + [parameter for parameter in self.layers.parameters() if parameter.dim() == 2]
+
     def answer(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits [N, classes] by each token: the class token's, and those learned from a teacher where there are."""
         patches_NSD = self.embedding(x).flatten(2).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Muon: momentum whose update is orthogonalized, for the filters of convolutions that a normalization follows."""
+"""Muon: momentum whose update is orthogonalized, for filters of convolutions and for a Transformer's matrices."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.engine.device import multiplies_bf16
 
 # The quintic that pushes singular values towards 1 fastest; it ends in about [0.5, 1.5] instead of converging, which
 # trains as well.
 _LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315
+_TRANSFORMER_MOMENTUM = 0.9
+_ADAM_BETAS = (0.9, 0.98)
 
 
 def orthogonalize(matrix: Tensor, *, num_iterations: int = 3) -> Tensor:
@@ -55,3 +57,22 @@ class Muon(torch.optim.Optimizer):
         direction = gradient.add(buffer, alpha=momentum)
         parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
         parameter.add_(orthogonalize(direction.flatten(1)).view(parameter.shape), alpha=-lr)
+
+
+def divide_parameters(
+    network: nn.Module, matrices: Iterable[Tensor], *, matrix_lr: float, lr: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Give some matrices of a Transformer to Muon and everything else to AdamW, all of it where `matrix_lr` is 0.
+
+    Muon holds each matrix at the norm √rows, at which Glorot's initialization leaves it within a factor of 1.6; what
+    AdamW has decays but for vectors.
+    """
+    chosen = list(matrices) if matrix_lr else []
+    is_chosen = {id(matrix) for matrix in chosen}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in is_chosen]
+    groups = [
+        {"params": [parameter for parameter in others if parameter.dim() > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in others if parameter.dim() <= 1], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=lr, betas=_ADAM_BETAS, fused=True)
+    return [adam, Muon(chosen, lr=matrix_lr, momentum=_TRANSFORMER_MOMENTUM)] if chosen else [adam]

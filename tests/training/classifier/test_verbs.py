@@ -43,7 +43,8 @@ def test_recipes_of_a_comparison_differ_in_what_belongs_to_the_network_alone(tmp
     assert list(recipes) == ["compact", "resnet18", "plain18", "depthwise", "vit", "deit"]
     for field in ("epochs", "batch_size", "shift_px", "label_smoothing", "resolution", "margin"):
         assert {getattr(recipe, field) for recipe in recipes.values()} == {getattr(DEMO, field)}
-    assert recipes["vit"].lr == pytest.approx(0.002 * 50 / 128)
+    assert recipes["vit"].lr == pytest.approx(0.003 * 50 / 128)
+    assert recipes["vit"].matrix_lr == recipes["deit"].matrix_lr == 0.03
     assert recipes["deit"].teacher == str(tmp_path)
 
 

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+from training.classifier.data import load_data
+from training.classifier.recipe import DEMO, PRESETS
+from training.classifier.session import make_task
 from training.classifier.vit import VisionTransformer
 
 
@@ -63,3 +69,23 @@ def test_rows_of_any_number_are_exported_and_do_not_know_of_each_other():
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make_network(**changes)
+
+
+def test_muon_has_layers_and_normalized_filters_but_neither_tokens_nor_heads():
+    network = make_network(convolutional_stem=True, num_layers=1)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert [names[id(matrix)] for matrix in network.list_matrices()] == [
+        *("embedding.0.weight", "embedding.3.weight"),
+        *("layers.0.attention.project.weight", "layers.0.attention.output.weight"),
+        *("layers.0.feed_forward.0.weight", "layers.0.feed_forward.2.weight"),
+    ]
+
+
+def test_the_preset_learns_digits_in_two_epochs():
+    recipe = replace(PRESETS["vit"], batch_size=25, epochs=2, resolution=16, patch_px=4, flip=False, max_threads=1)
+    data = load_data("digits", Path(), replace(DEMO, resolution=16))
+    torch.manual_seed(0)
+    task, num_steps = make_task(recipe, data, torch.device("cpu"), seed=0)
+    for step in range(num_steps):
+        task.train_step(step)
+    assert task.validate()["accuracy"] > 0.8

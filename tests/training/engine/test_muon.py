@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.engine.muon import Muon, orthogonalize
+from training.engine.muon import Muon, divide_parameters, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(16, 40), (40, 16)])
@@ -34,3 +34,20 @@ def test_step_descends_and_normalizes_filters():
         distances.append(distance.item())
     assert distances[-1] < 0.1 * distances[0]
     assert float(filters.norm().detach()) == pytest.approx(6**0.5, rel=0.1)
+
+
+def test_muon_has_the_matrices_named_and_adam_everything_else():
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    adam, muon = divide_parameters(network, [network[0].weight], matrix_lr=0.1, lr=0.01, weight_decay=0.5)
+    assert isinstance(muon, Muon)
+    assert [group["params"] for group in muon.param_groups] == [[network[0].weight]]
+    decayed, others = adam.param_groups
+    assert decayed["params"] == [network[1].weight]
+    assert others["params"] == [network[0].bias, network[1].bias]
+    assert (decayed["weight_decay"], others["weight_decay"], muon.param_groups[0]["lr"]) == (0.5, 0.0, 0.1)
+
+
+def test_without_a_rate_for_matrices_adam_has_them_all():
+    network = nn.Linear(3, 4)
+    (adam,) = divide_parameters(network, [network.weight], matrix_lr=0.0, lr=0.01, weight_decay=0.5)
+    assert adam.param_groups[0]["params"] == [network.weight]
