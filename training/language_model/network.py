@@ -93,6 +93,10 @@ class LanguageModel(nn.Module):
             assert isinstance(layer, EncoderLayer)
             yield layer
 
+    def list_matrices(self) -> list[Tensor]:
+        """The matrices inside of layers: neither embeddings nor positions."""
+        return [parameter for parameter in self.layers.parameters() if parameter.dim() == 2]
+
     def _embed(self, pieces: Tensor) -> Tensor:
         return self.dropout(self.embedding(pieces) + self.positions[: pieces.shape[1]])
 

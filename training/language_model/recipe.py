@@ -19,25 +19,28 @@ class Recipe:
     """How one language model is made."""
 
     weights: Annotated[str | None, "folder of a GPT-2 to begin with, which sets sizes and vocabulary"] = None
-    width: Annotated[int, "features of a piece"] = 192
-    num_layers: Annotated[int, "layers"] = 4
-    num_heads: Annotated[int, "heads of the attention"] = 4
+    width: Annotated[int, "features of a piece"] = 96
+    num_layers: Annotated[int, "layers"] = 2
+    num_heads: Annotated[int, "heads of the attention"] = 2
     context: Annotated[int, "most pieces that the network sees, the beginning included"] = 128
     dropout: Annotated[float, "share of features left out in training"] = 0.0
 
     data: Annotated[str, "data set where --data is not given"] = "docstrings"
     vocabulary_size: Annotated[int, "subword pieces; 0: characters"] = 1000
 
-    steps: Annotated[int, "training steps; 0 leaves weights as they are"] = 4000
-    batch_size: Annotated[int, "windows of a whole context in a step"] = 16
+    steps: Annotated[int, "training steps; 0 leaves weights as they are"] = 3000
+    batch_size: Annotated[int, "windows of a whole context in a step"] = 8
     accumulation: Annotated[int, "parts of a step's batch that are worked through one after another"] = 1
     recompute: Annotated[bool, "compute layers' activations again in the backward pass, to hold fewer"] = False
-    lr: Annotated[float, "highest learning rate"] = 3e-3
+    lr: Annotated[float, "highest learning rate of Adam"] = 1e-2
+    matrix_lr: Annotated[
+        float, "highest learning rate of Muon, which has the layers' matrices unless they were loaded; 0: Adam has them"
+    ] = 0.06
     weight_decay: Annotated[float, "weight decay"] = 1e-2
     clip_norm: Annotated[float, "norm to which gradients are clipped; 0 does not clip"] = 1.0
     warmup_fraction: Annotated[float, "share of the steps over which the learning rate rises"] = 0.05
     average_decay: Annotated[float, "decay of the average of weights, which is released"] = 0.995
-    validate_every: Annotated[int, "steps between validations"] = 250
+    validate_every: Annotated[int, "steps between validations"] = 500
     max_threads: Annotated[int, "most CPU threads to train on; 0 leaves it to torch"] = 0
 
     num_validation: Annotated[int, "most windows of a validation"] = 100
@@ -52,7 +55,7 @@ class Recipe:
         check_bounds(
             self,
             positive=(*_SIZES, *_SERVED, "accumulation", "lr", "validate_every", "margin", "average_decay"),
-            not_negative=("vocabulary_size", "steps", "weight_decay", "clip_norm", "max_threads"),
+            not_negative=("vocabulary_size", "steps", "matrix_lr", "weight_decay", "clip_norm", "max_threads"),
             fractions=("dropout", "warmup_fraction", "average_decay"),
         )
         if self.width % self.num_heads:
@@ -67,12 +70,9 @@ FULL = Recipe()
 DEMO = replace(
     FULL,
     data="manual",
-    width=128,
-    num_layers=3,
     context=64,
     vocabulary_size=600,
-    steps=1200,
-    batch_size=8,
+    steps=2000,
     average_decay=0.98,
     validate_every=200,
     max_threads=1,

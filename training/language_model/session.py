@@ -12,6 +12,7 @@ from training.engine.checkpoint import save_atomically
 from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads
 from training.engine.loop import Plan, Progress, fit
+from training.engine.muon import divide_parameters
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.overrides import from_record
@@ -77,10 +78,13 @@ def make_task(
     network.to(device)
     if recipe.recompute:
         recompute_activations(network.each_layer())
-    decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in network.parameters() if parameter.dim() == 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
+    optimizers = divide_parameters(
+        network,
+        network.list_matrices(),
+        matrix_lr=0.0 if recipe.weights else recipe.matrix_lr,  # Muon would not leave loaded matrices their norms
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+    )
     schedule = make_schedule("cosine", num_steps=max(1, recipe.steps), warmup_fraction=recipe.warmup_fraction)
     stream = make_stream(corpus, vocabulary)
     if len(stream) < recipe.context:
@@ -89,7 +93,7 @@ def make_task(
         network,
         stream,
         cut_windows(corpus.validation, vocabulary, recipe.context, recipe.num_validation),
-        Updater([optimizer], schedule, clip_norm=recipe.clip_norm),
+        Updater(optimizers, schedule, clip_norm=recipe.clip_norm),
         device,
         context=recipe.context,
         batch_size=recipe.batch_size,

@@ -2,17 +2,20 @@
 
 import json
 import string
+from dataclasses import replace
 
 import pytest
 import torch
 
 from handlers.archive import find_handler
 from handlers.device import Cpu
+from training.language_model.data import Corpus
 from training.language_model.gpt2 import load_weights, read_sizes
 from training.language_model.network import build_network
 from training.language_model.program import ReaderProgram, WriterProgram
 from training.language_model.recipe import Recipe
 from training.language_model.servable import describe_options, encode_texts
+from training.language_model.session import make_task
 from training.language_model.vocabularies import PairVocabulary
 from training.sequences.vocabulary import END
 
@@ -67,6 +70,17 @@ def test_text_is_cut_into_the_same_pieces(folder, tokenizer):
     (pieces,) = vocabulary.encode([TEXT])
     assert [piece - END - 1 for piece in pieces[:-1]] == tokenizer(TEXT)["input_ids"]
     assert vocabulary.decode([pieces]) == [TEXT]
+
+
+def test_training_on_leaves_loaded_matrices_to_adam(ours, folder):
+    corpus, vocabulary = Corpus("own", *((TEXT * 20,),) * 3), PairVocabulary(folder)
+
+    def list_optimizers(recipe):
+        task = make_task(recipe, corpus, vocabulary, torch.device("cpu"), seed=0)
+        return [type(optimizer).__name__ for optimizer in task.updater.optimizers]
+
+    assert list_optimizers(ours[0]) == ["AdamW"]
+    assert list_optimizers(replace(ours[0], weights=None, steps=2)) == ["AdamW", "Muon"]
 
 
 @torch.no_grad()

@@ -111,6 +111,6 @@ def test_recipes_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="steps=0 trains nothing"):
         Recipe(steps=0)
     with pytest.raises(ValueError, match="width=30 must be divisible by num_heads=4"):
-        Recipe(width=30)
+        Recipe(width=30, num_heads=4)
     with pytest.raises(ValueError, match="context=7 must be even"):
         Recipe(context=7)
