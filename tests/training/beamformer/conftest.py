@@ -13,4 +13,5 @@ def _short_evaluations():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.release.statistics._AGGREGATE_REPEATS", 50)
         patch.setattr("training.beamformer.evaluate.CSI_SNR_DB", (math.inf, -10.0, -15.0))
+        patch.setattr("training.beamformer.evaluate.HYBRID_CSI_SNR_DB", (math.inf,))
         yield
