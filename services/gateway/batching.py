@@ -185,6 +185,7 @@ class Batcher:
         row_counts = [job.num_rows for job in batch]
         num_rows = sum(row_counts)
         self._metrics.batch_rows.observe(num_rows)
+        is_usual = bool(self._backend.ready_workers(self._variant))  # else it waits for a worker first
         started_s = sent_s = monotonic()
         asking = [job.request for job in batch if job.request.wants_times]
         try:
@@ -217,7 +218,8 @@ class Batcher:
             for job in batch
             if job.request.promised_s and not job.result.done()
         ]
-        self._observe(num_rows, started_s, waits)
+        if is_usual:
+            self._observe(num_rows, started_s, waits)
         self._metrics.statistics.count_call(
             num_rows,
             len(batch),

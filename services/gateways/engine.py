@@ -29,6 +29,10 @@ class FollowedEngine(EngineCalls):
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         return self._workers.get(str(variant), frozenset())
 
+    def note_lost(self, worker: int) -> None:
+        self._workers = {name: workers - {worker} for name, workers in self._workers.items()}
+        self._look_soon()
+
     def num_workers(self, variant: ServedVariant) -> int:
         return self._num_workers
 

@@ -83,13 +83,17 @@ class EngineCalls:
         """Have the workers looked at now, not within a second: a call has failed."""
         raise NotImplementedError
 
+    def note_lost(self, worker: int) -> None:
+        """Know a worker as ready no more: its connection has ended."""
+        raise NotImplementedError
+
     def _connect(self, address: EngineAddress) -> Predictions:
         """Make what calls an engine; it is not used before `_use`."""
         self._disconnect()
         self._address = address
         self._client = HttpClient(address.socket, address.token)
         self._control = WorkerControl(address.temporary)
-        self._calls = WorkerCalls(address.temporary, self.ready_workers, self.look_soon, self._limit_s)
+        self._calls = WorkerCalls(address.temporary, self.ready_workers, self.look_soon, self._limit_s, self.note_lost)
         return Predictions(self._calls, self._client, timeout_s=self._limit_s + _LATER_S)
 
     def _disconnect(self) -> None:

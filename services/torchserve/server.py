@@ -78,6 +78,11 @@ class TorchServe(EngineCalls):
         """Look at the workers now; see calls.py."""
         self._call_failed.set()
 
+    def note_lost(self, worker: int) -> None:
+        """Know a worker as ready no more; see calls.py."""
+        self._workers.lose(worker)
+        self.look_soon()
+
     def num_restarts(self, variant: ServedVariant) -> int:
         """How many worker processes of a variant were started beyond the first ones."""
         num_starts = self._num_starts[str(variant)] + self._log.num_starts(variant)

@@ -14,6 +14,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -47,7 +48,7 @@ class _Call:
 class _Connection(asyncio.Protocol):
     """A connection to one worker; its frames are answered in their order."""
 
-    def __init__(self, state: mmap.mmap, process: int, limit_s: float) -> None:
+    def __init__(self, state: mmap.mmap, process: int, limit_s: float, note_lost: Callable[[], None]) -> None:
         """`state` is the worker's, and `process` what it is here: 0 where it cannot be seen, as in another container.
 
         It ends by itself what takes longer than `limit_s`, if it can.
@@ -57,6 +58,7 @@ class _Connection(asyncio.Protocol):
         self._is_taken = False
         self._asked_s = 0.0
         self._state, self._process, self._limit_s = state, process, limit_s
+        self._note_lost = note_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
@@ -112,6 +114,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
         self._state.close()
+        self._note_lost()
         for place, call in enumerate(self.calls):
             if call.answer.done():
                 continue
@@ -161,9 +164,14 @@ class WorkerCalls:
         list_ready: Callable[[ServedVariant], frozenset[int]],
         look_soon: Callable[[], None],
         limit_s: float,
+        note_lost: Callable[[int], None] = lambda worker: None,
     ) -> None:
-        """`list_ready` tells a variant's workers by their process ids, and `look_soon` has them looked at."""
+        """`list_ready` tells a variant's workers by their process ids, `look_soon` has them looked at.
+
+        `note_lost` is told of one that has ended.
+        """
         self._folder, self._list_ready, self._look_soon, self._limit_s = folder, list_ready, look_soon, limit_s
+        self._note_lost = note_lost
         self._connections: dict[int, _Connection] = {}
         self._is_closed = False
 
@@ -229,12 +237,13 @@ class WorkerCalls:
             endpoint.connect(str(self._folder / socket_name(worker)))
             with (self._folder / state_name(worker)).open("r+b") as file:
                 state = mmap.mmap(file.fileno(), 1)
-        except OSError:  # it has died, and will not be told as ready for long
+        except OSError:  # it has died, and is still told as ready
             endpoint.close()
+            self._note_lost(worker)
             return None
         credentials = endpoint.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         process, _, _ = _CREDENTIALS.unpack(credentials)
-        connection = _Connection(state, process, self._limit_s)
+        connection = _Connection(state, process, self._limit_s, partial(self._note_lost, worker))
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
         if self._is_closed:
             connection.close()

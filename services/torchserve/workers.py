@@ -51,6 +51,10 @@ class Workers:
         self._set(found)
         return sum(map(len, found.values()))
 
+    def lose(self, worker: int) -> None:
+        """Know a worker that has ended as ready no more; TorchServe may notice later."""
+        self._set({name: workers - {worker} for name, workers in self._ready.items()})
+
     def forget(self) -> None:
         """Know of no worker any more: TorchServe has ended."""
         self._set({})

@@ -374,3 +374,19 @@ async def test_a_handler_that_can_stop_is_told_of_callers_who_leave_during_a_cal
     assert len(calls) == 1
     assert bool(calls[0]) is is_told
     assert told == ([(calls[0], Kind.LEAVE_ROWS, range(1, 3))] if is_told else [])
+
+
+async def test_what_waited_for_a_worker_says_nothing_of_how_long_batches_take(variant, backend):
+    observed = []
+    batcher = Batcher(
+        variant,
+        backend,
+        Metrics().of("double", "3-eager"),
+        num_workers=1,
+        max_batch_bytes=1000,
+        observe=lambda num_rows, *others: observed.append(num_rows),
+    )
+    for is_ready, values in ((True, (1,)), (False, (1, 2)), (True, (1, 2, 3))):
+        backend.is_ready = is_ready
+        await submit(batcher, *values)
+    assert observed == [1, 3]

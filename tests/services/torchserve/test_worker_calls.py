@@ -48,7 +48,7 @@ class Workers:
     def __init__(self, folder):
         self.folder = folder
         self.ready = frozenset()
-        self.num_looks = 0
+        self.num_looks, self.lost = 0, []
         self.started = []
         self.calls = None
 
@@ -65,7 +65,7 @@ class Workers:
         self.ready = frozenset(worker.pid for worker in self.started if worker.poll() is None)
 
     def connect(self, limit_s=60.0):
-        self.calls = WorkerCalls(self.folder, lambda variant: self.ready, self.look_soon, limit_s)
+        self.calls = WorkerCalls(self.folder, lambda variant: self.ready, self.look_soon, limit_s, self.lost.append)
         return Predictions(self.calls, HttpClient(self.folder / "none"), limit_s)
 
 
@@ -144,6 +144,7 @@ async def test_a_worker_that_dies_fails_the_call_that_it_was_at_and_others_go_el
     assert "died" in caught.value.cause
     assert [who(await call) for call in calls[1:]] == [fresh.pid] * 2
     assert dying.wait() == 1
+    assert set(workers.lost) == {dying.pid}
 
 
 async def test_a_worker_that_ended_before_it_took_the_connection_is_no_fault_of_a_call(workers, direct):
