@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -16,6 +17,7 @@ class Share(nn.Module):
         return x.to(torch.float32) / 255
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's exporter warns of torch; releases export in a process of their own
 def test_what_only_checks_does_not_leave_a_program_out(tmp_path):
     rows = torch.export.Dim("rows", min=1, max=16)
     x = torch.arange(12, dtype=torch.uint8).reshape(4, 3)
