@@ -88,6 +88,7 @@ class _Connection(asyncio.Protocol):
             timer.cancel()
 
     def close(self) -> None:
+        self._note_lost = _note_nothing  # the worker goes on
         if self._transport is not None:
             self._transport.abort()
 
@@ -252,6 +253,10 @@ class WorkerCalls:
         if kept is not connection:  # another call was as fast
             connection.close()
         return kept
+
+
+def _note_nothing() -> None:
+    pass
 
 
 def _load(connection: _Connection) -> tuple[int, int, float]:

@@ -354,6 +354,9 @@ async def test_a_handler_that_can_stop_is_told_of_callers_who_leave_during_a_cal
     calls, told = [], []
 
     class Engine:
+        def ready_workers(self, variant):
+            return frozenset({1})
+
         async def predict(self, variant, request, call=0):
             calls.append(call)
             return await backend.predict(variant, request)

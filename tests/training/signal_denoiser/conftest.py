@@ -1,9 +1,9 @@
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from training.engine.options import TrainOptions
+from tests.training import runs
 from training.signal_denoiser.recipe import DEMO, Recipe
 from training.signal_denoiser.session import train
 
@@ -30,13 +30,7 @@ def tiny_recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def make_options():
-    def make(out: Path, **changes) -> TrainOptions:
-        options = TrainOptions(
-            model="signal_denoiser", preset="demo", data="generated", data_root=out, out=out, device="cpu", seed=4
-        )
-        return replace(options, **changes)
-
-    return make
+    return partial(runs.make_options, model="signal_denoiser", data="generated")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.training.interrupting import interrupted_after
+from tests.training.runs import assert_same_weights
 from training.engine.interruption import Interrupted
 from training.engine.runs import read_run
 from training.release.capture import capture
@@ -50,8 +51,7 @@ def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(
     with interrupted_after(DenoiserTask, 1), pytest.raises(Interrupted, match="stopped after step 2 of 4"):
         train(tiny_recipe, make_options(tmp_path / "run"))
     train(tiny_recipe, make_options(tmp_path / "run", resume=True))
-    whole, parts = (load_network(run)[0].state_dict() for run in (finished_run, tmp_path / "run"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert_same_weights(load_network(finished_run)[0], load_network(tmp_path / "run")[0])
 
 
 def test_sixty_steps_clean_better_than_a_monitor(tiny_recipe, tmp_path):
