@@ -97,7 +97,7 @@ def test_interrupted_run_says_how_to_resume_resumes_and_is_made_longer(tmp_path,
     [
         (
             ["classifier", "--preset", "huge"],
-            "classifier has no preset 'huge'; there are: demo, full, resnet18, vit, depthwise",
+            "classifier has no preset 'huge'; there are: demo, full, resnet18, vit, deit",
         ),
         (["clasifier"], "unknown model 'clasifier'; there are: "),
         (["classifier", "--set", "epoch=3"], "no field 'epoch'; did you mean epochs?"),
