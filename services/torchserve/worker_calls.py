@@ -15,6 +15,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import cast
 
@@ -54,7 +55,6 @@ class _Connection(asyncio.Protocol):
         It ends by itself what takes longer than `limit_s`, if it can.
         """
         self.calls: deque[_Call] = deque()
-        self.is_lost = False
         self._is_taken = False
         self._asked_s = 0.0
         self._state, self._process, self._limit_s = state, process, limit_s
@@ -88,7 +88,7 @@ class _Connection(asyncio.Protocol):
             timer.cancel()
 
     def close(self) -> None:
-        self._note_lost = _note_nothing  # the worker goes on
+        self._note_lost = lambda: None  # the worker goes on
         if self._transport is not None:
             self._transport.abort()
 
@@ -113,9 +113,8 @@ class _Connection(asyncio.Protocol):
         self._received = len(data) - start
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.is_lost = True
-        self._state.close()
         self._note_lost()
+        self._state.close()
         for place, call in enumerate(self.calls):
             if call.answer.done():
                 continue
@@ -196,7 +195,7 @@ class WorkerCalls:
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + self._limit_s
         while True:
-            connection = self._choose(variant) or await self._find(variant)
+            connection = await self._choose(variant)
             if connection is not None:
                 with contextlib.suppress(_NotBegunError):
                     return await connection.ask(frame, body, number, take)
@@ -212,26 +211,16 @@ class WorkerCalls:
             connection.close()
         self._connections.clear()
 
-    def _choose(self, variant: ServedVariant) -> _Connection | None:
-        """Choose among all of a variant's workers, unless one has still to be found."""
+    async def _choose(self, variant: ServedVariant) -> _Connection | None:
+        """Choose among a variant's workers, after connecting to those that are new; None while none is there."""
+        for worker in self._list_ready(variant):
+            if worker not in self._connections:
+                await self._connect(worker)
         ready = self._list_ready(variant)
         known = [self._connections[worker] for worker in ready if worker in self._connections]
-        if len(known) < len(ready) or not known or any(connection.is_lost for connection in known):
-            return None
-        return known[0] if len(known) == 1 else min(known, key=_load)
+        return min(known, key=attrgetter("load"), default=None)
 
-    async def _find(self, variant: ServedVariant) -> _Connection | None:
-        """Connect to a variant's workers that are new, and choose among those that are there."""
-        for worker in [worker for worker, connection in self._connections.items() if connection.is_lost]:
-            del self._connections[worker]
-        known = []
-        for worker in self._list_ready(variant):
-            connection = self._connections.get(worker) or await self._connect(worker)
-            if connection is not None and not connection.is_lost:
-                known.append(connection)
-        return min(known, key=_load) if known and not self._is_closed else None
-
-    async def _connect(self, worker: int) -> _Connection | None:
+    async def _connect(self, worker: int) -> None:
         endpoint = socket.socket(socket.AF_UNIX)
         endpoint.setblocking(False)
         try:
@@ -241,23 +230,17 @@ class WorkerCalls:
         except OSError:  # it has died, and is still told as ready
             endpoint.close()
             self._note_lost(worker)
-            return None
+            return
         credentials = endpoint.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         process, _, _ = _CREDENTIALS.unpack(credentials)
-        connection = _Connection(state, process, self._limit_s, partial(self._note_lost, worker))
-        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
-        if self._is_closed:
+        connection = _Connection(state, process, self._limit_s, partial(self._lose, worker))
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
+        # It may have died meanwhile, and another call may have been as fast.
+        if self._is_closed or transport.is_closing() or worker in self._connections:
             connection.close()
-            return None
-        kept = self._connections.setdefault(worker, connection)
-        if kept is not connection:  # another call was as fast
-            connection.close()
-        return kept
+        else:
+            self._connections[worker] = connection
 
-
-def _note_nothing() -> None:
-    pass
-
-
-def _load(connection: _Connection) -> tuple[int, int, float]:
-    return connection.load
+    def _lose(self, worker: int) -> None:
+        self._connections.pop(worker, None)
+        self._note_lost(worker)

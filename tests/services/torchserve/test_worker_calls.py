@@ -158,6 +158,23 @@ async def test_a_worker_that_ended_before_it_took_the_connection_is_no_fault_of_
     assert who(await call) == fresh.pid
 
 
+async def test_a_worker_that_ends_while_another_is_being_found_is_asked_nothing(workers, direct, monkeypatch):
+    dying = workers.start()
+    predictions = workers.connect()
+    await predictions.predict(direct, b"x")
+    fresh = workers.start()
+    connect = workers.calls._connect
+
+    async def connect_after_a_death(worker):
+        dying.kill()
+        while not workers.lost:
+            await asyncio.sleep(0.001)
+        await connect(worker)
+
+    monkeypatch.setattr(workers.calls, "_connect", connect_after_a_death)
+    assert who(await predictions.predict(direct, b"x")) == fresh.pid
+
+
 async def test_calls_wait_for_a_worker_that_is_starting_but_not_for_ever(workers, direct):
     predictions = workers.connect()
     call = asyncio.create_task(predictions.predict(direct, b"x"))
