@@ -17,17 +17,20 @@ from training.text_to_image.captioned import CaptionedImages
 
 _IMAGES = ("", "images", "Images", "Flicker8k_Dataset")
 _NAME_KEYS, _TEXT_KEYS = ("file_name", "image", "filename"), ("text", "caption")
+_COCO = "captions_"
 LAYOUTS = (
     "captions.txt (image,caption), *.token.txt (image#0, tab, caption), metadata.jsonl or captions.jsonl (file_name, "
-    "text), or text/<class>/*.txt beside images/<class>/"
+    "text), annotations/captions_<part>.json beside <part>/, text/<class>/*.txt beside images/<class>/, or a .txt "
+    "beside each picture"
 )
 
 
 def load_captioned_folder(folder: Path, resolution: int) -> CaptionedImages:
     """Read pictures as squares of `resolution` pixels, each with all its captions, in the order of their names.
 
-    Source of the layouts: Flickr8k (Hodosh et al. 2013) as published and as on Kaggle, Hugging Face's imagefolder, and
-    the captions of CUB by Reed et al. 2016.
+    Source of the layouts: Flickr8k (Hodosh et al. 2013) as published and as on Kaggle, Hugging Face's imagefolder,
+    COCO's captions (Chen et al. 2015), whose parts are put together, those of CUB by Reed et al. 2016, and a text file
+    for each picture as WebDataset names them.
 
     Raises:
         FileNotFoundError: no such folder, or a picture that has a caption is not there.
@@ -59,6 +62,8 @@ def _read_captions(folder: Path) -> Iterator[tuple[str, str]]:
         return _read_table(folder / "captions.txt")
     if tokens := sorted(folder.rglob("*.token.txt")):
         return _read_tokens(tokens[0])
+    if files := _find_parts(folder):
+        return (caption for file, part in files for caption in _read_part(file, part))
     return _read_text_files(folder)
 
 
@@ -91,14 +96,33 @@ def _read_tokens(file: Path) -> Iterator[tuple[str, str]]:
         yield name.partition("#")[0], caption
 
 
+def _find_parts(folder: Path) -> list[tuple[Path, Path]]:
+    """COCO's files of captions with the folders of their pictures: those parts that are there."""
+    found = []
+    for file in sorted((folder / "annotations").glob(f"{_COCO}*.json")):
+        part = file.stem.removeprefix(_COCO)
+        found += [(file, place) for place in (Path(part), Path("images") / part) if (folder / place).is_dir()]
+    return found
+
+
+def _read_part(file: Path, part: Path) -> Iterator[tuple[str, str]]:
+    content = json.loads(file.read_text())
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        raise ValueError(f"{file}: expected an object of images (id, file_name) and annotations (image_id, caption)")
+    names = {image["id"]: image["file_name"] for image in content["images"]}
+    for annotation in content["annotations"]:
+        if annotation["image_id"] not in names:
+            raise ValueError(f"{file}: a caption is of image_id {annotation['image_id']}, which images does not list")
+        yield str(part / names[annotation["image_id"]]), annotation["caption"]
+
+
 def _read_text_files(folder: Path) -> Iterator[tuple[str, str]]:
-    if not (folder / "images").is_dir():
-        return
-    for picture in list_pictures(folder / "images"):
-        inside = picture.relative_to(folder / "images")
-        file = (folder / "text" / inside).with_suffix(".txt")
+    """Texts that lie in `text` as their pictures do in `images`, or beside their pictures; a caption in each line."""
+    pictures, texts = (folder / "images", folder / "text") if (folder / "text").is_dir() else (folder, folder)
+    for picture in list_pictures(pictures):
+        file = (texts / picture.relative_to(pictures)).with_suffix(".txt")
         lines: Iterable[str] = file.read_text().splitlines() if file.is_file() else ()
-        yield from ((str(Path("images") / inside), line) for line in lines)
+        yield from ((str(picture.relative_to(folder)), line) for line in lines)
 
 
 def _find_picture(folder: Path, name: str) -> Path:

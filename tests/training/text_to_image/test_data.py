@@ -147,6 +147,47 @@ def test_captions_lie_beside_the_pictures_as_those_of_birds_do(tmp_path):
     assert load_captioned_folder(tmp_path, 6).captions == (("a black bird",), ("a small bird", "it is brown"))
 
 
+def test_a_text_lies_beside_its_picture(tmp_path):
+    write_pictures(tmp_path, ["part/a.png", "b.png", "c.png"])
+    (tmp_path / "part" / "a.txt").write_text("a dog\nan animal\n")
+    (tmp_path / "b.txt").write_text("a cat\n")
+    found = load_captioned_folder(tmp_path, 6)
+    assert found.captions == (("a cat",), ("a dog", "an animal"))
+    assert found.images[:, 0, 0, 0].tolist() == [5, 0]
+
+
+def write_part(folder, name, images, captions):
+    content = {
+        "info": {},
+        "images": [{"id": number, "file_name": file} for number, file in images.items()],
+        "annotations": [{"image_id": number, "caption": caption} for number, caption in captions],
+    }
+    (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    (folder / "annotations" / f"captions_{name}.json").write_text(json.dumps(content))
+
+
+def test_captions_of_coco_are_those_of_the_parts_that_are_there(tmp_path):
+    write_pictures(tmp_path / "val2017", ["1.png", "2.png"])
+    write_part(tmp_path, "val2017", {7: "2.png", 4: "1.png"}, [(7, "A cat."), (4, "A dog."), (7, "An animal.\n")])
+    write_part(tmp_path, "train2017", {1: "absent.png"}, [(1, "A cow.")])
+    found = load_captioned_folder(tmp_path, 6)
+    assert found.captions == (("A dog.",), ("A cat.", "An animal."))
+    assert found.images[:, 0, 0, 0].tolist() == [0, 5]
+
+
+def test_captions_of_coco_without_their_picture_are_named(tmp_path):
+    (tmp_path / "images" / "val2017").mkdir(parents=True)
+    write_part(tmp_path, "val2017", {7: "2.png"}, [(8, "A cat.")])
+    with pytest.raises(ValueError, match=r"captions_val2017\.json: a caption is of image_id 8, which images does not"):
+        load_captioned_folder(tmp_path, 6)
+    write_part(tmp_path, "val2017", {7: "2.png"}, [(7, "A cat.")])
+    with pytest.raises(FileNotFoundError, match=r"has a caption of images/val2017/2\.png, but no such picture"):
+        load_captioned_folder(tmp_path, 6)
+    (tmp_path / "annotations" / "captions_val2017.json").write_text("[]")
+    with pytest.raises(ValueError, match="expected an object of images"):
+        load_captioned_folder(tmp_path, 6)
+
+
 def test_what_is_wrong_with_a_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is no folder; expected pictures with captions\.txt"):
         load_captioned_folder(tmp_path / "none", 6)
