@@ -19,8 +19,8 @@ from services.gateway.core import Gateway
 from services.gateway.edges import TrustedEdges
 from services.gateway.errors import NotReadyError
 from services.gateway.http_server import HttpServer, open_port
+from services.gateway.metrics_page import MetricsPage
 from services.gateway.pace import check_pace
-from services.gateway.rest import make_metrics_app
 from services.gateway.settings import GatewaySettings
 from services.gateways.processes import Followers
 from services.gateways.served import Served, Setup, describe_served
@@ -95,7 +95,8 @@ class Serving:
         self._whole: Whole | None = None
         if gateway.gateways > 1:
             self._followers, self._whole = self._make_followers(torchserve, store)
-        self._console = Console(self.gateway, store, collect=None if self._whole is None else self._whole.collect)
+        collect = self.gateway.metrics.collect if self._whole is None else self._whole.collect
+        self._console = Console(self.gateway, store, collect=collect)
         self._keepers: list[asyncio.Task[None]] = []
         self._lifecycle = None
         if gateway.follow:
@@ -125,7 +126,7 @@ class Serving:
             )
             opened.pop_all()
         self._doors = Doors(self.gateway, self._console, http, grpc)
-        self._metrics = HttpServer(self._whole or make_metrics_app(self.gateway), metrics)
+        self._metrics = HttpServer(MetricsPage(collect), metrics)
 
     def _make_followers(self, torchserve: TorchServeSettings, store: Store) -> tuple[Followers, Whole]:
         def make_setup(number: int, turn: int, served: Served) -> Setup:

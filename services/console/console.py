@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client.core import Metric
 
 from model_store.store import Store
 from services.console.acts import add_act_routes
@@ -22,6 +21,7 @@ from services.console.reports import add_report_routes
 from services.console.steering import add_steering_routes
 from services.explaining import Explanations
 from services.gateway.core import Gateway
+from services.gateway.metrics import Families
 
 logger = structlog.get_logger("console")
 
@@ -34,11 +34,11 @@ class Console:
         gateway: Gateway,
         store: Store | None = None,
         reports: Path = Path("reports"),
-        collect: Callable[[], Awaitable[Iterable[Metric]]] | None = None,
+        collect: Callable[[], Awaitable[Families]] | None = None,
     ) -> None:
         """`collect` collects the metrics that are remembered; by default the gateway's own."""
         self._gateway = gateway
-        self._collect = collect
+        self._collect = collect or gateway.metrics.collect
         self._shelf = Shelf(store, gateway)
         self._reports = reports
         self._explanations = Explanations()
@@ -58,8 +58,7 @@ class Console:
         """Take a sample of the metrics every few seconds, for ever."""
         while True:
             try:
-                families = self._gateway.metrics.registry.collect() if self._collect is None else await self._collect()
-                for _ in self.history.take_steps(families):
+                for _ in self.history.take_steps(await self._collect()):
                     await asyncio.sleep(0)
             except Exception:
                 logger.exception("the metrics could not be sampled; trying again")

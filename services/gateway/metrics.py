@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from importlib import metadata
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
@@ -20,6 +22,9 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _LABELS = ("model", "version")
 # Label → distribution.
 BUILT_OF = {"version": "millrace", "torch": "torch", "torchserve": "torchserve"}
+
+
+Families = list[Metric]
 
 
 class OneThreadHistogram(Histogram):
@@ -119,6 +124,14 @@ class Metrics:
 
     def of(self, model: str, version: str) -> ModelMetrics:
         return ModelMetrics(self, model, version)
+
+    async def collect(self) -> Families:
+        """Collect all metrics as they are; calls go on between any two families."""
+        families = []
+        for family in self.registry.collect():
+            families.append(family)
+            await asyncio.sleep(0)
+        return families
 
     def forget(self, model: str, version: str) -> None:
         """Drop all series of a version that is gone."""

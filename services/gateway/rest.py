@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import make_asgi_app
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
@@ -53,12 +52,6 @@ from services.gateway.rest_refusals import recording_refusals
 from services.gateway.rest_screen import EdgeNames, RestScreen, describe_caller
 
 _INDEX = ("name", "version", "state", "reason")
-
-
-def make_metrics_app(gateway: Gateway) -> ASGIApp:
-    """Make the Prometheus endpoint."""
-    app: ASGIApp = make_asgi_app(registry=gateway.metrics.registry)
-    return app
 
 
 def make_app(gateway: Gateway, console: Console | None = None, *, grpc_port: int = DEFAULT_GRPC_PORT) -> ASGIApp:

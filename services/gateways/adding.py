@@ -8,6 +8,8 @@ from typing import Any, Final
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
+from services.gateway.metrics import Families
+
 # How gauges come together; what is counted, and what only one process knows, is summed.
 GAUGES: Final[Mapping[str, Callable[[Iterable[float]], float]]] = {
     "millrace_build_info": max,
@@ -33,7 +35,6 @@ GAUGES: Final[Mapping[str, Callable[[Iterable[float]], float]]] = {
 }
 _CREATED = "_created"
 _Key = tuple[str, tuple[tuple[str, str], ...]]
-Families = list[Metric]
 
 
 def add_families(snapshots: Iterable[Iterable[Metric]]) -> Families:

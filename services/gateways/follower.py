@@ -128,7 +128,7 @@ class Follower:
     async def answer(self, word: str, *arguments: Any) -> Any:
         """Answer the leader for this process."""
         if word == "metrics":
-            return list(self.gateway.metrics.registry.collect())
+            return await self.gateway.metrics.collect()
         if word == "errors":
             return list(self.gateway.journal.recent_errors)
         if word == "pulse":

@@ -6,17 +6,15 @@ import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, make_asgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from starlette.types import Receive, Scope, Send
 
 from model_store.live_gate import GateProgress
 from services.catalogue import ServedVariant
 from services.gateway.core import Gateway
+from services.gateway.metrics import Families
 from services.gateway.model_control import ModelControl
 from services.gateway.recent_errors import MAX_ERRORS, RecentError
-from services.gateways.adding import Families, add_families, add_statistics, count_requests, keep_counts
+from services.gateways.adding import add_families, add_statistics, count_requests, keep_counts
 from services.gateways.processes import Followers
 
 _LEADER = 0
@@ -38,7 +36,7 @@ class Whole:
 
         What a killed process has counted since this was last asked is lost; the console asks every few seconds.
         """
-        own = list(self._gateway.metrics.registry.collect())
+        own = await self._gateway.metrics.collect()
         self._last |= await self._followers.ask_all("metrics")
         versions = self._gateway.versions()
         self._gone = {number: keep_counts(counts, versions) for number, counts in self._gone.items()}
@@ -84,12 +82,6 @@ class Whole:
         }
         return await answers[word](*arguments)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer Prometheus, as an ASGI application."""
-        registry = CollectorRegistry()
-        registry.register(_Collected(await self.collect()))
-        await make_asgi_app(registry)(scope, receive, send)
-
     def _describe_each(self, own: Iterable[Metric]) -> Families:
         labels = ("gateway",)
         up = GaugeMetricFamily("millrace_gateway_up", "1 while a gateway process answers; 0 leads", labels=labels)
@@ -120,16 +112,3 @@ class WholeControl:
     async def unload(self, model: str) -> None:
         await self._control.unload(model)
         await self._followers.spread()
-
-
-class _Collected(Collector):
-    """Metrics as they were collected."""
-
-    def __init__(self, families: Families) -> None:
-        self._families = families
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families

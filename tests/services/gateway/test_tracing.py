@@ -19,7 +19,8 @@ from services.gateway import access_log
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
 from services.gateway.errors import InternalError
-from services.gateway.rest import make_app, make_metrics_app
+from services.gateway.metrics_page import MetricsPage
+from services.gateway.rest import make_app
 from services.gateway.settings import GatewaySettings
 from services.gateway.tensors import InferRequest, NamedTensor
 from services.gateway.trace import begin_trace
@@ -164,7 +165,7 @@ async def test_logs_and_exemplars_name_the_trace(gateway, monkeypatch):
     await gateway.infer(make_request())
     assert [line.get("trace_id") for line in lines] == [f"{TRACE_ID:032x}", f"{TRACE_ID:032x}", None]
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(make_metrics_app(gateway)), base_url="http://here"
+        transport=httpx.ASGITransport(MetricsPage(gateway.metrics.collect)), base_url="http://here"
     ) as client:
         openmetrics = await client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
         plain = await client.get("/metrics")
