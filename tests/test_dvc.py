@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from loadtests.presets import PRESETS as LOADTEST_PRESETS
+from tests.test_arrows import imported_modules
 from training.engine.runs import NETWORK, RECORD
 from training.labels.figures import EVALUATION
 from training.models import list_kinds, load_model
@@ -71,14 +72,25 @@ def test_commands_are_understood_and_write_what_the_stage_says(stage, kind):
         assert made == [str(options["out"] / "index.html")]
 
 
+def test_every_kind_has_its_stages():
+    assert VARS["kinds"] == list_kinds()
+
+
 @pytest.mark.parametrize("kind", VARS["kinds"])
 def test_each_stage_depends_on_code_that_is_there_or_on_what_a_stage_before_it_makes(kind):
-    assert kind in list_kinds()
     made: set[str] = set()
     for stage in PIPELINE["stages"]:
         for path in list_files(stage, "deps", kind):
             assert path in made or (ROOT / path).is_dir(), f"{stage}: {path} is neither there nor made before"
         made |= {*list_files(stage, "outs", kind), *list_files(stage, "metrics", kind)}
+
+
+@pytest.mark.parametrize("kind", VARS["kinds"])
+def test_a_training_depends_on_every_folder_that_its_kind_imports(kind):
+    modules = {module for path in (ROOT / "training" / kind).glob("*.py") for module in imported_modules(path)}
+    parts = [module.split(".") for module in modules if module.startswith("training.")]
+    folders = {f"training/{part[1]}" for part in parts if (ROOT / "training" / part[1]).is_dir()}
+    assert folders - {"training/release"} <= set(list_files("train", "deps", kind))
 
 
 def test_what_is_made_is_ignored_by_git():
