@@ -25,6 +25,9 @@ BUILT_OF = {"version": "millrace", "torch": "torch", "torchserve": "torchserve"}
 
 
 Families = list[Metric]
+# After each family whoever collects or writes it lets go; with no pause between them, a call that takes turns with all
+# of them takes 10 ms longer.
+PAUSE_S = 0.001
 
 
 class OneThreadHistogram(Histogram):
@@ -130,7 +133,7 @@ class Metrics:
         families = []
         for family in self.registry.collect():
             families.append(family)
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
         return families
 
     def forget(self, model: str, version: str) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.metrics import Families
+from services.gateway.metrics import PAUSE_S, Families
 
 _OPEN_METRICS_END = b"# EOF\n"
 
@@ -35,7 +35,7 @@ class MetricsPage:
             picked = family if names is None else _pick(family, names)
             if picked.samples or names is None:
                 parts.append(encode(_One(picked)))
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
         body = b"".join(part.removesuffix(_OPEN_METRICS_END) for part in parts)
         if content_type.startswith("application/openmetrics-text"):
             body += _OPEN_METRICS_END
