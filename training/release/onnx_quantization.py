@@ -1,8 +1,7 @@
-"""int8 for onnxruntime: static, of convolutions and what lies between them, or of matrix products as they come.
+"""Static int8 for onnxruntime, of convolutions and what lies between them; products as they come: onnx_products.py.
 
-Both hold on CPUs with and without VNNI. Without it, two products of 8-bit numbers overflow the 16 bits in which they
-are added; a file that runs on every CPU therefore has weights of 7 bits. And neither mixes rows: onnxruntime's own
-dynamic quantization gives all rows of a batch one scale, and a row's result would depend on its neighbours.
+It holds on CPUs with and without VNNI. Without it, two products of 8-bit numbers overflow the 16 bits in which they
+are added; a file that runs on every CPU therefore has weights of 7 bits.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
-from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from handlers.device import Cpu
@@ -31,13 +28,11 @@ _BETWEEN = (
     *("Add", "AveragePool", "Clip", "Concat", "Flatten", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Pad", "Relu"),
     *("Reshape", "Resize", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
-_BLOCK_SIZE = 32
 _METHODS = {
     "extremes": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
     "entropy": CalibrationMethod.Entropy,
 }
-_INT8_ARITHMETIC = 4  # onnxruntime's accuracy_level: activations become int8, each row in blocks with their own scales
 
 
 def quantize_statically(
@@ -114,26 +109,6 @@ def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndar
     run = load_program(path, Cpu())
     answers = [run([*batch]) for batch in batches]
     return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
-
-
-def quantize_products(source: Path, path: Path) -> Path:
-    """Quantize the constant matrices of an ONNX file; what they multiply becomes int8 as it comes, each row by itself.
-
-    Raises:
-        LeftOutError: it has no product with a constant matrix.
-    """
-    configuration = DefaultWeightOnlyQuantConfig(
-        block_size=_BLOCK_SIZE, is_symmetric=True, bits=8, accuracy_level=_INT8_ARITHMETIC
-    )
-    loaded = ONNXModel(onnx.load(source))
-    loaded.replace_gemm_with_matmul()
-    quantizer = MatMulNBitsQuantizer(loaded.model, algo_config=configuration)
-    quantizer.process()
-    model = quantizer.model.model
-    if not any(node.op_type == "MatMulNBits" for node in model.graph.node):
-        raise LeftOutError("it has no product with a constant matrix")
-    onnx.save(model, path)
-    return path
 
 
 class _Batches(CalibrationDataReader):

@@ -154,12 +154,14 @@ def _make_portable(blueprint: Blueprint) -> Path:
         from training.release.onnx_export import export_onnx
 
         return export_onnx(torch.export.load(blueprint.source), path)
-    from training.release.onnx_quantization import quantize_products, quantize_statically
-
     if blueprint.quantization == "dynamic":
+        from training.release.onnx_products import quantize_products
+
         return quantize_products(blueprint.source, path)
     if blueprint.calibration is None:
         raise LeftOutError("there are no calibration rows")
+    from training.release.onnx_quantization import quantize_statically
+
     rounding = blueprint.rounding or DEFAULTS[blueprint.variant]
     return quantize_statically(blueprint.source, path, _read_calibration(blueprint.calibration), rounding)
 

@@ -5,7 +5,7 @@ import pytest
 from handlers.device import Cpu
 from handlers.program import load_program
 from training.release.left_out import LeftOutError
-from training.release.onnx_quantization import quantize_products, quantize_statically
+from training.release.onnx_quantization import quantize_statically
 
 CONVOLUTION = """
 <ir_version: 10, opset_import: ["": 20]>
@@ -13,13 +13,6 @@ net (float[rows, 3, 8, 8] x) => (float[rows, 8, 8, 8] y)
 {
     z = Conv <pads = [1, 1, 1, 1]> (x, weight)
     y = Relu (z)
-}
-"""
-PRODUCT = """
-<ir_version: 10, opset_import: ["": 20]>
-net (float[rows, 64] x) => (float[rows, 16] y)
-{
-    y = Gemm (x, weight)
 }
 """
 SUM = """
@@ -99,19 +92,7 @@ def test_rows_of_other_levels_do_not_coarsen_a_row(tmp_path):
     assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
 
 
-def test_a_product_is_close_and_each_row_by_itself(tmp_path):
-    x = draw(6, 64)
-    x[1:] *= 1000
-    source = save(PRODUCT, tmp_path / "net.onnx", draw(64, 16))
-    run = load_program(quantize_products(source, tmp_path / "int8.onnx"), Cpu())
-    (exact,), (found,), (alone,) = load_program(source, Cpu())([x]), run([x]), run([x[:1]])
-    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.02
-    np.testing.assert_array_equal(found[:1], alone)
-
-
 def test_what_cannot_be_quantized_is_left_out(tmp_path):
     source = save(SUM, tmp_path / "net.onnx")
     with pytest.raises(LeftOutError, match="no convolution or matrix product"):
         quantize_statically(source, tmp_path / "int8.onnx", [[draw(2, 4)]])
-    with pytest.raises(LeftOutError, match="no product with a constant matrix"):
-        quantize_products(source, tmp_path / "int8.onnx")
