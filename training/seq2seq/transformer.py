@@ -105,16 +105,19 @@ class Transformer(nn.Module):
         self, tokens: Tensor, ancestors: Tensor, starts: Tensor, cache: Tensor, memory: Tensor, source_bias: Tensor
     ) -> Step:
         """Write one piece; see `program.DecoderProgram`. What a sentence has at its start and before it is unused."""
-        num_places = cache.shape[0]
+        num_places, num_entries, num_rows, num_beams, _ = cache.shape
         x = self._embed(tokens, self.positions[num_places - 1 - starts][:, None])
         unused = (torch.arange(num_places, device=tokens.device)[:, None] <= starts)[..., None, None, None]
         bias = torch.zeros_like(unused, dtype=x.dtype).masked_fill(unused, -math.inf)
-        index = ancestors[..., None].expand(-1, -1, -1, self.width)
+        # Where in a table of all entries the first of each place lies; whole rows of it are read, not number by number.
+        table, size = cache.flatten(0, 3), num_rows * num_beams
+        places = torch.arange(num_places, device=tokens.device)[:, None, None] * (num_entries * size)
+        index = places + torch.arange(num_rows, device=tokens.device)[:, None] * num_beams + ancestors
         entries, weights = [], torch.empty(0)
         for number, layer in enumerate(self.decoder_layers()):
-            past = Past(cache[:, 2 * number].gather(2, index), cache[:, 2 * number + 1].gather(2, index), bias)
+            keys, values = (F.embedding(index + entry * size, table) for entry in (2 * number, 2 * number + 1))
             keys_values = memory[2 * number : 2 * number + 2]
-            x, entry, weights = layer.step(x, past, keys_values, source_bias[:, None, None])
+            x, entry, weights = layer.step(x, Past(keys, values, bias), keys_values, source_bias[:, None, None])
             entries.append(entry)
         return Step(F.linear(self.norms[1](x), self.embedding.weight), torch.cat(entries), weights.mean(1))
 

@@ -24,7 +24,9 @@ def find_largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     The largest lie in the groups with the largest maxima, so that sorting is confined to a few groups: topk over a
     whole vocabulary costs more than the network.
     """
-    padded = F.pad(values, (0, -values.shape[-1] % _GROUP), value=-math.inf)
+    missing = -values.shape[-1] % _GROUP
+    # Where none is missing it would be a copy of what no cache holds.
+    padded = F.pad(values, (0, missing), value=-math.inf) if missing else values
     groups = padded.unflatten(-1, (-1, _GROUP))
     if groups.shape[-2] <= count:
         top, index = values.topk(count)
