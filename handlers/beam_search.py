@@ -94,7 +94,7 @@ class Beams:
         self.ended = np.zeros(0, bool)
         self._encoder, self._decoder, self._device = encoder, decoder, device
         self._num_places = 1
-        self._starts = self._limits = np.zeros(0, np.int64)
+        self._starts = self._limits = self._num_found = np.zeros(0, np.int64)
         self._min_lengths = np.zeros(0, np.int64)
         self._penalties = np.zeros(0)
         self._samplers: list[Sampler | None] = []
@@ -127,6 +127,7 @@ class Beams:
         self.keys = np.append(self.keys, np.array(keys, np.int64))
         self.found |= {key: [] for key in keys}
         self.ended = np.append(self.ended, np.zeros(num_new, bool))
+        self._num_found = np.append(self._num_found, np.zeros(num_new, np.int64))
         self._min_lengths = np.append(self._min_lengths, [wanted.min_length for wanted in options])
         self._penalties = np.append(self._penalties, [wanted.length_penalty for wanted in options])
         self._samplers += [Sampler(wanted.sampling) if wanted.sampling else None for wanted in options]
@@ -221,8 +222,8 @@ class Beams:
                 )
                 best[index, [0, place]] = best[index, [place, 0]]
         best = best[:, : 2 * self.beam_size]
-        scores, pieces = (np.take_along_axis(array, best, axis=1) for array in (totals, candidates))
-        return best // num_candidates, pieces, scores
+        rows = np.arange(num_rows)[:, None]
+        return best // num_candidates, candidates[rows, best], totals[rows, best]
 
     def _finish(self, parents: np.ndarray, pieces: np.ndarray, scores: np.ndarray) -> list[int]:
         """Take out continuations that end among the K best, and all of the K best at a row's limit."""
@@ -239,20 +240,20 @@ class Beams:
             self.found[int(self.keys[index])].append(
                 Hypothesis(written, float(score), self._trace_weights(index, parent, len(written)))
             )
-        counts = np.array([len(self.found.get(key, ())) for key in self.keys.tolist()])
-        newly = ((counts >= num_beams) | at_limit) & ~self.ended
+            self._num_found[index] += 1
+        newly = ((self._num_found >= num_beams) | at_limit) & ~self.ended
         self.ended |= newly
         keys: list[int] = self.keys[newly].tolist()
         return keys
 
     def _follow(self, parents: np.ndarray, pieces: np.ndarray, scores: np.ndarray) -> None:
         """Go on with the K best continuations that do not end; each parent ends once at most, so there are K."""
-        kept = np.argsort(pieces == END, axis=1, kind="stable")[:, : self.beam_size]
-        parents, pieces, self._scores = (np.take_along_axis(array, kept, axis=1) for array in (parents, pieces, scores))
-        written = np.take_along_axis(self._pieces, parents[:, :, None], axis=1)
-        self._pieces = np.concatenate((written, pieces[:, :, None]), axis=2)
-        places = self._num_places
         rows = np.arange(len(parents))[:, None]
+        # numpy's take_along_axis makes the same index anew for each array, which takes longer than the taking.
+        kept = np.argsort(pieces == END, axis=1, kind="stable")[:, : self.beam_size]
+        parents, pieces, self._scores = parents[rows, kept], pieces[rows, kept], scores[rows, kept]
+        self._pieces = np.concatenate((self._pieces[rows, parents], pieces[:, :, None]), axis=2)
+        places = self._num_places
         self._ancestors[:places] = self._ancestors[:places, rows, parents]
         self._ancestors[places] = parents
         self._tokens = pieces
@@ -279,7 +280,7 @@ class Beams:
         self._scores, self._pieces = self._scores[staying], self._pieces[staying, :, first:]
         self._min_lengths, self._penalties = self._min_lengths[staying], self._penalties[staying]
         self._samplers = [self._samplers[index] for index in staying]
-        self.keys, self.ended = self.keys[staying], self.ended[staying]
+        self.keys, self.ended, self._num_found = self.keys[staying], self.ended[staying], self._num_found[staying]
 
     def _lengths(self) -> np.ndarray:
         """How many pieces each sentence has when the step under way is done [B]."""
