@@ -92,7 +92,6 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
     """One row of the table of variants."""
     peak = find_peak_rows_per_s(model.runs, manifest.version)
     run = pick_open_loop(model, manifest.version)
-    offline = model.select(manifest.version, "Offline")
     return {
         "manifest": manifest,
         "colour": charts.assign_colours(model)[manifest.version],
@@ -102,7 +101,6 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "worker_mb": find_worker_mb(model.runs, manifest.version),
         "peak": peak,
         "gain": peak / reference if reference else None,
-        "offline": offline[0].recording.rows_per_s if offline else None,
         "held": find_held(model.runs, manifest.version),
         "run": run,
         "meaning": MEANINGS[run.load.state] if run and run.load else "",

@@ -67,8 +67,8 @@ def _make_table(model: ModelResults) -> Table:
         title=f"{model.name}: {valid} of {total} runs VALID{repeats and f' ({repeats})'}, bound {model.bound.ms:g} ms",
         title_justify="left",
         title_style="bold",
-        caption=f"quality: {quality.metric}; MB: of its workers, shared pages in parts; peak: rows/s; held: requests/s "
-        "within the bound; latencies: ms",
+        caption=f"quality: {quality.metric}; MB: of its workers, shared pages in parts; peak: rows/s of any run; "
+        "held: requests/s within the bound; latencies: ms",
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)

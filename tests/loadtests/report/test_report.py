@@ -397,3 +397,9 @@ def test_a_picture_becomes_a_png():
     data = base64.b64decode(make_png_url(picture).partition(",")[2])
     image = np.asarray(Image.open(io.BytesIO(data)))
     np.testing.assert_array_equal(image, np.arange(24).reshape(4, 6))
+
+
+def test_the_peak_is_the_best_of_any_run(results):
+    (model,) = results.models
+    full = make_run("3-int8", "Offline", 5000, 0.1)
+    assert find_peak_rows_per_s([*model.runs, full], "3-int8") == full.recording.rows_per_s
