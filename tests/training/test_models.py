@@ -23,3 +23,9 @@ def test_two_folders_of_one_kind_are_refused(monkeypatch):
     monkeypatch.setattr(model, "MODEL", replace(model.MODEL, kind="classifier"))
     with pytest.raises(ValueError, match=r"gan/model.py claims the kind 'classifier', which belongs to"):
         load_model("gan")
+
+
+@pytest.mark.parametrize("kind", list_kinds())
+def test_a_demo_bounds_its_threads(kind):
+    # Its steps are so small that beside other work more threads make them take many times as long.
+    assert 1 <= load_model(kind).presets["demo"].max_threads <= 2

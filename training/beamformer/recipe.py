@@ -51,6 +51,7 @@ class Recipe:
     average_decay: Annotated[float, "decay of the average of weights, which is released; 0: none"] = 0.998
     validate_every: Annotated[int, "steps between validations"] = 500
     num_validation: Annotated[int, "channels of a validation"] = 96
+    max_threads: Annotated[int, "most CPU threads to train on; 0 leaves it to torch"] = 0
 
     num_test: Annotated[int, "test channels of the evaluation"] = 1000
     num_released_test: Annotated[int, "test channels of the gate"] = 512
@@ -64,7 +65,7 @@ class Recipe:
         check_bounds(
             self,
             positive=(*sizes, *counts, "batch_size", "steps", "lr", "validate_every", "margin"),
-            not_negative=("weight_decay", "clip_norm"),
+            not_negative=("weight_decay", "clip_norm", "max_threads"),
             fractions=("warmup_fraction", "average_decay"),
         )
         if self.network == "unet" and self.normalization == "complex":
@@ -89,6 +90,7 @@ DEMO = replace(
     lr=6e-3,
     validate_every=60,
     num_validation=24,
+    max_threads=1,
     average_decay=0.9,
     num_test=24,
     num_released_test=128,

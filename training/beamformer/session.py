@@ -14,7 +14,7 @@ from training.beamformer.objective import BeamformerTask, NoiseLevels
 from training.beamformer.recipe import Recipe
 from training.engine.checkpoint import save_atomically
 from training.engine.cost import count_parameters
-from training.engine.device import choose_device
+from training.engine.device import choose_device, limit_threads
 from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
@@ -43,7 +43,8 @@ def fit_beamformer(recipe: Recipe, options: TrainOptions) -> tuple[Path, Progres
         file=sys.stderr,
     )
     plan = Plan(num_steps=recipe.steps, validate_every=recipe.validate_every, monitor="percent_of_optimum")
-    progress = fit(task, plan, run, resume=options.resume)
+    with limit_threads(recipe.max_threads):
+        progress = fit(task, plan, run, resume=options.resume)
     save_atomically({"network": task.best_network.state_dict()}, run / NETWORK)
     return run, progress
 

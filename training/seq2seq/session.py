@@ -12,7 +12,7 @@ import torch
 
 from host.progress import ProgressBar
 from training.engine.checkpoint import save_atomically
-from training.engine.device import choose_device
+from training.engine.device import choose_device, limit_threads
 from training.engine.distributed import leads, num_processes
 from training.engine.loop import Plan, fit
 from training.engine.optimization import Updater
@@ -63,8 +63,9 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     )
     steps_per_epoch = task.batches.steps_per_epoch
     plan = Plan(num_steps=num_steps, validate_every=min(num_steps, max(100, steps_per_epoch)), monitor="accuracy")
-    progress = fit(task, plan, run, resume=options.resume)
-    perplexity = task.validate()["perplexity"]
+    with limit_threads(recipe.max_threads):
+        progress = fit(task, plan, run, resume=options.resume)
+        perplexity = task.validate()["perplexity"]
     save_atomically({"network": task.best_network.state_dict(), "num_pieces": len(vocabulary)}, run / NETWORK)
     metrics = {"validation_perplexity": perplexity, **record_evaluation(run, data, recipe, device)}
     finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
