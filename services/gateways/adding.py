@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from prometheus_client.core import Metric
@@ -37,17 +37,13 @@ _CREATED = "_created"
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def add_families(snapshots: Iterable[Iterable[Metric]]) -> Families:
-    """Add up the metrics of several processes, each as its registry collects them."""
-    families: dict[str, Metric] = {}
-    found: dict[str, dict[_Key, list[Sample]]] = {}
+def add_families(snapshots: Iterable[Iterable[Metric]]) -> Iterator[Metric]:
+    """Add up the metrics of several processes, each as its registry collects them, family by family."""
+    families: dict[str, list[Metric]] = {}
     for snapshot in snapshots:
         for family in snapshot:
-            families.setdefault(family.name, family)
-            samples = found.setdefault(family.name, {})
-            for sample in family.samples:
-                samples.setdefault((sample.name, tuple(sample.labels.items())), []).append(sample)
-    return [_with_samples(family, map(_add, found[name].values())) for name, family in families.items()]
+            families.setdefault(family.name, []).append(family)
+    return map(_add_family, families.values())
 
 
 def keep_counts(snapshot: Iterable[Metric], versions: Iterable[tuple[str, str]]) -> Families:
@@ -78,6 +74,14 @@ def _with_samples(family: Metric, samples: Iterable[Sample]) -> Metric:
     changed = Metric(family.name, family.documentation, family.type, family.unit)
     changed.samples = list(samples)
     return changed
+
+
+def _add_family(parts: list[Metric]) -> Metric:
+    found: dict[_Key, list[Sample]] = {}
+    for part in parts:
+        for sample in part.samples:
+            found.setdefault((sample.name, tuple(sample.labels.items())), []).append(sample)
+    return _with_samples(parts[0], map(_add, found.values()))
 
 
 def _add(samples: list[Sample]) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from model_store.live_gate import GateProgress
 from services.catalogue import ServedVariant
 from services.gateway.core import Gateway
-from services.gateway.metrics import Families
+from services.gateway.metrics import PAUSE_S, Families
 from services.gateway.model_control import ModelControl
 from services.gateway.recent_errors import MAX_ERRORS, RecentError
 from services.gateways.adding import add_families, add_statistics, count_requests, keep_counts
@@ -40,14 +41,17 @@ class Whole:
         self._last |= await self._followers.ask_all("metrics")
         versions = self._gateway.versions()
         self._gone = {number: keep_counts(counts, versions) for number, counts in self._gone.items()}
-        added = add_families([own, *self._last.values(), *self._gone.values()])
-        return [*added, *self._describe_each(own)]
+        collected = []
+        for family in add_families([own, *self._last.values(), *self._gone.values()]):
+            collected.append(family)
+            await asyncio.sleep(PAUSE_S)
+        return [*collected, *self._describe_each(own)]
 
     def note_gone(self, number: int) -> None:
         """Keep what a process has counted that has ended."""
         last = self._last.pop(number, [])
         kept = keep_counts(last, self._gateway.versions())
-        self._gone[number] = add_families([self._gone.get(number, []), kept])
+        self._gone[number] = list(add_families([self._gone.get(number, []), kept]))
 
     async def list_statistics(self, name: str, version: str) -> list[dict[str, Any]]:
         own = self._gateway.list_statistics(name, version)

@@ -28,7 +28,7 @@ def test_counters_and_histograms_are_summed():
             metrics.of("net", "1").latency.observe(0.002)
     second.of("net", "1").count("grpc", "overloaded")
     second.of("net", "1").latency.observe(0.2, {"trace_id": "t"})
-    added = add_families([collect(first), collect(second)])
+    added = list(add_families([collect(first), collect(second)]))
     assert read(added, "millrace_requests_total") == {
         ("net", "1", "grpc", "ok"): 5,
         ("net", "1", "grpc", "overloaded"): 1,
@@ -46,7 +46,7 @@ def test_gauges_come_together_by_their_meaning():
         model.ready.set(ready)
         model.waiting_rows.set(rows)
         model.slots.set(2)
-    added = add_families([collect(first), collect(second)])
+    added = list(add_families([collect(first), collect(second)]))
     names = ("millrace_model_ready", "millrace_waiting_rows", "millrace_slots")
     assert [read(added, name)["net", "1"] for name in names] == [0, 12, 2]
 
