@@ -7,19 +7,20 @@ are added; a file that runs on every CPU therefore has weights of 7 bits.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from handlers.device import Cpu
 from handlers.program import load_program
 from training.release.float_operations import find_float_operations
 from training.release.left_out import LeftOutError
-from training.release.rounding import PERCENTILE, PORTABLE, PORTABLE_WEIGHT_BITS, Rounding
+from training.release.onnx_ranges import METHODS, find_ranges
+from training.release.rounding import PORTABLE, PORTABLE_WEIGHT_BITS, Rounding
 
 # What is worth quantizing, and what else has an int8 form, so that no conversion stands between two of them. Softmax
 # and the like are absent: 256 steps are too few for probabilities.
@@ -28,11 +29,6 @@ _BETWEEN = (
     *("Add", "AveragePool", "Clip", "Concat", "Flatten", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Pad", "Relu"),
     *("Reshape", "Resize", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
-_METHODS = {
-    "extremes": CalibrationMethod.MinMax,
-    "percentile": CalibrationMethod.Percentile,
-    "entropy": CalibrationMethod.Entropy,
-}
 
 
 def quantize_statically(
@@ -88,34 +84,29 @@ def _quantize(
 ) -> None:
     graph = onnx.load(prepared).graph
     names = [value.name for value in graph.input]
-    quantize_static(
-        prepared,
-        path,
-        _Batches(dict(zip(names, batch, strict=True)) for batch in calibration),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=[*_CORE, *_BETWEEN],
-        per_channel=True,
-        reduce_range=rounding.weight_bits == PORTABLE_WEIGHT_BITS,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=[*only],
-        nodes_to_exclude=[*rounding.in_floats, *find_float_operations(graph, _CORE)],
-        calibrate_method=_METHODS[rounding.ranges],
-        extra_options={"CalibPercentile": PERCENTILE},
-    )
+    operations = [*_CORE, *_BETWEEN]
+    with tempfile.TemporaryDirectory(prefix="ranges-") as work:
+        batches = (dict(zip(names, batch, strict=True)) for batch in calibration)
+        quantize_static(
+            prepared,
+            path,
+            None,
+            calibration_cache_path=find_ranges(
+                prepared, Path(work) / "ranges.json", batches, operations, rounding.ranges
+            ),
+            calibrate_method=METHODS[rounding.ranges],
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=operations,
+            per_channel=True,
+            reduce_range=rounding.weight_bits == PORTABLE_WEIGHT_BITS,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=[*only],
+            nodes_to_exclude=[*rounding.in_floats, *find_float_operations(graph, _CORE)],
+        )
 
 
 def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:
     run = load_program(path, Cpu())
     answers = [run([*batch]) for batch in batches]
     return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
-
-
-class _Batches(CalibrationDataReader):
-    """Hand batches to onnxruntime one by one."""
-
-    def __init__(self, batches: Iterator[dict[str, np.ndarray]]) -> None:
-        self._batches = batches
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._batches, None)

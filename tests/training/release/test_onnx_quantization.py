@@ -6,6 +6,7 @@ from handlers.device import Cpu
 from handlers.program import load_program
 from training.release.left_out import LeftOutError
 from training.release.onnx_quantization import quantize_statically
+from training.release.rounding import Rounding
 
 CONVOLUTION = """
 <ir_version: 10, opset_import: ["": 20]>
@@ -71,13 +72,16 @@ def test_a_static_one_is_close_and_its_weights_have_seven_bits(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # onnxruntime's, of ranges that it then does not use
+@pytest.mark.parametrize("ranges", ["extremes", "percentile", "entropy"])
 @pytest.mark.parametrize("far", [-np.inf, -1e9])
-def test_attention_that_hides_places_is_close(tmp_path, far):
+def test_attention_that_hides_places_is_close(tmp_path, far, ranges):
     """A range that holds what hides a place has no steps left for the scores of the others."""
     x, bias = draw(16, 4, 8), np.zeros((16, 1, 4), np.float32)
     bias[::2, :, 2:] = far
     source = save(ATTENTION, tmp_path / "net.onnx", draw(8, 8))
-    quantized = quantize_statically(source, tmp_path / "int8.onnx", [[x, bias]])
+    rounding = Rounding(ranges=ranges)
+    batches = [[x[:9], bias[:9]], [x[9:], bias[9:]]]  # sizes differ, as those of texts
+    quantized = quantize_statically(source, tmp_path / "int8.onnx", batches, rounding)
     exact, found = (load_program(path, Cpu())([x, bias])[0] for path in (source, quantized))
     assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
 
