@@ -11,8 +11,12 @@ from handlers.device import open_device
 from handlers.target import check_target
 
 
-def open_handler(folder: Path, device: str, num_threads: int | None = None, *, has_graphs: bool = False) -> Handler:
+def open_handler(
+    folder: Path, device: str, num_threads: int | None = None, *, has_graphs: bool = False, num_slots: int = 1
+) -> Handler:
     """Open the handler of an unpacked archive on `cpu`, `cuda` or `cuda:N`, there with replayed graphs or without.
+
+    So many threads as it has slots may ask it at once.
 
     Without `num_threads`, torch keeps those of this process and onnxruntime, whose threads never change, has one.
 
@@ -23,7 +27,9 @@ def open_handler(folder: Path, device: str, num_threads: int | None = None, *, h
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
     kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
-    return find_handler(kind)(manifest, folder, open_device(device, num_threads, has_graphs=has_graphs))
+    return find_handler(kind)(
+        manifest, folder, open_device(device, num_threads, has_graphs=has_graphs, num_slots=num_slots)
+    )
 
 
 def find_handler(kind: str) -> type[Handler]:

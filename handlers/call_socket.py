@@ -1,7 +1,7 @@
-"""A worker's own socket for calls: gateways ask it directly, and TorchServe only starts it and keeps it alive.
+"""A worker's own sockets for calls: gateways ask it directly, and TorchServe only starts it and keeps it alive.
 
 TorchServe's way costs a call two changes of process, and Java's reading and writing of it. The worker's main thread
-stays with TorchServe; all calls from here are answered in one other thread.
+stays with TorchServe; each slot has a socket, whose calls are answered one after the other in a thread of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import mmap
 import os
 import selectors
-import signal
 import socket
 import struct
 import threading
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from handlers.alarm import Alarm
 from model_store.call_frames import HEAD, Frame, socket_name, state_name
 
 Send = Callable[[bytes], None]
@@ -32,14 +32,13 @@ _JOINED_BYTES = 2**16
 class CallSocket:
     """Answer frames of model_store/call_frames.py."""
 
-    def __init__(self, folder: Path, answer: Answer, limit_s: float | None = None) -> None:
-        """Open this process's socket in a folder; `answer` is given frame, number, body, and what sends pieces.
+    def __init__(self, folder: Path, answer: Answer, alarm: Alarm, slot: int = 0) -> None:
+        """Open a slot's socket in a folder; `answer` is given frame, number, body, and what sends pieces.
 
-        A call that takes longer than `limit_s` ends the process, by SIGALRM: nothing else would end one that is lost in
-        a library. TorchServe then starts another.
+        A call that takes too long ends the process by its alarm; TorchServe then starts another.
         """
-        self._answer, self._limit_s = answer, limit_s or 0.0
-        path, state = folder / socket_name(os.getpid()), folder / state_name(os.getpid())
+        self._answer, self._alarm, self._slot = answer, alarm, slot
+        path, state = folder / socket_name(os.getpid(), slot), folder / state_name(os.getpid(), slot)
         for stale in (path, state):
             with contextlib.suppress(FileNotFoundError):
                 stale.unlink()
@@ -50,12 +49,13 @@ class CallSocket:
         self._listener.bind(str(path))
         self._listener.listen(64)
 
-    def serve(self) -> None:
-        """Answer in a thread of its own, as long as this process lives."""
-        threading.Thread(target=self._run, daemon=True).start()
+    def serve(self, enter: Callable[[], None] = lambda: None) -> None:
+        """Answer in a thread of its own, which begins by `enter`, as long as this process lives."""
+        threading.Thread(target=self._run, args=(enter,), daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, enter: Callable[[], None]) -> None:
         try:
+            enter()
             with selectors.DefaultSelector() as selector:
                 selector.register(self._listener, selectors.EVENT_READ)
                 while True:
@@ -87,19 +87,16 @@ class CallSocket:
         body = _receive(connection, size)
         self._state[0] = 1
         try:
-            self._keep_alive()
+            self._alarm.begin(self._slot)
             last = self._answer(Frame(frame), number, body, partial(self._send_piece, connection))
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._alarm.end(self._slot)
             self._state[0] = 0
         _send(connection, Frame.ANSWER, last)
 
     def _send_piece(self, connection: socket.socket, piece: bytes) -> None:
-        self._keep_alive()
+        self._alarm.begin(self._slot)
         _send(connection, Frame.PIECE, piece)
-
-    def _keep_alive(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, self._limit_s)
 
 
 def _receive(connection: socket.socket, size: int) -> bytearray:

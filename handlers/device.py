@@ -14,13 +14,17 @@ import numpy as np
 class Device(Protocol):
     """What handlers ask of a device. `num_threads` bounds its programs; None: whatever the process has set.
 
-    One that `has_graphs` replays compiled programs of small batches.
+    One that `has_graphs` replays compiled programs of small batches. `num_slots` threads may run a program at once.
     """
 
     type: str
     name: str
     num_threads: int | None
     has_graphs: bool
+    num_slots: int
+
+    def enter_slot(self) -> None:
+        """Let the calling thread compute beside others from now on: on a GPU, on a stream of its own."""
 
     def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """Move arrays to the device."""
@@ -35,9 +39,9 @@ class Device(Protocol):
         """Copy the elements that an index names along an axis, into `out` if given."""
 
 
-def open_device(name: str, num_threads: int | None = None, *, has_graphs: bool = False) -> Device:
+def open_device(name: str, num_threads: int | None = None, *, has_graphs: bool = False, num_slots: int = 1) -> Device:
     """Open `cpu`, `cuda` or `cuda:N`."""
-    return Cpu(num_threads) if name == "cpu" else Gpu(name, num_threads, has_graphs)
+    return Cpu(num_threads, num_slots) if name == "cpu" else Gpu(name, num_threads, has_graphs, num_slots)
 
 
 class Cpu:
@@ -46,8 +50,11 @@ class Cpu:
     type = name = "cpu"
     has_graphs = False
 
-    def __init__(self, num_threads: int | None = None) -> None:
-        self.num_threads = num_threads
+    def __init__(self, num_threads: int | None = None, num_slots: int = 1) -> None:
+        self.num_threads, self.num_slots = num_threads, num_slots
+
+    def enter_slot(self) -> None:
+        pass
 
     def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         return list(arrays)
@@ -68,13 +75,18 @@ class Gpu:
 
     type = "cuda"
 
-    def __init__(self, name: str, num_threads: int | None = None, has_graphs: bool = False) -> None:
+    def __init__(self, name: str, num_threads: int | None = None, has_graphs: bool = False, num_slots: int = 1) -> None:
         import torch
 
-        self.name = name
+        self.name, self.num_slots = name, num_slots
         self.has_graphs = has_graphs
         self.num_threads = num_threads
         self._torch = torch
+
+    def enter_slot(self) -> None:
+        # Weights were put there on the stream of the thread that loaded them, for which others do not wait.
+        self._torch.cuda.synchronize(self.name)
+        self._torch.cuda.set_stream(self._torch.cuda.Stream(self.name))
 
     def put(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         return [self._torch.from_numpy(np.ascontiguousarray(array)).to(self.name) for array in arrays]

@@ -37,6 +37,7 @@ def _start_worker(context: Any) -> Any:
             control_folder=os.environ.get("MILLRACE_CONTROL"),
             shared_folder=os.environ.get("MILLRACE_SHARED"),
             gpus=served.get("gpus", ()),
+            num_slots=served.get("slots", 1),
             has_graphs=served.get("cudaGraphs", False),
             limit_s=served.get("responseTimeout"),
         )

@@ -6,6 +6,7 @@ is run by onnxruntime. This is the one place that knows. An `.onnx` file imports
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,14 +68,26 @@ def _load_exported(path: Path, device: Device) -> Program:
     assert in_spec is not None
     # Checking shapes costs more than small networks, and two thirds of a decoder's steps: once for each is enough.
     checked: set[tuple[torch.Size, ...]] = set()
+    checking = threading.Lock()
+    module.validate_inputs = False  # type: ignore[assignment]
+
+    def check_and_run(shapes: tuple[torch.Size, ...], arguments: Any, keywords: Any) -> Any:
+        with checking:  # what runs beside it in another slot is checked once more
+            module.validate_inputs = True  # type: ignore[assignment]
+            try:
+                results = module(*arguments, **keywords)
+            finally:
+                module.validate_inputs = False  # type: ignore[assignment]
+        checked.add(shapes)
+        return results
 
     def run(inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
         arguments, keywords = pytree.tree_unflatten(inputs, in_spec)
         shapes = tuple(tensor.shape for tensor in inputs)
-        module.validate_inputs = shapes not in checked  # type: ignore[assignment]
-        results = pytree.tree_leaves(module(*arguments, **keywords))
-        checked.add(shapes)
-        return results
+        is_known = shapes in checked
+        return pytree.tree_leaves(
+            module(*arguments, **keywords) if is_known else check_and_run(shapes, arguments, keywords)
+        )
 
     return wrap_tensors(run, device)
 
@@ -87,11 +100,11 @@ def _load_compiled(path: Path, device: Device) -> Program:
     if device.type == "cuda":
         make_runner: Any = torch._C._aoti.AOTIModelContainerRunnerCuda  # its annotations lack the last argument
         # Of single runs only, where graphs are recorded: what tells several at a time apart cannot be.
-        run = make_runner(str(path), 1, device.name, str(path.parent), device.has_graphs).run
+        run = make_runner(str(path), device.num_slots, device.name, str(path.parent), device.has_graphs).run
         if device.has_graphs:
             run = GraphedProgram(run, record_cuda_graph)
     else:
-        run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
+        run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), device.num_slots).run
     return wrap_tensors(run, device)
 
 

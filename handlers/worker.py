@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from handlers.alarm import Alarm
 from handlers.archive import open_handler
 from handlers.base import Handler, Outputs
 from handlers.call_socket import CallSocket
@@ -32,6 +33,7 @@ def start_worker(
     folder: str,
     gpu_id: int | None,
     num_threads: int,
+    num_slots: int = 1,
     control_folder: str | None = None,
     shared_folder: str | None = None,
     gpus: Sequence[str] = (),
@@ -42,29 +44,38 @@ def start_worker(
 
     Its own sockets are in `control_folder`, and what it shares with the gateway in `shared_folder`. Of `gpus`, names
     that CUDA knows, it takes the one that fewest workers of that first folder have; without them it has `gpu_id`. It
-    ends if a call to its socket takes longer than `limit_s`.
+    is at `num_slots` calls at once, and ends if a call to one of its sockets takes longer than `limit_s`.
     """
     keep_freed_memory()
     manifest = json.loads((Path(folder) / "manifest.json").read_text())
     device = f"cuda:{gpu_id or 0}" if manifest["target"]["device"] == "cuda" else "cpu"
     if gpus and device != "cpu" and control_folder is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = claim_gpu(gpus, Path(control_folder) / "gpus")  # read when CUDA starts
-    handler = open_handler(Path(folder), device, num_threads, has_graphs=has_graphs)
+    handler = open_handler(Path(folder), device, num_threads, has_graphs=has_graphs, num_slots=num_slots)
     hears = isinstance(handler, StreamingHandler) or manifest.get("stops", False)
-    worker = Worker(handler, Control(control_folder if hears else None), shared_folder)
+    worker = Worker(handler, Control(control_folder if hears else None), shared_folder, num_slots)
     if control_folder is not None:
-        CallSocket(Path(control_folder), worker.answer_frame, limit_s).serve()
+        alarm = Alarm(limit_s or 0.0)
+        enter = handler.device.enter_slot if num_slots > 1 else lambda: None
+        for slot in range(num_slots):
+            CallSocket(Path(control_folder), worker.answer_frame, alarm, slot).serve(enter)
     return worker
 
 
 class Worker:
-    """Answer calls with one handler."""
+    """Answer calls with one handler, as many at once as it has slots."""
 
-    def __init__(self, handler: Handler, control: Control | None = None, shared_folder: str | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        control: Control | None = None,
+        shared_folder: str | None = None,
+        num_slots: int = 1,
+    ) -> None:
         self.handler = handler
         self.control = control or Control(None)
         self._shared_folder = shared_folder
-        self._turn = threading.Lock()  # TorchServe's calls come in another thread
+        self._turn = threading.Semaphore(num_slots)  # TorchServe's calls come in another thread
         self.model: str = handler.manifest["model"]
         self.version = f"{handler.manifest['release']}-{handler.manifest['variant']}"
 

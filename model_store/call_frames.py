@@ -1,4 +1,4 @@
-"""How calls come to a worker's own socket: frames over a connection, answered one after the other as they came.
+"""How calls come to a worker's own sockets, one for each slot: frames, answered one after the other as they came.
 
 Both sides are of one release of this package: the archive carries the worker's.
 """
@@ -21,11 +21,15 @@ class Frame(IntEnum):
     ANSWER = 5  # all of a call's answer, or the last piece of a session's
 
 
-def socket_name(worker: int) -> str:
-    """Name the socket of the worker of a process id, in the folder of its sockets."""
-    return f"calls-{worker}"
+def socket_name(worker: int, slot: int = 0) -> str:
+    """Name the socket of a slot of the worker of a process id, in the folder of its sockets."""
+    return f"calls-{worker}{_in_name(slot)}"
 
 
-def state_name(worker: int) -> str:
-    """Name the file whose one byte is 1 while the worker is at a call, whoever asked, and 0 while it is idle."""
-    return f"state-{worker}"
+def state_name(worker: int, slot: int = 0) -> str:
+    """Name the file whose one byte is 1 while a slot is at a call, whoever asked, and 0 while it is idle."""
+    return f"state-{worker}{_in_name(slot)}"
+
+
+def _in_name(slot: int) -> str:
+    return f"-{slot}" if slot else ""

@@ -49,6 +49,7 @@ class Setup(Part):
 
     workers: int = Field(ge=1, le=256)
     threads: int = Field(ge=1, description="CPU threads of each worker")
+    slots_per_worker: int = Field(1, ge=1, description="calls that each worker is at at once")
 
 
 class BatchTime(Part):

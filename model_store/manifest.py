@@ -89,6 +89,7 @@ class Manifest(Part):
     own_socket: bool = Field(
         False, description="its workers take calls by sockets of their own, not through TorchServe"
     )
+    several_slots: bool = Field(False, description="its workers can be at several calls at once")
     usage: str = Field("", description="what a person types after `infer NAME`; '' = what the examples show")
 
     quality: Quality

@@ -135,6 +135,7 @@ class Serving:
                 number=number,
                 settings=self._settings.model_copy(update=ports),
                 num_workers=torchserve.workers,
+                slots_per_worker=torchserve.slots_per_worker,
                 response_timeout_s=torchserve.response_timeout_s,
                 store=store.root,
                 turn=turn,

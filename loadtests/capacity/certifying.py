@@ -60,7 +60,7 @@ class Plan:
 def choose_setup(workers: int | None, threads: int | None) -> Setup:
     """Complete a setup as `serve` does: one worker, with its threads."""
     workers = workers or 1
-    return Setup(workers=workers, threads=threads or choose_threads(workers, count_cores()))
+    return Setup(workers=workers, threads=threads or choose_threads(workers, count_cores()), slots_per_worker=1)
 
 
 def list_settings(setup: Setup) -> dict[str, object]:

@@ -52,7 +52,7 @@ class Admission:
         name: str,
         *,
         max_rows: int,
-        num_workers: int,
+        num_slots: int,
         max_wait_s: float,
         max_waiting_rows: int,
         certified: Iterable[tuple[float, float]] = (),
@@ -61,7 +61,7 @@ class Admission:
         """`certified` are rows and seconds of batches as a certificate has them: what is known before the first one."""
         self._name = name
         self._max_rows = max_rows
-        self._num_workers = num_workers
+        self._num_slots = num_slots
         self._max_wait_s = max_wait_s
         self._max_waiting_rows = max_waiting_rows
         self._now = now
@@ -70,7 +70,7 @@ class Admission:
         for num_rows, seconds in certified:
             self._times.observe(num_rows, seconds)
         self._full_s = self._times.predict(max_rows)  # asked for by every request, changed by batches only
-        self._ends_s: deque[float] = deque(maxlen=num_workers)
+        self._ends_s: deque[float] = deque(maxlen=num_slots)
 
     def observe(self, num_rows: int, started_s: float, waits: Sequence[tuple[float, float]] = ()) -> float:
         """Learn from a batch that has just been answered, and from what its requests were promised and took.
@@ -78,7 +78,7 @@ class Admission:
         Returns how long it ran, in seconds; one that waited at a busy worker ran once that was free.
         """
         end_s = self._now()
-        if len(self._ends_s) == self._num_workers:
+        if len(self._ends_s) == self._num_slots:
             started_s = max(started_s, self._ends_s[0])
         self._ends_s.append(end_s)
         self._times.observe(num_rows, end_s - started_s)
@@ -92,15 +92,15 @@ class Admission:
 
     def predict_s(self, num_rows: int, waiting_rows: int, num_calls: int, held: Held = NONE_HELD) -> float:
         """Predict how long a request of `num_rows` takes from now to its answer, in seconds."""
-        num_workers = self._num_workers - held.num_workers
-        if num_calls < num_workers:
+        num_slots = self._num_slots - held.num_workers
+        if num_calls < num_slots:
             return self._times.predict(num_rows)
-        if num_workers <= 0:  # the first session that ends gives its worker back, and no stream has it before
+        if num_slots <= 0:  # the first session that ends gives its worker back, and no stream has it before
             num_batches = num_calls + math.ceil((waiting_rows + num_rows) / self._max_rows)
             return held.free_in_s + self._full_s * num_batches
-        batches_ahead = num_calls - num_workers + (waiting_rows + num_rows) / self._max_rows
+        batches_ahead = num_calls - num_slots + (waiting_rows + num_rows) / self._max_rows
         # Workers are half-way through their batches, on average; its own batch has begun when all before it have.
-        return self._full_s * (0.5 + math.ceil(batches_ahead) / num_workers)
+        return self._full_s * (0.5 + math.ceil(batches_ahead) / num_slots)
 
     def check(self, request: InferRequest, num_rows: int, queue: WaitingRows, held: Held = NONE_HELD) -> None:
         """Let a request pass for which there is room and whose answer is expected in time.
@@ -113,7 +113,7 @@ class Admission:
             OverloadedError: says how many wait, or how long it would take and when to try again.
         """
         num_calls, waiting_rows = queue.num_calls, queue.waiting_rows
-        if num_calls + held.num_workers < self._num_workers and waiting_rows == 0:
+        if num_calls + held.num_workers < self._num_slots and waiting_rows == 0:
             return
         limit = self._max_waiting_rows
         if waiting_rows + num_rows > limit and not queue.is_below_share(request, num_rows, limit):

@@ -39,5 +39,5 @@ class Backend(Protocol):
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """Tell which workers of a variant have loaded it; one that was restarted is another worker."""
 
-    def num_workers(self, variant: ServedVariant) -> int:
-        """How many workers a variant has when all are well."""
+    def num_slots(self, variant: ServedVariant) -> int:
+        """How many calls a variant's workers are at at once when all are well."""

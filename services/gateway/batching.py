@@ -50,13 +50,13 @@ class Batcher:
         backend: Backend,
         metrics: ModelMetrics,
         *,
-        num_workers: int,
+        num_slots: int,
         max_batch_bytes: int,
         max_rows: int | None = None,
         max_calls: int | None = None,
         observe: Callable[[int, float, list[tuple[float, float]]], None] = lambda num_rows, started_s, waits: None,
     ) -> None:
-        """`max_rows` is the manifest's unless given; `max_calls` may be under way at once, else two a worker.
+        """`max_rows` is the manifest's unless given; `max_calls` may be under way at once, else two a slot.
 
         `observe` is told of every answered batch: its rows, when it was sent, what was promised and what it took.
 
@@ -67,21 +67,22 @@ class Batcher:
         self._backend = backend
         self._metrics = metrics
         self._max_rows = max_rows or variant.manifest.max_rows
-        self._max_calls = max_calls or 2 * num_workers
+        self._max_calls = max_calls or 2 * num_slots
         self._max_batch_bytes = max_batch_bytes
         self._sized = frozenset(tensor.name for tensor in variant.manifest.inputs if tensor.size_sets_time)
         self._loop = asyncio.get_running_loop()
         self._waiting = WaitingRoom(SizedQueue if self._sized else Queue)
-        self._num_workers = num_workers
+        self._num_slots = num_slots
         self._num_calls = 0
         self._dispatch_is_due = False
         self._deadlines = Deadlines(self._expire)
         self._expired: list[tuple[float, float]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
+        self._suspecting = asyncio.Lock()
         self._shares_memory = variant.manifest.shared_memory
         self._departed = DepartedRows(variant, backend) if variant.manifest.can_stop else None
-        metrics.slots.set(num_workers)
+        metrics.slots.set(num_slots)
         metrics.waiting_rows.set_function(lambda: self._waiting.rows)
         metrics.busy_slots.set_function(lambda: self._num_calls)
 
@@ -145,7 +146,7 @@ class Batcher:
         _fail(job, DeadlineError("no answer before the deadline; allow more time, or send less at once"))
 
     def _may_call(self, queue: Queue) -> bool:
-        return self._num_calls < self._num_workers or (
+        return self._num_calls < self._num_slots or (
             queue.may_send_ahead and queue.rows >= self._max_rows and self._num_calls < self._max_calls
         )
 
@@ -246,6 +247,14 @@ class Batcher:
 
         Not repeated: a single request that was answered with an error (it would be again), and what took too long.
         """
+        if isinstance(failure, WorkerDiedError):
+            # What a worker had in other slots died with it and is repeated too: one at a time tells which did it.
+            async with self._suspecting:
+                await self._repeat(batch, failure)
+        else:
+            await self._repeat(batch, failure)
+
+    async def _repeat(self, batch: list[Job], failure: GatewayError) -> None:
         is_final = isinstance(failure, DeadlineError) or (len(batch) == 1 and isinstance(failure, InternalError))
         for job in batch:
             if job.result.done():

@@ -287,7 +287,7 @@ class Gateway:
             busy_s=sum(one.busy_s for one in statistics),
             num_successes=sum(one.num_successes for one in statistics),
             num_failures=sum(one.num_failures for one in statistics),
-            num_slots=sum(self._backend.num_workers(model.variant) for model in models),
+            num_slots=sum(self._backend.num_slots(model.variant) for model in models),
             waiting_rows=sum(model.batcher.waiting_rows for model in models),
         )
 
@@ -376,7 +376,7 @@ class Gateway:
             UnknownModelError: names what there is.
         """
         variant = self.find_variant(name, version)
-        return describe_config(variant.manifest, self._backend.num_workers(variant))
+        return describe_config(variant.manifest, self._backend.num_slots(variant))
 
     async def describe_statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
         """Describe what was answered as Triton's ModelStatisticsResponse has it: of all models, one, or one version.

@@ -15,7 +15,7 @@ PLATFORM = "pytorch_torchserve"
 BACKEND = "torchserve"
 
 
-def describe_config(manifest: Manifest, num_workers: int) -> dict[str, Any]:
+def describe_config(manifest: Manifest, num_slots: int) -> dict[str, Any]:
     """Describe a model version: names, datatypes, shapes without rows, rows in a batch, workers."""
     is_cpu = manifest.target.device == "cpu"
     return {
@@ -26,7 +26,7 @@ def describe_config(manifest: Manifest, num_workers: int) -> dict[str, Any]:
         "input": [_describe_input(tensor, is_optional=_is_optional(manifest, tensor)) for tensor in manifest.inputs],
         "output": [_describe_tensor(tensor) for tensor in manifest.outputs],
         "instance_group": [
-            {"name": manifest.version, "kind": "KIND_CPU" if is_cpu else "KIND_GPU", "count": num_workers}
+            {"name": manifest.version, "kind": "KIND_CPU" if is_cpu else "KIND_GPU", "count": num_slots}
         ],
         "dynamic_batching": {},
         "parameters": {name: {"string_value": value} for name, value in manifest.properties.items()},

@@ -25,9 +25,9 @@ class ServedModel:
     """One model version with its rules, its queue and its metrics."""
 
     def __init__(self, variant: ServedVariant, backend: Backend, metrics: Metrics, settings: GatewaySettings) -> None:
-        num_workers = backend.num_workers(variant)
+        num_slots = backend.num_slots(variant)
         self.variant = variant
-        self._num_workers = num_workers
+        self._num_slots = num_slots
         self.answered_s = monotonic()
         self.relieved_until_s = 0.0
         self.max_rows = min(variant.manifest.max_rows, settings.max_batch_rows or variant.manifest.max_rows)
@@ -38,7 +38,7 @@ class ServedModel:
         self.admission = Admission(
             str(variant),
             max_rows=self.max_rows,
-            num_workers=num_workers,
+            num_slots=num_slots,
             max_wait_s=settings.max_wait_ms / 1e3,
             max_waiting_rows=settings.max_waiting_rows,
             certified=[(time.rows, time.seconds) for time in certificate.batch_times] if certificate else (),
@@ -48,9 +48,9 @@ class ServedModel:
             variant,
             backend,
             self.metrics,
-            num_workers=num_workers,
+            num_slots=num_slots,
             max_rows=self.max_rows,
-            max_calls=settings.batches_per_worker * num_workers,
+            max_calls=settings.batches_per_worker * num_slots,
             max_batch_bytes=settings.max_body_bytes,
             observe=self._observe,
         )
@@ -60,7 +60,7 @@ class ServedModel:
                 variant,
                 backend,
                 metrics,
-                num_workers=num_workers,
+                num_workers=num_slots,
                 max_wait_s=settings.max_wait_ms / 1e3,
                 max_waiting=settings.max_waiting_rows,
                 count_calls=lambda: self.batcher.num_calls,
@@ -77,7 +77,7 @@ class ServedModel:
     def has_room(self) -> bool:
         """Whether a worker is idle and nothing waits."""
         num_busy = self.batcher.num_calls + (self.streams.count_held().num_workers if self.streams else 0)
-        return not self.batcher.waiting_rows and num_busy < self._num_workers
+        return not self.batcher.waiting_rows and num_busy < self._num_slots
 
     def check(self, request: InferRequest, num_rows: int) -> None:
         """Let a request pass that may wait; raises as Admission does."""

@@ -11,10 +11,11 @@ from services.torchserve.calls import EngineAddress, EngineCalls
 class FollowedEngine(EngineCalls):
     """Calls an engine of which the leading process tells; see gateway/backends.py."""
 
-    def __init__(self, num_workers: int, response_timeout_s: float, look_soon: Callable[[], None]) -> None:
+    def __init__(
+        self, num_workers: int, slots_per_worker: int, response_timeout_s: float, look_soon: Callable[[], None]
+    ) -> None:
         """`look_soon` has the workers looked at by the process that runs them."""
-        super().__init__(response_timeout_s)
-        self._num_workers = num_workers
+        super().__init__(num_workers, slots_per_worker, response_timeout_s)
         self._look_soon = look_soon
         self._workers: Mapping[str, frozenset[int]] = {}
 
@@ -32,9 +33,6 @@ class FollowedEngine(EngineCalls):
     def note_lost(self, worker: int) -> None:
         self._workers = {name: workers - {worker} for name, workers in self._workers.items()}
         self._look_soon()
-
-    def num_workers(self, variant: ServedVariant) -> int:
-        return self._num_workers
 
     def look_soon(self) -> None:
         self._look_soon()

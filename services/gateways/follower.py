@@ -233,7 +233,9 @@ async def _live(end: socket.socket) -> None:
 
 
 def _make_engine(setup: Setup, channel: Channel) -> FollowedEngine:
-    return FollowedEngine(setup.num_workers, setup.response_timeout_s, lambda: channel.tell("call failed"))
+    return FollowedEngine(
+        setup.num_workers, setup.slots_per_worker, setup.response_timeout_s, lambda: channel.tell("call failed")
+    )
 
 
 def _configure(setup: Setup) -> None:

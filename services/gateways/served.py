@@ -35,6 +35,7 @@ class Setup:
     number: int
     settings: GatewaySettings
     num_workers: int
+    slots_per_worker: int
     response_timeout_s: float
     store: Path
     turn: int

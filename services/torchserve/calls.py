@@ -34,7 +34,9 @@ class EngineAddress(NamedTuple):
 class EngineCalls:
     """What a gateway asks of an engine, see gateway/backends.py; without an address it is being started."""
 
-    def __init__(self, response_timeout_s: float) -> None:
+    def __init__(self, num_workers: int, slots_per_worker: int, response_timeout_s: float) -> None:
+        """`slots_per_worker` is for variants whose workers can have several."""
+        self._num_workers, self._slots_per_worker = num_workers, slots_per_worker
         self._limit_s = response_timeout_s
         self._address: EngineAddress | None = None
         self._client: HttpClient | None = None
@@ -75,6 +77,13 @@ class EngineCalls:
             for told in (worker,) if worker is not None else self.ready_workers(variant):
                 self._control.tell(told, message)
 
+    def num_slots(self, variant: ServedVariant) -> int:
+        """How many calls a variant's workers are at at once when all are well."""
+        return self._num_workers * self._slots_of(variant)
+
+    def _slots_of(self, variant: ServedVariant) -> int:
+        return self._slots_per_worker if variant.manifest.several_slots else 1
+
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """The process ids of a variant's workers that were ready when last looked at."""
         raise NotImplementedError
@@ -93,7 +102,9 @@ class EngineCalls:
         self._address = address
         self._client = HttpClient(address.socket, address.token)
         self._control = WorkerControl(address.temporary)
-        self._calls = WorkerCalls(address.temporary, self.ready_workers, self.look_soon, self._limit_s, self.note_lost)
+        self._calls = WorkerCalls(
+            address.temporary, self.ready_workers, self.look_soon, self._limit_s, self.note_lost, self._slots_of
+        )
         return Predictions(self._calls, self._client, timeout_s=self._limit_s + _LATER_S)
 
     def _disconnect(self) -> None:

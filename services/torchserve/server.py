@@ -47,7 +47,7 @@ class TorchServe(EngineCalls):
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_change` is called whenever other workers are ready than before."""
-        super().__init__(settings.response_timeout_s)
+        super().__init__(settings.workers, settings.slots_per_worker, settings.response_timeout_s)
         self._variants = tuple(variants)
         self._settings = settings
         self._launcher: Launcher = (
@@ -101,9 +101,6 @@ class TorchServe(EngineCalls):
         """The process above all of TorchServe's; None where they cannot be seen from here, or are not there."""
         return None if self._run is None else self._run.root
 
-    def num_workers(self, variant: ServedVariant) -> int:
-        return self._settings.workers
-
     async def start(self, report_progress: Callable[[int, int], None] = lambda ready, total: None) -> None:
         """Start TorchServe and return when every worker is ready and warmed; then supervise it.
 
@@ -144,7 +141,7 @@ class TorchServe(EngineCalls):
                 await register(management, name, self._settings)
                 async with asyncio.timeout(self._settings.startup_timeout_s):
                     await self._wait_for_workers_of(variant, predictions, management)
-                    await warm_up(variant, predictions, self._settings.workers)
+                    await warm_up(variant, predictions, self.num_slots(variant))
             except BaseException as error:
                 await self._discard(variant)
                 if isinstance(error, TimeoutError):
@@ -211,7 +208,9 @@ class TorchServe(EngineCalls):
                 address = EngineAddress(folder.inference_socket, tokens.inference, folder.temporary, folder.shared)
                 predictions = self._connect(address)
                 await self._wait_for_workers(report_progress)
-                await asyncio.gather(*(warm_up(variant, predictions, settings.workers) for variant in self._variants))
+                await asyncio.gather(
+                    *(warm_up(variant, predictions, self.num_slots(variant)) for variant in self._variants)
+                )
         except TimeoutError:
             raise StartError(
                 f"not every worker was ready after {settings.startup_timeout_s:g} s (MILLRACE_STARTUP_TIMEOUT_S); "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from host.cpu import choose_threads, count_cores
@@ -19,6 +19,9 @@ class TorchServeSettings(BaseSettings):
 
     workers: int = Field(1, ge=1, le=256, description="worker processes per variant")
     threads: int = Field(0, ge=0, description="CPU threads per worker; 0 = the cores but one, shared among workers")
+    slots_per_worker: int = Field(
+        1, ge=1, le=8, description="batches that a worker computes at once, on a GPU each on a CUDA stream of its own"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where a variant was built for it")
     device_ids: tuple[str, ...] = Field(
         (), description="GPUs that workers are spread over: numbers, or names as nvidia-smi -L lists them; () = all"
@@ -44,6 +47,15 @@ class TorchServeSettings(BaseSettings):
             )
         return names
 
+    @model_validator(mode="after")
+    def _check_graphs(self) -> TorchServeSettings:
+        if self.cuda_graphs and self.slots_per_worker > 1:
+            raise ValueError(
+                f"slots_per_worker {self.slots_per_worker} and cuda_graphs exclude each other: a recorded graph has "
+                "memory for one call; set one of them"
+            )
+        return self
+
     @property
     def gpu_numbers(self) -> list[int]:
         """The GPUs by their numbers, which TorchServe shares out itself; [] where they are named, or all."""
@@ -57,4 +69,4 @@ class TorchServeSettings(BaseSettings):
     @property
     def setup(self) -> Setup:
         """How each variant is served, as a capacity certificate says it."""
-        return Setup(workers=self.workers, threads=self.threads_per_worker)
+        return Setup(workers=self.workers, threads=self.threads_per_worker, slots_per_worker=self.slots_per_worker)

@@ -11,14 +11,14 @@ from services.gateway.errors import MODEL_FAILED, InternalError
 from services.torchserve.predictions import Predictions
 
 
-async def warm_up(variant: ServedVariant, predictions: Predictions, num_workers: int) -> None:
-    """Send example rows, one and then as many as a batch may hold, as many at once as there are workers.
+async def warm_up(variant: ServedVariant, predictions: Predictions, num_slots: int) -> None:
+    """Send example rows, one and then as many as a batch may hold, as many at once as there are slots.
 
     Raises:
         GatewayError: a call failed, or the handler reported that it broke; `cause` says how.
     """
     for request in build_example_requests(variant, 1, variant.manifest.max_rows):
-        calls = (predictions.predict(variant, request) for _ in range(num_workers))
+        calls = (predictions.predict(variant, request) for _ in range(num_slots))
         for answer in await asyncio.gather(*calls):
             response = messages().ModelInferResponse.FromString(answer)
             if "internal_error" in response.parameters:

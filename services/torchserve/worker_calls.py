@@ -1,6 +1,6 @@
-"""Calls to workers' own sockets: one connection to each worker, and the choice of who is asked.
+"""Calls to workers' own sockets: one connection to each slot of each worker, and the choice of who is asked.
 
-What a worker is asked while it is busy waits in its socket, so that it begins without a pause for transport.
+What a slot is asked while it is busy waits in its socket, so that it begins without a pause for transport.
 """
 
 from __future__ import annotations
@@ -46,17 +46,29 @@ class _Call:
         self.answer, self.take, self.heard_s = answer, take, sent_s
 
 
-class _Connection(asyncio.Protocol):
-    """A connection to one worker; its frames are answered in their order."""
+class _Worker:
+    """The connections to one worker's slots, and when it was last asked."""
 
-    def __init__(self, state: mmap.mmap, process: int, limit_s: float, note_lost: Callable[[], None]) -> None:
-        """`state` is the worker's, and `process` what it is here: 0 where it cannot be seen, as in another container.
+    __slots__ = ("asked_s", "slots")
+
+    def __init__(self) -> None:
+        self.asked_s = 0.0
+        self.slots: list[_Connection] = []
+
+
+class _Connection(asyncio.Protocol):
+    """A connection to one slot of a worker; its frames are answered in their order."""
+
+    def __init__(
+        self, worker: _Worker, state: mmap.mmap, process: int, limit_s: float, note_lost: Callable[[], None]
+    ) -> None:
+        """`state` is the slot's, and `process` the worker's here: 0 where it cannot be seen, as in another container.
 
         It ends by itself what takes longer than `limit_s`, if it can.
         """
         self.calls: deque[_Call] = deque()
         self._is_taken = False
-        self._asked_s = 0.0
+        self._worker = worker
         self._state, self._process, self._limit_s = state, process, limit_s
         self._note_lost = note_lost
         self._loop = asyncio.get_running_loop()
@@ -65,9 +77,16 @@ class _Connection(asyncio.Protocol):
         self._received, self._wanted = 0, HEAD.size
 
     @property
-    def load(self) -> tuple[int, int, float]:
-        """How much the worker has to do: calls from here, whether it is at one from anywhere, and when it was asked."""
-        return len(self.calls), self._state[0], self._asked_s
+    def load(self) -> tuple[int, int, int, float]:
+        """How much there is to do: the slot's calls from here, whether it is at one from anywhere, its worker's calls
+        from here, and when that was asked."""
+        worker = self._worker
+        return len(self.calls), self._state[0], sum([len(slot.calls) for slot in worker.slots]), worker.asked_s
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._transport is None or self._transport.is_closing()
 
     async def ask(self, frame: Frame, body: bytes, number: int, take: Callable[[bytes], None] | None) -> bytes:
         """Send a frame and await the end of its answer.
@@ -77,8 +96,8 @@ class _Connection(asyncio.Protocol):
             TimeoutError: nothing came in time; the worker is ended where it was at this call.
         """
         assert self._transport is not None
-        self._asked_s = self._loop.time()
-        call = _Call(self._loop.create_future(), take, self._asked_s)
+        self._worker.asked_s = self._loop.time()
+        call = _Call(self._loop.create_future(), take, self._worker.asked_s)
         self.calls.append(call)
         self._transport.writelines((HEAD.pack(len(body), frame, number), body))
         timer = self._loop.call_later(self._limit_s + _LATER_S, self._expire, call)
@@ -165,14 +184,15 @@ class WorkerCalls:
         look_soon: Callable[[], None],
         limit_s: float,
         note_lost: Callable[[int], None] = lambda worker: None,
+        slots_of: Callable[[ServedVariant], int] = lambda variant: 1,
     ) -> None:
         """`list_ready` tells a variant's workers by their process ids, `look_soon` has them looked at.
 
-        `note_lost` is told of one that has ended.
+        `note_lost` is told of one that has ended, and `slots_of` says how many each of a variant's workers has.
         """
         self._folder, self._list_ready, self._look_soon, self._limit_s = folder, list_ready, look_soon, limit_s
-        self._note_lost = note_lost
-        self._connections: dict[int, _Connection] = {}
+        self._note_lost, self._slots_of = note_lost, slots_of
+        self._workers: dict[int, _Worker] = {}
         self._is_closed = False
 
     async def ask(
@@ -183,7 +203,7 @@ class WorkerCalls:
         number: int = 0,
         take: Callable[[bytes], None] | None = None,
     ) -> bytes:
-        """Send a frame to the worker that has least to do, of several the one idle longest; return the answer's end.
+        """Send a frame to the slot with least to do, of several to the worker idle longest; return the answer's end.
 
         Where no worker is there, wait for one.
 
@@ -207,40 +227,57 @@ class WorkerCalls:
     def close(self) -> None:
         """Cut all connections; calls under way fail."""
         self._is_closed = True
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
+        for worker in self._workers.values():
+            _close(worker)
+        self._workers.clear()
 
     async def _choose(self, variant: ServedVariant) -> _Connection | None:
-        """Choose among a variant's workers, after connecting to those that are new; None while none is there."""
-        for worker in self._list_ready(variant):
-            if worker not in self._connections:
-                await self._connect(worker)
-        ready = self._list_ready(variant)
-        known = [self._connections[worker] for worker in ready if worker in self._connections]
-        return min(known, key=attrgetter("load"), default=None)
+        """Choose among a variant's slots, after connecting to workers that are new; None while none is there."""
+        for process in self._list_ready(variant):
+            if process not in self._workers:
+                await self._connect(process, self._slots_of(variant))
+        known = [self._workers[process] for process in self._list_ready(variant) if process in self._workers]
+        return min([slot for worker in known for slot in worker.slots], key=attrgetter("load"), default=None)
 
-    async def _connect(self, worker: int) -> None:
+    async def _connect(self, process: int, num_slots: int) -> None:
+        worker = _Worker()
+        try:
+            for number in range(num_slots):
+                worker.slots.append(await self._connect_slot(worker, process, number))
+        except OSError:  # it has died, and is still told as ready
+            _close(worker)
+            self._note_lost(process)
+            return
+        # It may have died meanwhile, and another call may have been as fast.
+        if self._is_closed or process in self._workers or any(slot.is_lost for slot in worker.slots):
+            _close(worker)
+        else:
+            self._workers[process] = worker
+
+    async def _connect_slot(self, worker: _Worker, process: int, number: int) -> _Connection:
         endpoint = socket.socket(socket.AF_UNIX)
         endpoint.setblocking(False)
         try:
-            endpoint.connect(str(self._folder / socket_name(worker)))
-            with (self._folder / state_name(worker)).open("r+b") as file:
+            endpoint.connect(str(self._folder / socket_name(process, number)))
+            with (self._folder / state_name(process, number)).open("r+b") as file:
                 state = mmap.mmap(file.fileno(), 1)
-        except OSError:  # it has died, and is still told as ready
+        except OSError:
             endpoint.close()
-            self._note_lost(worker)
-            return
+            raise
         credentials = endpoint.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        process, _, _ = _CREDENTIALS.unpack(credentials)
-        connection = _Connection(state, process, self._limit_s, partial(self._lose, worker))
-        transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
-        # It may have died meanwhile, and another call may have been as fast.
-        if self._is_closed or transport.is_closing() or worker in self._connections:
-            connection.close()
-        else:
-            self._connections[worker] = connection
+        here, _, _ = _CREDENTIALS.unpack(credentials)
+        connection = _Connection(worker, state, here, self._limit_s, partial(self._lose, process))
+        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=endpoint)
+        return connection
 
-    def _lose(self, worker: int) -> None:
-        self._connections.pop(worker, None)
-        self._note_lost(worker)
+    def _lose(self, process: int) -> None:
+        """Forget a worker of which a connection has ended, and cut those to its other slots."""
+        worker = self._workers.pop(process, None)
+        if worker is not None:
+            _close(worker)
+        self._note_lost(process)
+
+
+def _close(worker: _Worker) -> None:
+    for slot in worker.slots:
+        slot.close()

@@ -58,6 +58,7 @@ INFRASTRUCTURE = (
     "conversation",
     "control",
     "call_socket",
+    "alarm",
 )
 
 MEASURED = {

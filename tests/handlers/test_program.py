@@ -1,5 +1,7 @@
 """Released programs, each by its own runtime."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -23,3 +25,26 @@ def test_an_exported_program_checks_the_same_shapes_once_and_refuses_others(cont
     for _ in range(2):
         with pytest.raises(RuntimeError, match="to be <= 16, but got 17"):
             run([np.zeros((17, 8, 6, 3), np.uint8)])
+
+
+def test_an_exported_program_checks_shapes_that_are_new_while_others_run(content):
+    """Slots of a worker share it: a known shape beside a new one must not let that pass."""
+    (path,) = content.rglob("*.pt2")
+    run = load_program(path, Cpu(num_slots=2))
+    known = [np.zeros((2, 8, 6, 3), np.uint8)]
+    run(known)
+    is_over = threading.Event()
+
+    def repeat():
+        while not is_over.is_set():
+            run(known)
+
+    with ThreadPoolExecutor(1) as threads:
+        beside = threads.submit(repeat)
+        try:
+            for _ in range(50):
+                with pytest.raises(RuntimeError, match="to be <= 16, but got 17"):
+                    run([np.zeros((17, 8, 6, 3), np.uint8)])
+        finally:
+            is_over.set()
+        beside.result()

@@ -3,6 +3,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from handlers.archive import find_handler, open_handler
 from handlers.base import Outputs
 from handlers.worker import Worker
+from model_store.call_frames import Frame
 from model_store.open_inference import messages
 from model_store.shared_memory import LARGE_BYTES, append_contents, find_contents, map_file, refer_to
 from model_store.tensors import decode_raw, encode_raw
@@ -124,6 +127,33 @@ class Echo:
     def infer(self, inputs, parameters, requested):
         num_rows = len(inputs["x"])
         return Outputs({"y": inputs["x"][::-1], "label": np.array(["a"] * num_rows)}, [None] * (num_rows - 1) + ["bad"])
+
+
+class Meeting(Echo):
+    """A handler whose calls end when several are there at once."""
+
+    def __init__(self, num_calls):
+        self._met = threading.Barrier(num_calls, timeout=10)
+        self.num_now = self.num_most = 0
+
+    def infer(self, inputs, parameters, requested):
+        self.num_now += 1
+        self.num_most = max(self.num_most, self.num_now)
+        self._met.wait()
+        self.num_now -= 1
+        return super().infer({"x": inputs["image"]}, parameters, requested)
+
+
+def test_a_worker_is_at_as_many_calls_at_once_as_it_has_slots_and_not_at_more():
+    handler = Meeting(2)
+    worker = Worker(handler, num_slots=2)
+    images = [np.full((1, 8, 6, 3), level, np.uint8) for level in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(
+            threads.map(lambda image: worker.answer_frame(Frame.CALL, 0, bytearray(pack(image)), None), images)
+        )
+    levels = [messages().ModelInferResponse.FromString(answer).raw_output_contents[0][0] for answer in answers]
+    assert (levels, handler.num_most) == ([0, 1, 2, 3], 2)
 
 
 def share(folder, array):

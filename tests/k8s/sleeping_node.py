@@ -46,7 +46,7 @@ class SleepingBackend:
     def ready_workers(self, variant):
         return frozenset({1})
 
-    def num_workers(self, variant):
+    def num_slots(self, variant):
         return 1
 
 

@@ -83,6 +83,8 @@ def describe(
         "stops": spec.stops,
         "shared_memory": True,
         "own_socket": True,
+        # Sessions, and rows that are told to have left, belong to a worker's one call.
+        "several_slots": not (spec.streams or spec.stops),
         "usage": spec.usage,
         "target": dict(target),
     }

@@ -55,7 +55,7 @@ def measure_answers_ms(workers: int, arrivals: np.ndarray, monkeypatch, pace=lam
         variant = ServedVariant(manifest=manifest, archive=Path("none"), examples=Path("none"), is_default=True)
         metrics = Metrics().of("net", "1-eager")
         backend = SleepingWorkers(workers, lambda: pace(now()))
-        batcher = Batcher(variant, backend, metrics, num_workers=workers, max_batch_bytes=10_000)
+        batcher = Batcher(variant, backend, metrics, num_slots=workers, max_batch_bytes=10_000)
 
         async def send() -> float:
             start_s = now()

@@ -258,7 +258,7 @@ class SmallModels:
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         return frozenset([1])
 
-    def num_workers(self, variant: ServedVariant) -> int:
+    def num_slots(self, variant: ServedVariant) -> int:
         return 1
 
     def _digits(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:

@@ -118,7 +118,7 @@ class DoublingBackend:
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         return frozenset(range(self.first_worker, self.first_worker + self.workers)) if self.is_ready else frozenset()
 
-    def num_workers(self, variant: ServedVariant) -> int:
+    def num_slots(self, variant: ServedVariant) -> int:
         return self.workers
 
 
@@ -135,7 +135,7 @@ class WorkerBackend:
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         return frozenset({1})
 
-    def num_workers(self, variant: ServedVariant) -> int:
+    def num_slots(self, variant: ServedVariant) -> int:
         return 1
 
 

@@ -35,7 +35,7 @@ def clock():
 @pytest.fixture
 def admission(clock):
     """Of a version whose batches of 10 rows take 20 ms and of 1 row 11 ms, on two workers."""
-    admission = Admission("double 3-eager", max_rows=10, num_workers=2, max_wait_s=0.1, max_waiting_rows=500, now=clock)
+    admission = Admission("double 3-eager", max_rows=10, num_slots=2, max_wait_s=0.1, max_waiting_rows=500, now=clock)
     for num_rows, seconds in [(10, 0.020), (1, 0.011)] * 5:
         run(admission, clock, num_rows, seconds)
     return admission
@@ -69,7 +69,7 @@ def request(deadline_s=math.inf, peer="10.0.0.1:99"):
 
 
 def test_a_batch_that_waited_at_a_busy_worker_counts_from_when_it_ran(clock):
-    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, max_waiting_rows=500, now=clock)
+    admission = Admission("m", max_rows=4, num_slots=1, max_wait_s=1, max_waiting_rows=500, now=clock)
     for started_s, end_s in ((100.0, 100.1), (100.0, 100.2), (100.1, 100.3)):
         clock.now_s = end_s
         admission.observe(4, started_s)
@@ -176,7 +176,7 @@ def test_both_protocols_say_when_to_try_again():
 def test_what_is_certified_is_known_before_the_first_batch(clock):
     certified = [(1, 0.011), (10, 0.020)]
     admission = Admission(
-        "m", max_rows=10, num_workers=1, max_wait_s=0.05, max_waiting_rows=99, certified=certified, now=clock
+        "m", max_rows=10, num_slots=1, max_wait_s=0.05, max_waiting_rows=99, certified=certified, now=clock
     )
     assert admission.predict_s(1, 0, 0) == pytest.approx(0.011, rel=0.05)
     assert admission.predict_s(10, 30, 1) == pytest.approx(4.5 * 0.020, rel=0.05)
@@ -186,7 +186,7 @@ def test_what_is_certified_is_known_before_the_first_batch(clock):
 
 
 def test_a_session_on_the_only_worker_counts_as_what_is_before_a_request(clock):
-    admission = Admission("m", max_rows=10, num_workers=1, max_wait_s=0.1, max_waiting_rows=500, now=clock)
+    admission = Admission("m", max_rows=10, num_slots=1, max_wait_s=0.1, max_waiting_rows=500, now=clock)
     run(admission, clock, 10, 0.02)
     admission.check(request(), 1, Rows(0, 0), Held(1, 0.05))
     with pytest.raises(OverloadedError, match="expected in 220 ms, without a deadline") as caught:
@@ -200,7 +200,7 @@ def test_a_session_leaves_the_other_workers_to_requests(admission):
 
 
 def test_a_batch_that_waited_for_a_session_counts_from_when_that_ended(clock):
-    admission = Admission("m", max_rows=4, num_workers=1, max_wait_s=1, max_waiting_rows=500, now=clock)
+    admission = Admission("m", max_rows=4, num_slots=1, max_wait_s=1, max_waiting_rows=500, now=clock)
     started_s = clock.now_s
     clock.now_s += 3
     admission.note_free()
@@ -213,7 +213,7 @@ def test_a_batch_that_waited_for_a_session_counts_from_when_that_ended(clock):
 def test_hiccups_of_small_batches_refuse_nobody_who_would_be_in_time(clock, seed):
     """Virtual time: a batch takes 5 ms and 0.2 ms a row, every tenth 300 ms more."""
     random = Random(seed)
-    admission = Admission("m", max_rows=64, num_workers=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
+    admission = Admission("m", max_rows=64, num_slots=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
     for index in range(60):
         num_rows = 2 if random.random() < 0.1 else 1
         run(admission, clock, num_rows, 0.005 + 0.0002 * num_rows + 0.3 * (index % 10 == 9))
@@ -221,7 +221,7 @@ def test_hiccups_of_small_batches_refuse_nobody_who_would_be_in_time(clock, seed
 
 
 def test_learns_that_larger_batches_take_long_as_soon_as_they_do(clock):
-    admission = Admission("m", max_rows=64, num_workers=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
+    admission = Admission("m", max_rows=64, num_slots=1, max_wait_s=1.0, max_waiting_rows=500, now=clock)
     for _ in range(60):
         run(admission, clock, 1, 0.05)
     admission.check(request(), 1, Rows(100, 1))

@@ -23,7 +23,7 @@ FLOOD, QUIET = KnownCaller("10.0.0.1:1"), KnownCaller("10.0.0.2:1")
 @pytest.fixture
 async def batcher(variant, backend):
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=1000)
+    return Batcher(variant, backend, metrics, num_slots=1, max_batch_bytes=1000)
 
 
 def make_request(*values, **changes):
@@ -51,7 +51,7 @@ async def sized_batcher(backend, clock):
     manifest = make_manifest(inputs=(text,), input_sets=(("text",),))
     variant = ServedVariant(manifest=manifest, archive=Path("none.mar"), examples=Path("none.npz"), is_default=True)
     metrics = Metrics().of("double", "3-eager")
-    return Batcher(variant, backend, metrics, num_workers=1, max_batch_bytes=10_000)
+    return Batcher(variant, backend, metrics, num_slots=1, max_batch_bytes=10_000)
 
 
 @pytest.fixture
@@ -319,6 +319,32 @@ async def test_a_request_that_ends_a_worker_twice_is_an_internal_error_and_ends_
     assert await answer(submit(batcher, 3)) == [6]
 
 
+async def test_what_died_in_a_workers_other_slot_is_not_blamed(variant, backend):
+    """A worker that ends takes along what it was at in all its slots, and the repeats would meet in the next one."""
+    batcher = Batcher(
+        variant, backend, Metrics().of("double", "3-eager"), num_slots=2, max_rows=1, max_batch_bytes=1000
+    )
+    under_way, predict = [], backend.predict
+
+    async def predict_in_one_process(variant, request):
+        life = asyncio.get_running_loop().create_future()
+        under_way.append(life)
+        try:
+            if np.frombuffer(request, np.float32, 1, len(request) - 4) == POISON:
+                await turns()
+                for other in under_way:
+                    other.set_exception(WorkerDiedError("died"))
+            await asyncio.wait([life], timeout=0.1)
+            return await life if life.done() else await predict(variant, request)
+        finally:
+            under_way.remove(life)
+
+    backend.predict = predict_in_one_process
+    submitted = [submit(batcher, value) for value in (1, POISON)]
+    results = await asyncio.gather(*map(answer, submitted), return_exceptions=True)
+    assert (results[0], type(results[1])) == ([2], InternalError)
+
+
 async def test_a_worker_that_died_once_is_not_blamed_on_the_request(batcher, backend):
     failures = [NotReadyError("starting"), WorkerDiedError("died")]
 
@@ -337,7 +363,7 @@ async def test_batches_may_be_smaller_than_released_and_more_or_fewer_wait_at_a_
     variant, backend, max_calls, sent
 ):
     metrics = Metrics().of("double", "3-eager")
-    batcher = Batcher(variant, backend, metrics, num_workers=1, max_rows=2, max_calls=max_calls, max_batch_bytes=1000)
+    batcher = Batcher(variant, backend, metrics, num_slots=1, max_rows=2, max_calls=max_calls, max_batch_bytes=1000)
     backend.gate.clear()
     submitted = [submit(batcher, 0)]
     await turns()
@@ -365,7 +391,7 @@ async def test_a_handler_that_can_stop_is_told_of_callers_who_leave_during_a_cal
             told.extend((record.key, record.kind, rows_left(record)) for record in RecordReader().feed(message))
 
     variant = make_variant(make_manifest(**manifest), tmp_path)
-    batcher = Batcher(variant, Engine(), Metrics().of("double", "3-eager"), num_workers=1, max_batch_bytes=1000)
+    batcher = Batcher(variant, Engine(), Metrics().of("double", "3-eager"), num_slots=1, max_batch_bytes=1000)
     backend.gate.clear()
     jobs = [asyncio.ensure_future(batcher.submit(make_request(*values), len(values), 0.0)) for values in ((1,), (2, 3))]
     while not backend.batches:
@@ -385,7 +411,7 @@ async def test_what_waited_for_a_worker_says_nothing_of_how_long_batches_take(va
         variant,
         backend,
         Metrics().of("double", "3-eager"),
-        num_workers=1,
+        num_slots=1,
         max_batch_bytes=1000,
         observe=lambda num_rows, *others: observed.append(num_rows),
     )

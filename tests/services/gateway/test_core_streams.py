@@ -77,7 +77,7 @@ class TellingBackend:
     def ready_workers(self, variant):
         return frozenset([1])
 
-    def num_workers(self, variant):
+    def num_slots(self, variant):
         return 1
 
 

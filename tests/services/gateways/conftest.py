@@ -116,6 +116,7 @@ class World:
             number=number,
             settings=settings,
             num_workers=1,
+            slots_per_worker=1,
             response_timeout_s=5,
             store=self.folder,
             turn=turn,

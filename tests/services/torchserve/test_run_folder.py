@@ -1,10 +1,12 @@
 import json
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from services.catalogue import ServedVariant
 from services.torchserve.run_folder import RunFolder, unpack_archive, write_configuration
@@ -76,6 +78,19 @@ def test_workers_choose_themselves_among_gpus_that_have_names(folder, make_varia
         (folder.models / unpack_archive(make_variant("cpu"), settings, folder) / "served-config.yaml").read_text()
     )
     assert not {"gpus", "cudaGraphs"} & {*on_cpu}
+
+
+@pytest.mark.parametrize(("several_slots", "slots"), [(True, 3), (False, 1)])
+def test_workers_have_several_slots_where_their_handler_can(folder, make_variant, several_slots, slots):
+    variant = make_variant("cpu")
+    manifest = variant.manifest.model_copy(update={"several_slots": several_slots})
+    name = unpack_archive(replace(variant, manifest=manifest), TorchServeSettings(slots_per_worker=3), folder)
+    assert yaml.safe_load((folder.models / name / "served-config.yaml").read_text())["slots"] == slots
+
+
+def test_graphs_and_several_slots_exclude_each_other():
+    with pytest.raises(ValidationError, match="slots_per_worker 2 and cuda_graphs exclude each other"):
+        TorchServeSettings(cuda_graphs=True, slots_per_worker=2)
 
 
 @pytest.mark.parametrize("names", [("0", "MIG-0a1b"), ("cuda:0",)])

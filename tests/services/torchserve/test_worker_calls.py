@@ -21,6 +21,7 @@ from services.torchserve.worker_calls import WorkerCalls
 WORKER = """
 import os, sys, time
 from pathlib import Path
+from handlers.alarm import Alarm
 from handlers.call_socket import CallSocket
 from model_store.call_frames import Frame
 
@@ -36,7 +37,9 @@ def answer(frame, number, body, send):
         return b"."
     return f"{os.getpid()} {number} {len(word)}".encode()
 
-CallSocket(Path(sys.argv[1]), answer, float(sys.argv[2])).serve()
+alarm = Alarm(float(sys.argv[2]))
+for slot in range(int(sys.argv[3])):
+    CallSocket(Path(sys.argv[1]), answer, alarm, slot).serve()
 print(flush=True)
 time.sleep(1000)
 """
@@ -47,13 +50,14 @@ class Workers:
 
     def __init__(self, folder):
         self.folder = folder
+        self.num_slots = 1
         self.ready = frozenset()
         self.num_looks, self.lost = 0, []
         self.started = []
         self.calls = None
 
     def start(self, limit_s=60.0):
-        command = [sys.executable, "-c", WORKER, str(self.folder), str(limit_s)]
+        command = [sys.executable, "-c", WORKER, str(self.folder), str(limit_s), str(self.num_slots)]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert worker.stdout.readline() == b"\n"
         self.started.append(worker)
@@ -65,7 +69,14 @@ class Workers:
         self.ready = frozenset(worker.pid for worker in self.started if worker.poll() is None)
 
     def connect(self, limit_s=60.0):
-        self.calls = WorkerCalls(self.folder, lambda variant: self.ready, self.look_soon, limit_s, self.lost.append)
+        self.calls = WorkerCalls(
+            self.folder,
+            lambda variant: self.ready,
+            self.look_soon,
+            limit_s,
+            self.lost.append,
+            lambda variant: self.num_slots,
+        )
         return Predictions(self.calls, HttpClient(self.folder / "none"), limit_s)
 
 
@@ -165,11 +176,11 @@ async def test_a_worker_that_ends_while_another_is_being_found_is_asked_nothing(
     fresh = workers.start()
     connect = workers.calls._connect
 
-    async def connect_after_a_death(worker):
+    async def connect_after_a_death(worker, num_slots):
         dying.kill()
         while not workers.lost:
             await asyncio.sleep(0.001)
-        await connect(worker)
+        await connect(worker, num_slots)
 
     monkeypatch.setattr(workers.calls, "_connect", connect_after_a_death)
     assert who(await predictions.predict(direct, b"x")) == fresh.pid
@@ -238,3 +249,49 @@ async def test_a_gateway_that_goes_leaves_the_worker_to_others(workers, direct):
     workers.calls.close()
     assert isinstance(await asyncio.gather(left, return_exceptions=True), list)
     assert who(await workers.connect().predict(direct, b"x")) == worker.pid
+
+
+async def test_a_worker_is_at_as_many_calls_at_once_as_it_has_slots(workers, direct):
+    workers.num_slots = 2
+    worker = workers.start()
+    predictions = workers.connect()
+    long = asyncio.create_task(predictions.predict(direct, b"wait5"))
+    await asyncio.sleep(0)
+    assert {who(await predictions.predict(direct, b"x")) for _ in range(5)} == {worker.pid}
+    assert not long.done()
+    assert who(await long) == worker.pid
+
+
+async def test_idle_workers_are_asked_before_the_second_slot_of_one(workers, direct):
+    workers.num_slots = 2
+    pids = sorted(workers.start().pid for _ in range(2))
+    predictions = workers.connect()
+    asked = await asyncio.gather(*(predictions.predict(direct, b"wait0.3") for _ in range(4)))
+    assert sorted(who(answer) for answer in asked[:2]) == sorted(who(answer) for answer in asked[2:]) == pids
+
+
+async def test_a_worker_that_dies_fails_what_it_was_at_in_all_its_slots(workers, direct):
+    workers.num_slots = 2
+    dying = workers.start()
+    predictions = workers.connect()
+    calls = [asyncio.create_task(predictions.predict(direct, word)) for word in (b"wait60", b"die")]
+    for call in calls:
+        with pytest.raises(WorkerDiedError):
+            await call
+    assert dying.wait() == 1
+    fresh = workers.start()
+    workers.look_soon()
+    assert who(await predictions.predict(direct, b"x")) == fresh.pid
+
+
+async def test_each_slot_has_the_whole_time_for_its_call(workers, direct):
+    """A process has one timer: a call that ends must not stop the one of another, nor lend it its own."""
+    workers.num_slots = 2
+    worker = workers.start(limit_s=1.0)
+    predictions = workers.connect(limit_s=1.0)
+    hung = asyncio.create_task(predictions.predict(direct, b"wait60"))
+    for _ in range(3):
+        assert who(await predictions.predict(direct, b"wait0.2")) == worker.pid
+    with pytest.raises(DeadlineError, match="send fewer rows"):
+        await hung
+    assert worker.wait() == -signal.SIGALRM
