@@ -103,5 +103,5 @@ def _dimension(program: ExportedProgram, size: Any, index: int, max_rows: int | 
     if max_rows is not None:
         return Dim(f"rows{index}", min=1, max=max_rows)
     lower = int(bounds.lower) if bounds is not None else 1
-    upper = int(bounds.upper) if bounds is not None and bounds.upper.is_finite else None
+    upper = int(bounds.upper) if bounds is not None and bounds.upper.is_Integer else None  # int_oo counts as finite
     return Dim(f"size{index}", min=max(lower, 1), max=upper)

@@ -78,3 +78,10 @@ def test_a_captured_program_holds_its_example_rows_and_not_the_data_that_they_ar
     spec = ProgramSpec(module=torch.nn.Linear(64, 2), example_inputs=(data[:4],), dynamic_shapes=({0: rows},))
     torch.export.save(capture(spec, CPU), tmp_path / "program.pt2")
     assert (tmp_path / "program.pt2").stat().st_size < 100_000
+
+
+def test_a_size_without_a_bound_stays_without_one():
+    rows, length = torch.export.Dim("rows", min=1, max=16), torch.export.Dim("length", min=2)
+    program = torch.export.export(torch.nn.ReLU(), (torch.randn(3, 5),), dynamic_shapes=({0: rows, 1: length},))
+    again = capture_again(program.module(check_guards=False), program)
+    assert again.module()(torch.ones(2, 5000)).shape == (2, 5000)
