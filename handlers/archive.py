@@ -27,9 +27,9 @@ def open_handler(
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
     kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
-    return find_handler(kind)(
-        manifest, folder, open_device(device, num_threads, has_graphs=has_graphs, num_slots=num_slots)
-    )
+    for_onnx = all(file.endswith(".onnx") for file in manifest["programs"].values())
+    opened = open_device(device, num_threads, has_graphs=has_graphs, num_slots=num_slots, for_onnx=for_onnx)
+    return find_handler(kind)(manifest, folder, opened)
 
 
 def find_handler(kind: str) -> type[Handler]:

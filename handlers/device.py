@@ -1,6 +1,7 @@
 """Where programs run, and how arrays get there and back.
 
-On the CPU every value is a numpy array, whatever runs the program; on a GPU a torch tensor. Only a GPU needs torch.
+On the CPU every value is a numpy array, whatever runs the program; on a GPU a torch tensor, but where onnxruntime runs
+all programs: it takes arrays and copies them itself. Only tensors need torch.
 """
 
 from __future__ import annotations
@@ -39,9 +40,18 @@ class Device(Protocol):
         """Copy the elements that an index names along an axis, into `out` if given."""
 
 
-def open_device(name: str, num_threads: int | None = None, *, has_graphs: bool = False, num_slots: int = 1) -> Device:
-    """Open `cpu`, `cuda` or `cuda:N`."""
-    return Cpu(num_threads, num_slots) if name == "cpu" else Gpu(name, num_threads, has_graphs, num_slots)
+def open_device(
+    name: str,
+    num_threads: int | None = None,
+    *,
+    has_graphs: bool = False,
+    num_slots: int = 1,
+    for_onnx: bool = False,
+) -> Device:
+    """Open `cpu`, `cuda` or `cuda:N`; there `for_onnx` says that onnxruntime runs all programs."""
+    if name == "cpu":
+        return Cpu(num_threads, num_slots)
+    return OnnxGpu(name, num_threads, num_slots) if for_onnx else Gpu(name, num_threads, has_graphs, num_slots)
 
 
 class Cpu:
@@ -68,6 +78,16 @@ class Cpu:
     def take(self, values: np.ndarray, index: np.ndarray, axis: int, out: np.ndarray | None = None) -> np.ndarray:
         # With the mode `raise`, numpy would fill a copy of `out` first.
         return np.take(values, index, axis, out=out, mode="clip")
+
+
+class OnnxGpu(Cpu):
+    """A CUDA device all of whose programs onnxruntime runs; its calls wait for no other's."""
+
+    type = "cuda"
+
+    def __init__(self, name: str, num_threads: int | None = None, num_slots: int = 1) -> None:
+        super().__init__(num_threads, num_slots)
+        self.name = name
 
 
 class Gpu:

@@ -59,6 +59,7 @@ INFRASTRUCTURE = (
     "control",
     "call_socket",
     "alarm",
+    "tensorrt",
 )
 
 MEASURED = {

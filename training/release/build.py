@@ -120,6 +120,9 @@ def _write_orders(
             except LeftOutError as error:
                 left_out[variant] = str(error)
                 continue
+            if program.is_exact and variant == "tensorrt":
+                left_out[variant] = f"{role} is exact, and engines have half precision"
+                continue
             form = _EXACT_FORMS.get(variant, "compiled") if program.is_exact else variant
             made_as[form] = (*made_as.get(form, ()), variant)
         blueprint = Blueprint(

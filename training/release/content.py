@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.target import is_portable
+from handlers.tensorrt import OPTIONS_NAME
 from training.release.spec import ReleaseSpec
 
 # Imported late: a worker's folder alone needs the protocol compiler.
@@ -54,9 +55,10 @@ def lay_out(
 
 
 def copy_program(path: Path, folder: Path) -> None:
-    """Copy a program's file into a new folder, a library with the kernels that it needs beside it."""
+    """Copy a program's file into a new folder, with the kernels or engines beside it that it needs."""
     folder.mkdir(parents=True)
-    for file in path.parent.iterdir() if path.suffix == ".so" else (path,):
+    has_more = path.suffix == ".so" or (path.parent / OPTIONS_NAME).exists()
+    for file in path.parent.iterdir() if has_more else (path,):
         shutil.copy(file, folder)
 
 

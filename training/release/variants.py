@@ -27,7 +27,7 @@ from training.release.rounding import DEFAULTS, Rounding
 # Imported late: each variant is made in a process of its own, and onnx and torchao take seconds to load.
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
-CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8")
+CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8", "tensorrt")
 # Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
 PORTABLE_VARIANTS = ("onnx", "onnx-int8")
 
@@ -74,6 +74,10 @@ def required_capability(variant: str, device: torch.device) -> str:
         major, minor = torch.cuda.get_device_capability(device)
         if variant == "fp8" and (major, minor) < FLOAT8_CAPABILITY:
             raise LeftOutError(f"this GPU (sm_{major}{minor}) has no float8: it takes sm_89")
+        if variant == "tensorrt":
+            from training.release.tensorrt import check_tensorrt
+
+            check_tensorrt()
         return f"sm_{major}{minor}"
     level, *extensions = cpu_features()
     if variant == "bf16" and "BF16" not in extensions:
@@ -90,7 +94,7 @@ def describe_target(variant: str, device: torch.device) -> dict[str, str]:
         LeftOutError: this machine cannot make it.
     """
     target = describe_host(device) | {"capability": required_capability(variant, device)}
-    return target | {"torch_version": ""} if variant in PORTABLE_VARIANTS else target
+    return target | {"torch_version": ""} if variant in (*PORTABLE_VARIANTS, "tensorrt") else target
 
 
 def make_program(blueprint: Blueprint) -> Path:
@@ -107,6 +111,10 @@ def make_program(blueprint: Blueprint) -> Path:
         return _make_portable(blueprint)
     program = torch.export.load(blueprint.source)
     device = torch.device(blueprint.device)
+    if blueprint.variant == "tensorrt":
+        from training.release.tensorrt import build_engines
+
+        return build_engines(program, blueprint.folder / "program.onnx", blueprint.device)
     if blueprint.variant in ("bf16", "fp16"):
         dtype = torch.bfloat16 if blueprint.variant == "bf16" else torch.float16
         module = _drop_dtype_checks(program.module(check_guards=False))
