@@ -62,6 +62,18 @@ def test_an_onnx_file_is_released_as_its_own_reference_and_answers(tmp_path, mon
     assert json.loads((tmp_path / "onnx" / "manifest.json").read_text())["target"]["torch_version"] == ""
 
 
+def test_the_default_is_the_best_at_what_the_command_asks_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("MILLRACE_KEYS", str(tmp_path / "keys"))
+    x = np.random.default_rng(1).standard_normal((64, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, scale=np.ones(64, np.float32))
+    arguments = ["--program", str(save(NET, tmp_path / "net.onnx")), "--name", "net"]
+    arguments += ["--calibration", str(tmp_path / "rows.npz"), "--margin", "1", "--objective", "size"]
+    assert CliRunner().invoke(app, [*arguments, "--store", str(tmp_path / "store")]).exit_code == 0
+    release = Store(tmp_path / "store", Keyring(tmp_path / "keys")).open("net", 1)
+    assert release.index.objective == "size"
+    assert release.index.default == min(release.manifests, key=lambda variant: release.manifests[variant].size_bytes)
+
+
 def test_random_rows_judge_where_none_are_given(tmp_path):
     spec = describe_onnx_program(save(NET, tmp_path / "net.onnx"), "net")
     assert spec.held_out.dataset.startswith("512 random rows")
