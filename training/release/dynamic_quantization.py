@@ -8,6 +8,7 @@ Dimensions: N rows, I inputs, O outputs of a linear layer.
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Callable
 
 import torch
@@ -21,6 +22,8 @@ from training.release.quantization import NotQuantizableError
 _LARGEST = 127.0
 # Of weights where there is no VNNI: two products of 8-bit numbers overflow the 16 bits in which they are added.
 _LARGEST_WITHOUT_VNNI = 63.0
+_PRODUCT_SIZES = 64, 256, 256  # rows, inputs and outputs of a product that says how fast integers are multiplied
+_MOST_SLOWDOWN = 3.0
 
 
 class DynamicLinear(nn.Module):
@@ -88,6 +91,33 @@ def quantize_dynamically(program: ExportedProgram, form: Form = DynamicLinear, m
         raise NotQuantizableError("it has no linear layer" + (f" of multiples of {multiple}" if multiple > 1 else ""))
     module.recompile()
     return capture_again(module, program)
+
+
+def check_integers_pay() -> None:
+    """Multiply integers and floats here, on one thread, before minutes go into compiling a program of the former.
+
+    Raises:
+        NotQuantizableError: integers take several times as long; without VNNI torch multiplies them one by one.
+    """
+    num_rows, num_inputs, num_outputs = _PRODUCT_SIZES
+    rows, weight = torch.ones(num_rows, num_inputs), torch.ones(num_inputs, num_outputs)
+    integers = [matrix.to(torch.int8) for matrix in (rows, weight)]
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # others would wait for work in a busy loop, and be counted
+    slowdown = _time_s(lambda: torch._int_mm(*integers)) / _time_s(lambda: rows @ weight)
+    torch.set_num_threads(num_threads)
+    if slowdown > _MOST_SLOWDOWN:
+        raise NotQuantizableError(f"products of 8-bit integers take {slowdown:.0f} times as long as of floats here")
+
+
+def _time_s(run: Callable[[], Tensor]) -> float:
+    """Processor time of a run, the least of several."""
+    elapsed_s = []
+    for _ in range(5):
+        started = time.process_time()
+        run()
+        elapsed_s.append(time.process_time() - started)
+    return min(elapsed_s)
 
 
 def scale_of(values: Tensor, dim: int, largest: float) -> Tensor:

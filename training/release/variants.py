@@ -192,7 +192,7 @@ def _read_calibration(path: Path) -> list[list[np.ndarray]]:
 
 
 def _quantize(program: ExportedProgram, blueprint: Blueprint, device: torch.device) -> ExportedProgram:
-    from training.release.dynamic_quantization import quantize_dynamically
+    from training.release.dynamic_quantization import check_integers_pay, quantize_dynamically
     from training.release.gpu_quantization import FLOAT8_MULTIPLE, INT8_MULTIPLE, Float8Linear, PaddedLinear
     from training.release.quantization import NotQuantizableError, quantize
 
@@ -202,6 +202,7 @@ def _quantize(program: ExportedProgram, blueprint: Blueprint, device: torch.devi
         if device.type == "cuda":  # whatever the spec says: nothing there runs static int8 convolutions
             return quantize_dynamically(program, PaddedLinear, INT8_MULTIPLE)
         if blueprint.quantization == "dynamic":
+            check_integers_pay()
             return quantize_dynamically(program)
         if blueprint.calibration is None:
             raise LeftOutError("there are no calibration rows")

@@ -1,8 +1,11 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 
-from training.release.dynamic_quantization import DynamicLinear, quantize_dynamically
+from training.release import dynamic_quantization
+from training.release.dynamic_quantization import DynamicLinear, check_integers_pay, quantize_dynamically
 from training.release.quantization import NotQuantizableError
 
 
@@ -54,3 +57,13 @@ def test_a_program_without_linear_layers_is_left_out():
     program = torch.export.export(nn.ReLU(), (torch.randn(2, 3),))
     with pytest.raises(NotQuantizableError, match="no linear layer"):
         quantize_dynamically(program)
+
+
+@pytest.mark.parametrize(("integers_s", "pays"), [(2e-3, True), (26e-3, False)])
+def test_what_would_multiply_integers_slowly_is_left_out_before_it_is_compiled(monkeypatch, integers_s, pays):
+    """Without VNNI torch multiplies them one by one, and compiling the program takes minutes all the same."""
+    seconds = iter([integers_s, 1e-3])
+    monkeypatch.setattr(dynamic_quantization, "_time_s", lambda run: run().sum() and next(seconds))
+    expected = nullcontext() if pays else pytest.raises(NotQuantizableError, match="26 times as long as of floats here")
+    with expected:
+        check_integers_pay()
