@@ -17,6 +17,7 @@ HEIGHT_PX = 330
 ROW_PX = 46
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
 _CAP_PX = 7
+_TITLE_GLYPH_PX = 6.6  # on average
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 Point = tuple[float, float]
@@ -178,7 +179,7 @@ def _draw_rows(
         px = x_px(value)
         parts.append(f'<line class="grid" x1="{px:.1f}" x2="{px:.1f}" y1="0" y2="{bottom}"/>')
         parts.append(_text(label, px, bottom + 15, "tick", anchor=_keep_inside(px, left, right)))
-    parts.append(_text(x.title, (left + right) / 2, bottom + 34, "title", anchor="middle"))
+    parts.append(_text(_shorten(x.title, right - left), (left + right) / 2, bottom + 34, "title", anchor="middle"))
     for index, (label, figure, row) in enumerate(rows):
         top = index * ROW_PX
         parts.append(_text(label, left, top + 16, "label"))
@@ -208,11 +209,12 @@ class _Frame:
             px = self.x_px(value)
             parts.append(f'<line class="grid" x1="{px:.1f}" x2="{px:.1f}" y1="{_TOP}" y2="{bottom}"/>')
             parts.append(_text(label, px, bottom + 17, "tick", anchor=_keep_inside(px, 0, right)))
-        parts.append(_text(self.x.title, (_LEFT + right) / 2, HEIGHT_PX - 6, "title", anchor="middle"))
+        middle = (_LEFT + right) / 2
+        parts.append(_text(_shorten(self.x.title, right - _LEFT), middle, HEIGHT_PX - 6, "title", anchor="middle"))
         middle = (_TOP + bottom) / 2
         parts.append(
             f'<text class="title" text-anchor="middle" transform="translate(13 {middle:.1f}) rotate(-90)">'
-            f"{escape(self.y.title)}</text>"
+            f"{escape(_shorten(self.y.title, bottom - _TOP))}</text>"
         )
         return "".join(parts)
 
@@ -227,6 +229,12 @@ def _thin(ticks: Sequence[tuple[float, str]], width_px: int) -> Sequence[tuple[f
 def _keep_inside(px: float, left: float, right: float) -> str:
     """Choose the side of a label that is put at a tick, so that none is cut at a chart's edge."""
     return "start" if px < left + 15 else "end" if px > right - 15 else "middle"
+
+
+def _shorten(title: str, length_px: float) -> str:
+    """Leave out the end of what is longer than its axis: centred, it would lose both ends at the chart's edges."""
+    num_fitting = int(length_px / _TITLE_GLYPH_PX)
+    return title if len(title) <= num_fitting else f"{title[: num_fitting - 1]}…"
 
 
 def _text(text: str, x: float, y: float, kind: str, *, anchor: str = "start") -> str:
