@@ -42,6 +42,10 @@ class ServedVariant:
     def version(self) -> str:
         return self.manifest.version
 
+    def count_slots(self, slots_per_worker: int) -> int:
+        """How many calls each of its workers is at at once, where so many are wanted."""
+        return slots_per_worker if self.manifest.several_slots else 1
+
     def __str__(self) -> str:
         return f"{self.model} {self.version}"
 

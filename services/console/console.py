@@ -21,7 +21,7 @@ from services.console.reports import add_report_routes
 from services.console.steering import add_steering_routes
 from services.explaining import Explanations
 from services.gateway.core import Gateway
-from services.gateway.metrics import Families
+from services.gateway.metrics import Families, take_turns
 
 logger = structlog.get_logger("console")
 
@@ -58,8 +58,8 @@ class Console:
         """Take a sample of the metrics every few seconds, for ever."""
         while True:
             try:
-                for _ in self.history.take_steps(await self._collect()):
-                    await asyncio.sleep(0)
+                async for _ in take_turns(self.history.take_steps(await self._collect())):
+                    pass
             except Exception:
                 logger.exception("the metrics could not be sampled; trying again")
             await asyncio.sleep(INTERVAL_S)

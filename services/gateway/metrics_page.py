@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
@@ -11,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.metrics import PAUSE_S, Families
+from services.gateway.metrics import Families, take_turns
 
 _OPEN_METRICS_END = b"# EOF\n"
 
@@ -31,11 +30,10 @@ class MetricsPage:
         names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]")
         encode, content_type = choose_encoder(",".join(accepted))
         parts = []
-        for family in await self._collect():
+        async for family in take_turns(await self._collect()):
             picked = family if names is None else _pick(family, names)
             if picked.samples or names is None:
                 parts.append(encode(_One(picked)))
-            await asyncio.sleep(PAUSE_S)
         body = b"".join(part.removesuffix(_OPEN_METRICS_END) for part in parts)
         if content_type.startswith("application/openmetrics-text"):
             body += _OPEN_METRICS_END

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from model_store.live_gate import GateProgress
 from services.catalogue import ServedVariant
 from services.gateway.core import Gateway
-from services.gateway.metrics import PAUSE_S, Families
+from services.gateway.metrics import Families, take_turns
 from services.gateway.model_control import ModelControl
 from services.gateway.recent_errors import MAX_ERRORS, RecentError
 from services.gateways.adding import add_families, add_statistics, count_requests, keep_counts
@@ -41,11 +40,8 @@ class Whole:
         self._last |= await self._followers.ask_all("metrics")
         versions = self._gateway.versions()
         self._gone = {number: keep_counts(counts, versions) for number, counts in self._gone.items()}
-        collected = []
-        for family in add_families([own, *self._last.values(), *self._gone.values()]):
-            collected.append(family)
-            await asyncio.sleep(PAUSE_S)
-        return [*collected, *self._describe_each(own)]
+        added = add_families([own, *self._last.values(), *self._gone.values()])
+        return [*[family async for family in take_turns(added)], *self._describe_each(own)]
 
     def note_gone(self, number: int) -> None:
         """Keep what a process has counted that has ended."""

@@ -82,7 +82,7 @@ class EngineCalls:
         return self._num_workers * self._slots_of(variant)
 
     def _slots_of(self, variant: ServedVariant) -> int:
-        return self._slots_per_worker if variant.manifest.several_slots else 1
+        return variant.count_slots(self._slots_per_worker)
 
     def ready_workers(self, variant: ServedVariant) -> frozenset[int]:
         """The process ids of a variant's workers that were ready when last looked at."""

@@ -139,7 +139,7 @@ def model_configuration(variant: ServedVariant, settings: TorchServeSettings) ->
         "jobQueueSize": 10_000,  # the gateway bounds what waits
         "maxRetryTimeoutInSec": 2_000_000,  # after 300 s, the default, it would give a crashing worker up for good
         "deviceType": "cpu",
-        "slots": settings.slots_per_worker if variant.manifest.several_slots else 1,
+        "slots": variant.count_slots(settings.slots_per_worker),
     }
     if not on_gpu:
         return configuration

@@ -99,9 +99,16 @@ def dynamic_shapes_of(program: ExportedProgram, max_rows: int | None = None) -> 
 
 
 def _dimension(program: ExportedProgram, size: Any, index: int, max_rows: int | None) -> Any:
-    bounds = program.range_constraints.get(size.node.expr)
     if max_rows is not None:
         return Dim(f"rows{index}", min=1, max=max_rows)
-    lower = int(bounds.lower) if bounds is not None else 1
-    upper = int(bounds.upper) if bounds is not None and bounds.upper.is_Integer else None  # int_oo counts as finite
-    return Dim(f"size{index}", min=max(lower, 1), max=upper)
+    lower, upper = find_bounds(program, size)
+    return Dim(f"size{index}", min=lower, max=upper)
+
+
+def find_bounds(program: ExportedProgram, size: Any) -> tuple[int, int | None]:
+    """The least that a free size of a program may be, and the most; None: it has no bound."""
+    bounds = program.range_constraints.get(size.node.expr)
+    if bounds is None:
+        return 1, None
+    # torch's infinity counts as finite, but is no integer.
+    return max(1, int(bounds.lower)), int(bounds.upper) if bounds.upper.is_Integer else None

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from host.instruction_sets import cpu_features
+from training.engine.device import limit_threads
 from training.release.capture import capture_again
 from training.release.quantization import NotQuantizableError
+from training.release.rounding import LARGEST_PORTABLE_WEIGHT
 
 _LARGEST = 127.0
-# Of weights where there is no VNNI: two products of 8-bit numbers overflow the 16 bits in which they are added.
-_LARGEST_WITHOUT_VNNI = 63.0
 _PRODUCT_SIZES = 64, 256, 256  # rows, inputs and outputs of a product that says how fast integers are multiplied
 _MOST_SLOWDOWN = 3.0
 
@@ -56,7 +56,7 @@ class DynamicLinear(nn.Module):
     @staticmethod
     def find_largest_weight() -> float:
         """The largest whole number that a weight may be."""
-        return _LARGEST if "VNNI" in cpu_features() else _LARGEST_WITHOUT_VNNI
+        return _LARGEST if "VNNI" in cpu_features() else float(LARGEST_PORTABLE_WEIGHT)
 
     def multiply(self, rows: Tensor) -> Tensor:
         """int8 [N, I] → int32 [N, O]."""
@@ -102,10 +102,8 @@ def check_integers_pay() -> None:
     num_rows, num_inputs, num_outputs = _PRODUCT_SIZES
     rows, weight = torch.ones(num_rows, num_inputs), torch.ones(num_inputs, num_outputs)
     integers = [matrix.to(torch.int8) for matrix in (rows, weight)]
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # others would wait for work in a busy loop, and be counted
-    slowdown = _time_s(lambda: torch._int_mm(*integers)) / _time_s(lambda: rows @ weight)
-    torch.set_num_threads(num_threads)
+    with limit_threads(1):  # others would wait for work in a busy loop, and be counted
+        slowdown = _time_s(lambda: torch._int_mm(*integers)) / _time_s(lambda: rows @ weight)
     if slowdown > _MOST_SLOWDOWN:
         raise NotQuantizableError(f"products of 8-bit integers take {slowdown:.0f} times as long as of floats here")
 

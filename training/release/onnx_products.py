@@ -17,9 +17,8 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from training.release.left_out import LeftOutError
+from training.release.rounding import LARGEST_PORTABLE_WEIGHT
 
-# Of weights: without VNNI, two products of 8-bit numbers overflow the 16 bits in which they are added.
-_LARGEST_WEIGHT = 63
 _LARGEST = 127
 _CONSTANTS: dict[str, np.ndarray] = {
     "int8_last_axis": np.array([-1], np.int64),
@@ -96,7 +95,7 @@ def _quantize_rows(features: str) -> list[NodeProto]:
 
 def _quantize_weight(weight: np.ndarray, product: str) -> list[onnx.TensorProto]:
     """Weights [K, N] → their columns' scales [N] and numbers int8 [K, N]."""
-    scale = np.maximum(np.abs(weight).max(0) / _LARGEST_WEIGHT, 1e-8).astype(np.float32)
+    scale = np.maximum(np.abs(weight).max(0) / LARGEST_PORTABLE_WEIGHT, 1e-8).astype(np.float32)
     numbers = np.round(weight / scale).astype(np.int8)
     named = {f"{product}_weight": numbers, f"{product}_weight_scale": scale}
     return [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in named.items()]

@@ -8,6 +8,7 @@ from typing import Literal
 
 # Without VNNI two products of 8-bit numbers overflow the 16 bits in which they are added.
 PORTABLE_WEIGHT_BITS = 7
+LARGEST_PORTABLE_WEIGHT = 2 ** (PORTABLE_WEIGHT_BITS - 1) - 1
 Ranges = Literal["extremes", "percentile", "entropy", "least error"]
 PERCENTILE = 99.9  # of an activation's values lie inside; onnxruntime's own 99.999 are nearly all
 

@@ -13,7 +13,7 @@ from torch.export.passes import move_to_device_pass
 from handlers.device import OnnxGpu
 from handlers.program import load_program
 from handlers.tensorrt import OPTIONS_NAME, TENSORRT
-from training.release.capture import input_values
+from training.release.capture import find_bounds, input_values
 from training.release.left_out import LeftOutError
 from training.release.onnx_export import export_onnx
 
@@ -66,9 +66,9 @@ def _bound_sizes(program: ExportedProgram, value: torch.Tensor) -> tuple[list[in
             least.append(size)
             most.append(size)
             continue
-        bounds = program.range_constraints[size.node.expr]
-        if not bounds.upper.is_Integer:
+        lower, upper = find_bounds(program, size)
+        if upper is None:
             raise LeftOutError("TensorRT needs a bound for every free size; export it with Dim(…, max=…)")
-        least.append(max(1, int(bounds.lower)))
-        most.append(int(bounds.upper))
+        least.append(lower)
+        most.append(upper)
     return least, most
