@@ -169,10 +169,13 @@ class Batcher:
         return batch
 
     async def _call(self, batch: list[Job]) -> None:
+        outputs: list[Outputs] = []
         try:
-            failure = await self._answer(batch)
-            if failure is not None:
-                await self._answer_singly(batch, failure)
+            found = await self._ask(batch)
+            if isinstance(found, GatewayError):
+                await self._answer_singly(batch, found)
+            else:
+                outputs = found
         except Exception as error:
             logger.exception("batching broke", variant=str(self._variant))
             for job in batch:
@@ -180,9 +183,12 @@ class Batcher:
         finally:
             self._num_calls -= 1
             self._dispatch()
+        # After the next batch: the worker would be idle while these answers are written.
+        for job, tensors in zip(batch, outputs, strict=False):
+            _succeed(job, tensors)
 
-    async def _answer(self, batch: list[Job]) -> GatewayError | None:
-        """Make one packed call and answer its jobs; return why it failed, with no job answered."""
+    async def _ask(self, batch: list[Job]) -> list[Outputs] | GatewayError:
+        """Make one packed call; return the outputs of each of its jobs, or why it failed."""
         row_counts = [job.num_rows for job in batch]
         num_rows = sum(row_counts)
         self._metrics.batch_rows.observe(num_rows)
@@ -229,10 +235,7 @@ class Batcher:
             answered_s - sent_s,
             ended_s - answered_s,
         )
-        for job, tensors in zip(batch, outputs, strict=True):
-            if not job.result.done():
-                job.result.set_result(tensors)
-        return None
+        return outputs
 
     def _pack(self, batch: Sequence[Job], *, wants_times: bool) -> bytes | Rows:
         requests = [job.request for job in batch]
@@ -259,13 +262,15 @@ class Batcher:
         for job in batch:
             if job.result.done():
                 continue
-            again = failure if is_final else await self._answer([job])
+            again = failure if is_final else await self._ask([job])
+            if not isinstance(again, GatewayError):
+                _succeed(job, again[0])
+                continue
             # Alone the second time: it, and no neighbour, ends workers.
             if isinstance(failure, WorkerDiedError) and isinstance(again, WorkerDiedError):
                 self._quarantine.add(job.request)
                 again = InternalError(MODEL_DIES, cause=again.cause)
-            if again is not None:
-                _fail(job, again)
+            _fail(job, again)
 
 
 def _batch_key(request: InferRequest) -> Hashable:
@@ -284,6 +289,11 @@ def _note_call(requests: Sequence[InferRequest], times: CallTimes) -> None:
             request.trace.calls.append(times)
         if request.worker is not None and times.worker is not None:
             request.worker = times.worker.process
+
+
+def _succeed(job: Job, outputs: Outputs) -> None:
+    if not job.result.done():
+        job.result.set_result(outputs)
 
 
 def _fail(job: Job, error: GatewayError) -> None:

@@ -97,6 +97,23 @@ async def test_sends_at_once_what_arrived_in_one_turn_and_gathers_the_rest_while
     assert [len(batch) for batch in backend.batches] == [2, 3]
 
 
+async def test_the_next_batch_leaves_before_the_answers_of_the_last_are_written(batcher, backend):
+    seen = []
+
+    async def call(value):
+        await batcher.submit(make_request(value), 1, monotonic())
+        seen.append(len(backend.batches))
+
+    backend.gate.clear()
+    first = [asyncio.ensure_future(call(value)) for value in (1, 2)]
+    await turns()
+    later = asyncio.ensure_future(call(3))
+    await turns()
+    backend.gate.set()
+    await asyncio.gather(*first, later)
+    assert seen == [2, 2, 2]
+
+
 async def test_only_a_full_batch_is_sent_to_a_busy_worker(batcher, backend):
     backend.gate.clear()
     submitted = [submit(batcher, 0)]
