@@ -58,7 +58,7 @@ class Batcher:
     ) -> None:
         """`max_rows` is the manifest's unless given; `max_calls` may be under way at once, else two a slot.
 
-        `observe` is told of every answered batch: its rows, when it was sent, what was promised and what it took.
+        `observe` is told of every answered batch: its rows, when it was due, what was promised and what it took.
 
         What has expired since the batch before took for ever.
         """
@@ -171,7 +171,7 @@ class Batcher:
     async def _call(self, batch: list[Job]) -> None:
         outputs: list[Outputs] = []
         try:
-            found = await self._ask(batch)
+            found = await self._ask(batch, min([job.arrived_s for job in batch]))
             if isinstance(found, GatewayError):
                 await self._answer_singly(batch, found)
             else:
@@ -187,8 +187,11 @@ class Batcher:
         for job, tensors in zip(batch, outputs, strict=False):
             _succeed(job, tensors)
 
-    async def _ask(self, batch: list[Job]) -> list[Outputs] | GatewayError:
-        """Make one packed call; return the outputs of each of its jobs, or why it failed."""
+    async def _ask(self, batch: list[Job], due_s: float) -> list[Outputs] | GatewayError:
+        """Make one packed call; return the outputs of each of its jobs, or why it failed.
+
+        It might have begun at `due_s`, had a worker been free: from then on, what keeps it is time that batches take.
+        """
         row_counts = [job.num_rows for job in batch]
         num_rows = sum(row_counts)
         self._metrics.batch_rows.observe(num_rows)
@@ -226,7 +229,7 @@ class Batcher:
             if job.request.promised_s and not job.result.done()
         ]
         if is_usual:
-            self._observe(num_rows, started_s, waits)
+            self._observe(num_rows, due_s, waits)
         self._metrics.statistics.count_call(
             num_rows,
             len(batch),
@@ -262,7 +265,7 @@ class Batcher:
         for job in batch:
             if job.result.done():
                 continue
-            again = failure if is_final else await self._ask([job])
+            again = failure if is_final else await self._ask([job], monotonic())
             if not isinstance(again, GatewayError):
                 _succeed(job, again[0])
                 continue

@@ -422,6 +422,16 @@ async def test_a_handler_that_can_stop_is_told_of_callers_who_leave_during_a_cal
     assert told == ([(calls[0], Kind.LEAVE_ROWS, range(1, 3))] if is_told else [])
 
 
+async def test_batches_take_their_time_from_when_their_first_row_came(variant, backend):
+    due_s = []
+    metrics = Metrics().of("double", "3-eager")
+    observe = lambda num_rows, since_s, waits: due_s.append(since_s)  # noqa: E731
+    batcher = Batcher(variant, backend, metrics, num_slots=1, max_batch_bytes=1000, observe=observe)
+    came_s = [monotonic() - before_s for before_s in (0.5, 0.4, 0.3)]
+    await asyncio.gather(*[batcher.submit(make_request(1), 1, at_s) for at_s in came_s])
+    assert due_s == [min(came_s)]
+
+
 async def test_what_waited_for_a_worker_says_nothing_of_how_long_batches_take(variant, backend):
     observed = []
     batcher = Batcher(
