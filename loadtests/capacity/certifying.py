@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +14,10 @@ import psutil
 from host.cpu import choose_threads, count_cores, cpu_model
 from loadtests.addresses import Addresses
 from loadtests.bound import choose_bound_ms
-from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Probing, aim
-from loadtests.generate.processes import run_open_loop, run_rate_search
+from loadtests.capacity.levels import CertifyError, Levels, Plan
+from loadtests.capacity.slices import estimate_slice_s, run_slices
+from loadtests.generate.plan import Probing, aim
+from loadtests.generate.processes import run_rate_search
 from loadtests.measure.metrics import WORKER_BYTES, Metrics
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
@@ -26,35 +27,18 @@ from loadtests.subject import Subject
 from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class, interpolate
 from model_store.release import Release, file_digest, manifest_name
 
-# Single rows in flight for each row that a worker takes at once: always enough for the next batch, and the one after.
-SATURATING = 3
 # Random arrivals at these shares of what saturates show batches of every size, beside the work that requests make.
 SHARES = (0.2, 0.6, 0.9)
+SLICES_PER_ROUND = 2
 FEWEST_CALLS = 8
 RESOLUTION = 1.05
 FIRST_PROBE = 0.6
 
 
-class CertifyError(RuntimeError):
-    """The measurement is no base for a certificate; says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How long it is measured: `rounds` times the levels, each for `level_s`; a search of at most `search_s`."""
-
-    rounds: int = 3
-    level_s: float = 4.0
-    search_s: float = 40.0
-    warm_up_s: float = 1.0
-
-    def estimate_level_s(self, times_as_long: float = 1.0) -> float:
-        """One level with its warm-up and the start of its generator."""
-        return times_as_long * self.level_s + self.warm_up_s + 2.0
-
-    @property
-    def planned_s(self) -> float:
-        return self.rounds * (2 + len(SHARES)) * self.estimate_level_s() + self.search_s
+def estimate_certify_s(plan: Plan) -> float:
+    """How long it takes."""
+    slices = len(SHARES) * SLICES_PER_ROUND * estimate_slice_s(plan)
+    return plan.rounds * (plan.estimate_level_s() + slices) + plan.search_s
 
 
 def choose_setup(workers: int | None, threads: int | None) -> Setup:
@@ -103,14 +87,11 @@ def certify(
         serve_alone(store, subject, list_settings(setup)) as (server, addresses, startup_s),
         scrape(addresses.metrics) as collect,
     ):
-        levels = Levels(subject, addresses.grpc, plan, setup, advance)
-        levels.saturate()  # the first one only warms up
-        saturated, single, recordings = [], [], []
-        for _ in range(plan.rounds):
-            saturated.append(levels.saturate())
-            single.append(levels.call_singly())
-            capacity = _middle([recording.rows_per_s for recording in saturated])
-            recordings += [levels.arrive(share * capacity) for share in SHARES]
+        levels = Levels(subject, addresses.grpc, plan, setup.workers, advance)
+        levels.saturate()  # only warms up
+        single = [levels.call_singly() for _ in range(plan.rounds)]
+        slices = run_slices(levels, SHARES * (SLICES_PER_ROUND * plan.rounds))
+        capacity = _middle([rate for part in slices for rate in part.capacities])
         service_ms = _middle([recording.latencies().find_percentile_ms(50) for recording in single])
         bound_ms = bound_ms or choose_bound_ms(service_ms)
         found = run_rate_search(
@@ -128,8 +109,11 @@ def certify(
         advance("rate within the bound", plan.search_s)
         pids = server.list_processes()
         metrics = collect()
-        times = read_batch_times(metrics, [*saturated, *single, *recordings], manifest.model, manifest.version)
+        recordings = [recording for part in slices for recording in (part.recording, part.look)]
+        times = read_batch_times(metrics, [*single, *recordings], manifest.model, manifest.version)
         full_s = interpolate([(item.rows, item.seconds) for item in times], manifest.max_rows)
+        # From all full batches, not the saturated runs alone: rate and batch times must speak of the same hour.
+        saturated_rows_per_s = setup.workers * manifest.max_rows / full_s
         return Certificate(
             model=manifest.model,
             release=manifest.release,
@@ -140,8 +124,7 @@ def certify(
             setup=setup,
             bound_ms=bound_ms,
             rows_per_s=found.held,
-            # From all full batches, not the saturated runs alone: rate and batch times must speak of the same hour.
-            saturated_rows_per_s=setup.workers * manifest.max_rows / full_s,
+            saturated_rows_per_s=saturated_rows_per_s,
             batch_times=times,
             worker_bytes=_read_version_bytes(metrics) // setup.workers,
             node_bytes=sum(_read_share_bytes(process) for process in pids),
@@ -149,42 +132,6 @@ def certify(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=name_command(),
         )
-
-
-class Levels:
-    """Levels of load against one variant, each in a generator of its own."""
-
-    def __init__(
-        self, subject: Subject, url: str, plan: Plan, setup: Setup, advance: Callable[[str, float], None]
-    ) -> None:
-        self._traffic = aim(subject, Addresses(grpc=url))
-        self._plan = plan
-        self._in_flight = SATURATING * subject.manifest.max_rows * setup.workers
-        self._advance = advance
-
-    def saturate(self, times_as_long: float = 1.0) -> Recording:
-        """Keep so many single rows in flight that every batch is full."""
-        return self._run("saturated", times_as_long, scenario="Offline", max_in_flight=self._in_flight)
-
-    def call_singly(self) -> Recording:
-        """Send one row after the other."""
-        return self._run("one caller", scenario="SingleStream")
-
-    def arrive(self, rate: float, times_as_long: float = 1.0, *, seed: int = 1) -> Recording:
-        """Let rows arrive at random."""
-        how = {"scenario": "Server", "rate": rate, "warm_up_s": self._plan.warm_up_s, "seed": seed}
-        return self._run(f"{rate:.0f}/s", times_as_long, **how)
-
-    def _run(self, what: str, times_as_long: float = 1.0, **how: object) -> Recording:
-        measure_s = times_as_long * self._plan.level_s
-        plan = OpenLoop.model_validate(
-            {"traffic": self._traffic, "measure_s": measure_s, "bound_ms": NO_BOUND_MS, **how}
-        )
-        recording = run_open_loop(plan)
-        if recording.errors:
-            raise CertifyError(f"{what}: requests failed, so nothing can be certified: {recording.errors}")
-        self._advance(what, self._plan.estimate_level_s(times_as_long))
-        return recording
 
 
 def read_batch_times(

@@ -1,14 +1,12 @@
 """Whether a certificate predicts what requests wait: the bar that it has to reach to be of use.
 
-A shared machine is faster in one minute than in the next, and near its capacity waits answer that tenfold. So the loads
-take turns in many short slices, each between two short looks at what saturates now: it is offered a share of the first,
-and its waits are predicted for a slice of its length whose pace moves from that of the first to that of the second. All
-slices count; what else the pace did between the looks shows as their spread, which decides whether there is a verdict.
+Waits are predicted for a slice of the measured one's length, whose pace moves from that of the look before it to that
+of the look after it. All slices count; what else the pace did between the looks shows as their spread, which decides
+whether there is a verdict.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
@@ -16,11 +14,13 @@ from typing import Literal, NamedTuple
 
 from scipy.special import stdtrit
 
-from loadtests.capacity.certifying import CertifyError, Levels, Plan, list_settings, serve_alone
+from loadtests.capacity.certifying import list_settings, serve_alone
+from loadtests.capacity.levels import CertifyError, Levels, Plan
 from loadtests.capacity.queueing import Waits, predict_waits, simulate_slices
+from loadtests.capacity.slices import SLICE_SHARE, Slice, estimate_slice_s, run_slices
 from loadtests.measure.metrics import Metrics
-from loadtests.measure.recording import Part, Recording
-from loadtests.measure.scraper import INTERVAL_S, scrape
+from loadtests.measure.recording import Part
+from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
 from loadtests.subject import Subject
 from model_store.certificate import Certificate
@@ -28,8 +28,6 @@ from model_store.certificate import Certificate
 LOADS = (0.5, 0.8, 0.95)
 ALLOWED = 0.2
 SLICES_PER_ROUND = 3
-# Of a level's length: a slice, and a look at what saturates.
-SLICE_SHARE, LOOK_SHARE = 0.8, 0.4
 # A prediction is the mean of so many slices.
 NUM_SIMULATED = 16
 FEWEST_SLICES = 3
@@ -38,7 +36,7 @@ MOST_ROUNDS = 24  # three take some four minutes
 Outcome = Literal["reached", "missed", "too noisy to tell"]
 
 
-class Slice(Part):
+class Compared(Part):
     """Some seconds at a share of the capacity: what was offered, predicted and measured, in ms at the gateway.
 
     `paces` say how many times as long everything took before and after it as when it was certified.
@@ -65,7 +63,7 @@ class Check(Part):
 
     load: float
     certified: Waits
-    slices: tuple[Slice, ...]
+    slices: tuple[Compared, ...]
 
     @property
     def answers(self) -> Comparison | None:
@@ -114,8 +112,7 @@ def compare_means(predicted: Sequence[float], measured: Sequence[float]) -> Comp
 
 def estimate_check_s(plan: Plan) -> float:
     """How long a check takes."""
-    num_slices = len(LOADS) * SLICES_PER_ROUND * plan.rounds
-    return num_slices * (plan.estimate_level_s(SLICE_SHARE) + plan.estimate_level_s(LOOK_SHARE))
+    return len(LOADS) * SLICES_PER_ROUND * plan.rounds * estimate_slice_s(plan)
 
 
 def advise(checks: Sequence[Check]) -> str:
@@ -143,63 +140,40 @@ def check_certificate(
         serve_alone(store, subject, list_settings(certificate.setup)) as (_, addresses, _),
         scrape(addresses.metrics) as collect,
     ):
-        levels = Levels(subject, addresses.grpc, plan, certificate.setup, advance)
+        levels = Levels(subject, addresses.grpc, plan, certificate.setup.workers, advance)
         levels.saturate()  # only warms up
-        runs, capacity = [], find_capacity(levels.saturate(LOOK_SHARE))
-        for seed, load in enumerate(LOADS * (plan.rounds * SLICES_PER_ROUND), start=1):
-            recording = levels.arrive(load * capacity, SLICE_SHARE, seed=seed)
-            # Else what is scraped next would mix the slice's last requests with the first ones that saturate.
-            time.sleep(2 * INTERVAL_S)
-            before, capacity = capacity, find_capacity(levels.saturate(LOOK_SHARE))
-            runs.append(_Run(seed, load, load * before, (before, capacity), recording))
+        slices = run_slices(levels, LOADS * (plan.rounds * SLICES_PER_ROUND))
         metrics = collect()
-    found = [_compare(subject, certificate, run, plan, metrics) for run in runs]
+    found = [_compare(subject, certificate, part, plan, metrics) for part in slices]
     return [
         Check(
             load=load,
             certified=predict_waits(certificate, subject.manifest.max_rows, load * certificate.saturated_rows_per_s),
-            slices=tuple(item for run, item in zip(runs, found, strict=True) if run.load == load),
+            slices=tuple(item for part, item in zip(slices, found, strict=True) if part.load == load),
         )
         for load in LOADS
     ]
 
 
-def find_capacity(recording: Recording) -> float:
-    """Rows a second of the middle of a look: a generator's start and end are no small part of a second."""
-    windows = recording.windows
-    tenth = len(windows) // 10
-    middle = windows[tenth : len(windows) - tenth]
-    length_s = recording.duration_s * len(middle) / len(windows)
-    return sum(window.requests for window in middle) * recording.rows_per_request / length_s
-
-
-class _Run(NamedTuple):
-    seed: int
-    load: float
-    rate: float
-    capacities: tuple[float, float]
-    recording: Recording
-
-
-def _compare(subject: Subject, certificate: Certificate, run: _Run, plan: Plan, metrics: Metrics) -> Slice:
+def _compare(subject: Subject, certificate: Certificate, part: Slice, plan: Plan, metrics: Metrics) -> Compared:
     manifest = subject.manifest
-    split = split_time(run.recording, metrics, model=manifest.model, version=manifest.version)
+    split = split_time(part.recording, metrics, model=manifest.model, version=manifest.version)
     if split is None:
-        raise CertifyError(f"the server's metrics tell nothing of the runs at {run.load:g} of the capacity")
-    before, after = (certificate.saturated_rows_per_s / capacity for capacity in run.capacities)
+        raise CertifyError(f"the server's metrics tell nothing of the runs at {part.load:g} of the capacity")
+    before, after = (certificate.saturated_rows_per_s / capacity for capacity in part.capacities)
     predicted = simulate_slices(
         certificate.batch_times,
         manifest.max_rows,
         certificate.setup.workers,
-        run.rate,
+        part.rate,
         paces=(before, after),
         warm_up_s=plan.warm_up_s,
         length_s=SLICE_SHARE * plan.level_s,
         num_slices=NUM_SIMULATED,
-        seed=run.seed,
+        seed=part.seed,
     )
-    return Slice(
-        rate=run.rate,
+    return Compared(
+        rate=part.rate,
         paces=(before, after),
         predicted_queue_ms=predicted.queue_ms,
         predicted_answer_ms=predicted.answer_ms,

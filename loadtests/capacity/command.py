@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from host.progress import ProgressBar
-from loadtests.capacity.certifying import Plan, certify, choose_setup
+from loadtests.capacity.certifying import certify, choose_setup, estimate_certify_s
 from loadtests.capacity.checking import ALLOWED, Check, advise, check_certificate, estimate_check_s
+from loadtests.capacity.levels import Plan
 from loadtests.measure.neighbours import watch_neighbours
 from loadtests.options import ModelArgument, StoreOption, VersionOption, open_store
 from loadtests.subject import find_variant
@@ -44,15 +45,15 @@ def certify_model(
 ) -> None:
     """Certify what a variant holds on machines like this, signed into its release. Example: loadtest certify classifier
 
-    `--check` takes some four minutes; it exits with 1 where a predicted wait is off by more than a fifth, with 2 where
-    the machine's pace moved too much to say.
+    It takes four to five minutes, and so does `--check`, which exits with 1 where a predicted wait is off by more than
+    a fifth, with 2 where the machine's pace moved too much to say.
     """
     opened = open_store(store)
     release, variant = opened.resolve(model, version)
     subject = find_variant(release, variant)
     setup = choose_setup(workers, threads)
     plan = Plan(rounds=rounds, level_s=seconds)
-    planned_s = estimate_check_s(plan) if check else plan.planned_s
+    planned_s = estimate_check_s(plan) if check else estimate_certify_s(plan)
     with ProgressBar("measuring, s", total=round(planned_s)) as bar, watch_neighbours() as neighbours:
 
         def advance(what: str, planned_s: float) -> None:

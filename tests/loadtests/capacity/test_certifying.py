@@ -4,8 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtests.capacity import command
-from loadtests.capacity.certifying import CertifyError, read_batch_times
-from loadtests.capacity.checking import Check, Slice, advise, find_capacity
+from loadtests.capacity.certifying import read_batch_times
+from loadtests.capacity.checking import Check, Compared, advise
+from loadtests.capacity.levels import CertifyError, find_capacity
 from loadtests.capacity.queueing import Waits
 from loadtests.cli import app
 from loadtests.measure.metrics import Metrics, Series
@@ -54,7 +55,7 @@ def make_check(*pairs):
     """Slices with these waits to the answer, predicted and measured."""
     certified = Waits(queue_ms=5, answer_ms=10, answer_p99_ms=30, rows_per_batch=4)
     slices = [
-        Slice(
+        Compared(
             rate=100,
             paces=(1, 1),
             predicted_queue_ms=predicted / 2,
