@@ -55,6 +55,29 @@ class DifferentiableProgram:
             raise AttributionError(f"there is no class {target}; the program tells {values.shape[1]} apart")
         return values.argmax(1) if target is None else torch.full((len(values),), target), values
 
+    def integrate_gradients(
+        self, layer: nn.Module, rows: torch.Tensor, baseline: float, targets: torch.Tensor, num_steps: int
+    ) -> torch.Tensor:
+        """Attribute each row's class [N] to what a marked operation gives, on the path from rows full of `baseline`.
+
+        Returns what the operation gives in shape; a row's sum is what the value of its end exceeds that of its
+        beginning by.
+        """
+        from captum.attr import LayerIntegratedGradients
+
+        method = LayerIntegratedGradients(self, layer)
+        found = [
+            method.attribute(
+                row,
+                baselines=torch.full_like(row, baseline),
+                target=int(wanted),
+                n_steps=num_steps,
+                internal_batch_size=self.points_at_once,
+            )
+            for row, wanted in zip(rows.split(1), targets, strict=True)
+        ]
+        return torch.cat(found).detach()
+
     def list_sources(self) -> list[fx.Node]:
         """List the operations from which the values come, in their order."""
         return [node for node in self._module.graph.nodes if node in self._sources]

@@ -35,29 +35,15 @@ class TextAttribution:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Attribute each text's most probable class, or class `target`; returns float32 [N, S] and [N, K].
 
-        The path starts from padding in place of every piece. A row's sum is what the value of its end exceeds that of
-        its beginning by.
+        The path starts from padding in place of every piece.
 
         Raises:
             AttributionError: no such class.
         """
-        from captum.attr import LayerIntegratedGradients
-
         pieces_NS = torch.from_numpy(pieces)
         targets, values_NK = self._program.choose(pieces_NS, target)
-        method = LayerIntegratedGradients(self._program, self._layer)
-        rows = [
-            method.attribute(
-                text,
-                baselines=torch.full_like(text, PAD),
-                target=int(wanted),
-                n_steps=num_steps,
-                internal_batch_size=self._program.points_at_once,
-            )
-            for text, wanted in zip(pieces_NS.split(1), targets, strict=True)
-        ]
-        places_NS = torch.cat(rows).sum(2)
-        return places_NS.detach().float().numpy(), values_NK.float().numpy()
+        places_NS = self._program.integrate_gradients(self._layer, pieces_NS, PAD, targets, num_steps).sum(2)
+        return places_NS.float().numpy(), values_NK.float().numpy()
 
 
 def _embeds_input(node: fx.Node) -> bool:
