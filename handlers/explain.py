@@ -21,6 +21,7 @@ from handlers.attribution import Attribution
 from handlers.base import Handler, Outputs, RowError
 from handlers.differentiable import AttributionError
 from handlers.message import decode_request, encode_failure, encode_response
+from handlers.signal_attribution import SignalAttribution
 from handlers.text_attribution import TextAttribution
 
 _LENGTH_BYTES = 4
@@ -45,6 +46,19 @@ class ImageReasons:
         method, target = parameters["method"], parameters.get("class")
         places, values = self._attribution.attribute(images, method, parameters["num_steps"], target)
         return Outputs({"image": images, "attribution": places, "probabilities": values}, decoded.row_errors)
+
+
+class SignalReasons:
+    """The signal without gaps, how much each of its samples speaks for the answer, and the probabilities."""
+
+    def __init__(self, handler: Handler, program: Path) -> None:
+        self._handler, self._attribution = handler, SignalAttribution(program)
+
+    def explain(self, inputs: _Inputs, parameters: Mapping[str, Any]) -> Outputs:
+        decoded = self._handler.decode(inputs, {})
+        (signals,) = decoded.arrays
+        places, values = self._attribution.attribute(signals, parameters["num_steps"], parameters.get("class"))
+        return Outputs({"signal": signals, "attribution": places, "probabilities": values}, decoded.row_errors)
 
 
 class TextReasons:
@@ -110,6 +124,8 @@ def find_reasons(handler: Handler, folder: Path) -> Reasons:
     if "continuation" in handler.input_names:
         return PromptReasons(handler)
     program = folder / handler.manifest["programs"]["main"]
+    if "signal" in handler.input_names:
+        return SignalReasons(handler, program)
     return TextReasons(handler, program) if "text" in handler.input_names else ImageReasons(handler, program)
 
 

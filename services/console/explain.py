@@ -1,4 +1,4 @@
-"""The verb `explain`: where in an image or a text a model found what it answered."""
+"""The verb `explain`: where in an image, a signal or a text a model found what it answered."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ _TEXT: Final = f"""Takes what `infer` takes, and the parameters
 {", ".join(f"`{name}` ({rule['meaning']})" for name, rule in _RULES.items())}.
 
 Of images, answers `image` as the model sees it and `attribution` FP32 [rows, height, width], positive where it speaks
-for the class; of texts, `pieces` BYTES [rows, pieces] and their `attribution` FP32 [rows, pieces]; with them
-`probabilities`, or of a language model the `text` that is explained: `{ABLATION}` says how much likelier each word of
-the prompt made it. Translators answer as `infer` does, with their `alignment`. By the release's variant {VARIANT},
-whose gradients are known; the first answer takes some seconds.
+for the class; of signals, `signal` FP32 [rows, samples] without gaps and their `attribution` FP32 [rows, samples]; of
+texts, `pieces` BYTES [rows, pieces] and their `attribution` FP32 [rows, pieces]; with them `probabilities`, or of a
+language model the `text` that is explained: `{ABLATION}` says how much likelier each word of the prompt made it.
+Translators answer as `infer` does, with their `alignment`. By the release's variant {VARIANT}, whose gradients are
+known; the first answer takes some seconds.
 """
 
 
 def add_explain_routes(app: FastAPI, gateway: Gateway, shelf: Shelf, explanations: Explanations) -> None:
-    @app.post("/v2/models/{model}/explain", summary="Explain an answer to an image", description=_TEXT)
+    @app.post("/v2/models/{model}/explain", summary="Explain an answer", description=_TEXT)
     @app.post("/v2/models/{model}/versions/{version}/explain", summary="Explain a version's answer", description=_TEXT)
     async def explain(request: Request, model: str, version: str = "") -> Response:
         body = await request.body()
@@ -73,7 +74,8 @@ def _prepare(request: InferRequest, manifest: Manifest) -> int:
     methods = list_methods(manifest)
     if not methods:
         raise InvalidRequestError(
-            f"nothing explains {manifest.model}: it neither tells classes of images or texts apart, nor writes texts"
+            f"nothing explains {manifest.model}: "
+            "it neither tells classes of images, signals or texts apart, nor writes texts"
         )
     given = {name: request.parameters.pop(name) for name in list(request.parameters)}
     for name, value in given.items():
@@ -103,7 +105,8 @@ def list_methods(manifest: Manifest) -> tuple[str, ...]:
         return ()
     if any(tensor.datatype == "UINT8" and len(tensor.shape) == 4 for tensor in manifest.inputs):
         return (GRADIENTS, GRAD_CAM)
-    return (GRADIENTS,) if inputs == {"text"} else ()
+    classifies_signals = inputs == {"signal"} and any(tensor.name == "probabilities" for tensor in manifest.outputs)
+    return (GRADIENTS,) if classifies_signals or inputs == {"text"} else ()
 
 
 def _refuse_failed_rows(outputs: list[NamedTensor]) -> None:

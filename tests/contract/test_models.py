@@ -46,6 +46,7 @@ INFRASTRUCTURE = (
     "series",
     "text",
     "subwords",
+    "signal_attribution",
     "text_attribution",
     "beam_search",
     "sampling",

@@ -109,7 +109,10 @@ def test_a_gateway_has_neither_torch_nor_java_nor_what_runs_programs():
 
 
 # Only what explains by gradients misses anything: torch, without which nobody starts it.
-EXPLAINING = [f"handlers.{name} torch" for name in ("attribution", "differentiable", "explain", "text_attribution")]
+EXPLAINING = [
+    f"handlers.{name} torch"
+    for name in ("attribution", "differentiable", "explain", "signal_attribution", "text_attribution")
+]
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys

@@ -2,12 +2,14 @@
 
 import asyncio
 import importlib.util
+import json
 import os
 
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+import torch
 
 from model_store.signing import Keyring
 from model_store.store import Store
@@ -24,6 +26,41 @@ from tests.builders import publish_release
 from tests.handlers.conftest import describe_brightness
 from tests.services.console.world import SmallModels
 from training.release.cli import release_model
+from training.release.spec import HeldOut, ReleaseSpec, TensorSpec, describe_row_program
+
+
+class Slopes(torch.nn.Module):
+    """Whether a signal [N, 4] rises or falls, by its last sample less its first."""
+
+    def forward(self, signal):
+        rise = signal[:, 3] - signal[:, 0]
+        return torch.softmax(torch.stack([rise, -rise], 1), 1)
+
+
+def describe_slopes():
+    signals = np.array([[0, 1, 2, 3], [3, 2, 1, 0]], np.float32)
+    return ReleaseSpec(
+        name="slopes",
+        description="whether a signal rises",
+        kind="signal_classifier",
+        programs={"main": describe_row_program(Slopes(), torch.from_numpy(signals), max_rows=8, device="cpu")},
+        inputs=(TensorSpec(name="signal", datatype="FP32", shape=(-1, 4), meaning="a signal", finite=False),),
+        input_sets=(("signal",),),
+        outputs=(
+            TensorSpec(name="probabilities", datatype="FP32", shape=(-1, 2), meaning="of each", singular="probability"),
+            TensorSpec(name="label", datatype="BYTES", shape=(-1,), meaning="the most probable"),
+        ),
+        handler_options={"labels": ["rises", "falls"]},
+        held_out=HeldOut(
+            inputs={"signal": signals},
+            score=lambda outputs: (outputs["probabilities"].argmax(1) == np.arange(2)).astype(float),
+            metric="accuracy",
+            dataset="two slopes",
+            binary=True,
+        ),
+        margin=0.01,
+        max_rows=8,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +68,7 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explained")
     store = Store(folder / "store", Keyring(folder / "keys"))
     release_model(describe_brightness(1), store, "cpu", ["eager"])
+    release_model(describe_slopes(), store, "cpu", ["eager"])
     publish_release(store, "net", {"eager": {}})
     return store
 
@@ -89,7 +127,9 @@ async def test_an_archive_from_before_cannot_explain(store):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http(store):
     """The door of a console, one for all tests: the process that explains takes seconds to import torch."""
-    gateway = Gateway(select_variants(store, ["brightness"], ["default"], "cpu"), SmallModels(), GatewaySettings())
+    gateway = Gateway(
+        select_variants(store, ["brightness", "slopes"], ["default"], "cpu"), SmallModels(), GatewaySettings()
+    )
     console = Console(gateway, store)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(make_app(gateway, console)), base_url="http://here"
@@ -130,3 +170,19 @@ async def test_what_cannot_be_explained_is_refused_with_the_reason(http, changes
     answer = await http.post("/v2/models/brightness/explain", json=body(**changes))
     assert answer.status_code == 400
     assert why in answer.json()["error"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_signal_is_explained_sample_by_sample_and_its_gap_filled(http):
+    signal = np.array([[0, np.nan, 1, 2]], np.float32)
+    sent = {"name": "signal", "datatype": "FP32", "shape": [1, 4], "data": signal.tolist()}
+    answer = await http.post(
+        "/v2/models/slopes/explain",
+        content=json.dumps({"inputs": [sent], "parameters": {"num_steps": 64}}),
+    )
+    assert answer.status_code == 200, answer.text
+    found = {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    assert found["signal"] == [0, 0.5, 1, 2]
+    rises = 1 / (1 + np.exp(-4))
+    assert found["probabilities"] == pytest.approx([rises, 1 - rises], abs=1e-5)
+    assert found["attribution"] == pytest.approx([0, 0, 0, rises - 0.5], abs=2e-3)

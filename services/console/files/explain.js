@@ -6,6 +6,7 @@ import { choice, formatNumber, h, latestOnly, problem } from "./dom.js";
 import { makeForm } from "./form.js";
 import { paintImage } from "./image_grid.js";
 import { chooseModel } from "./picker.js";
+import { showSignal } from "./signal_reasons.js";
 import { readText } from "./wire.js";
 
 const NAMES = {
@@ -17,7 +18,7 @@ export async function show(root, [model]) {
   if (!chosen) return;
   const { versions: [{ version }], explained_by: methods } = chosen;
   if (!methods.length) {
-    root.append(h("p", { class: "card" }, "Only answers to images and texts are explained: there a person can see whether the reason is a good one."));
+    root.append(h("p", { class: "card" }, "Only answers to images, signals and texts are explained: there a person can see whether the reason is a good one."));
     return;
   }
   const manifest = await getManifest(chosen.name, version);
@@ -47,7 +48,7 @@ export async function show(root, [model]) {
   await form.takeFirstExample();
 }
 
-// By what came: an image or the pieces of a text with what each place counts, else an answer that tells it itself.
+// By what came: an image, a signal or the pieces of a text with what each place counts, else an answer that tells it itself.
 function showReasons(manifest, result, request) {
   const read = (name) => result.tensors.find((tensor) => tensor.name === name);
   const [attribution, scores, text] = ["attribution", "probabilities", "text"].map(read);
@@ -55,7 +56,9 @@ function showReasons(manifest, result, request) {
   const entries = scores && readRanking({ scores, names: null, labels: manifest.handler_options.labels }, 0);
   const best = entries ? entries[0].label : "the answer";
   const most = attribution.data.reduce((strongest, value) => Math.max(strongest, Math.abs(value)), 0);
-  const shown = read("image") ? showImage(read("image"), attribution, most, best) : showPieces(read("pieces"), attribution, most);
+  const shown = read("image") ? showImage(read("image"), attribution, most, best)
+    : read("signal") ? showSignal(read("signal"), attribution, most)
+    : showPieces(read("pieces"), attribution, most);
   return h("div", { class: read("image") ? "explained" : "explained text-only" },
     shown.picture,
     h("div", {},

@@ -39,6 +39,10 @@ class SmallReasons:
     def _explain_scenes(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         return _explain_image(inputs["image"], self._answer("scenes", inputs)["area"])
 
+    def _explain_beats(self, inputs: Mapping[str, np.ndarray]) -> Answers:
+        probabilities = self._answer("beats", inputs)["probabilities"]
+        return {"signal": inputs["signal"], "attribution": inputs["signal"], "probabilities": probabilities}
+
     def _explain_translator(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         return self._answer("translator", inputs)
 

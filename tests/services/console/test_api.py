@@ -102,6 +102,7 @@ def test_models_say_what_a_person_gives_them(http):
         "noise": "text",
         "painter": "numbers",
         "series": "numbers",
+        "beats": "numbers",
         "beams": "numbers",
     }
 
@@ -116,6 +117,7 @@ def test_models_say_what_explains_them(http):
         "painter": [],
         "noise": [],
         "series": [],
+        "beats": ["integrated-gradients"],
         "beams": [],
     }
     series = {"name": "history", "datatype": "FP32", "shape": [1, 48], "data": [0] * 48}

@@ -147,6 +147,25 @@ _SERIES = {
     ],
 }
 
+_BEATS = {
+    "kind": "signal_classifier",
+    "description": "whether a heart beats",
+    "inputs": [{"name": "signal", "datatype": "FP32", "shape": [-1, 8], "meaning": "samples of a signal"}],
+    "input_sets": [["signal"]],
+    "outputs": [
+        {
+            "name": "probabilities",
+            "datatype": "FP32",
+            "shape": [-1, 2],
+            "meaning": "of each",
+            "minimum": 0,
+            "maximum": 1,
+        },
+        {"name": "label", "datatype": "BYTES", "shape": [-1], "meaning": "the most probable"},
+    ],
+    "handler_options": {"labels": ["still", "beating"]},
+}
+
 
 _SCENES = {
     "kind": "segmenter",
@@ -202,6 +221,7 @@ def publish_all(store: Store) -> None:
     publish_release(store, "opinions", {"eager": {}}, examples={"text": _bytes(_OPINIONS)}, **OPINIONS)
     publish_release(store, "novelist", {"eager": {}}, examples={"prompt": _bytes(["Once upon a"])}, **NOVELIST)
     publish_release(store, "series", {"eager": {}}, examples={"history": _waves()}, **_SERIES)
+    publish_release(store, "beats", {"eager": {}}, examples={"signal": _pulse()}, **_BEATS)
     publish_release(store, "scenes", {"eager": {}}, examples={"image": _steps()}, **_SCENES)
     publish_release(
         store,
@@ -218,6 +238,10 @@ _OPINIONS = ("a good room and a bad bed", f"good {MARKUP}")
 def _waves() -> np.ndarray:
     steps = np.arange(48)
     return np.stack([level + np.sin(steps * np.pi / 6) for level in (3, 5)]).astype(np.float32)
+
+
+def _pulse() -> np.ndarray:
+    return np.array([[0, 0, 2, -1, 0, 0, 0, 0]], np.float32)
 
 
 def _steps() -> np.ndarray:
@@ -322,6 +346,14 @@ class SmallModels:
     def _series(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         season = inputs["history"][:, -12:]
         return {f"q{level}": season + np.float32((level - 50) / 50) for level in _LEVELS}
+
+    def _beats(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
+        beating = 1 - np.exp(-np.ptp(inputs["signal"], axis=1))
+        labels = variant.manifest.handler_options["labels"]
+        return {
+            "probabilities": np.stack([1 - beating, beating], 1).astype(np.float32),
+            "label": _bytes([labels[int(each > 0.5)] for each in beating]),
+        }
 
     def _beams(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         channel = np.ascontiguousarray(inputs["channel"]).view(np.complex64)[..., 0]

@@ -40,6 +40,23 @@ def test_the_words_of_a_text_are_coloured_by_what_they_count(page: Page):
     expect(page.locator(".pieces")).to_have_text(f"good {MARKUP}")
 
 
+def test_the_samples_of_a_signal_are_coloured_by_what_they_count(page: Page):
+    open_view(page, "explain/beats")
+    bands = page.locator(".explained rect")
+    expect(bands).to_have_count(8)
+    assert bands.evaluate_all("bands => bands.map(band => [band.className.baseVal, band.textContent])") == [
+        ["for", "sample 1: 0"],
+        ["for", "sample 2: 0"],
+        ["for", "sample 3: 2"],
+        ["against", "sample 4: -1"],
+        *(["for", f"sample {number}: 0"] for number in range(5, 9)),
+    ]
+    strengths = bands.evaluate_all("bands => bands.slice(1, 4).map(band => Number(band.getAttribute('fill-opacity')))")
+    assert strengths == [0, 1, 0.616]  # half as strong, so half as opaque or more
+    expect(page.locator(".explained polyline")).to_have_count(1)
+    expect(page.locator(".explained .ranking .name")).to_have_text(["beating", "still"])
+
+
 def test_what_a_prompt_goes_on_with_stands_beside_its_reasons(page: Page):
     open_view(page, "explain/novelist")
     expect(page.locator(".pieces mark.for")).to_have_count(3)
@@ -51,7 +68,7 @@ def test_a_translator_explains_itself_and_a_forecaster_cannot(page: Page):
         open_view(page, "explain/translator")
     expect(page.locator(".said .alignment")).to_be_visible()
     open_view(page, "explain/series")
-    expect(page.locator("main")).to_contain_text("Only answers to images and texts are explained")
+    expect(page.locator("main")).to_contain_text("Only answers to images, signals and texts are explained")
 
 
 def test_a_segmenters_classes_are_explained_over_its_image(page: Page):
