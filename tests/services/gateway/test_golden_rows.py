@@ -33,7 +33,7 @@ def variants(tmp_path):
 
 
 @pytest.fixture
-async def gateway(variants, backend):
+async def gateway(variants, backend, let_pass):
     return Gateway(Catalogue(variants), backend, GatewaySettings())
 
 
@@ -41,7 +41,7 @@ async def gateway(variants, backend):
 def let_pass(monkeypatch):
     """Let time go by for the front door."""
     passed_s = [0.0]
-    for module in ("core", "journal"):
+    for module in ("batching", "core", "journal", "served_model", "waiting"):
         monkeypatch.setattr(f"services.gateway.{module}.monotonic", lambda: time.monotonic() + sum(passed_s))
     return passed_s.append
 
