@@ -12,6 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from model_store.call_frames import state_name
 from services.gateway.errors import DeadlineError, NotReadyError, WorkerDiedError
 from services.torchserve.http_client import HttpClient
 from services.torchserve.predictions import Predictions
@@ -274,8 +275,10 @@ async def test_a_worker_that_dies_fails_what_it_was_at_in_all_its_slots(workers,
     workers.num_slots = 2
     dying = workers.start()
     predictions = workers.connect()
-    calls = [asyncio.create_task(predictions.predict(direct, word)) for word in (b"wait60", b"die")]
-    for call in calls:
+    waiting = asyncio.create_task(predictions.predict(direct, b"wait60"))
+    while not any((workers.folder / state_name(dying.pid, slot)).read_bytes() == b"\1" for slot in range(2)):
+        await asyncio.sleep(0.001)  # what has not begun is asked of another worker
+    for call in (asyncio.create_task(predictions.predict(direct, b"die")), waiting):
         with pytest.raises(WorkerDiedError):
             await call
     assert dying.wait() == 1
