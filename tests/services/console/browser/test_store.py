@@ -12,8 +12,7 @@ from tests.services.console.browser.views import open_view
 
 def test_the_store_shows_who_serves_and_why(page: Page):
     open_view(page, "store")
-    release = page.locator(".release").nth(1)
-    expect(release).to_contain_text("digits 2")
+    release = page.locator(".release", has_text="digits 2")
     expect(release.locator("summary").first).to_contain_text("serves eager, int8")
     expect(release).to_contain_text("signature verified")
     release.get_by_text("The gate’s evidence").click()
