@@ -58,9 +58,8 @@ class Batcher:
     ) -> None:
         """`max_rows` is the manifest's unless given; `max_calls` may be under way at once, else two a slot.
 
-        `observe` is told of every answered batch: its rows, when it was due, what was promised and what it took.
-
-        What has expired since the batch before took for ever.
+        `observe` is told of every answered batch: its rows, when it was due, what was promised and what it took; what
+        has expired since the batch before took for ever.
         """
         self._observe = observe
         self._variant = variant
@@ -182,10 +181,12 @@ class Batcher:
                 _fail(job, InternalError(MODEL_FAILED, cause=repr(error)))
         finally:
             self._num_calls -= 1
-            self._dispatch()
-        # After the next batch: the worker would be idle while these answers are written.
-        for job, tensors in zip(batch, outputs, strict=False):
-            _succeed(job, tensors)
+            try:
+                self._dispatch()
+            finally:
+                # After the next batch: the worker would be idle while these answers are written.
+                for job, tensors in zip(batch if outputs else (), outputs, strict=True):
+                    _succeed(job, tensors)
 
     async def _ask(self, batch: list[Job], due_s: float) -> list[Outputs] | GatewayError:
         """Make one packed call; return the outputs of each of its jobs, or why it failed.
