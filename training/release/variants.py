@@ -20,7 +20,7 @@ from torch.utils import _pytree as pytree
 
 from handlers.target import describe_host
 from host.instruction_sets import cpu_features
-from training.release.capture import capture_again
+from training.release.capture import capture_again, leave_bounds
 from training.release.left_out import LeftOutError
 from training.release.rounding import DEFAULTS, Rounding
 
@@ -125,9 +125,14 @@ def make_program(blueprint: Blueprint) -> Path:
 
 
 def compile_program(program: ExportedProgram, folder: Path, device: torch.device) -> Path:
-    """Compile a program with AOTInductor; returns the library in `folder`, its kernels beside it."""
+    """Compile a program with AOTInductor; returns the library in `folder`, its kernels beside it.
+
+    Raises:
+        LeftOutError: a size's bound is too small for its number to stay free.
+    """
     from torch._inductor import aoti_compile_and_package
 
+    program = leave_bounds(program)
     folder.mkdir(parents=True)
     package = folder / "package.pt2"
     with torch.no_grad():

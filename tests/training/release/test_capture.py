@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from training.release.capture import capture, capture_again, dynamic_shapes_of, input_values
+from training.release.capture import capture, capture_again, dynamic_shapes_of, input_values, leave_bounds
+from training.release.left_out import LeftOutError
 from training.release.spec import ProgramSpec
 
 CPU = torch.device("cpu")
@@ -85,3 +86,22 @@ def test_a_size_without_a_bound_stays_without_one():
     program = torch.export.export(torch.nn.ReLU(), (torch.randn(3, 5),), dynamic_shapes=({0: rows, 1: length},))
     again = capture_again(program.module(check_guards=False), program)
     assert again.module()(torch.ones(2, 5000)).shape == (2, 5000)
+
+
+def program_of(num_rows, most_rows):
+    rows = torch.export.Dim("rows", min=1, max=most_rows)
+    spec = ProgramSpec(module=torch.nn.ReLU(), example_inputs=(torch.ones(num_rows, 2),), dynamic_shapes=({0: rows},))
+    return capture(spec, CPU)
+
+
+def test_examples_as_large_as_a_bound_are_made_smaller_and_others_are_left():
+    at_bound, below = program_of(8, 8), program_of(3, 8)
+    smaller = leave_bounds(at_bound)
+    assert smaller.example_inputs[0][0].shape == (7, 2)
+    assert smaller.module()(torch.ones(8, 2)).shape == (8, 2)
+    assert leave_bounds(below) is below
+
+
+def test_a_bound_of_two_leaves_no_example_below_it():
+    with pytest.raises(LeftOutError, match="at its bound, 2; allow 3 or more"):
+        leave_bounds(program_of(2, 2))

@@ -29,11 +29,14 @@ class Pointwise(nn.Module):
 
 @pytest.mark.slow  # a compiler takes half a minute
 @pytest.mark.filterwarnings("ignore:Raw SymInt value:UserWarning")  # of torch, of what it makes itself
-def test_a_quantized_convolution_over_lines_compiles_and_answers_batches_of_any_size(tmp_path):
+@pytest.mark.parametrize("num_examples", [4, 16])  # 16 is the bound
+def test_a_quantized_convolution_over_lines_compiles_and_answers_batches_of_any_size(tmp_path, num_examples):
     torch.manual_seed(0)
     module, x = Pointwise().eval(), torch.randn(16, 8, 66)
     spec = ProgramSpec(
-        module=module, example_inputs=(x[:4],), dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=16)},)
+        module=module,
+        example_inputs=(x[:num_examples],),
+        dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=16)},),
     )
     quantized = quantize(capture(spec, CPU), [(x,)])
     run = load_program(compile_program(quantized, tmp_path / "compiled", CPU), Cpu())
