@@ -28,6 +28,7 @@ ANSWER_S = 60.0
 # Who waits longer than some seconds has gone: explanations are for a person who looks.
 MAX_WAITING = 4
 _MODULE = "handlers.explain"
+_SIGNAL_MODULE = "handlers.signal_attribution"  # came later
 _LENGTH_BYTES = 4
 
 
@@ -70,10 +71,13 @@ def _find_archive(release: Release) -> Path:
         archive = release.archive_path(VARIANT)
     except UnknownReleaseError as error:
         raise InvalidRequestError(f"explanations need the variant {VARIANT}: {error}") from None
+    takes_signals = any(tensor.name == "signal" for tensor in release.manifests[VARIANT].inputs)
+    module = _SIGNAL_MODULE if takes_signals else _MODULE
     with zipfile.ZipFile(archive) as packed:
-        if f"{_MODULE.replace('.', '/')}.py" not in packed.namelist():
+        if f"{module.replace('.', '/')}.py" not in packed.namelist():
             raise InvalidRequestError(
-                f"{release.model} release {release.number} is from before answers could be explained; release it again"
+                f"{release.model} release {release.number} is from before its answers could be explained; release it "
+                "again"
             )
     return archive
 

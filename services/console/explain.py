@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
@@ -15,13 +16,15 @@ from model_store.tensors import decode_raw
 from services.console.releases import Shelf
 from services.explaining import VARIANT, Explanations
 from services.gateway.core import Gateway
-from services.gateway.errors import InvalidRequestError
+from services.gateway.errors import InternalError, InvalidRequestError
 from services.gateway.packing import pack_requests, unpack_answer
 from services.gateway.rest_answers import make_answer_response
 from services.gateway.rest_messages import HEADER_LENGTH, decode_body
 from services.gateway.rest_refusals import recording_refusals
 from services.gateway.tensors import InferAnswer, InferRequest, NamedTensor
 from services.gateway.validation import Validator
+
+logger = structlog.get_logger("explaining")
 
 MAX_ROWS = 8
 GRADIENTS, GRAD_CAM, ATTENTION, ABLATION = "integrated-gradients", "grad-cam", "attention", "ablation"
@@ -59,7 +62,11 @@ def add_explain_routes(app: FastAPI, gateway: Gateway, shelf: Shelf, explanation
             release = await asyncio.to_thread(shelf.find, model, variant.manifest.release)
             num_rows = _prepare(decoded, variant.manifest)
             answer = await explanations.explain(release, pack_requests([decoded]))
-            (outputs,) = unpack_answer(answer, [num_rows])
+            try:
+                (outputs,) = unpack_answer(answer, [num_rows])
+            except InternalError as error:
+                logger.error("an explanation failed", model=model, request=decoded.id, error=error.cause)
+                raise
             _refuse_failed_rows(outputs)
         found = InferAnswer(model, f"{release.number}-{VARIANT}", decoded.id, outputs)
         return make_answer_response(found, encoding)

@@ -4,13 +4,16 @@ import asyncio
 import importlib.util
 import json
 import os
+import zipfile
 
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
 import torch
+from structlog.testing import capture_logs
 
+from handlers.message import encode_failure
 from model_store.signing import Keyring
 from model_store.store import Store
 from services.console import Console
@@ -70,6 +73,8 @@ def store(tmp_path_factory):
     release_model(describe_brightness(1), store, "cpu", ["eager"])
     release_model(describe_slopes(), store, "cpu", ["eager"])
     publish_release(store, "net", {"eager": {}})
+    signal = {"name": "signal", "datatype": "FP32", "shape": [-1, 4], "meaning": "samples"}
+    publish_release(store, "signals", {"eager": {"inputs": [signal], "input_sets": [["signal"]]}})
     return store
 
 
@@ -114,14 +119,24 @@ async def test_a_server_without_what_explains_says_so(store, monkeypatch):
         await Explanations().explain(store.open("brightness", 1), b"")
 
 
-async def test_an_archive_from_before_cannot_explain(store):
-    import zipfile
-
-    release = store.open("net", 1)
+@pytest.mark.parametrize(("model", "has"), [("net", "manifest.json"), ("signals", "handlers/explain.py")])
+async def test_an_archive_from_before_cannot_explain(store, model, has):
+    release = store.open(model, 1)
     with zipfile.ZipFile(release.archive_path("eager"), "w") as archive:
-        archive.writestr("manifest.json", "{}")
-    with pytest.raises(InvalidRequestError, match="net release 1 is from before answers could be explained"):
+        archive.writestr(has, "{}")
+    with pytest.raises(InvalidRequestError, match=f"{model} release 1 is from before its answers could be explained"):
         await Explanations().explain(release, b"")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_broke_while_it_was_explained_is_in_the_log(http, monkeypatch):
+    async def fail(self, release, request):
+        return encode_failure("brightness", "1-eager", "the network fell over")
+
+    monkeypatch.setattr(Explanations, "explain", fail)
+    with capture_logs() as logs:
+        assert (await http.post("/v2/models/brightness/explain", json=body())).status_code == 500
+    assert [log["error"] for log in logs if log["event"] == "an explanation failed"] == ["the network fell over"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
