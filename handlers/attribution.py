@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from handlers.differentiable import AttributionError, DifferentiableProgram, calls, value_of
+from handlers.differentiable import AttributionError, DifferentiableProgram, calls, find_input, value_of
 
 METHODS = ("integrated-gradients", "grad-cam")
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution")
@@ -23,8 +23,10 @@ class Attribution:
     def __init__(self, program: Path) -> None:
         """Load a `.pt2`."""
         self._program = DifferentiableProgram(program)
-        convolutions = [node for node in self._program.list_sources() if _is_convolution(node)]
+        sources = self._program.list_sources()
+        convolutions = [node for node in sources if _is_convolution(node)]
         self._layer = self._program.mark(convolutions[-1]) if convolutions else None
+        self._image = self._program.mark(find_input(sources))
 
     def attribute(
         self, images: np.ndarray, method: str, num_steps: int = 32, target: int | None = None
@@ -41,18 +43,9 @@ class Attribution:
         if method == "grad-cam":
             places_NHW = self._attribute_to_layer(images_NHWC, targets)
         else:
-            places_NHW = self._integrate_gradients(images_NHWC, targets, num_steps)
+            found_NHWC = self._program.integrate_gradients(self._image, images_NHWC, 0.0, targets, num_steps)
+            places_NHW = found_NHWC.sum(3)
         return places_NHW.detach().float().numpy(), values_NK.float().numpy()
-
-    def _integrate_gradients(self, images_NHWC: torch.Tensor, targets: torch.Tensor, num_steps: int) -> torch.Tensor:
-        from captum.attr import IntegratedGradients
-
-        method = IntegratedGradients(self._program)
-        rows = [
-            method.attribute(image, target=target, n_steps=num_steps, internal_batch_size=self._program.points_at_once)
-            for image, target in zip(images_NHWC.split(1), targets.split(1), strict=True)
-        ]
-        return torch.cat(rows).sum(3)
 
     def _attribute_to_layer(self, images_NHWC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         from captum.attr import LayerAttribution, LayerGradCam

@@ -108,6 +108,12 @@ def value_of(node: fx.Node) -> torch.Tensor | None:
     return value if isinstance(value, torch.Tensor) else None
 
 
+def find_input(sources: list[fx.Node]) -> fx.Node:
+    """Find the only input from which values come."""
+    (found,) = (node for node in sources if node.op == "placeholder")
+    return found
+
+
 def _list_sources(node: fx.Node) -> set[fx.Node]:
     found, waiting = set(), [node]
     while waiting:

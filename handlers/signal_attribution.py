@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from handlers.differentiable import DifferentiableProgram, calls, value_of
+from handlers.differentiable import DifferentiableProgram, calls, find_input, value_of
 
 
 class SignalAttribution:
@@ -41,7 +41,7 @@ class SignalAttribution:
 
 def _find_scaled(sources: list[fx.Node]) -> fx.Node:
     """Find where the signal has been divided by its deviation, in its own shape; else the signal itself."""
-    (signal,) = (node for node in sources if node.op == "placeholder")
+    signal = find_input(sources)
     return next((node for node in sources if calls(node, "div") and _measure(node) == _measure(signal)), signal)
 
 
