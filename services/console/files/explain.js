@@ -56,9 +56,10 @@ function showReasons(manifest, result, request) {
   const entries = scores && readRanking({ scores, names: null, labels: manifest.handler_options.labels }, 0);
   const best = entries ? entries[0].label : "the answer";
   const most = attribution.data.reduce((strongest, value) => Math.max(strongest, Math.abs(value)), 0);
-  const shown = read("image") ? showImage(read("image"), attribution, most, best)
-    : read("signal") ? showSignal(read("signal"), attribution, most)
-    : showPieces(read("pieces"), attribution, most);
+  const strengthAt = (place) => (Math.abs(attribution.data[place]) / Math.max(most, 1e-12)) ** 0.7;
+  const shown = read("image") ? showImage(read("image"), attribution, strengthAt, best)
+    : read("signal") ? showSignal(read("signal"), attribution, strengthAt)
+    : showPieces(read("pieces"), attribution, strengthAt);
   return h("div", { class: read("image") ? "explained" : "explained text-only" },
     shown.picture,
     h("div", {},
@@ -69,13 +70,13 @@ function showReasons(manifest, result, request) {
     entries ? ranking(entries) : null);
 }
 
-function showImage(image, attribution, most, best) {
+function showImage(image, attribution, strengthAt, best) {
   const picture = h("canvas", { role: "img", "aria-label": "The image as the model sees it" });
   paintImage(picture, image, 0);
   const overlay = h("canvas", { role: "img", "aria-label": `What spoke for ${best}` });
   const strength = h("input", { id: "strength", type: "range", min: 0, max: 100, value: 75, oninput: () => (overlay.style.opacity = strength.value / 100) });
   overlay.style.opacity = "0.75";
-  paintAttribution(overlay, attribution, most);
+  paintAttribution(overlay, attribution, strengthAt);
   return {
     picture: h("div", { class: "overlay" }, picture, overlay),
     control: h("div", { class: "field" }, h("label", { for: "strength" }, "Overlay"), strength),
@@ -83,18 +84,18 @@ function showImage(image, attribution, most, best) {
 }
 
 // A text whose pieces are the more coloured the more they count; the number is told to who points at one.
-function showPieces(pieces, { data }, most) {
+function showPieces(pieces, { data }, strengthAt) {
   const shown = pieces.data.map((bytes, place) => {
     if (!bytes.length) return null;
     const piece = h("mark", { class: data[place] < 0 ? "against" : "for", title: formatNumber(data[place], 2) }, readText(bytes) ?? "");
-    piece.style.setProperty("--strength", `${100 * shareOf(data[place], most) ** 0.7}%`);
+    piece.style.setProperty("--strength", `${100 * strengthAt(place)}%`);
     return piece;
   });
   return { picture: h("p", { class: "text pieces" }, shown), control: null };
 }
 
 // Red-orange speaks for the class, blue against it; weak places stay clear.
-function paintAttribution(canvas, { shape, data }, most) {
+function paintAttribution(canvas, { shape, data }, strengthAt) {
   const [, height, width] = shape;
   canvas.width = width;
   canvas.height = height;
@@ -102,11 +103,7 @@ function paintAttribution(canvas, { shape, data }, most) {
   const image = new ImageData(width, height);
   for (let place = 0; place < width * height; place++) {
     image.data.set(data[place] > 0 ? [255, 106, 26] : [45, 125, 255], 4 * place);
-    image.data[4 * place + 3] = Math.round(255 * shareOf(data[place], most) ** 0.7);
+    image.data[4 * place + 3] = Math.round(255 * strengthAt(place));
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
-}
-
-function shareOf(value, most) {
-  return Math.abs(value) / Math.max(most, 1e-12);
 }

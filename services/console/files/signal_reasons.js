@@ -4,7 +4,7 @@ import { formatNumber, h, svg } from "./dom.js";
 
 const [WIDTH, HEIGHT, MARGIN] = [640, 160, 8];
 
-export function showSignal(signal, { data }, most) {
+export function showSignal(signal, { data }, strengthAt) {
   const values = Array.from(signal.data.slice(0, signal.shape[1]));
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const width = WIDTH / values.length;
@@ -12,7 +12,7 @@ export function showSignal(signal, { data }, most) {
   const points = values.map((value, place) => `${(width * (place + 0.5)).toFixed(1)},${y(value).toFixed(1)}`);
   const bands = values.map((_, place) => svg("rect", {
     class: data[place] < 0 ? "against" : "for", x: width * place, y: 0, width, height: HEIGHT,
-    "fill-opacity": ((Math.abs(data[place]) / Math.max(most, 1e-12)) ** 0.7).toFixed(3),
+    "fill-opacity": strengthAt(place).toFixed(3),
   }, svg("title", {}, `sample ${place + 1}: ${formatNumber(data[place], 2)}`)));
   return {
     picture: svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "fan", role: "img", "aria-label": `A signal of ${values.length} samples, coloured where it counts` },
