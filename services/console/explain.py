@@ -61,8 +61,8 @@ def add_explain_routes(app: FastAPI, gateway: Gateway, shelf: Shelf, explanation
             request.state.id = decoded.id = decoded.id or request.state.id
             release = await asyncio.to_thread(shelf.find, model, variant.manifest.release)
             num_rows = _prepare(decoded, variant.manifest)
-            answer = await explanations.explain(release, pack_requests([decoded]))
             try:
+                answer = await explanations.explain(release, pack_requests([decoded]))
                 (outputs,) = unpack_answer(answer, [num_rows])
             except InternalError as error:
                 logger.error("an explanation failed", model=model, request=decoded.id, error=error.cause)

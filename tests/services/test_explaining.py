@@ -128,10 +128,19 @@ async def test_an_archive_from_before_cannot_explain(store, model, has):
         await Explanations().explain(release, b"")
 
 
+def answer_failure():
+    return encode_failure("brightness", "1-eager", "the network fell over")
+
+
+def break_process():
+    raise InternalError("the explanation failed", cause="the network fell over")
+
+
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_broke_while_it_was_explained_is_in_the_log(http, monkeypatch):
+@pytest.mark.parametrize("end", [answer_failure, break_process])
+async def test_what_broke_while_it_was_explained_is_in_the_log(http, monkeypatch, end):
     async def fail(self, release, request):
-        return encode_failure("brightness", "1-eager", "the network fell over")
+        return end()
 
     monkeypatch.setattr(Explanations, "explain", fail)
     with capture_logs() as logs:
