@@ -38,6 +38,18 @@ SIZE_PX = 8
 MARKUP = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
 LABELS = [*map(str, range(9)), f"9 {MARKUP}"]
 
+
+def _tell_probabilities(num_classes: int) -> dict[str, object]:
+    return {
+        "name": "probabilities",
+        "datatype": "FP32",
+        "shape": [-1, num_classes],
+        "meaning": "of each class",
+        "minimum": 0,
+        "maximum": 1,
+    }
+
+
 _IMAGE = {
     "name": "image",
     "datatype": "UINT8",
@@ -55,14 +67,7 @@ _DIGITS = {
     ],
     "input_sets": [["image"], ["encoded"]],
     "outputs": [
-        {
-            "name": "probabilities",
-            "datatype": "FP32",
-            "shape": [-1, 10],
-            "meaning": "of each class",
-            "minimum": 0,
-            "maximum": 1,
-        },
+        _tell_probabilities(10),
         {"name": "label", "datatype": "BYTES", "shape": [-1], "meaning": "the most probable"},
     ],
     "handler_options": {"labels": LABELS},
@@ -153,14 +158,7 @@ _BEATS = {
     "inputs": [{"name": "signal", "datatype": "FP32", "shape": [-1, 8], "meaning": "samples of a signal"}],
     "input_sets": [["signal"]],
     "outputs": [
-        {
-            "name": "probabilities",
-            "datatype": "FP32",
-            "shape": [-1, 2],
-            "meaning": "of each",
-            "minimum": 0,
-            "maximum": 1,
-        },
+        _tell_probabilities(2),
         {"name": "label", "datatype": "BYTES", "shape": [-1], "meaning": "the most probable"},
     ],
     "handler_options": {"labels": ["still", "beating"]},
