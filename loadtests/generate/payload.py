@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from loadtests.generate.plan import Traffic
 from model_store.examples import read_examples
-from model_store.tensors import datatype_of, encode_raw
+from services.client.rest_wire import RestBody, encode_rest_request
 from services.client.wire import encode_infer_request
 
 _MOST_PAYLOADS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class RestBody:
-    """One OIP REST request with binary tensors; `json_size` goes into Inference-Header-Content-Length."""
-
-    body: bytes
-    json_size: int
 
 
 def read_rows(examples_path: Path, input_names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -75,33 +65,10 @@ def _read_batches(traffic: Traffic) -> list[dict[str, np.ndarray]]:
 
 
 def make_rest_bodies(batches: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str] = ()) -> list[RestBody]:
-    """Serialize one REST request with binary inputs and outputs for each batch; without `outputs`, the default ones.
-
-    Source: Open Inference Protocol, binary tensor data extension.
-    """
-    return [_make_rest_body(batch, outputs) for batch in batches]
+    """Serialize one REST request with binary inputs and outputs for each batch; without `outputs`, the default ones."""
+    return [encode_rest_request(batch, outputs=outputs) for batch in batches]
 
 
 def make_rest_path(model: str, version: str) -> str:
     """The path of a REST call; without a version the server chooses."""
     return f"/v2/models/{model}/versions/{version}/infer" if version else f"/v2/models/{model}/infer"
-
-
-def _make_rest_body(batch: Mapping[str, np.ndarray], outputs: Sequence[str]) -> RestBody:
-    raws = [encode_raw(array) for array in batch.values()]
-    head = json.dumps(
-        {
-            "inputs": [
-                {
-                    "name": name,
-                    "datatype": datatype_of(array),
-                    "shape": list(array.shape),
-                    "parameters": {"binary_data_size": len(raw)},
-                }
-                for (name, array), raw in zip(batch.items(), raws, strict=True)
-            ],
-            "parameters": {"binary_data_output": True},
-        }
-        | ({"outputs": [{"name": name} for name in outputs]} if outputs else {})
-    ).encode()
-    return RestBody(head + b"".join(raws), len(head))

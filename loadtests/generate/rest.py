@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 
 import numpy as np
 
 from loadtests.addresses import Addresses
-from loadtests.generate.payload import RestBody, make_rest_path
-from model_store.tensors import decode_raw
+from loadtests.generate.payload import make_rest_path
 from services.client.credentials import make_headers
-
-HEADER_SIZE = "Inference-Header-Content-Length"
+from services.client.rest_wire import HEADER_SIZE, RestBody, decode_rest_answer
 
 
 def infer_rest(
@@ -25,15 +22,7 @@ def infer_rest(
         ValueError: the answer is not what the protocol says.
     """
     url = f"{addresses.http}{make_rest_path(model, version)}"
-    headers = {"Content-Type": "application/octet-stream", HEADER_SIZE: str(request.json_size), **make_headers()}
-    call = urllib.request.Request(url, data=request.body, headers=headers)
+    call = urllib.request.Request(url, data=request.body, headers=request.headers | make_headers())
     context = addresses.tls.make_context() if url.startswith("https:") else None
     with urllib.request.urlopen(call, timeout=timeout_s, context=context) as response:
-        body = memoryview(response.read())
-        json_size = int(response.headers[HEADER_SIZE])
-    arrays, offset = {}, json_size
-    for output in json.loads(bytes(body[:json_size]))["outputs"]:
-        size = output["parameters"]["binary_data_size"]
-        arrays[output["name"]] = decode_raw(body[offset : offset + size], output["datatype"], tuple(output["shape"]))
-        offset += size
-    return arrays
+        return decode_rest_answer(response.read(), int(response.headers[HEADER_SIZE])).arrays

@@ -10,8 +10,7 @@ from urllib.parse import unquote
 import aiohttp
 
 from loadtests.generate.lean_grpc import CONNECTION_LOST, EXPIRED, OK, CallError, OnEnd
-from loadtests.generate.payload import RestBody
-from loadtests.generate.rest import HEADER_SIZE
+from services.client.rest_wire import RestBody
 from services.client.tls import NO_TLS, Tls
 
 MOST_CHARACTERS = 400
@@ -22,7 +21,7 @@ class RestChannel:
 
     def __init__(self, url: str, tls: Tls = NO_TLS, headers: Mapping[str, str] | None = None) -> None:
         self._url, self._tls = url, tls
-        self._headers = {"Content-Type": "application/octet-stream", **(headers or {})}
+        self._headers = headers or {}
         self._calls: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
@@ -66,11 +65,10 @@ class RestChannel:
         on_end(status, answer, monotonic())
 
     async def _call(self, path: str, message: RestBody, timeout_s: float) -> tuple[str, bytes]:
-        headers = {HEADER_SIZE: str(message.json_size)}
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._session.post(
-                f"{self._url}{path}", data=message.body, headers=headers, timeout=timeout
+                f"{self._url}{path}", data=message.body, headers=message.headers, timeout=timeout
             ) as response:
                 answer = await response.read()
                 return (OK if response.status == 200 else f"HTTP {response.status}"), answer

@@ -15,9 +15,9 @@ from locust import FastHttpUser, User, constant, task  # patches the standard li
 import grpc  # isort: skip
 import grpc.experimental.gevent  # isort: skip
 
-from loadtests.generate.payload import RestBody
 from model_store.open_inference import INFER_PATH
 from services.client.credentials import make_headers
+from services.client.rest_wire import RestBody
 from services.client.tls import NO_TLS
 
 grpc.experimental.gevent.init_gevent()
@@ -87,11 +87,7 @@ class RestUser(FastHttpUser):
     def infer(self) -> None:
         """Make one call; Locust's own client reports it."""
         request = next(self._bodies)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Inference-Header-Content-Length": str(request.json_size),
-            **make_headers(),
-        }
+        headers = request.headers | make_headers()
         self.client.post(self.path, data=request.body, headers=headers, name=self.label)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from loadtests.bench.h2load import GRPC_HEADERS, H2loadResult, run_h2load, write_grpc_frame
 from loadtests.generate.payload import make_rest_bodies, make_rest_path
-from loadtests.generate.rest import HEADER_SIZE
 from loadtests.peers.environments import PeerError
 from loadtests.peers.program import PeerProgram
 from model_store.open_inference import INFER_PATH, messages
@@ -123,5 +122,5 @@ def open_ours(program: PeerProgram, grpc_address: str, http_address: str, *, ove
         return Door("oip", grpc_address, INFER_PATH, message, GRPC_HEADERS)
     (rest,) = make_rest_bodies([batch], outputs)
     path = make_rest_path(manifest.model, manifest.version)
-    headers = ("Content-Type: application/octet-stream", f"{HEADER_SIZE}: {rest.json_size}")
+    headers = tuple(f"{name}: {value}" for name, value in rest.headers.items())
     return Door("body", http_address.removeprefix("http://"), path, rest.body, headers)

@@ -63,7 +63,9 @@ class RestDoor(BaseHTTPRequestHandler):
         (tensor,) = json.loads(body[:json_size])["inputs"]
         data = (np.frombuffer(body[json_size:], np.float32) * 2).tobytes()
         output = {"name": "y", "datatype": "FP32", "shape": tensor["shape"]}
-        head = json.dumps({"outputs": [output | {"parameters": {"binary_data_size": len(data)}}]}).encode()
+        head = json.dumps(
+            {"model_name": "double", "outputs": [output | {"parameters": {"binary_data_size": len(data)}}]}
+        ).encode()
         self.send_response(200 if self.path.startswith("/v2/models/double/versions/") else 404)
         self.send_header("Inference-Header-Content-Length", str(len(head)))
         self.send_header("Content-Length", str(len(head) + len(data)))
