@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 DEFAULT_ROOT = Path("model_store/archives")
-DEFAULT_GRPC_PORT = 8001  # as Triton has it
+DEFAULT_REST_PORT, DEFAULT_GRPC_PORT = 8000, 8001  # as Triton has them
 
 
 def keys_folder() -> Path:

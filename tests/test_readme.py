@@ -16,7 +16,7 @@ import model_store.cli
 import services.cli
 import training.cli
 import training.release.cli
-from services.client import commands, generic
+from services.client import commands, explain_cli, generic
 
 ROOT = Path(__file__).parents[1]
 APPS = {
@@ -24,6 +24,7 @@ APPS = {
     "release": training.release.cli.app,
     "store": model_store.cli.app,
     "serve": services.cli.app,
+    "explain": explain_cli.app,
     "loadtest": loadtests.cli.app,
     "k8s": k8s.cli.app,
 }

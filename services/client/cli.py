@@ -16,9 +16,9 @@ from pathlib import Path
 
 import typer
 
-from model_store.exit_status import exit_status_of
 from services.client import commands, generic
 from services.client.connecting import open_client
+from services.client.ending import run_to_its_end
 from services.client.errors import ClientError
 from services.client.options import DEFAULT_URL, TLS_CA, TLS_CERT, TLS_KEY, URL
 
@@ -71,9 +71,5 @@ def _take_any_model() -> None:
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one line on stderr and an exit status of `model_store.exit_status`."""
-    try:
-        make_app(sys.argv[1:])()
-    except (ClientError, OSError, ValueError) as error:
-        print(f"infer: {error}", file=sys.stderr)
-        sys.exit(exit_status_of(error))
+    """Run the command."""
+    run_to_its_end("infer", lambda: make_app(sys.argv[1:])())

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from model_store.settings import DEFAULT_GRPC_PORT
+from model_store.settings import DEFAULT_GRPC_PORT, DEFAULT_REST_PORT
 
-DEFAULT_URL = f"localhost:{DEFAULT_GRPC_PORT}"
+DEFAULT_URL, DEFAULT_REST_URL = f"localhost:{DEFAULT_GRPC_PORT}", f"localhost:{DEFAULT_REST_PORT}"
 # The environment's names; MILLRACE_TLS_CERT and MILLRACE_TLS_KEY are the server's.
-URL = "MILLRACE_URL"
+URL, REST_URL = "MILLRACE_URL", "MILLRACE_REST_URL"
 TLS_CA, TLS_CERT, TLS_KEY = "MILLRACE_TLS_CA", "MILLRACE_TLS_CLIENT_CERT", "MILLRACE_TLS_CLIENT_KEY"
 UrlOption = Annotated[str, typer.Option(help="host:port of the gRPC server, https:// before it for TLS", envvar=URL)]
+RestUrlOption = Annotated[
+    str, typer.Option("--url", help="host:port of the REST server, https:// before it for TLS", envvar=REST_URL)
+]
 TlsCaOption = Annotated[
     Path | None,
     typer.Option(

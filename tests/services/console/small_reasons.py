@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from handlers.message import decode_request, encode_response
 from model_store.release import Release
@@ -34,7 +36,7 @@ class SmallReasons:
         """End nothing."""
 
     def _explain_digits(self, inputs: Mapping[str, np.ndarray]) -> Answers:
-        return _explain_image(inputs["image"], self._answer("digits", inputs)["probabilities"])
+        return _explain_image(read_images(inputs, 8), self._answer("digits", inputs)["probabilities"])
 
     def _explain_scenes(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         return _explain_image(inputs["image"], self._answer("scenes", inputs)["area"])
@@ -57,6 +59,14 @@ class SmallReasons:
     def _explain_novelist(self, inputs: Mapping[str, np.ndarray]) -> Answers:
         words = _split(inputs["prompt"][0])
         return {"pieces": words[None], "attribution": np.ones((1, len(words)), np.float32), **write_on(inputs)}
+
+
+def read_images(inputs: Mapping[str, np.ndarray], size_px: int) -> np.ndarray:
+    """Grey images uint8 [N, H, W, 1], given as they are or as files."""
+    if "image" in inputs:
+        return inputs["image"]
+    files = (Image.open(io.BytesIO(file)).convert("L") for file in inputs["encoded"])
+    return np.stack([np.asarray(file.resize((size_px, size_px), Image.Resampling.BOX))[..., None] for file in files])
 
 
 def _explain_image(image: np.ndarray, values: np.ndarray) -> Answers:

@@ -28,7 +28,7 @@ from services.gateway.http_server import open_port
 from services.gateway.settings import GatewaySettings
 from services.selection import select_variants
 from tests.builders import publish_release
-from tests.services.console.small_reasons import SmallReasons
+from tests.services.console.small_reasons import SmallReasons, read_images
 from tests.services.console.small_texts import NOVELIST, OPINIONS, tell_opinions, write_on
 
 Answers = dict[str, np.ndarray]
@@ -284,10 +284,7 @@ class SmallModels:
         return 1
 
     def _digits(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
-        images = inputs.get("image")
-        if images is None:
-            files = (Image.open(io.BytesIO(file)).convert("L") for file in inputs["encoded"])
-            images = np.stack([np.asarray(file.resize((SIZE_PX, SIZE_PX), Image.Resampling.BOX)) for file in files])
+        images = read_images(inputs, SIZE_PX)
         flat = images.reshape(len(images), -1).astype(np.float32)
         distance = np.linalg.norm(flat[:, None] - self._means, axis=2) / (
             40 if variant.manifest.variant == "int8" else 20
