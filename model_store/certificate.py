@@ -57,7 +57,9 @@ class BatchTime(Part):
 
     rows: float = Field(gt=0, description="mean of the calls")
     seconds: float = Field(gt=0, description="mean of the calls")
-    deviation_s: float = Field(ge=0, description="standard deviation between calls")
+    deviation_s: float = Field(
+        ge=0, description="standard deviation between calls, of the same half second where it holds several"
+    )
     calls: int = Field(ge=1)
 
 

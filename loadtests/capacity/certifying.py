@@ -14,23 +14,22 @@ import psutil
 from host.cpu import choose_threads, count_cores, cpu_model
 from loadtests.addresses import Addresses
 from loadtests.bound import choose_bound_ms
+from loadtests.capacity.batch_times import read_batch_times
 from loadtests.capacity.levels import CertifyError, Levels, Plan
 from loadtests.capacity.slices import estimate_slice_s, run_slices
 from loadtests.generate.plan import Probing, aim
 from loadtests.generate.processes import run_rate_search
 from loadtests.measure.metrics import WORKER_BYTES, Metrics
-from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.options import name_command
 from loadtests.server import Server, run_server
 from loadtests.subject import Subject
-from model_store.certificate import BatchTime, Certificate, Setup, describe_host_class, interpolate
+from model_store.certificate import Certificate, Setup, describe_host_class, interpolate
 from model_store.release import Release, file_digest, manifest_name
 
 # Random arrivals at these shares of what saturates show batches of every size, beside the work that requests make.
 SHARES = (0.2, 0.6, 0.9)
 SLICES_PER_ROUND = 2
-FEWEST_CALLS = 8
 RESOLUTION = 1.05
 FIRST_PROBE = 0.6
 
@@ -132,34 +131,6 @@ def certify(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=name_command(),
         )
-
-
-def read_batch_times(
-    metrics: Metrics, recordings: Sequence[Recording], model: str, version: str
-) -> tuple[BatchTime, ...]:
-    """Read how long batches of each size kept a worker busy while these runs were made.
-
-    Raises:
-        CertifyError: no size was seen often enough.
-    """
-    sizes = metrics.values_of("millrace_batches_total", "rows", model=model, version=version)
-    times = []
-    for size in sorted(sizes, key=int):
-        labels = {"model": model, "version": version, "rows": size}
-        calls, rows, seconds, squares = (
-            sum(
-                metrics.increase(f"millrace_batches{part}_total", run.started, run.started + run.duration_s, **labels)
-                for run in recordings
-            )
-            for part in ("", "_rows", "_seconds", "_squared_seconds")
-        )
-        if calls >= FEWEST_CALLS:
-            mean_s = seconds / calls
-            variance = max(0.0, squares / calls - mean_s**2)
-            times.append(BatchTime(rows=rows / calls, seconds=mean_s, deviation_s=variance**0.5, calls=round(calls)))
-    if not times:
-        raise CertifyError(f"{model} {version} answered too few batches of any size; measure longer (--seconds)")
-    return tuple(times)
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -1,23 +1,31 @@
 """Whether a certificate predicts what requests wait: the bar that it has to reach to be of use.
 
-Waits are predicted for a slice of the measured one's length, whose pace moves from that of the look before it to that
-of the look after it. All slices count; what else the pace did between the looks shows as their spread, which decides
-whether there is a verdict.
+A shared machine is faster in one second than in the next, and near its capacity waits answer that tenfold. So two
+things are compared that together are the prediction. How long batches took in a slice, against what the looks around it
+lead one to expect: a certificate fails it that is wrong of small batches, or of what the front door costs them. And how
+long requests waited, against a simulation of the same seconds, with as many arrivals in each of its forty parts, and
+batches that take so many times as long as certified as they did in each half second: one fails it that is wrong of how
+requests gather into batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from math import ceil
 from pathlib import Path
+from statistics import mean
 from typing import Literal, NamedTuple
 
+import numpy as np
 from scipy.special import stdtrit
 
+from loadtests.capacity.batch_times import find_pace, trace_pace
 from loadtests.capacity.certifying import list_settings, serve_alone
 from loadtests.capacity.levels import CertifyError, Levels, Plan
 from loadtests.capacity.queueing import Waits, predict_waits, simulate_slices
 from loadtests.capacity.slices import SLICE_SHARE, Slice, estimate_slice_s, run_slices
+from loadtests.generate.arrivals import draw_arrivals, draw_arrivals_like
 from loadtests.measure.metrics import Metrics
 from loadtests.measure.recording import Part
 from loadtests.measure.scraper import scrape
@@ -39,11 +47,13 @@ Outcome = Literal["reached", "missed", "too noisy to tell"]
 class Compared(Part):
     """Some seconds at a share of the capacity: what was offered, predicted and measured, in ms at the gateway.
 
-    `paces` say how many times as long everything took before and after it as when it was certified.
+    `pace` says how many times as long its batches took as certified, `look_pace` how many times as long everything took
+    before and after it.
     """
 
     rate: float
-    paces: tuple[float, float]
+    pace: float
+    look_pace: float
     predicted_queue_ms: float
     predicted_answer_ms: float
     queue_ms: float
@@ -57,6 +67,12 @@ class Comparison(NamedTuple):
     low: float
     high: float
 
+    @property
+    def outcome(self) -> Outcome:
+        if self.low >= 1 - ALLOWED and self.high <= 1 + ALLOWED:
+            return "reached"
+        return "missed" if self.high < 1 - ALLOWED or self.low > 1 + ALLOWED else "too noisy to tell"
+
 
 class Check(Part):
     """Waits at one share of the capacity, as certified, and in each slice."""
@@ -66,8 +82,13 @@ class Check(Part):
     slices: tuple[Compared, ...]
 
     @property
+    def batches(self) -> Comparison | None:
+        """Of how long batches took; None: too few slices."""
+        return compare_means([item.look_pace for item in self.slices], [item.pace for item in self.slices])
+
+    @property
     def answers(self) -> Comparison | None:
-        """Of the time from arrival to answer; None: too few slices."""
+        """Of the time from arrival to answer."""
         return compare_means(
             [item.predicted_answer_ms for item in self.slices], [item.answer_ms for item in self.slices]
         )
@@ -78,22 +99,22 @@ class Check(Part):
 
     @property
     def outcome(self) -> Outcome:
-        found = self.answers
-        if found is None:
-            return "too noisy to tell"
-        if found.low >= 1 - ALLOWED and found.high <= 1 + ALLOWED:
-            return "reached"
-        return "missed" if found.high < 1 - ALLOWED or found.low > 1 + ALLOWED else "too noisy to tell"
+        outcomes = [found.outcome if found else "too noisy to tell" for found in (self.batches, self.answers)]
+        return next((worst for worst in ("missed", "too noisy to tell") if worst in outcomes), "reached")
 
     @property
     def slices_needed(self) -> int | None:
         """At how many slices as noisy as these there would be a verdict; None: at no number that anything shows."""
-        found = self.answers
-        room = 0.0 if found is None else min(abs(found.ratio - (1 - ALLOWED)), abs(found.ratio - (1 + ALLOWED)))
-        if found is None or not room:
-            return None
-        # The interval narrows with the root of their number.
-        return max(FEWEST_SLICES, ceil(len(self.slices) * ((found.high - found.ratio) / room) ** 2))
+        needed = [_count_needed(found, len(self.slices)) for found in (self.batches, self.answers)]
+        return None if None in needed else max(filter(None, needed))
+
+
+def _count_needed(found: Comparison | None, num_slices: int) -> int | None:
+    room = 0.0 if found is None else min(abs(found.ratio - (1 - ALLOWED)), abs(found.ratio - (1 + ALLOWED)))
+    if found is None or not room:
+        return None
+    # The interval narrows with the root of their number.
+    return max(FEWEST_SLICES, ceil(num_slices * ((found.high - found.ratio) / room) ** 2))
 
 
 def compare_means(predicted: Sequence[float], measured: Sequence[float]) -> Comparison | None:
@@ -156,25 +177,34 @@ def check_certificate(
 
 
 def _compare(subject: Subject, certificate: Certificate, part: Slice, plan: Plan, metrics: Metrics) -> Compared:
-    manifest = subject.manifest
-    split = split_time(part.recording, metrics, model=manifest.model, version=manifest.version)
-    if split is None:
+    manifest, start_s = subject.manifest, part.recording.started
+    labels = {"model": manifest.model, "version": manifest.version}
+    certified, length_s = certificate.batch_times, SLICE_SHARE * plan.level_s
+    split = split_time(part.recording, metrics, **labels)
+    pace = find_pace(metrics, certified, start_s, start_s + part.recording.duration_s, **labels)
+    paces = trace_pace(metrics, certified, start_s - plan.warm_up_s, start_s + length_s, **labels)
+    if split is None or pace is None or paces is None:
         raise CertifyError(f"the server's metrics tell nothing of the runs at {part.load:g} of the capacity")
-    before, after = (certificate.saturated_rows_per_s / capacity for capacity in part.capacities)
+
+    def draw_like_measured(random: np.random.Generator) -> Iterable[float]:
+        yield from takewhile(lambda at_s: at_s < plan.warm_up_s, draw_arrivals(part.rate, random))
+        counts = [window.scheduled for window in part.recording.windows]
+        yield from draw_arrivals_like(counts, length_s, random, since_s=plan.warm_up_s)
+
     predicted = simulate_slices(
-        certificate.batch_times,
+        certified,
         manifest.max_rows,
         certificate.setup.workers,
-        part.rate,
-        paces=(before, after),
+        draw_like_measured,
+        find_pace=paces,
         warm_up_s=plan.warm_up_s,
-        length_s=SLICE_SHARE * plan.level_s,
         num_slices=NUM_SIMULATED,
         seed=part.seed,
     )
     return Compared(
         rate=part.rate,
-        paces=(before, after),
+        pace=pace,
+        look_pace=mean(certificate.saturated_rows_per_s / capacity for capacity in part.capacities),
         predicted_queue_ms=predicted.queue_ms,
         predicted_answer_ms=predicted.answer_ms,
         queue_ms=split.queue_ms,

@@ -46,7 +46,7 @@ def certify_model(
     """Certify what a variant holds on machines like this, signed into its release. Example: loadtest certify classifier
 
     It takes four to five minutes, and so does `--check`, which exits with 1 where a predicted wait is off by more than
-    a fifth, with 2 where the machine's pace moved too much to say.
+    a fifth, with 2 where the machine was too noisy to say.
     """
     opened = open_store(store)
     release, variant = opened.resolve(model, version)
@@ -110,24 +110,26 @@ def print_certificate(certificate: Certificate) -> None:
 
 def print_checks(name: str, checks: list[Check]) -> None:
     """Print predicted and measured waits."""
-    columns = ("load", "rows/s", "pace", "", "as certified", "measured", "ratio", "")
-    table = Table(*columns, title=f"{name}: mean waits in ms, within {ALLOWED:.0%}")
+    columns = ("load", "rows/s", "", "as certified", "measured", "predicted ÷ measured", "")
+    table = Table(*columns, title=f"{name}: means, to be within {ALLOWED:.0%}")
     colours = {"reached": "green", "missed": "red", "too noisy to tell": "yellow"}
     for item in checks:
         verdict = f"[{colours[item.outcome]}]{item.outcome}[/]"
-        paces = [pace for each in item.slices for pace in each.paces]
-        level = (f"{item.load:g}", f"{median(each.rate for each in item.slices):,.0f}", _spread(paces))
-        for what, certified_ms, measured_ms, found, said in (
-            ("answer", item.certified.answer_ms, [each.answer_ms for each in item.slices], item.answers, verdict),
-            ("queue", item.certified.queue_ms, [each.queue_ms for each in item.slices], item.queues, ""),
+        slices = item.slices
+        level = (f"{item.load:g}", f"{median(each.rate for each in slices):,.0f}")
+        for what, certified, measured, found, said in (
+            ("batch, times as certified", "1.00", [each.pace for each in slices], item.batches, verdict),
+            ("answer, ms", f"{item.certified.answer_ms:.2f}", [each.answer_ms for each in slices], item.answers, ""),
+            ("queue, ms", f"{item.certified.queue_ms:.2f}", [each.queue_ms for each in slices], item.queues, ""),
         ):
             shown = "–" if found is None else f"{found.ratio:.2f} ({found.low:.2f} to {found.high:.2f})"
-            table.add_row(*level, what, f"{certified_ms:.2f}", _spread(measured_ms), shown, said)
-            level = ("", "", "")
+            table.add_row(*level, what, certified, _spread(measured), shown, said)
+            level = ("", "")
     console.print(table)
     console.print(
-        "pace: as many times as long as when it was certified; ratios: what slices of this length were predicted to "
-        "wait, each at its own pace, over what they waited, with 95 % interval"
+        "ratios, with 95 % interval: how long batches were to take, as saturated ones before and after the slice took, "
+        "over how long they took; and how long slices of this length were predicted to wait, at the pace of each half "
+        "second, over how long they waited"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from math import inf
 from typing import NamedTuple
 
@@ -59,11 +59,10 @@ def simulate_slices(
     times: tuple[BatchTime, ...],
     max_rows: int,
     workers: int,
-    rate: float,
+    draw: Callable[[np.random.Generator], Iterable[float]],
     *,
-    paces: tuple[float, float],
+    find_pace: Callable[[float], float],
     warm_up_s: float,
-    length_s: float,
     num_slices: int,
     seed: int,
 ) -> Waits:
@@ -71,22 +70,16 @@ def simulate_slices(
 
     A queue near its capacity takes longer than a slice to fill: to hold a slice against the waits of a queue that runs
     for ever would make them look short. What leaves the queue, and what is answered, before `warm_up_s` is left out.
-    Batches take as many times as long as the pace is, which moves from the first one evenly to the second. Slices that
-    are compared together need seeds of their own: the luck of one simulation would be that of all of them.
+    `draw` gives the arrivals of one slice; batches take as many times as long as the pace is at that moment. Slices
+    that are compared together need seeds of their own: the luck of one simulation would be that of all of them.
     """
-    end_s = warm_up_s + length_s
-    before, after = paces
-
-    def find_pace(now_s: float) -> float:
-        return before + (after - before) * min(1.0, now_s / end_s)
-
     queued: list[tuple[float, float]] = []
     answered: list[tuple[float, float]] = []
     num_batches = num_rows = 0
     for number in range(num_slices):
-        draw = _BatchTimes(times, max_rows, np.random.default_rng((seed, number, 1)))
-        arrivals = draw_arrivals(rate, np.random.default_rng((seed, number)))
-        trace = _follow(takewhile(lambda at_s: at_s < end_s, arrivals), draw, max_rows, workers, find_pace)
+        draw_time = _BatchTimes(times, max_rows, np.random.default_rng((seed, number, 1)))
+        arrivals = draw(np.random.default_rng((seed, number)))
+        trace = _follow(arrivals, draw_time, max_rows, workers, find_pace)
         queued += [item for item in trace.queued if item[0] >= warm_up_s]
         answered += [item for item in trace.answered if item[0] >= warm_up_s]
         num_batches, num_rows = num_batches + len(trace.sizes), num_rows + len(trace.queued)

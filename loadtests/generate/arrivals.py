@@ -5,7 +5,7 @@ Shape 1 is Poisson, below it arrivals come in bursts, above it they come evenly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,6 +21,17 @@ def draw_arrivals(rate: float, random: np.random.Generator, *, shape: float = 1.
         for gap_s in random.gamma(shape, 1 / (shape * rate), _CHUNK).tolist():
             time_s += gap_s
             yield time_s
+
+
+def draw_arrivals_like(
+    counts: Sequence[int], length_s: float, random: np.random.Generator, *, since_s: float = 0.0
+) -> np.ndarray:
+    """Draw ascending times, so many in each of these equal parts of `length_s` after `since_s`.
+
+    What came at random, came within a part of known number as evenly drawn times do.
+    """
+    starts_s = since_s + length_s / len(counts) * np.repeat(np.arange(len(counts)), counts)
+    return np.sort(starts_s + random.uniform(0.0, length_s / len(counts), len(starts_s)))
 
 
 def draw_arrivals_until(

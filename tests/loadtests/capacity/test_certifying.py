@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtests.capacity import command
-from loadtests.capacity.certifying import read_batch_times
+from loadtests.capacity.batch_times import find_pace, read_batch_times
 from loadtests.capacity.checking import Check, Compared, advise
 from loadtests.capacity.levels import CertifyError, find_capacity
 from loadtests.capacity.queueing import Waits
@@ -12,6 +12,7 @@ from loadtests.cli import app
 from loadtests.measure.metrics import Metrics, Series
 from loadtests.measure.neighbours import Neighbour, Neighbours
 from loadtests.measure.recording import Recorder
+from model_store.certificate import BatchTime
 
 PARTS = ("", "_rows", "_seconds", "_squared_seconds")
 
@@ -41,7 +42,31 @@ def test_batch_times_are_means_and_deviations_by_size_during_the_runs_only():
     assert (small.rows, small.seconds, small.calls) == (pytest.approx(6), pytest.approx(0.01), 10)
     assert small.deviation_s == pytest.approx(0, abs=1e-6)
     assert (large.rows, large.seconds, large.calls) == (pytest.approx(12.5), pytest.approx(0.02), 40)
-    assert large.deviation_s == pytest.approx((0.0176 / 40 - 0.02**2) ** 0.5)
+    # Two calls in each half second.
+    assert large.deviation_s == pytest.approx((0.0176 / 20 - 0.04**2 / 2) ** 0.5)
+
+
+def test_a_machine_that_becomes_slower_makes_no_deviation_between_calls():
+    # 40 calls of 10 ms, then 40 of 30 ms.
+    labels, values = (
+        {"model": "net", "version": "1-int8", "rows": "8"},
+        ((40, 80), (240, 480), (0.4, 1.6), (0.004, 0.04)),
+    )
+    metrics = Metrics(
+        [
+            Series(f"millrace_batches{part}_total", labels, (100.0, 105.0, 110.0), (0.0, *value))
+            for part, value in zip(PARTS, values, strict=True)
+        ],
+        "by hand",
+    )
+    (found,) = read_batch_times(metrics, [recording()], "net", "1-int8")
+    assert (found.seconds, found.deviation_s) == (pytest.approx(0.02), pytest.approx(0, abs=1e-6))
+
+
+def test_of_batches_longer_than_between_scrapes_the_deviation_is_that_of_all():
+    metrics = Metrics(series("8", 10, 60, 9, 8.5), "by hand")
+    (found,) = read_batch_times(metrics, [recording()], "net", "1-int8")
+    assert found.deviation_s == pytest.approx(((8.5 - 9**2 / 10) / 9) ** 0.5)
 
 
 def test_sizes_that_were_rarely_seen_are_left_out():
@@ -51,13 +76,25 @@ def test_sizes_that_were_rarely_seen_are_left_out():
         read_batch_times(metrics, [recording(length_s=0.5)], "net", "1-int8")
 
 
-def make_check(*pairs):
-    """Slices with these waits to the answer, predicted and measured."""
+def test_the_pace_is_that_of_batches_of_the_same_sizes():
+    labels = {"model": "net", "version": "1-int8"}
+    certified = [
+        BatchTime(rows=rows, seconds=seconds, deviation_s=0, calls=9) for rows, seconds in ((6, 0.01), (16, 0.02))
+    ]
+    metrics = Metrics([*series("8", 10, 60, 0.2, 0.004), *series("16", 10, 160, 0.2, 0.004)], "by hand")
+    # Within ten seconds ten of 6 rows took twice as long as certified, ten of 16 rows as long.
+    assert find_pace(metrics, certified, 100, 110, **labels) == pytest.approx(0.4 / 0.3)
+    assert find_pace(metrics, certified, 90, 100, **labels) is None
+
+
+def make_check(*pairs, look_pace=1):
+    """Slices with these waits to the answer, predicted and measured, and looks that show this pace."""
     certified = Waits(queue_ms=5, answer_ms=10, answer_p99_ms=30, rows_per_batch=4)
     slices = [
         Compared(
             rate=100,
-            paces=(1, 1),
+            pace=1,
+            look_pace=look_pace,
             predicted_queue_ms=predicted / 2,
             predicted_answer_ms=predicted,
             queue_ms=measured / 4,
@@ -82,6 +119,11 @@ def make_check(*pairs):
 )
 def test_a_prediction_reaches_the_bar_where_all_of_its_interval_is_within_a_fifth(pairs, outcome):
     assert make_check(*pairs).outcome == outcome
+
+
+@pytest.mark.parametrize(("look_pace", "outcome"), [(1.1, "reached"), (0.7, "missed"), (1.3, "missed")])
+def test_batches_too_have_to_take_as_long_as_saturated_ones_lead_one_to_expect(look_pace, outcome):
+    assert make_check(*[(10, 10)] * 3, look_pace=look_pace).outcome == outcome
 
 
 def test_slices_are_compared_by_the_sums_of_their_waits():

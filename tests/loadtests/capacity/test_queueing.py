@@ -1,8 +1,12 @@
 """The simulated queue against queues whose waits are known in closed form."""
 
+from itertools import takewhile
+
+import numpy as np
 import pytest
 
 from loadtests.capacity.queueing import simulate, simulate_slices
+from loadtests.generate.arrivals import draw_arrivals, draw_arrivals_like
 from model_store.certificate import BatchTime
 
 
@@ -49,19 +53,32 @@ def test_waits_grow_towards_the_capacity():
     assert answers[2] > 3 * answers[0]
 
 
-def simulate_seconds(load, *paces, length_s=2.0):
+def simulate_seconds(load, pace=1.0, later=None, length_s=2.0):
     times = fixed((1, 0.002), (32, 0.033))
-    how = {"warm_up_s": length_s / 4, "length_s": length_s, "num_slices": 8, "seed": 1}
-    return simulate_slices(times, 32, 1, load * 32 / 0.033, paces=paces, **how)
+
+    def draw(random):
+        return takewhile(lambda at_s: at_s < 1.25 * length_s, draw_arrivals(load * 32 / 0.033, random))
+
+    def find_pace(now_s):
+        return pace if later is None or now_s < 0.75 * length_s else later
+
+    return simulate_slices(times, 32, 1, draw, find_pace=find_pace, warm_up_s=length_s / 4, num_slices=8, seed=1)
 
 
 def test_waits_of_slices_follow_the_pace():
-    as_certified, half_as_fast = simulate_seconds(0.8, 1, 1), simulate_seconds(0.4, 2, 2, length_s=4.0)
+    as_certified, half_as_fast = simulate_seconds(0.8), simulate_seconds(0.4, 2, length_s=4.0)
     assert half_as_fast.answer_ms == pytest.approx(2 * as_certified.answer_ms)
     assert half_as_fast.rows_per_batch == as_certified.rows_per_batch
-    assert as_certified.answer_ms < simulate_seconds(0.8, 1, 1.2).answer_ms < simulate_seconds(0.8, 1.2, 1.2).answer_ms
+    assert as_certified.answer_ms < simulate_seconds(0.8, 1, 1.2).answer_ms < simulate_seconds(0.8, 1.2).answer_ms
 
 
 def test_a_queue_grows_only_so_far_in_a_slice():
-    short, long = (simulate_seconds(1.2, 1, 1, length_s=length_s).answer_ms for length_s in (1.0, 4.0))
+    short, long = (simulate_seconds(1.2, length_s=length_s).answer_ms for length_s in (1.0, 4.0))
     assert 2 * short < long < 1e3
+
+
+def test_arrivals_are_drawn_as_many_in_each_part_as_came():
+    drawn = draw_arrivals_like([2, 0, 300], 3.0, np.random.default_rng(1), since_s=1.0)
+    assert np.histogram(drawn, 3, (1.0, 4.0))[0].tolist() == [2, 0, 300]
+    assert (np.diff(drawn) >= 0).all()
+    assert drawn[2:].mean() == pytest.approx(3.5, abs=0.05)
