@@ -55,7 +55,7 @@ class Keyring:
         try:
             self._trusted_key(key_name, what).verify(value, data)
         except InvalidSignature:
-            raise VerificationError(f"{what} was changed after it was signed by key {key_name}") from None
+            raise VerificationError(f"{what} was changed after it was signed by key {key_name}; restore it") from None
 
     def _trusted_key(self, name: str, what: str) -> Ed25519PublicKey:
         trusted = self.folder / "trusted"

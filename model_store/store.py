@@ -41,6 +41,7 @@ from model_store.version import split_version
 CERTIFICATE_SUFFIX = ".certificate.json"
 _LOCK_NAME = ".lock"
 _CLAIM_S = 60.0
+_ADVICE = "restore it or remove the release"
 _NUMBER = re.compile(r"^(?:\.building-|\.removed-|\.trash-)?(\d+)$")
 
 
@@ -245,7 +246,7 @@ class Store:
         path = folder / INDEX_NAME
         index = ReleaseIndex.model_validate_json(self._read_signed(path))
         if (index.model, index.release) != (model, release):
-            raise VerificationError(f"{path} is {index.model} release {index.release}: it was moved from its place")
+            raise VerificationError(f"{path} is {index.model} release {index.release}: it was moved; {_ADVICE}")
         return index
 
     def _read_signed(self, path: Path) -> bytes:
@@ -257,7 +258,7 @@ class Store:
         signature = _signature_of(path)
         for file in (path, signature):
             if not file.is_file():
-                raise VerificationError(f"{file} is missing")
+                raise VerificationError(f"{file} is missing; {_ADVICE}")
         data = path.read_bytes()
         self.keyring.verify(data, signature.read_bytes(), str(path))
         return data
@@ -284,9 +285,9 @@ def _check_name(model: str) -> None:
 
 def _check_digest(path: Path, digest: str) -> None:
     if not path.is_file():
-        raise VerificationError(f"{path} is missing")
+        raise VerificationError(f"{path} is missing; {_ADVICE}")
     if file_digest(path) != digest:
-        raise VerificationError(f"{path} is not the file that was signed; restore it or remove the release")
+        raise VerificationError(f"{path} is not the file that was signed; {_ADVICE}")
 
 
 def _signature_of(path: Path) -> Path:

@@ -74,7 +74,7 @@ class StreamInfer:
         await answers.put(None)
 
     async def _answer(self, data: bytes, context: CallContext, answers: _Answers) -> None:
-        request = InferRequest("", "", "", [])
+        request = InferRequest("", "", context.request_id, [])  # of what cannot be read
         try:
             request = read_request(self._gateway, data, context)
             request.id = request.id or self._gateway.new_request_id()
@@ -82,7 +82,11 @@ class StreamInfer:
                 async for answer in found:
                     await answers.put(_encode(answer))
         except GatewayError as error:
-            await answers.put(error if _ends_calls(context) else _encode_error(request, error))
+            if _ends_calls(context):
+                context.request_id = request.id
+                await answers.put(error)
+            else:
+                await answers.put(_encode_error(request, error))
         except Exception:
             logger.exception("a stream broke the gateway", request=request.id)
             await answers.put(_encode_error(request, InternalError(SERVER_FAILED)))

@@ -132,6 +132,23 @@ async def test_a_reflection_request_that_is_none_is_refused_like_any_other(chann
     assert (status, words) == ("INVALID_ARGUMENT", "the body is no ServerReflectionRequest: truncated or not protobuf")
 
 
+@pytest.mark.parametrize(
+    ("data", "request_id"), [(b"\xff", "mine"), (make_request("inside", model="no"), "inside")]
+)
+@pytest.mark.parametrize("ends_calls", [False, True])
+async def test_a_refusal_in_a_stream_of_requests_carries_the_id_of_the_one_refused(
+    channel, data, request_id, ends_calls
+):
+    metadata = (("x-request-id", "mine"), ("triton_grpc_error", str(ends_calls).lower()))
+    call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(iter([data]), metadata=metadata)
+    if ends_calls:
+        assert (await refusal(call.read()))[2] == request_id
+    else:
+        answer = messages().ModelStreamInferResponse.FromString(await call.read())
+        assert answer.error_message.endswith(f" (request {request_id})")
+        assert answer.infer_response.id == request_id
+
+
 async def test_counts_what_the_transport_refuses_among_the_refusals(channel, gateway):
     for data in (b"\xff", bytes(2**20 + 1)):
         await refusal(channel.unary_unary(METHOD)(data))
