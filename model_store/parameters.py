@@ -70,7 +70,7 @@ def check_parameter(value: Any, rule: Mapping[str, Any]) -> None:
         raise ParameterError(f"parameter {name} is {value!r}; it must be one of {', '.join(rule['choices'])}")
     if isinstance(value, str):
         return
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ParameterError(f"parameter {name} is {value}; it must be finite")
     low, high = rule.get("minimum"), rule.get("maximum")
     if (low is not None and value < low) or (high is not None and value > high):

@@ -39,7 +39,7 @@ class RequestIds:
             if message["type"] == "http.response.start":
                 is_started = True
                 # Read now: the body may have brought another one.
-                message["headers"] = [*message.get("headers", ()), (HEADER, state["id"].encode("latin-1", "replace"))]
+                message["headers"] = [*message.get("headers", ()), (HEADER, _encode_id(state["id"]))]
             await send(message)
 
         try:
@@ -52,3 +52,9 @@ class RequestIds:
                 raise
             error = InternalError(SERVER_FAILED)
             await make_error_response(error, state["id"])(scope, receive, send_with_id)
+
+
+def _encode_id(request_id: str) -> bytes:
+    """Write an id as a header may hold it: one that came in a body is any text."""
+    text = "".join([character if character.isprintable() else "?" for character in request_id[:MAX_ID_BYTES]])
+    return text.encode("latin-1", "replace")

@@ -84,7 +84,7 @@ class CallContext:
 
     @request_id.setter
     def request_id(self, value: str) -> None:
-        self._request_id = value
+        self._request_id = value[:MAX_ID_BYTES]  # one that came in a message may be too long for a trailer
 
     @property
     def trailing_metadata(self) -> list[tuple[bytes, bytes]]:

@@ -45,6 +45,8 @@ def test_text_of_another_kind_is_refused(kind, text, words):
         ("double", {"minimum": 0.1}, 0, "the range is 0.1 to ∞"),
         ("string", {"choices": ("fast", "slow")}, "medium", "it must be one of fast, slow"),
         ("int64", {}, True, "it must be a whole number"),
+        ("int64", {}, 10**400, "it must fit into 64 bits"),  # larger than any float
+        ("double", {"maximum": 4}, 10**400, "the range is -∞ to 4"),
         ("bool", {}, 1, "it must be true or false"),
     ],
 )

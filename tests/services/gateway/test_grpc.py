@@ -132,9 +132,12 @@ async def test_a_reflection_request_that_is_none_is_refused_like_any_other(chann
     assert (status, words) == ("INVALID_ARGUMENT", "the body is no ServerReflectionRequest: truncated or not protobuf")
 
 
-@pytest.mark.parametrize(
-    ("data", "request_id"), [(b"\xff", "mine"), (make_request("inside", model="no"), "inside")]
-)
+async def test_an_id_too_long_for_a_trailer_is_cut_there(channel):
+    _, _, request_id = await refusal(channel.unary_unary(METHOD)(make_request(100_000 * "a", model="no")))
+    assert request_id == 128 * "a"
+
+
+@pytest.mark.parametrize(("data", "request_id"), [(b"\xff", "mine"), (make_request("inside", model="no"), "inside")])
 @pytest.mark.parametrize("ends_calls", [False, True])
 async def test_a_refusal_in_a_stream_of_requests_carries_the_id_of_the_one_refused(
     channel, data, request_id, ends_calls

@@ -80,6 +80,16 @@ async def test_every_refusal_says_why_and_carries_a_request_id(client, method, p
     assert answer.json()["request"] == answer.headers["x-request-id"] != ""
 
 
+@pytest.mark.parametrize(
+    ("request_id", "header"), [("two\r\nlines: x", "two??lines: x"), ("é日", "é?"), (500 * "a", 128 * "a")]
+)
+async def test_an_id_that_no_header_can_hold_comes_back_whole_in_the_body(client, request_id, header):
+    answer = await client.post(INFER, json=BODY | {"id": request_id})
+    assert (answer.status_code, answer.json()["id"]) == (200, request_id)
+    given = dict(answer.headers.raw)[b"x-request-id"]
+    assert given.decode("latin-1") == header
+
+
 async def test_a_caller_who_leaves_takes_its_request_out_of_the_queue(address, client, backend, gateway):
     backend.gate.clear()
     first = asyncio.create_task(client.post(INFER, json=BODY))
