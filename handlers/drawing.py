@@ -14,7 +14,7 @@ import numpy as np
 
 from handlers.base import Decoded, Handler
 from handlers.device import Device
-from model_store.latents import draw_class, draw_latent
+from model_store.latents import draw_classes, draw_latents
 
 
 class DrawingHandler(Handler):
@@ -34,26 +34,25 @@ class DrawingHandler(Handler):
         if "latent" in inputs:
             latents = inputs["latent"]
         else:
-            truncation = parameters.get("truncation")
-            latents = np.stack([draw_latent(int(seed), self.latent_size, truncation) for seed in inputs["seed"]])
+            latents = draw_latents(inputs["seed"], self.latent_size, parameters.get("truncation"))
         if not self.labels:
             return Decoded([latents])
-        labels, row_errors = self._read_labels(inputs, inputs.get("seed"), len(latents))
+        labels, row_errors = self._read_labels(inputs, len(latents))
         return Decoded([latents, labels], row_errors)
 
-    def _read_labels(
-        self, inputs: Mapping[str, np.ndarray], seeds: np.ndarray | None, count: int
-    ) -> tuple[np.ndarray, list[str | None]]:
-        labels = np.zeros(count, np.int64)
+    def _read_labels(self, inputs: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarray, list[str | None]]:
         row_errors: list[str | None] = [None] * count
+        if "seed" in inputs and not inputs.keys() & {"label", "label_name"}:
+            return draw_classes(inputs["seed"], len(self.labels)), row_errors
+        labels = np.zeros(count, np.int64)
         for row in range(count):
             try:
-                labels[row] = self._read_label(inputs, seeds, row)
+                labels[row] = self._read_label(inputs, row)
             except ValueError as error:
                 row_errors[row] = str(error)
         return labels, row_errors
 
-    def _read_label(self, inputs: Mapping[str, np.ndarray], seeds: np.ndarray | None, row: int) -> int:
+    def _read_label(self, inputs: Mapping[str, np.ndarray], row: int) -> int:
         if "label" in inputs:
             number = int(inputs["label"][row])
             if not 0 <= number < len(self.labels):
@@ -65,9 +64,7 @@ class DrawingHandler(Handler):
             if name.casefold() not in self.numbers:
                 raise ValueError(f"label {name!r} does not exist; there are {', '.join(self.labels)}")
             return self.numbers[name.casefold()]
-        if seeds is None:
-            raise ValueError("a latent needs a label, a label_name, or a seed that draws one, beside it")
-        return draw_class(int(seeds[row]), len(self.labels))
+        raise ValueError("a latent needs a label, a label_name, or a seed that draws one, beside it")
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_store.latents import draw_latent, interpolate_spherically
+from model_store.latents import draw_latents, interpolate_spherically
 from services.client.images import as_picture
 from services.client.inference import infer_answers, make_infer_calls, metadata
 from services.client.steps import Steps
@@ -74,7 +74,8 @@ def interpolate(
     size = next((tensor.shape[1] for tensor in description.inputs if tensor.name == "latent"), None)
     if size is None:
         raise ValueError(f"model {model} takes no latents, so there is nothing to interpolate")
-    latents = interpolate_spherically(draw_latent(first_seed, size), draw_latent(second_seed, size), num_steps)
+    first, last = draw_latents((first_seed, second_seed), size)
+    latents = interpolate_spherically(first, last, num_steps)
     rows = {"latent": latents} | _label_rows(label, num_steps)
     if label is None and any(tensor.name == "label" for tensor in description.inputs):
         rows["seed"] = np.full(num_steps, first_seed, np.int64)

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from model_store.examples import read_examples
 from model_store.golden import take_rows
 from model_store.interface import Tensor
-from model_store.latents import draw_latent
+from model_store.latents import draw_latents
 from model_store.manifest import Manifest
 from model_store.tensors import datatype_of, encode_raw
 from services.catalogue import ServedVariant
@@ -69,7 +69,7 @@ def add_model_routes(app: FastAPI, gateway: Gateway, grpc_port: int) -> None:
     async def latents(
         seed: list[int] = Query(max_length=16), size: int = Query(ge=1, le=MAX_LATENT_SIZE)
     ) -> list[list[float]]:
-        return [draw_latent(each, size).tolist() for each in seed]
+        return draw_latents(seed, size).tolist()
 
 
 def _describe_model(gateway: Gateway, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 
 from handlers.device import Cpu
 from handlers.diffusion import DiffusionHandler
-from model_store.latents import draw_latent
+from model_store.latents import draw_latents
 
 SHAPE = (2, 3, 2)
 SIZE = 12
@@ -61,7 +61,7 @@ def test_an_image_follows_from_its_own_seed_and_label(handler):
     for row in (0, 7, 19):
         alone = handler.infer({"seed": seeds[row : row + 1], "label": labels[row : row + 1]}, {}).arrays["image"][0]
         np.testing.assert_array_equal(together[row], alone)
-    by_latent = handler.infer({"latent": draw_latent(7, SIZE)[None], "label": np.array([1])}, {}).arrays["image"]
+    by_latent = handler.infer({"latent": draw_latents([7], SIZE), "label": np.array([1])}, {}).arrays["image"]
     np.testing.assert_array_equal(by_latent[0], together[7])
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from handlers.device import Cpu
 from handlers.gan import GanHandler
-from model_store.latents import draw_class, draw_latent
+from model_store.latents import draw_classes, draw_latents
 
 SIZE = 6
 
@@ -71,16 +71,16 @@ def test_a_seed_and_label_are_the_same_image_whatever_else_is_in_the_batch(handl
 
 
 def test_a_seed_is_the_latent_that_everybody_can_compute(handler):
-    latent = draw_latent(9, SIZE)[None]
+    latent = draw_latents([9], SIZE)
     by_latent = handler.infer({"latent": latent, "label": np.array([1])}, {}).arrays["image"]
     by_seed = handler.infer({"seed": np.array([9]), "label": np.array([1])}, {}).arrays["image"]
     np.testing.assert_array_equal(by_latent, by_seed)
 
 
 def test_a_seed_beside_a_latent_draws_the_class_alone(handler):
-    inputs = {"latent": np.stack([draw_latent(1, SIZE), draw_latent(2, SIZE)]), "seed": np.array([9, 9])}
+    inputs = {"latent": draw_latents([1, 2], SIZE), "seed": np.array([9, 9])}
     images = handler.infer(inputs, {}).arrays["image"]
-    labelled = {"latent": inputs["latent"], "label": np.full(2, draw_class(9, 3))}
+    labelled = {"latent": inputs["latent"], "label": draw_classes([9, 9], 3)}
     np.testing.assert_array_equal(images, handler.infer(labelled, {}).arrays["image"])
 
 

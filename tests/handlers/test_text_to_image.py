@@ -5,7 +5,7 @@ import pytest
 
 from handlers.device import Cpu
 from handlers.text_to_image import TextToImageHandler
-from model_store.latents import draw_latent
+from model_store.latents import draw_latents
 from training.sequences.vocabulary import END, learn_vocabulary
 
 SIZE, MAX_PIECES = 5, 8
@@ -71,7 +71,7 @@ def test_texts_are_folded_cut_and_padded_to_what_the_program_takes(handler, voca
 def test_without_a_seed_it_is_0_and_a_latent_takes_its_place(handler):
     by_text, by_seed, by_latent = (
         handler.infer({"text": as_bytes("two"), **rest}, {}).arrays["image"]
-        for rest in ({}, {"seed": np.array([0])}, {"latent": draw_latent(0, SIZE)[None]})
+        for rest in ({}, {"seed": np.array([0])}, {"latent": draw_latents([0], SIZE)})
     )
     np.testing.assert_array_equal(by_text, by_seed)
     np.testing.assert_array_equal(by_text, by_latent)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_store.latents import draw_latent
+from model_store.latents import draw_latents
 from model_store.open_inference import messages
 from model_store.tensors import datatype_of, decode_raw, encode_raw
 from services.client.generation import generate, interpolate
@@ -86,8 +86,8 @@ def test_an_interpolation_sends_latents_from_one_seed_to_the_other():
     images, (request,) = perform(interpolate(1, 2, 6, label="bag"))
     assert len(images) == 6
     latents = read_inputs(request)["latent"]
-    np.testing.assert_allclose(latents[0], draw_latent(1, 5), atol=1e-6)
-    np.testing.assert_allclose(latents[-1], draw_latent(2, 5), atol=1e-6)
+    np.testing.assert_allclose(latents[0], draw_latents([1], 5)[0], atol=1e-6)
+    np.testing.assert_allclose(latents[-1], draw_latents([2], 5)[0], atol=1e-6)
     assert read_inputs(request)["label_name"].tolist() == [b"bag"] * 6
 
 

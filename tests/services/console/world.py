@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from model_store.latents import draw_latent
+from model_store.latents import draw_latents
 from model_store.open_inference import messages
 from model_store.signing import Keyring
 from model_store.store import Store
@@ -311,7 +311,7 @@ class SmallModels:
     def _painter(self, inputs: Mapping[str, np.ndarray], variant: ServedVariant) -> Answers:
         latents = inputs.get("latent")
         if latents is None:
-            latents = np.stack([draw_latent(int(seed), 4) for seed in inputs["seed"]])
+            latents = draw_latents(inputs["seed"], 4)
             if variant.manifest.variant == "eager":  # which is not the default: the paler the larger the seed
                 latents = latents / (1 + inputs["seed"][:, None])
         stripes = np.tile(np.repeat(latents, 2, axis=1)[:, None, :], (1, SIZE_PX, 1))
