@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.engine.loop import Progress
 from training.engine.runs import finish_run, write_json
@@ -24,6 +24,7 @@ from training.images.drawing import Drawing
 from training.images.features import Description, FeatureNetwork
 from training.images.grids import arrange_grid, save_picture
 from training.images.judge import Judged, train_classifier
+from training.images.kernel_distance import measure_kernel_distance
 from training.images.splits import ImageData, digest_of
 from training.release.statistics import wilson_interval
 
@@ -103,37 +104,15 @@ def measure_distances(found: Description, train: Description, test: Description)
     return figures
 
 
-class _Given(nn.Module):
-    """Stands where torchmetrics expects a feature network, when features are what it is given."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
-def measure_kernel_distance(generated: np.ndarray, real: np.ndarray) -> float:
-    """Kernel distance of features [N, F], mean over subsets. Source: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401."""
-    from torchmetrics.image.kid import KernelInceptionDistance  # slow to import
-
-    metric = KernelInceptionDistance(_Given(real.shape[1]), subsets=50, subset_size=min(500, len(generated), len(real)))
-    metric.update(torch.from_numpy(real), real=True)
-    metric.update(torch.from_numpy(generated), real=False)
-    return float(metric.compute()[0])
-
-
 def measure_inception_score(probabilities: np.ndarray) -> float:
     """Exponential of the mean divergence of probabilities [N, K] from their mean, over five parts; from 1 to K.
 
     Source: Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 4.
     """
-    from torchmetrics.image.inception import InceptionScore  # slow to import
-
-    metric = InceptionScore(_Given(probabilities.shape[1]), splits=5)
-    metric.update(torch.from_numpy(probabilities).clamp_min(1e-12).log())
-    return float(metric.compute()[0])
+    rows = torch.from_numpy(probabilities).clamp_min(1e-12)
+    parts = (rows / rows.sum(1, keepdim=True))[torch.randperm(len(rows))].chunk(5)
+    divergences = [(part * (part / part.mean(0)).log()).sum(1).mean() for part in parts]
+    return float(torch.stack(divergences).exp().mean())
 
 
 def score_as_training_data(

@@ -36,6 +36,20 @@ def test_glyphs_need_only_numpy_and_show_every_digit(tmp_path):
     assert len(data.test) == 1200
 
 
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    bunch = pytest.importorskip("sklearn.datasets").load_digits()
+    data = load_images("digits", tmp_path, validation_fraction=0.125)
+    images = np.concatenate([part.images.numpy() for part in (data.train, data.validation, data.test)])
+    labels = np.concatenate([part.labels.numpy() for part in (data.train, data.validation, data.test)])
+    theirs = (bunch.images * (255 / 16)).round().astype(np.uint8)
+    assert _pair(labels, images) == _pair(bunch.target, theirs)
+
+
+def _pair(labels, images):
+    """Labels with their images, in an order that does not depend on how a data set was cut."""
+    return sorted(zip(labels.tolist(), images.reshape(len(images), -1).tolist(), strict=True))
+
+
 def test_digits_fall_back_to_glyphs_without_scikit_learn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert load_images("digits", tmp_path, validation_fraction=0.1).name == "glyphs"

@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from training.images.assessment import measure_inception_score
 from training.images.coverage import measure_coverage
 from training.images.distances import FrechetReference, Projection, bootstrap_difference
+from training.images.kernel_distance import measure_kernel_distance
 
 
 def draw(count, size, seed, scale=1.0, shift=0.0):
     return np.random.default_rng(seed).normal(shift, scale, (count, size))
+
+
+class Given(torch.nn.Module):
+    """Stands where torchmetrics expects a network, when features are what it is given."""
+
+    num_features = 8
+
+    def forward(self, features):
+        return features
 
 
 def test_the_distance_of_shifted_and_scaled_normals_is_the_closed_form():
@@ -27,17 +38,36 @@ def test_a_set_has_no_distance_to_itself():
 def test_the_distance_is_that_of_torchmetrics():
     fid = pytest.importorskip("torchmetrics.image.fid")
     real, other = draw(600, 8, 0), draw(500, 8, 1, scale=1.5, shift=0.5)
-
-    class Given(torch.nn.Module):
-        num_features = 8
-
-        def forward(self, features):
-            return features
-
     metric = fid.FrechetInceptionDistance(feature=Given()).set_dtype(torch.float64)
     metric.update(torch.from_numpy(real), real=True)
     metric.update(torch.from_numpy(other), real=False)
     assert FrechetReference(real).distance(other) == pytest.approx(float(metric.compute()), rel=1e-5)
+
+
+def test_the_kernel_distance_is_that_of_torchmetrics():
+    kid = pytest.importorskip("torchmetrics.image.kid")
+    real, other = (
+        torch.from_numpy(draw(count, 8, count, scale=0.001 * count).astype(np.float32)) for count in (600, 550)
+    )
+    metric = kid.KernelInceptionDistance(Given(), subsets=50, subset_size=500)
+    metric.update(real, real=True)
+    metric.update(other, real=False)
+    torch.manual_seed(0)
+    expected = float(metric.compute()[0])
+    torch.manual_seed(0)
+    assert measure_kernel_distance(other.numpy(), real.numpy()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_inception_score_is_that_of_torchmetrics():
+    inception = pytest.importorskip("torchmetrics.image.inception")
+    rows = torch.from_numpy(draw(203, 8, 0, scale=3.0)).softmax(1).float()
+    metric = inception.InceptionScore(Given(), splits=5)
+    metric.update(rows.log())
+    torch.manual_seed(0)
+    expected = float(metric.compute()[0])
+    torch.manual_seed(0)
+    assert measure_inception_score(rows.numpy()) == pytest.approx(expected, rel=1e-5)
+    assert measure_inception_score(np.eye(8, dtype=np.float32).repeat(50, 0)) == pytest.approx(8, rel=0.1)
 
 
 def test_a_projection_keeps_the_directions_that_vary_most():
