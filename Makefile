@@ -17,9 +17,18 @@ RUN := $(UV) run --no-sync
 PYTHON ?= python3
 # Without PYTHON=… what `setup` installed, where it did: the machine's own Python seldom has torch.
 CHECKED_PYTHON = $(if $(filter file,$(origin PYTHON)),$(or $(wildcard .venv/bin/python),$(PYTHON)),$(PYTHON))
+# Trainings at once: demos of several models share the cores, most of them take one thread; other presets take them all.
+TRAININGS = $(if $(and $(filter demo,$(PRESET)),$(word 2,$(MODELS))),2,1)
 comma := ,
 space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
+
+# Train each of MODELS, with further options; of two at once the lines say whose they are.
+train_models = printf '%s\n' $(MODELS) | xargs -P $(TRAININGS) -I MODEL bash -o pipefail -c \
+  '$(if $(filter 2,$(TRAININGS)),export OMP_NUM_THREADS=$$(( ($$(nproc) + 1) / 2 ));) \
+  $(RUN) train MODEL --preset $(PRESET) --seed $(SEED) --out runs/MODEL/$(PRESET) $(1) \
+  $(if $(filter 2,$(TRAININGS)),2>&1 | sed -u "s/^/MODEL: /")'
+release_models = for model in $(MODELS); do $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; done
 
 # Where it is set, each of the many processes below would compile this project, and each test file, for itself.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,17 +53,15 @@ setup: $(if $(findstring $(TOOLS),$(UV)),$(UV))  ## Install everything from the 
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "installed into .venv; 'source .venv/bin/activate' puts the commands on the PATH",true)
 
 demo: setup  ## Train, release, serve, call, load-test and report MODELS: a few minutes each
-	@for model in $(MODELS); do \
-	  $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) --overwrite || exit 1; \
-	  $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; \
-	done
+	@$(call train_models,--overwrite)
+	@$(release_models)
 	@$(RUN) loadtest run $(MODELS) --serve --store $(STORE) --preset $(PRESET) $(if $(MINUTES),--minutes $(MINUTES))
 
 train: setup  ## Train each of MODELS into runs/<model>/<preset>
-	@for model in $(MODELS); do $(RUN) train $$model --preset $(PRESET) --seed $(SEED) --out runs/$$model/$(PRESET) || exit 1; done
+	@$(train_models)
 
 release: setup  ## Release the runs of MODELS: capture, variants, gate, signed archives
-	@for model in $(MODELS); do $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; done
+	@$(release_models)
 
 serve: setup  ## Serve everything in the store until Ctrl-C
 	@$(RUN) serve --store $(STORE)
