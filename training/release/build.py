@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from host.progress import ProgressBar
 from training.release.capture import capture
 from training.release.content import lay_out
 from training.release.left_out import LeftOutError
 from training.release.onnx_program import SUFFIX, OnnxNetwork
+from training.release.orders import Order, carry_out
 from training.release.rounding import Search
-from training.release.spec import ProgramSpec, ReleaseSpec
+from training.release.spec import ReleaseSpec
 from training.release.variants import (
     PORTABLE_VARIANTS,
     Blueprint,
@@ -49,24 +46,6 @@ class Built:
     searches: dict[str, Search] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Order:
-    """One program to make, and the variants that will hold it in a role; `then` is made from it."""
-
-    role: str
-    blueprint: Blueprint
-    variants: tuple[str, ...]
-    then: _Order | None = None
-
-    @property
-    def all_variants(self) -> tuple[str, ...]:
-        return self.variants + (self.then.all_variants if self.then else ())
-
-    @property
-    def num_programs(self) -> int:
-        return 1 + (self.then.num_programs if self.then else 0)
-
-
 def build_variants(
     spec: ReleaseSpec, *, device: torch.device, release: int, work: Path, wanted: Sequence[str] = ()
 ) -> Built:
@@ -78,7 +57,8 @@ def build_variants(
     variants = _choose_variants(spec, device, wanted)
     left_out = {name: why for name, why in spec.left_out.items() if name in variants}
     orders = _write_orders(spec, device, work, [name for name in variants if name not in left_out], left_out)
-    programs, blueprints = _make_programs(orders, left_out, reference=variants[0])
+    captured = _write_sources(spec, device, orders)
+    programs, blueprints = _make_programs(orders, captured, left_out, reference=variants[0])
     folders = {}
     for variant in variants:
         if variant in left_out or variant not in programs:
@@ -104,15 +84,13 @@ def _choose_variants(spec: ReleaseSpec, device: torch.device, wanted: Sequence[s
 
 def _write_orders(
     spec: ReleaseSpec, device: torch.device, work: Path, variants: Sequence[str], left_out: dict[str, str]
-) -> list[_Order]:
-    orders: list[_Order] = []
+) -> list[Order]:
+    """Order all programs, role by role; what they are made from is written by `_write_sources`."""
+    orders: list[Order] = []
     (work / "captured").mkdir(parents=True)
     for role, program in spec.programs.items():
-        source = _write_source(program, device, work / "captured" / role)
-        calibration = None
-        if program.calibration is not None and program.quantization == "static" and {*SEARCHED} & {*variants}:
-            calibration = work / "captured" / f"{role}-calibration.pt"
-            torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
+        source = work / "captured" / role
+        is_static = program.calibration is not None and program.quantization == "static"
         made_as: dict[str, tuple[str, ...]] = {}
         for variant in variants:
             try:
@@ -127,32 +105,42 @@ def _write_orders(
             made_as[form] = (*made_as.get(form, ()), variant)
         blueprint = Blueprint(
             variant="",
-            source=source,
+            source=source.with_suffix(SUFFIX if isinstance(program.module, OnnxNetwork) else ".pt2"),
             folder=work / "programs",
             device=str(device),
-            calibration=calibration,
+            calibration=source.with_suffix(".calibration") if is_static and {*SEARCHED} & {*variants} else None,
             quantization=program.quantization,
         )
         orders += _write_orders_of(role, blueprint, made_as)
     return orders
 
 
-def _write_source(program: ProgramSpec, device: torch.device, path: Path) -> Path:
-    """Write what all variants are made from: the captured program, or a user's ONNX file as it is."""
-    if isinstance(program.module, OnnxNetwork):
-        return Path(shutil.copy(program.module.path, path.with_suffix(SUFFIX)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
-        torch.export.save(capture(program, device), path.with_suffix(".pt2"))
-    return path.with_suffix(".pt2")
+def _write_sources(spec: ReleaseSpec, device: torch.device, orders: Sequence[Order]) -> Iterator[str]:
+    """Write what all variants are made from; yields each role as soon as its own is there.
+
+    That is the captured program, or a user's ONNX file as it is, and the rows that calibrate.
+    """
+    for role, program in spec.programs.items():
+        blueprint = next(order.blueprint for order in orders if order.role == role)
+        source, calibration = blueprint.source, blueprint.calibration
+        if isinstance(program.module, OnnxNetwork):
+            shutil.copy(program.module.path, source)
+        else:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="No complete tensor found")  # channels-last weights
+                torch.export.save(capture(program, device), source)
+        if calibration is not None:
+            assert program.calibration is not None
+            torch.save([tuple(tensor.cpu() for tensor in batch) for batch in program.calibration()], calibration)
+        yield role
 
 
-def _write_orders_of(role: str, blueprint: Blueprint, made_as: Mapping[str, tuple[str, ...]]) -> list[_Order]:
+def _write_orders_of(role: str, blueprint: Blueprint, made_as: Mapping[str, tuple[str, ...]]) -> list[Order]:
     """Order what variants hold in a role; `made_as` maps the form of a program to the variants that hold it."""
 
-    def order(form: str, then: _Order | None = None) -> _Order:
+    def order(form: str, then: Order | None = None) -> Order:
         own = replace(blueprint, variant=form, folder=blueprint.folder / form / role)
-        return _Order(role=role, blueprint=own, variants=made_as.get(form, ()), then=then)
+        return Order(role=role, blueprint=own, variants=made_as.get(form, ()), then=then)
 
     orders = [order(form) for form in made_as if form not in PORTABLE_VARIANTS]
     if "onnx-int8" in made_as:
@@ -163,16 +151,13 @@ def _write_orders_of(role: str, blueprint: Blueprint, made_as: Mapping[str, tupl
 
 
 def _make_programs(
-    orders: Sequence[_Order], left_out: dict[str, str], *, reference: str
+    orders: Sequence[Order], captured: Iterator[str], left_out: dict[str, str], *, reference: str
 ) -> tuple[dict[str, dict[str, Path]], dict[str, dict[str, Blueprint]]]:
     programs: dict[str, dict[str, Path]] = {}
     blueprints: dict[str, dict[str, Blueprint]] = {}
-    for order in orders:
-        if order.blueprint.variant == "eager":  # a copy, for which no process need load torch
-            for variant in order.variants:
-                programs.setdefault(variant, {})[order.role] = make_program(order.blueprint)
-    waiting = deque(order for order in orders if order.blueprint.variant != "eager")
-    for order, made in _carry_out(waiting, left_out):
+    waiting: deque[Order] = deque()
+    made_anew = [order for order in orders if not order.is_copy]
+    for order, made in carry_out(made_anew, captured, waiting, left_out):
         try:
             program = made.result()
         except LeftOutError as error:
@@ -189,30 +174,8 @@ def _make_programs(
             if order.then is not None:
                 then = replace(order.then, blueprint=replace(order.then.blueprint, source=program))
                 waiting.appendleft(then)
+    for order in orders:
+        if order.is_copy:  # for which no process need load torch
+            for variant in order.variants:
+                programs.setdefault(variant, {})[order.role] = make_program(order.blueprint)
     return {variant: roles for variant, roles in programs.items() if variant not in left_out}, blueprints
-
-
-def _carry_out(waiting: deque[_Order], left_out: Mapping[str, str]) -> Iterator[tuple[_Order, Future[Path]]]:
-    """Make what is ordered, and what is added to that meanwhile; nothing that only variants left out by then hold.
-
-    No more is begun than there are processes: of four programs of the beamformer the first has to be read for 13 s to
-    see that ONNX has no form of it, and the others need not be.
-    """
-    if not waiting:
-        return
-    # Spawned, so that a compiler's crash or memory does not reach this process; two, because most of a build is serial.
-    num_processes = min(len(waiting), os.cpu_count() or 1, 4)
-    pool = ProcessPoolExecutor(num_processes, multiprocessing.get_context("spawn"))
-    with pool, ProgressBar("making variants", total=sum(order.num_programs for order in waiting)) as bar:
-        pending: dict[Future[Path], _Order] = {}
-        while waiting or pending:
-            while waiting and len(pending) < num_processes:
-                order = waiting.popleft()
-                if {*order.all_variants} <= left_out.keys():
-                    bar.advance(order.num_programs, order.blueprint.variant)
-                else:
-                    pending[pool.submit(make_program, order.blueprint)] = order
-            for made in wait(pending, return_when=FIRST_COMPLETED).done:
-                order = pending.pop(made)
-                yield order, made
-                bar.advance(1, order.blueprint.variant)

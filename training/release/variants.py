@@ -5,6 +5,7 @@ Each is made from the exported eager program or another variant alone, so that i
 
 from __future__ import annotations
 
+import importlib
 import logging
 import shutil
 import warnings
@@ -95,6 +96,12 @@ def describe_target(variant: str, device: torch.device) -> dict[str, str]:
     """
     target = describe_host(device) | {"capability": required_capability(variant, device)}
     return target | {"torch_version": ""} if variant in (*PORTABLE_VARIANTS, "tensorrt") else target
+
+
+def load_compiler() -> None:
+    """Load what most programs are made with, for seconds: a process that will make some has time for it before."""
+    _silence()
+    importlib.import_module("torch._inductor.compile_fx")
 
 
 def make_program(blueprint: Blueprint) -> Path:

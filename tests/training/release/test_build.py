@@ -1,12 +1,13 @@
 """Programs that compute in float32 in every variant are made once."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from training.release.build import build_variants
+from training.release.capture import capture
 from training.release.left_out import LeftOutError
 from training.release.spec import ProgramSpec
 from training.release.variants import make_program, required_capability
@@ -31,10 +32,22 @@ def laid_out(monkeypatch):
     return found
 
 
+class AtOnce(Executor):
+    """Do a task when it is submitted: torch's exporter does not bear another thread that captures meanwhile."""
+
+    def submit(self, task, /, *arguments, **keywords):
+        done = Future()
+        try:
+            done.set_result(task(*arguments, **keywords))
+        except LeftOutError as error:
+            done.set_exception(error)
+        return done
+
+
 @pytest.fixture(autouse=True)
 def _no_process_for_each(monkeypatch):
     """Make programs in this process: in a new one torch and ONNX take longer to import than these programs to make."""
-    monkeypatch.setattr("training.release.build.ProcessPoolExecutor", lambda *given: ThreadPoolExecutor(1))
+    monkeypatch.setattr("training.release.orders.ProcessPoolExecutor", lambda *given: AtOnce())
 
 
 @pytest.mark.timeout(300)
@@ -77,18 +90,31 @@ def test_what_cannot_be_said_in_onnx_leaves_both_portable_variants_out(laid_out,
 @pytest.mark.timeout(300)
 def test_a_variant_that_one_role_leaves_out_is_not_made_in_the_others(laid_out, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr("training.release.build.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("training.release.orders.os.cpu_count", lambda: 1)
     monkeypatch.setattr(
-        "training.release.build.make_program",
+        "training.release.orders.make_program",
         lambda blueprint: (made.append((blueprint.source.stem, blueprint.variant)), make_program(blueprint))[1],
     )
     rows = torch.export.Dim("rows", min=1, max=8)
     inverse = ProgramSpec(module=Inverse(), example_inputs=(torch.eye(3).repeat(4, 1, 1),), dynamic_shapes=({0: rows},))
     spec = SimpleNamespace(programs={"main": inverse, "second": describe_program()}, left_out={})
     built = build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("onnx", "onnx-int8"))
-    assert made == [("main", "eager"), ("second", "eager"), ("main", "onnx")]
+    assert made == [("main", "onnx")]
     assert {*built.left_out} == {"onnx", "onnx-int8"}
     assert {*laid_out} == {"eager"}
+
+
+def test_programs_of_one_role_are_begun_before_the_next_is_captured(laid_out, tmp_path, monkeypatch):
+    events = []
+    monkeypatch.setattr("training.release.build.capture", lambda *given: (events.append("capture"), capture(*given))[1])
+    monkeypatch.setattr(
+        "training.release.orders.make_program",
+        lambda blueprint: (events.append(f"make {blueprint.source.stem}"), blueprint.source)[1],
+    )
+    spec = SimpleNamespace(programs={"main": describe_program(), "second": describe_program()}, left_out={})
+    build_variants(spec, device=CPU, release=1, work=tmp_path, wanted=("compiled",))
+    assert events == ["capture", "make main", "capture", "make second"]
+    assert {*laid_out["compiled"]} == {*laid_out["eager"]} == {"main", "second"}
 
 
 class Inverse(torch.nn.Module):
