@@ -20,6 +20,8 @@ from model_store.manifest import Manifest, ReleaseIndex
 Scenario = Literal["Server", "Offline", "SingleStream", "MultiStream"]
 Kind = Literal["closed loop"] | Scenario
 
+_NAME = "results.json"
+
 
 class Run(Part):
     """One run against one variant. `callers` belongs to closed loops, `rate` (requests a second) to Server.
@@ -130,7 +132,7 @@ class Results(Part):
 
 def write_results(results: Results, folder: Path) -> Path:
     """Write `results.json` into a folder."""
-    path = folder / "results.json"
+    path = folder / _NAME
     path.write_text(results.model_dump_json(indent=1))
     return path
 
@@ -139,9 +141,15 @@ def read_results(folder: Path) -> Results:
     """Read what `write_results` wrote.
 
     Raises:
-        ValueError: not a results file of this format (pydantic names the field).
+        ValueError: there is none, or none of this format (pydantic names the field).
     """
-    return Results.model_validate_json((folder / "results.json").read_bytes())
+    try:
+        content = (folder / _NAME).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{folder} is no load test's folder: {_NAME}: {error.strerror}; `loadtest run` makes one in reports/"
+        ) from None
+    return Results.model_validate_json(content)
 
 
 def pick_open_loop(model: ModelResults, version: str) -> Run | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.array_files import read_array
+
 _DELIMITERS = (",", ";", "\t")
 _MISSING = {"", "na", "nan", "null", "none", "."}
 _TIMES = {"", "date", "datetime", "time", "timestamp", "ds", "year", "quarter", "month", "week", "day", "index", "step"}
@@ -28,7 +30,7 @@ def read_series(path: Path) -> dict[str, np.ndarray]:
             return parse_series(path.read_text(encoding="utf-8-sig").splitlines(), str(path))
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is no UTF-8 text: {error}; give a .csv file with a column per series") from None
-    array = np.load(path, allow_pickle=False)
+    array = read_array(path)
     if array.ndim not in (1, 2) or array.dtype.kind not in "iuf" or not array.size:
         raise ValueError(
             f"{path} holds {array.dtype} {list(array.shape)}; series are numbers [T], or [N, T] for several"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import typer
 
+from model_store.array_files import read_array
 from model_store.parameters import ParameterValue, guess_parameter
 from model_store.tensors import DTYPES
 from services.client.inference import ModelMetadata, TensorMetadata
@@ -52,7 +53,7 @@ def read_input(text: str, ask: Callable[[], ModelMetadata]) -> tuple[str, np.nda
         if key:
             with np.load(f"{path}.npz", allow_pickle=False) as file:
                 return name, file[key]
-        return name, np.load(source, allow_pickle=False, mmap_mode="r")
+        return name, read_array(Path(source))
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise typer.BadParameter(f"--input {name}: cannot read {source}: {error}") from None
 
@@ -85,8 +86,8 @@ def _read_json_file(values: Sequence[str], metadata: ModelMetadata) -> dict[str,
 def _read_numpy_file(values: Sequence[str], metadata: ModelMetadata) -> dict[str, np.ndarray]:
     path = _only(values)
     try:
-        return {_single(metadata, wants_bytes=False).name: np.load(path, allow_pickle=False, mmap_mode="r")}
-    except (OSError, EOFError, ValueError) as error:
+        return {_single(metadata, wants_bytes=False).name: read_array(Path(path))}
+    except (OSError, ValueError) as error:
         raise typer.BadParameter(f"cannot read {path}: {error}") from None
 
 

@@ -67,3 +67,10 @@ def test_a_page_needs_an_ending_that_says_what_it_is(loadtest, tmp_path):
     status, _, err = loadtest("compare", tmp_path, "--out", tmp_path / "all.pdf")
     assert status == 2
     assert "neither .html nor .md" in err
+
+
+@pytest.mark.parametrize("command", [["summary"], ["report"], ["compare"], ["diff", "also-none"]])
+def test_a_folder_without_results_is_told_what_makes_one(loadtest, tmp_path, command):
+    status, _, err = loadtest(*command, tmp_path / "none")
+    assert status == 2
+    assert "none is no load test's folder: results.json: No such file or directory; `loadtest run` makes one" in err

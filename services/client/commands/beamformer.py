@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from model_store.array_files import read_array
 from model_store.matlab import order_axes, read_arrays
 from services.client.beamforming import Beams, measure_spectral_efficiency
 from services.client.client import Client
@@ -53,7 +54,7 @@ def read_channels(path: Path, client: Client, model: str, version: str) -> np.nd
         ValueError: no array of the file, or several, have those sizes.
     """
     if path.suffix != ".mat":
-        array: np.ndarray = np.load(path, allow_pickle=False)
+        array = read_array(path)
         return array if array.ndim != 3 else array[None]
     inputs = {tensor.name: tensor.shape for tensor in client.metadata(model, version=version).inputs}
     _, num_subcarriers, num_receive, num_transmit, _ = inputs["channel"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from model_store.array_files import read_array
 from services.client.channel_feedback import compress, measure_nmse_db, restore
 from services.client.client import Client
 from services.client.connecting import Connect, connecting
@@ -42,7 +43,7 @@ def run(
 
 
 def _compress(client: Client, model: str, version: str, source: Path, out: Path | None) -> None:
-    channel = np.load(source, allow_pickle=False)
+    channel = read_array(source)
     channel = channel[None] if channel.ndim == 2 else channel
     found = client.perform(compress(channel, restore=True, model=model, version=version))
     assert found.restored is not None
