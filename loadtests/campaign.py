@@ -60,9 +60,9 @@ class Campaign:
         subjects = list_subjects(release)
         end_s = monotonic() + estimate_campaign_s(self.preset, len(subjects))
         searches: list[Search] = []
+        default = next(subject for subject in subjects if subject.is_default)
+        agreement = compare_doors(default, self.addresses)
         with scrape(self.addresses.metrics) as collect:
-            default = next(subject for subject in subjects if subject.is_default)
-            agreement = compare_doors(default, self.addresses)
             runs = list(self._sweep_all(subjects, default))
             bound = choose_bound(self.bound_ms, runs, subjects[0])
             for subject in subjects:
