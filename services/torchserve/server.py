@@ -187,7 +187,13 @@ class TorchServe(EngineCalls):
         self._log = WorkerLog(self._variants, settings.workers)
         try:
             grpc_ports = find_free_ports(2)  # TorchServe always opens two gRPC servers; we never use them
-            models = [unpack_archive(variant, settings, folder) for variant in self._variants]
+            try:
+                models = [unpack_archive(variant, settings, folder) for variant in self._variants]
+            except OSError as error:
+                raise StartError(
+                    f"archives cannot be unpacked into {folder.path}: {error.strerror}; make room there, or "
+                    "name another place as TMPDIR"
+                ) from error
             write_configuration(folder, models, settings, grpc_ports)
             launch = Launch(
                 folder=folder.path,

@@ -1,6 +1,7 @@
 """TorchServe is started again whatever went wrong, for as long as it takes."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -61,3 +62,15 @@ async def test_survives_every_error_of_a_restart_and_of_looking_at_workers(torch
             await asyncio.sleep(0)
     await torchserve.stop()
     assert launches.outcomes == []
+
+
+async def test_a_full_disk_is_told_with_its_place_and_nothing_is_left_there(torchserve, monkeypatch, tmp_path):
+    def fill(variant, settings, folder):
+        (folder.path / "half").write_bytes(b"x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(server, "unpack_archive", fill)
+    with pytest.raises(StartError, match=rf"unpacked into {tmp_path}/millrace-\w+: No space left on device; make room"):
+        await torchserve.start()
+    assert list(tmp_path.glob("millrace-*")) == []
