@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import onnx
 import torch
 from torch.export import ExportedProgram
 from torch.onnx._internal.exporter._decomp import (
@@ -15,6 +16,7 @@ from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from training.release.capture import input_values, output_values
 from training.release.left_out import LeftOutError
+from training.release.onnx_sums import multiply_sums
 
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)'")
 
@@ -42,7 +44,9 @@ def export_onnx(program: ExportedProgram, path: Path) -> Path:
     )
     if found != expected:
         raise LeftOutError(f"its ONNX form has {found[0]} inputs and {found[1]} outputs instead of {expected}")
-    exported.save(str(path), external_data=False)
+    model = exported.model_proto
+    multiply_sums(model)
+    onnx.save(model, path)
     return path
 
 

@@ -8,7 +8,8 @@ these take 0.56 times (one thread, Zen 3). Signed rows would take 3 times, so ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ _CONSTANTS: dict[str, np.ndarray] = {
     "int8_last_axis": np.array([-1], np.int64),
     "int8_step": np.array(1 / _LARGEST, np.float32),
     "int8_least": np.array(1e-8, np.float32),
-    "int8_one": np.array(1, np.float32),
     "int8_zero_point": np.array(128, np.uint8),
     "int8_weight_zero_point": np.array(0, np.int8),
 }
@@ -42,19 +42,21 @@ def quantize_products(source: Path, path: Path) -> Path:
     weights = {node.output[0]: weight for node, weight in _find_products(graph)}
     if not weights:
         raise LeftOutError("it has no product with a constant matrix")
+    masks = dict(_find_masks(graph, weights))
     nodes: list[NodeProto] = []
     prepared: set[str] = set()
     for node in graph.node:
         weight = weights.get(node.output[0])
         if weight is None:
-            nodes.append(node)
+            if node not in masks.values():
+                nodes.append(node)
             continue
         features = node.input[0]
         if features not in prepared:
             nodes += _quantize_rows(features)
             prepared.add(features)
         graph.initializer.extend(_quantize_weight(weight, node.output[0]))
-        nodes += _multiply(features, node.output[0])
+        nodes += _multiply(features, node.output[0], masks.get(node.output[0]))
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in _CONSTANTS.items())
     del graph.node[:]
     graph.node.extend(nodes)
@@ -79,16 +81,32 @@ def _find_products(graph: onnx.GraphProto) -> Iterator[tuple[NodeProto, np.ndarr
             yield node, weight.T if name in turned else weight
 
 
+def _find_masks(graph: onnx.GraphProto, products: Collection[str]) -> Iterator[tuple[str, NodeProto]]:
+    """Additions to products of constants that are 0 or infinite: no scale changes these, so they go into the product.
+
+    A translator forbids pieces so, of a vocabulary whose logits are more than a cache holds.
+    """
+    constants = {constant.name: constant for constant in graph.initializer}
+    num_uses = Counter(name for node in graph.node for name in node.input)
+    for node in graph.node:
+        if node.op_type != "Add" or node.input[0] not in products or num_uses[node.input[0]] != 1:
+            continue
+        constant = constants.get(node.input[1])
+        if constant is not None and len(constant.dims) == 1:
+            values = numpy_helper.to_array(constant)
+            if not np.any(values[np.isfinite(values)]):
+                yield node.input[0], node
+
+
 def _quantize_rows(features: str) -> list[NodeProto]:
     """Floats [..., K] → their rows' scales [..., 1] and numbers uint8 [..., K], of which 128 is zero."""
     return [
         helper.make_node("Abs", [features], [f"{features}_magnitudes"]),
         helper.make_node("ReduceMax", [f"{features}_magnitudes", "int8_last_axis"], [f"{features}_largest"]),
-        helper.make_node("Mul", [f"{features}_largest", "int8_step"], [f"{features}_steps"]),
-        helper.make_node("Max", [f"{features}_steps", "int8_least"], [f"{features}_scale"]),
+        helper.make_node("Add", [f"{features}_largest", "int8_least"], [f"{features}_scale"]),
         helper.make_node("Div", [features, f"{features}_scale"], [f"{features}_scaled"]),
         helper.make_node(
-            "QuantizeLinear", [f"{features}_scaled", "int8_one", "int8_zero_point"], [f"{features}_quantized"]
+            "QuantizeLinear", [f"{features}_scaled", "int8_step", "int8_zero_point"], [f"{features}_quantized"]
         ),
     ]
 
@@ -101,12 +119,14 @@ def _quantize_weight(weight: np.ndarray, product: str) -> list[onnx.TensorProto]
     return [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in named.items()]
 
 
-def _multiply(features: str, product: str) -> list[NodeProto]:
-    operands = [f"{features}_quantized", f"{product}_weight", "int8_one", f"{product}_weight_scale"]
+def _multiply(features: str, product: str, mask: NodeProto | None) -> list[NodeProto]:
+    operands = [f"{features}_quantized", f"{product}_weight", "int8_step", f"{product}_weight_scale"]
     operands += ["int8_zero_point", "int8_weight_zero_point"]
+    operands += [mask.input[1]] if mask else []
+    result = mask.output[0] if mask else product
     return [
         helper.make_node(
-            "MatMulIntegerToFloat", operands, [f"{product}_in_steps"], f"{product}_int8", domain="com.microsoft"
+            "MatMulIntegerToFloat", operands, [f"{product}_unscaled"], f"{product}_int8", domain="com.microsoft"
         ),
-        helper.make_node("Mul", [f"{product}_in_steps", f"{features}_scale"], [product]),
+        helper.make_node("Mul", [f"{product}_unscaled", f"{features}_scale"], [result]),
     ]

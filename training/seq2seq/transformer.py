@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.seq2seq.program import Step
-from training.sequences.attention import CrossAttention, Past, SelfAttention
+from training.sequences.attention import CrossAttention, KeysValues, Past, SelfAttention
 from training.sequences.batching import hide_padding
 from training.sequences.dropout import Dropout
 from training.sequences.encoder import EncoderLayer, FeedForward, ResidualLayer, sinusoids
@@ -32,13 +32,13 @@ class DecoderLayer(ResidualLayer):
         x = self.after(0, x, self.attention(self.before(0, x), bias))
         return self._finish(x, memory, memory_bias)[0]
 
-    def step(self, x: Tensor, past: Past, memory: Tensor, memory_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, x: Tensor, past: Past, memory: KeysValues, memory_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One new place [B, K, D] of K beams → the same, its key and value [2, B, K, D], cross weights [B, H, K, S]."""
         mixed, entry = self.attention.step(self.before(0, x), past)
         x, weights = self._finish(self.after(0, x, mixed), memory, memory_bias)
         return x, entry, weights
 
-    def _finish(self, x: Tensor, memory: Tensor, memory_bias: Tensor) -> tuple[Tensor, Tensor]:
+    def _finish(self, x: Tensor, memory: KeysValues, memory_bias: Tensor) -> tuple[Tensor, Tensor]:
         mixed, weights = self.cross_attention(self.before(1, x), memory, memory_bias)
         x = self.after(1, x, mixed)
         return self.after(2, x, self.feed_forward(self.before(2, x))), weights
@@ -116,7 +116,7 @@ class Transformer(nn.Module):
         entries, weights = [], torch.empty(0)
         for number, layer in enumerate(self.decoder_layers()):
             keys, values = (F.embedding(index + entry * size, table) for entry in (2 * number, 2 * number + 1))
-            keys_values = memory[2 * number : 2 * number + 2]
+            keys_values = memory[2 * number], memory[2 * number + 1]
             x, entry, weights = layer.step(x, Past(keys, values, bias), keys_values, source_bias[:, None, None])
             entries.append(entry)
         return Step(F.linear(self.norms[1](x), self.embedding.weight), torch.cat(entries), weights.mean(1))

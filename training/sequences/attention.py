@@ -24,6 +24,10 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple
     return weights @ values, weights
 
 
+# [2, B, H, S, E], or the two apart.
+KeysValues = Tensor | tuple[Tensor, Tensor]
+
+
 class Past(NamedTuple):
     """Earlier places that a step looks at: keys and values [T, B, K, D], and what is added to their similarities.
 
@@ -114,7 +118,7 @@ class CrossAttention(nn.Module):
         """Keys and values [2, B, H, S, E] of a memory [B, S, D], needed once for all queries."""
         return torch.stack([split_heads(part, self.num_heads) for part in self.key_value(memory).chunk(2, -1)])
 
-    def forward(self, features: Tensor, keys_values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, keys_values: KeysValues, bias: Tensor) -> tuple[Tensor, Tensor]:
         """[B, Q, D] → [B, Q, D], and the weights [B, H, Q, S]."""
         queries = split_heads(self.query(features), self.num_heads)
         keys, values = keys_values[0], keys_values[1]

@@ -102,6 +102,19 @@ def test_examples_as_large_as_a_bound_are_made_smaller_and_others_are_left():
     assert leave_bounds(below) is below
 
 
+def test_lengths_are_left_below_their_bound_too():
+    """A text classifier's examples are its first texts, of which one may be as long as any is read."""
+    rows, length = torch.export.Dim("rows", min=1, max=8), torch.export.Dim("length", min=1, max=6)
+    spec = ProgramSpec(
+        module=torch.nn.Softmax(-1), example_inputs=(torch.ones(3, 6),), dynamic_shapes=({0: rows, 1: length},)
+    )
+    smaller = leave_bounds(capture(spec, CPU))
+    assert smaller.example_inputs[0][0].shape == (3, 5)
+    for num_pieces in (1, 3, 5, 6):
+        x = torch.randn(8, num_pieces)
+        torch.testing.assert_close(smaller.module()(x), x.softmax(-1))
+
+
 def test_a_bound_of_two_leaves_no_example_below_it():
     with pytest.raises(LeftOutError, match="at its bound, 2; allow 3 or more"):
         leave_bounds(program_of(2, 2))

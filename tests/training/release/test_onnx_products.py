@@ -18,6 +18,14 @@ net (float[rows, 64] x, int64[rows] pieces) => (float[rows, 16] y, float[rows, 3
     taken = Gather (table, pieces)
 }
 """
+MASKED = """
+<ir_version: 10, opset_import: ["": 20]>
+net (float[rows, 64] x) => (float[rows, 16] y)
+{
+    z = MatMul (x, weight)
+    y = Add (z, mask)
+}
+"""
 SUM = """
 <ir_version: 10, opset_import: ["": 20]>
 net (float[rows, 4] x) => (float[rows, 4] y)
@@ -67,6 +75,24 @@ def test_all_products_multiply_integers_and_weights_have_seven_bits(source, tmp_
     assert "MatMul" not in operators
     weights = [onnx.numpy_helper.to_array(value) for value in graph.initializer if value.data_type == 3]
     assert sorted(np.abs(weight).max() for weight in weights if weight.ndim == 2) == [63, 63]
+
+
+def test_what_forbids_columns_is_part_of_the_product(tmp_path):
+    mask = np.zeros(16, np.float32)
+    mask[[0, 3]] = -np.inf
+    source = save(MASKED, tmp_path / "net.onnx", weight=draw(64, 16), mask=mask)
+    path, x = quantize_products(source, tmp_path / "int8.onnx"), draw(6, 64)
+    assert onnx.load(path).graph.node[-1].op_type == "Mul"
+    (right,), (found,) = load_program(source, Cpu())([x]), load_program(path, Cpu())([x])
+    np.testing.assert_array_equal(found == -np.inf, right == -np.inf)
+    allowed = np.isfinite(mask)
+    difference = found[:, allowed] - right[:, allowed]
+    assert np.linalg.norm(difference) < 0.03 * np.linalg.norm(right[:, allowed])
+
+
+def test_other_summands_of_a_product_stay_outside(tmp_path):
+    source = save(MASKED, tmp_path / "net.onnx", weight=draw(64, 16), mask=draw(16))
+    assert onnx.load(quantize_products(source, tmp_path / "int8.onnx")).graph.node[-1].op_type == "Add"
 
 
 def test_what_has_no_product_is_left_out(tmp_path):
