@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import psutil
@@ -90,51 +91,54 @@ def certify(
         levels.saturate()  # only warms up
         single = [levels.call_singly() for _ in range(plan.rounds)]
         slices = run_slices(levels, SHARES * (SLICES_PER_ROUND * plan.rounds))
-        capacity = _middle([rate for part in slices for rate in part.capacities])
-        service_ms = _middle([recording.latencies().find_percentile_ms(50) for recording in single])
-        bound_ms = bound_ms or choose_bound_ms(service_ms)
-        found = run_rate_search(
-            Probing(
-                traffic=aim(subject, addresses),
-                bound_ms=bound_ms,
-                first_rate=FIRST_PROBE * capacity,
-                warm_up_s=plan.warm_up_s,
-                least_s=2.0,
-                most_s=10.0,
-                budget_s=plan.search_s,
-                resolution=RESOLUTION,
-            )
+        bound_ms = bound_ms or choose_bound_ms(
+            median(recording.latencies().find_percentile_ms(50) for recording in single)
         )
+        capacity = median(part.capacities[1] for part in slices)
+        held = _search_rate(subject, addresses, plan, bound_ms, FIRST_PROBE * capacity)
         advance("rate within the bound", plan.search_s)
-        pids = server.list_processes()
+        node_bytes = sum(_read_share_bytes(process) for process in server.list_processes())
         metrics = collect()
-        recordings = [recording for part in slices for recording in (part.recording, part.look)]
-        times = read_batch_times(metrics, [*single, *recordings], manifest.model, manifest.version)
-        full_s = interpolate([(item.rows, item.seconds) for item in times], manifest.max_rows)
+    recordings = [*single, *(recording for part in slices for recording in (part.recording, part.look))]
+    times = read_batch_times(metrics, recordings, manifest.model, manifest.version)
+    full_s = interpolate([(item.rows, item.seconds) for item in times], manifest.max_rows)
+    return Certificate(
+        model=manifest.model,
+        release=manifest.release,
+        variant=manifest.variant,
+        manifest=file_digest(release.folder / manifest_name(manifest.model, manifest.release, manifest.variant)),
+        host=describe_host_class(manifest.target.device),
+        cpu=cpu_model(),
+        setup=setup,
+        bound_ms=bound_ms,
+        rows_per_s=held,
         # From all full batches, not the saturated runs alone: rate and batch times must speak of the same hour.
-        saturated_rows_per_s = setup.workers * manifest.max_rows / full_s
-        return Certificate(
-            model=manifest.model,
-            release=manifest.release,
-            variant=manifest.variant,
-            manifest=file_digest(release.folder / manifest_name(manifest.model, manifest.release, manifest.variant)),
-            host=describe_host_class(manifest.target.device),
-            cpu=cpu_model(),
-            setup=setup,
+        saturated_rows_per_s=setup.workers * manifest.max_rows / full_s,
+        batch_times=times,
+        worker_bytes=_read_version_bytes(metrics) // setup.workers,
+        node_bytes=node_bytes,
+        startup_s=startup_s,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=name_command(),
+    )
+
+
+def _search_rate(
+    subject: Subject, addresses: Addresses, plan: Plan, bound_ms: float, first_rate: float
+) -> float | None:
+    """Search the highest rate of random arrivals that holds the bound; None: none was shown to."""
+    return run_rate_search(
+        Probing(
+            traffic=aim(subject, addresses),
             bound_ms=bound_ms,
-            rows_per_s=found.held,
-            saturated_rows_per_s=saturated_rows_per_s,
-            batch_times=times,
-            worker_bytes=_read_version_bytes(metrics) // setup.workers,
-            node_bytes=sum(_read_share_bytes(process) for process in pids),
-            startup_s=startup_s,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=name_command(),
+            first_rate=first_rate,
+            warm_up_s=plan.warm_up_s,
+            least_s=2.0,
+            most_s=10.0,
+            budget_s=plan.search_s,
+            resolution=RESOLUTION,
         )
-
-
-def _middle(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
+    ).held
 
 
 def _read_version_bytes(metrics: Metrics) -> int:
