@@ -1,7 +1,8 @@
 """Serve a beamformer: channel estimates in, precoders and combiners out, fully digital or hybrid.
 
 Programs: `main` maps channels float32 [N, K, R, T, 2] and CSI SNRs float32 [N] (NaN: unknown) to precoders, combiners
-and the denoised channels; `hybrid-2`, `hybrid-3` and `hybrid-4` map precoders and denoised channels to hybrid weights.
+and the denoised channels; `hybrid` maps precoders, denoised channels and numbers of RF chains int64 [N] to hybrid
+weights of as many chains as there may be: those that a row does not have are zeros.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class BeamformerHandler(Handler):
         scales = np.where(is_usable, peaks, 1)
         scaled = np.where(is_usable[:, None, None, None, None], channel, 0) / scales[:, None, None, None, None]
         row_errors = [self._explain(peak, row) for peak, row in zip(peaks, scaled, strict=True)]
-        return Decoded([scaled.astype(np.float32, copy=False), csi_snr_db], row_errors)
+        arrays = [scaled.astype(np.float32, copy=False), csi_snr_db]
+        if "rf_chains" in parameters:
+            arrays.append(np.full(len(channel), parameters["rf_chains"], np.int64))
+        return Decoded(arrays, row_errors)
 
     def _explain(self, peak: np.floating, channel: np.ndarray) -> str | None:
         """Say why a channel [K, R, T, 2], its largest part scaled to 1, cannot be beamformed; None if it can."""
@@ -57,18 +61,19 @@ class BeamformerHandler(Handler):
         return None
 
     def run(self, values: list[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
-        precoder, combiner, estimate = self.programs["main"](values)
-        num_chains = parameters.get("rf_chains")
-        if num_chains is None:
-            return precoder, combiner
-        return self.programs[f"hybrid-{num_chains}"]([precoder, estimate])
+        channel, csi_snr_db, *num_chains = values
+        precoder, combiner, estimate = self.programs["main"]([channel, csi_snr_db])
+        return self.programs["hybrid"]([precoder, estimate, *num_chains]) if num_chains else (precoder, combiner)
 
     def encode(
         self, results: Sequence[np.ndarray], parameters: Mapping[str, Any], requested: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        if "rf_chains" not in parameters:
-            results = [*results, *(part for weights in results for part in _make_chainless(weights))]
-        return super().encode(results, parameters, requested)
+        precoder, combiner, *parts = results
+        if "rf_chains" in parameters:
+            parts = [part[:, :, : parameters["rf_chains"]] for part in parts]
+        else:
+            parts = [part for weights in results for part in _make_chainless(weights)]
+        return super().encode([precoder, combiner, *parts], parameters, requested)
 
 
 def _make_chainless(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,20 +22,21 @@ def factor(tensors):
     return [*(torch.view_as_real(each.contiguous()) for each in weights), tensors[0]]
 
 
-def split(num_chains):
-    def run(tensors):
-        precoder, estimate = tensors
-        rows = len(precoder)
-        return [
-            precoder,
-            estimate.new_zeros(rows, SUBCARRIERS, RECEIVE, STREAMS, 2),
-            estimate.new_ones(rows, TRANSMIT, num_chains, 2),
-            estimate.new_ones(rows, SUBCARRIERS, num_chains, STREAMS, 2),
-            estimate.new_ones(rows, RECEIVE, num_chains, 2),
-            estimate.new_ones(rows, SUBCARRIERS, num_chains, STREAMS, 2),
-        ]
-
-    return run
+def split(tensors):
+    """Hybrid weights of up to four chains, all ones where a row has a chain."""
+    precoder, estimate, num_chains = tensors
+    rows = len(precoder)
+    present = (torch.arange(4) < num_chains[:, None]).to(precoder.dtype)
+    analog = present[:, None, :, None]
+    baseband = present[:, None, :, None, None]
+    return [
+        precoder,
+        estimate.new_zeros(rows, SUBCARRIERS, RECEIVE, STREAMS, 2),
+        analog.expand(-1, TRANSMIT, -1, 2),
+        baseband.expand(-1, SUBCARRIERS, -1, STREAMS, 2),
+        analog.expand(-1, RECEIVE, -1, 2),
+        baseband.expand(-1, SUBCARRIERS, -1, STREAMS, 2),
+    ]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def handler():
         "default_outputs": ["precoder", "combiner"],
     }
     handler = BeamformerHandler(manifest, Path(), Cpu())
-    roles = {"main": factor} | {f"hybrid-{chains}": split(chains) for chains in (2, 3, 4)}
+    roles = {"main": factor, "hybrid": split}
     handler.programs = {role: wrap_tensors(run, handler.device) for role, run in roles.items()}
     return handler
 
@@ -117,6 +118,7 @@ def test_weights_are_fully_digital_unless_rf_chains_are_asked_for(handler):
     hybrid = handler.infer({"channel": channels(2)}, {"rf_chains": 3}, OUTPUTS).arrays
     assert hybrid["analog_precoder"].shape == (2, TRANSMIT, 3, 2)
     assert hybrid["baseband_precoder"].shape == (2, SUBCARRIERS, 3, STREAMS, 2)
+    assert all(hybrid[name].all() for name in OUTPUTS[2:])
 
 
 def test_failed_rows_are_zero_in_hybrid_outputs_too(handler):

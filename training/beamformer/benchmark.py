@@ -80,7 +80,8 @@ def hybrid_engines(handlers: dict[str, Any], channel: Tensor, chains: int) -> di
 
     def bind(handler: Any) -> Engine:
         found, _, estimate = handler.programs["main"](_as_arrays(channel))
-        return lambda: _as_weights(handler.programs[f"hybrid-{chains}"]([found, estimate]))
+        num_chains = np.full(len(found), chains)
+        return lambda: _as_weights(handler.programs["hybrid"]([found, estimate, num_chains]))
 
     engines: dict[str, Engine] = {"MO-AltMin": lambda: (fit(precoder), fit(combiner))}
     return engines | {variant: bind(handler) for variant, handler in handlers.items()}

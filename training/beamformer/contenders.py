@@ -117,11 +117,11 @@ def beamform_network(
     """The network's weights, complex; `num_chains` 0 is fully digital."""
     level = observation.csi_snr_db if is_level_told else math.nan
     digital = DigitalProgram(network).eval()
-    hybrid = HybridProgram(network.heads[str(num_chains)]).eval() if num_chains else None  # type: ignore[arg-type]
+    hybrid = HybridProgram(network.heads.values()).eval() if num_chains else None
     parts = []
     for rows in torch.view_as_real(observation.channel).split(_NETWORK_ROWS):
         precoder, combiner, estimate = digital(rows, torch.full((len(rows),), level))
         if hybrid is not None:
-            precoder, combiner, *_ = hybrid(precoder, estimate)
+            precoder, combiner, *_ = hybrid(precoder, estimate, torch.full((len(rows),), num_chains))
         parts.append((torch.view_as_complex(precoder), torch.view_as_complex(combiner)))
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])

@@ -10,6 +10,7 @@ Dimension letters: N channels, K subcarriers, T antennas, L RF chains, S = K·Ns
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,70 +37,45 @@ class HybridWeights:
     baseband_combiner: Tensor
 
 
-class PhaseSweeps(nn.Module):
-    """Approximate target matrices by phase-only columns: `num_sweeps` sweeps with a learned over-relaxation each."""
+@dataclass(frozen=True)
+class Chains:
+    """RF chains of N channels, or of all alike where there is one row, and what was learned for so many.
 
-    def __init__(self, num_chains: int, num_sweeps: int) -> None:
+    `present` float [N, L] is 1 where a channel has a chain and 0 where not, the first chains before others. The
+    over-relaxations of either side are [N, sweeps].
+    """
+
+    present: Tensor
+    precoder_relaxation: Tensor
+    combiner_relaxation: Tensor
+
+
+class PhaseSweeps(nn.Module):
+    """A learned over-relaxation for each sweep of one side."""
+
+    def __init__(self, num_sweeps: int) -> None:
         super().__init__()
-        self.num_chains = num_chains
         self.relaxation = nn.Parameter(torch.full((num_sweeps,), 0.6))
 
-    def forward(self, targets: Tensor) -> Tensor:
-        """Design unit-modulus columns [N, 2, T, L] for targets [N, 2, T, S]."""
-        start = multiply(targets, dominant_eigenvectors(gram_rows(adjoint(targets)), self.num_chains))
-        columns = _keep_phase(start.movedim(-1, 1))
-        rows = targets.permute(0, 3, 1, 2).flatten(2)
-        side_by_side = targets.transpose(1, 2).flatten(2)
 
-        def sweep(index: Tensor, columns: Tensor) -> Tensor:
-            return self._sweep(rows, side_by_side, columns, self.relaxation.index_select(0, index.view(1)))
+class HybridDesign(nn.Module):
+    """Turn fully digital weights and the channel estimate behind them into hybrid weights."""
 
-        return repeat(sweep, columns, self.relaxation.shape[0]).movedim(1, -1)
-
-    def _sweep(self, rows: Tensor, side_by_side: Tensor, columns: Tensor, relaxation: Tensor) -> Tensor:
-        """Renew columns [N, L, 2, T] one after the other, each in sight of those renewed before it.
-
-        The targets come twice, as GEMMs want them: [Re Yᵀ, Im Yᵀ], [N, S, 2T], and [Re Y, Im Y], [N, T, 2S].
-        """
-        size, num_antennas = self.num_chains, columns.shape[-1]
-        parts = columns.transpose(1, 2).flatten(1, 2)
-        gram = _join_products(torch.bmm(parts, parts.mT), size) / num_antennas
-        wanted = _join_products(torch.bmm(parts, side_by_side), size) / num_antennas
-        baseband = multiply(invert(gram + _ridge(gram)), wanted)
-        cross = torch.bmm(baseband.flatten(1, 2), rows).unflatten(-1, (2, -1))
-        real = cross[:, :size, 0] + cross[:, size:, 1]
-        imaginary = cross[:, :size, 1] - cross[:, size:, 0]
-        wanted = torch.stack([real, imaginary], dim=2)
-        # What the others give to a column is taken away: c·w = c·Re w + (i·c)·Im w, with w [N, from, re/im, to].
-        weight = gram_rows(baseband).transpose(1, 2) * (1 - torch.eye(size, device=columns.device))[:, None]
-        both = _with_turned(columns)
-        for index in range(size):
-            rest = wanted[:, index] - (both * weight[..., index, None, None]).sum((1, 2))
-            phases = _keep_phase(rest)
-            renewed = _keep_phase(phases + relaxation * (phases - both[:, index, 0]))
-            both = both.select_scatter(_with_turned(renewed), 1, index)
-        return both[:, :, 0]
-
-
-class HybridHead(nn.Module):
-    """Turn fully digital weights and the channel estimate behind them into hybrid weights of `num_chains` chains."""
-
-    def __init__(self, beamspace: Beamspace, num_chains: int, num_streams: int, num_sweeps: int = 8) -> None:
+    def __init__(self, beamspace: Beamspace, num_streams: int) -> None:
         super().__init__()
         self.beamspace = beamspace
         self.num_streams = num_streams
-        self.precoder_sweeps = PhaseSweeps(num_chains, num_sweeps)
-        self.combiner_sweeps = PhaseSweeps(num_chains, num_sweeps)
 
-    def forward(self, estimate: Tensor, precoder: Tensor) -> HybridWeights:
-        """Design from beamspace channels [N·K, 2, R, T] and precoders [N·K, 2, T, Ns]."""
-        analog_precoder = self.precoder_sweeps(self._gather(precoder))
-        transmit_basis = orthonormalize(analog_precoder)
+    def design(self, estimate: Tensor, precoder: Tensor, chains: Chains) -> HybridWeights:
+        """Design from beamspace channels [N·K, 2, R, T] and precoders [N·K, 2, T, Ns]; absent chains are zeros."""
+        present = chains.present[:, None, None, :]
+        analog_precoder = approximate_by_phases(self._gather(precoder), chains.present, chains.precoder_relaxation)
+        transmit_basis = orthonormalize(analog_precoder) * present
         reduced = self._reduce_transmit(estimate, transmit_basis)
         streams = dominant_eigenvectors(gram_rows(adjoint(reduced)), self.num_streams)
         combiner = self.beamspace.receive_response(orthonormalize(multiply(reduced, streams)))
-        analog_combiner = self.combiner_sweeps(self._gather(combiner))
-        receive_basis = orthonormalize(analog_combiner)
+        analog_combiner = approximate_by_phases(self._gather(combiner), chains.present, chains.combiner_relaxation)
+        receive_basis = orthonormalize(analog_combiner) * present
         cells = self._repeat(self.beamspace.receive_cells(receive_basis))
         between = multiply(adjoint(cells), reduced)
         right = dominant_eigenvectors(gram_rows(adjoint(between)), self.num_streams)
@@ -116,6 +92,89 @@ class HybridHead(nn.Module):
     def _reduce_transmit(self, estimate: Tensor, basis: Tensor) -> Tensor:
         """Channels [N·K, 2, R, L] between the receive cells and a transmit basis [N, 2, T, L]."""
         return multiply(estimate, self._repeat(self.beamspace.transmit_cells(basis)))
+
+
+class HybridHead(HybridDesign):
+    """Hybrid weights of `num_chains` chains."""
+
+    def __init__(self, beamspace: Beamspace, num_chains: int, num_streams: int, num_sweeps: int = 8) -> None:
+        super().__init__(beamspace, num_streams)
+        self.num_chains = num_chains
+        self.precoder_sweeps = PhaseSweeps(num_sweeps)
+        self.combiner_sweeps = PhaseSweeps(num_sweeps)
+
+    def forward(self, estimate: Tensor, precoder: Tensor) -> HybridWeights:
+        """Design from beamspace channels [N·K, 2, R, T] and precoders [N·K, 2, T, Ns]."""
+        present = torch.ones(1, self.num_chains, device=estimate.device)
+        relaxations = self.precoder_sweeps.relaxation[None], self.combiner_sweeps.relaxation[None]
+        return self.design(estimate, precoder, Chains(present, *relaxations))
+
+
+class HybridHeads(HybridDesign):
+    """Several heads as one that takes as long as the largest of them: each channel has a number of chains of its own.
+
+    A program for each number would be captured and compiled once more, for minutes.
+    """
+
+    num_chains: Tensor
+
+    def __init__(self, heads: Sequence[HybridHead]) -> None:
+        super().__init__(heads[0].beamspace, heads[0].num_streams)
+        self.heads = nn.ModuleList(heads)
+        self.most_chains = max(head.num_chains for head in heads)
+        self.register_buffer("num_chains", torch.tensor([head.num_chains for head in heads]), persistent=False)
+
+    def forward(self, estimate: Tensor, precoder: Tensor, num_chains: Tensor) -> HybridWeights:
+        """Design from beamspace channels [N·K, 2, R, T], precoders [N·K, 2, T, Ns] and numbers of chains int64 [N]."""
+        numbers = torch.arange(self.most_chains, device=num_chains.device)
+        is_head = (num_chains[:, None] == self.num_chains).to(estimate.dtype)[..., None]
+        relaxations = (
+            (is_head * torch.stack([getattr(head, side).relaxation for head in self.heads])).sum(1)
+            for side in ("precoder_sweeps", "combiner_sweeps")
+        )
+        present = (numbers < num_chains[:, None]).to(estimate.dtype)
+        return self.design(estimate, precoder, Chains(present, *relaxations))
+
+
+def approximate_by_phases(targets: Tensor, present: Tensor, relaxation: Tensor) -> Tensor:
+    """Approximate targets [N, 2, T, S] by L columns of unit modulus, [N, 2, T, L]; absent ones are zeros.
+
+    `present` and `relaxation` are those of `Chains`; a column that is zero stays so and takes nothing from others.
+    """
+    start = multiply(targets, dominant_eigenvectors(gram_rows(adjoint(targets)), present.shape[1]))
+    columns = _keep_phase(start.movedim(-1, 1)) * present[:, :, None, None]
+    rows = targets.permute(0, 3, 1, 2).flatten(2)
+    side_by_side = targets.transpose(1, 2).flatten(2)
+
+    def sweep(index: Tensor, columns: Tensor) -> Tensor:
+        return _sweep(rows, side_by_side, columns, relaxation.index_select(1, index.view(1))[..., None])
+
+    return repeat(sweep, columns, relaxation.shape[1]).movedim(1, -1)
+
+
+def _sweep(rows: Tensor, side_by_side: Tensor, columns: Tensor, relaxation: Tensor) -> Tensor:
+    """Renew columns [N, L, 2, T] one after the other, each in sight of those renewed before it; relaxation [N, 1, 1].
+
+    The targets come twice, as GEMMs want them: [Re Yᵀ, Im Yᵀ], [N, S, 2T], and [Re Y, Im Y], [N, T, 2S].
+    """
+    size, num_antennas = columns.shape[1], columns.shape[-1]
+    parts = columns.transpose(1, 2).flatten(1, 2)
+    gram = _join_products(torch.bmm(parts, parts.mT), size) / num_antennas
+    wanted = _join_products(torch.bmm(parts, side_by_side), size) / num_antennas
+    baseband = multiply(invert(gram + _ridge(gram)), wanted)
+    cross = torch.bmm(baseband.flatten(1, 2), rows).unflatten(-1, (2, -1))
+    real = cross[:, :size, 0] + cross[:, size:, 1]
+    imaginary = cross[:, :size, 1] - cross[:, size:, 0]
+    wanted = torch.stack([real, imaginary], dim=2)
+    # What the others give to a column is taken away: c·w = c·Re w + (i·c)·Im w, with w [N, from, re/im, to].
+    weight = gram_rows(baseband).transpose(1, 2) * (1 - torch.eye(size, device=columns.device))[:, None]
+    both = _with_turned(columns)
+    for index in range(size):
+        rest = wanted[:, index] - (both * weight[..., index, None, None]).sum((1, 2))
+        phases = _keep_phase(rest)
+        renewed = _keep_phase(phases + relaxation * (phases - both[:, index, 0]))
+        both = both.select_scatter(_with_turned(renewed), 1, index)
+    return both[:, :, 0]
 
 
 def fit_baseband(analog: Tensor, targets: Tensor) -> Tensor:

@@ -5,9 +5,11 @@ Dimension letters: N channels, K subcarriers, R receive and T transmit antennas,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
-from training.beamformer.hybrid import HybridHead, HybridWeights
+from training.beamformer.hybrid import HybridHead, HybridHeads, HybridWeights
 from training.beamformer.unrolled import BeamformingNetwork
 
 
@@ -30,17 +32,17 @@ class DigitalProgram(nn.Module):
 
 
 class HybridProgram(nn.Module):
-    """The released form of a hybrid head, on the outputs of the digital program."""
+    """The released form of a network's hybrid heads, on the outputs of the digital program."""
 
-    def __init__(self, head: HybridHead) -> None:
+    def __init__(self, heads: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.head = head
+        self.heads = HybridHeads([head for head in heads if isinstance(head, HybridHead)])
 
-    def forward(self, precoder: Tensor, estimate: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, precoder: Tensor, estimate: Tensor, num_chains: Tensor) -> tuple[Tensor, ...]:
         """Weights [N, K, antennas, Ns, 2] of both sides, then analog [N, antennas, L, 2] and baseband [N, K, L, Ns, 2]
-        of the precoder, then of the combiner."""
+        of the precoder, then of the combiner: L is the most chains of any head, and what a row has less is zeros."""
         num_subcarriers = estimate.shape[1]
-        weights: HybridWeights = self.head(estimate.flatten(0, 1), precoder.flatten(0, 1).movedim(-1, 1))
+        weights: HybridWeights = self.heads(estimate.flatten(0, 1), precoder.flatten(0, 1).movedim(-1, 1), num_chains)
         return (
             _lay_out(weights.precoder, num_subcarriers),
             _lay_out(weights.combiner, num_subcarriers),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -114,18 +113,18 @@ def _believe_estimate(channel: np.ndarray, score: Callable[[Mapping[str, np.ndar
 def describe_programs(
     network: Beamformer, recipe: Recipe, inputs: Mapping[str, np.ndarray], device: str
 ) -> dict[str, ProgramSpec]:
-    """Describe the digital program, `main`, and one that goes on from its outputs for each number of RF chains."""
+    """Describe the digital program, `main`, and the one that goes on from its outputs to any number of RF chains."""
     examples = tuple(torch.from_numpy(rows[:4]).to(device) for rows in inputs.values())
     digital: nn.Module = DigitalProgram(network.to(device)).eval()
     with torch.no_grad():
         precoder, _, estimate = digital(*examples)
-    programs = {"main": _describe_program(digital, examples, recipe)}
-    for chains in NUM_CHAINS:
-        head: Any = network.heads[str(chains)]
-        programs[f"hybrid-{chains}"] = _describe_program(
-            HybridProgram(head), (precoder, estimate), recipe, is_exact=True
-        )
-    return programs
+    num_chains = torch.full((len(precoder),), max(NUM_CHAINS), device=device)
+    return {
+        "main": _describe_program(digital, examples, recipe),
+        "hybrid": _describe_program(
+            HybridProgram(network.heads.values()), (precoder, estimate, num_chains), recipe, is_exact=True
+        ),
+    }
 
 
 def _describe_program(
