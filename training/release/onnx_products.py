@@ -8,7 +8,6 @@ these take 0.56 times (one thread, Zen 3). Signed rows would take 3 times, so ro
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from training.release.left_out import LeftOutError
+from training.release.onnx_graph import count_uses
 from training.release.rounding import LARGEST_PORTABLE_WEIGHT
 
 _LARGEST = 127
@@ -87,7 +87,7 @@ def _find_masks(graph: onnx.GraphProto, products: Collection[str]) -> Iterator[t
     A translator forbids pieces so, of a vocabulary whose logits are more than a cache holds.
     """
     constants = {constant.name: constant for constant in graph.initializer}
-    num_uses = Counter(name for node in graph.node for name in node.input)
+    num_uses = count_uses(graph)
     for node in graph.node:
         if node.op_type != "Add" or node.input[0] not in products or num_uses[node.input[0]] != 1:
             continue

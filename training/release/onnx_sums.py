@@ -7,12 +7,13 @@ Zen 3).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from training.release.onnx_graph import count_uses
 
 Shape = list[int | str]
 _ADDED_AXIS = "sums_added_axis"
@@ -23,9 +24,8 @@ def multiply_sums(model: onnx.ModelProto) -> None:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     shapes = _read_shapes(model)
-    constants = {constant.name: numpy_helper.to_array(constant).tolist() for constant in graph.initializer}
-    num_uses = Counter(name for node in graph.node for name in node.input)
-    num_uses.update(value.name for value in graph.output)
+    constants = {constant.name: constant for constant in graph.initializer}
+    num_uses = count_uses(graph)
     nodes: list[NodeProto] = []
     for node in graph.node:
         product = makers.get(node.input[0]) if _adds_first_axis(node, constants) else None
@@ -50,9 +50,11 @@ def _read_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
     }
 
 
-def _adds_first_axis(node: NodeProto, constants: Mapping[str, object]) -> bool:
+def _adds_first_axis(node: NodeProto, constants: Mapping[str, TensorProto]) -> bool:
+    if node.op_type != "ReduceSum" or len(node.input) < 2 or node.input[1] not in constants:
+        return False
     keeps = next((attribute.i for attribute in node.attribute if attribute.name == "keepdims"), 1)
-    return node.op_type == "ReduceSum" and not keeps and len(node.input) > 1 and constants.get(node.input[1]) == [0]
+    return not keeps and numpy_helper.to_array(constants[node.input[1]]).tolist() == [0]
 
 
 def _find_operands(product: NodeProto, shapes: Mapping[str, Shape]) -> tuple[str, str] | None:
