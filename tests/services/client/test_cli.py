@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.client import cli
 from tests.services.client.open_inference_server import CORRUPT, TOO_LONG
+from tests.shell import run_as_shell
 
 
 @pytest.fixture
@@ -18,12 +19,7 @@ def infer(server, monkeypatch, capsys):
     """Run the command as a shell would; gives exit status, stdout and stderr."""
 
     def run(*arguments, url=server.url):
-        monkeypatch.setattr(sys, "argv", ["infer", *map(str, arguments), "--url", url])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err
+        return run_as_shell(cli.main, ["infer", *map(str, arguments), "--url", url], monkeypatch, capsys)
 
     return run
 

@@ -1,7 +1,6 @@
 """The command `explain`, against a gateway of small models whose reasons are known."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 from services.client import explain_cli
 from services.client.explanation_picture import colour_places
 from services.client.rest_client import RestClient
+from tests.shell import run_as_shell
 
 
 @pytest.fixture
@@ -17,12 +17,7 @@ def explain(world, monkeypatch, capsys):
     """Run the command as a shell would; gives exit status, stdout and stderr."""
 
     def run(*arguments, url=world.url):
-        monkeypatch.setattr(sys, "argv", ["explain", *map(str, arguments), "--url", url])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as exit_:
-            explain_cli.main()
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err
+        return run_as_shell(explain_cli.main, ["explain", *map(str, arguments), "--url", url], monkeypatch, capsys)
 
     return run
 
