@@ -32,7 +32,7 @@ from model_store.release import Release
 
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
-CONFIRMATIONS = 2
+CONFIRMATIONS = 3
 MOST_REPEATS = 3
 # A confirmation goes on until p99 can be shown with a few requests over it, within reason.
 CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
@@ -130,7 +130,7 @@ class Campaign:
             yield _make_run(subject, "closed loop", recording, plan.traffic, around, round_=round_, callers=num_callers)
 
     def _confirm_rate(self, subject: Subject, found: RateSearch, bound_ms: float) -> Iterator[Run]:
-        """Confirm the rate that a search found, or a lower one."""
+        """Confirm the rate that a search found, or lower ones: each well below what the last run was answered at."""
         # Where nothing held, a run at the lowest rate that was shown to fail shows what that looks like.
         failed = [probe.rate for probe in found.probes if probe.outcome == "fails"]
         rate = found.held or min(failed or [probe.rate for probe in found.probes])
@@ -141,7 +141,8 @@ class Campaign:
             yield run
             if found.held is None or run.holds_bound:
                 return
-            rate *= STEP_DOWN
+            # On a host that became slower since the search, a little less than what it fell behind at proves nothing.
+            rate = STEP_DOWN * min(rate, run.recording.requests_per_s)
 
     def _search_rate(self, subject: Subject, first_rate: float, bound_ms: float) -> RateSearch:
         preset = self.preset
