@@ -42,7 +42,7 @@ class Candidates:
         copyings = [copying for plan, rules in plans.values() for copying in _list_copyings(plan, rules)]
         self._yielding |= {str(copying.candidate) for copying in copyings if copying.yields}
         self._shadows.change(copyings)
-        self._gateway.shadows = self._shadows if copyings else None
+        self._gateway.answering.shadows = self._shadows if copyings else None
 
     def has_yielded(self, variant: ServedVariant) -> bool:
         """Say whether a version's workers leave the processor to others, which they cannot take back."""

@@ -410,7 +410,7 @@ async def test_what_a_live_gate_knows_is_left_in_the_store(live):
     publish_release(live.store)
     live.routing.write_text(SHADOW.replace("promote: true", "promote: false"))
     async with live.follow() as gateway:
-        await ask_until(live, lambda: next(gateway.shadows.report()).outcome == "pass")
+        await ask_until(live, lambda: next(gateway.answering.shadows.report()).outcome == "pass")
         await live.until(lambda: read_progress(live.store.root, "net", "2-int8"))
         await live.until(lambda: read_progress(live.store.root, "net", "2-int8")[0].outcome == "pass")
         assert live.sample("millrace_live_gate_outcome", model="net", version="2-int8", against="1-int8") == 1

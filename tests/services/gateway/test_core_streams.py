@@ -176,7 +176,7 @@ async def test_a_streams_whole_answer_is_offered_to_a_candidate(make_gateway):
             offered.append((variant.version, [decode_raw(o.data, o.datatype, o.shape)[0] for o in answer.outputs]))
 
     gateway, _ = make_gateway()
-    gateway.shadows = Shadows()
+    gateway.answering.shadows = Shadows()
     await listen(gateway, make_request())
     assert offered == [("3-eager", [b"guten Tag", 0.5])]
 

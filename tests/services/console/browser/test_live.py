@@ -55,12 +55,12 @@ class Candidates:
 
 def test_live_tells_what_is_known_of_candidates_and_the_store_of_each_release(page: Page, world: World):
     def have_candidates(gateway: Gateway) -> None:
-        gateway.shadows = Candidates(gateway)  # type: ignore[assignment]
-        for progress in gateway.shadows.report():
+        gateway.answering.shadows = Candidates(gateway)  # type: ignore[assignment]
+        for progress in gateway.answering.shadows.report():
             write_progress(world.store.root, progress)
 
     def have_none(gateway: Gateway) -> None:
-        gateway.shadows = None
+        gateway.answering.shadows = None
 
     world.do(have_candidates)
     try:
