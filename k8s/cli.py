@@ -213,6 +213,8 @@ def smoke(
         manifest = plan.manifest
         try:
             with door.call(plan) as client:
+                waiting = f"waiting up to {timeout_s:g} s until {plan.model} {manifest.version} is ready"
+                typer.echo(f"{waiting} at {client.url}", err=True)
                 client.wait_ready(plan.model, version=manifest.version, timeout_s=timeout_s)
                 examples = _open(store).open(plan.model, manifest.release).examples()
                 seconds = call_once(client, manifest, examples)

@@ -214,7 +214,9 @@ def _select(
     store = Store(folder, Keyring(keys_folder()))
     wish = Wish(tuple(models), tuple(variants), choose_device(store, models, engine.device), engine.setup)
     routing = Routing() if gateway.routing is None else read_routing(gateway.routing)
-    return store, wish, plan_catalogue(Planner(store, wish), routing)
+    # Where the store is followed, what is refused is told by who follows it, before anything is ready.
+    refuse = (lambda *_: None) if gateway.follow else None
+    return store, wish, plan_catalogue(Planner(store, wish, refuse=refuse), routing)
 
 
 def _run(

@@ -8,6 +8,7 @@ from pathlib import Path
 from host.instruction_sets import cpu_features, find_lacking
 from model_store.manifest import Target
 from model_store.release import Release
+from model_store.signing import VerificationError
 from model_store.store import Store
 
 
@@ -40,7 +41,12 @@ def choose_device(store: Store, models: Sequence[str], wanted: str) -> str:
         return "cpu"
     for name in models or store.models():
         model, _, release = name.partition(":")
-        opened, _ = store.resolve(model, release)
+        try:
+            opened, _ = store.resolve(model, release)
+        except VerificationError:
+            if name in models:
+                raise
+            continue  # it tells nothing; whether it is left out is decided where what to serve is
         if not any(opened.manifests[variant].target.device == "cuda" for variant in opened.variants):
             return "cpu"
     return "cuda"

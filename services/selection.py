@@ -17,6 +17,7 @@ from services.catalogue import Catalogue, ServedVariant
 from services.fitting import NothingToServeError, find_misfits
 from services.gateway.live_gate import choose_margin
 from services.gateway.routing import ModelRouting, Routing, RoutingError
+from services.opened_releases import UNUSABLE
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,13 @@ class Planner:
     ) -> None:
         """`open_release` verifies a release, or knows it already; by default the store does.
 
-        `refuse` is told of a release that does not verify and that an older one stands in for; without it that is an
-        error.
+        `refuse` is told of a release that does not verify and that an older one stands in for, and of a model that is
+        left out; without it either is an error.
         """
         self.store = store
         self.wish = wish
         self._open_release = open_release or cache(store.open)  # verifying reads whole archives
-        self._refuse = refuse
+        self.refuse = refuse
 
     def plan_model(self, model: str, routing: ModelRouting) -> ModelPlan:
         """Decide what should be served of a model.
@@ -154,9 +155,9 @@ class Planner:
             try:
                 release = self._open_release(model, number)
             except VerificationError as error:
-                if self._refuse is None:
+                if self.refuse is None:
                     raise
-                self._refuse(model, str(number), str(error))
+                self.refuse(model, str(number), str(error))
                 continue
             version = f"{number}-{_default_of(release, course)}"
             if version not in routing.candidates or _is_promoted(version, course):
@@ -222,11 +223,23 @@ class Planner:
 def plan_catalogue(planner: Planner, routing: Routing) -> Catalogue:
     """Decide what a starting process serves.
 
+    Of a store that is served whole, what cannot be served costs no other model its start, unless nothing is left.
+
     Raises:
         NothingToServeError, UnknownReleaseError, VerificationError: each says what there is and what to do.
     """
     planner.check_routing(routing)
-    plans = {name: planner.plan_model(name, routing.of(name)) for name in planner.wish.names(planner.store)}
+    plans, problems = {}, []
+    for name in planner.wish.names(planner.store):
+        try:
+            plans[name] = planner.plan_model(name, routing.of(name))
+        except UNUSABLE as error:
+            if planner.wish.models or planner.refuse is None:
+                raise
+            planner.refuse(name, "", str(error))
+            problems.append(error)
+    if problems and not plans:
+        raise problems[0]
     if not plans:
         raise NothingToServeError(
             f"there is no release in {planner.store.root}; make one with `train` and `release`, or `make demo`"

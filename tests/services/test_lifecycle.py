@@ -9,7 +9,7 @@ import pytest
 from model_store.golden import GoldenAnswer
 from model_store.live_gate import read_progress
 from model_store.rollback import roll_back
-from model_store.signing import Keyring
+from model_store.signing import Keyring, VerificationError
 from model_store.store import Store
 from services.gateway.caller import KnownCaller
 from services.gateway.core import Gateway
@@ -71,7 +71,8 @@ class Live:
     async def follow(self, models=(), variants=("default",), meanwhile=lambda: None):
         """`meanwhile` happens while the server starts."""
         wish = Wish(tuple(models), variants, "cpu")
-        self.catalogue = plan_catalogue(Planner(self.store, wish), read_routing(self.routing))
+        planner = Planner(self.store, wish, refuse=lambda *_: None)
+        self.catalogue = plan_catalogue(planner, read_routing(self.routing))
         self.gateway = Gateway(self.catalogue, self.backend, self.settings)
         meanwhile()
         self.backend.loaded = set(map(str, self.catalogue.variants))
@@ -215,6 +216,30 @@ async def test_a_release_that_does_not_verify_takes_nothing_over_and_says_why(li
         live.store.remove("net", 2)
         await live.until(lambda: not live.reason())
         assert live.sample("millrace_release_refused", model="net", version="2") is None
+
+
+async def test_a_start_leaves_out_what_does_not_verify_and_says_why_unless_it_was_named(live):
+    publish_release(live.store)
+    publish_release(live.store, model="other")
+    for folder in ("net/2/net-2", "other/1/other-1"):
+        (live.store.root / f"{folder}-int8.mar").write_bytes(b"other")
+    async with live.follow():
+        assert (await live.ask(), live.gateway.is_ready()) == ("1-int8", True)
+        assert {name: "is not the file" in why for name, why in live.reason().items()} == {
+            ("net", "2"): True,
+            ("other", "1"): True,
+            ("other", ""): True,
+        }
+    with pytest.raises(VerificationError, match=r"other-1-int8\.mar is not the file"):
+        async with live.follow(models=("net", "other")):
+            pass
+
+
+async def test_a_start_that_leaves_nothing_says_why(live):
+    (live.store.root / "net/1/net-1-int8.mar").write_bytes(b"other")
+    with pytest.raises(VerificationError, match=r"net-1-int8\.mar is not the file"):
+        async with live.follow():
+            pass
 
 
 async def test_a_release_that_does_not_start_or_computes_something_else_takes_nothing_over(live):

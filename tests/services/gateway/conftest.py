@@ -177,6 +177,6 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The gateway's clock from arrival to answer, in a test's hands."""
     clock = Clock()
-    for module in ("access_log", "batching", "core", "journal", "served_model", "waiting"):
+    for module in ("access_log", "answering", "batching", "journal", "served_model", "waiting"):
         monkeypatch.setattr(f"services.gateway.{module}.monotonic", clock)
     return clock

@@ -41,7 +41,7 @@ async def gateway(variants, backend, let_pass):
 def let_pass(monkeypatch):
     """Let time go by for the front door."""
     passed_s = [0.0]
-    for module in ("batching", "core", "journal", "served_model", "waiting"):
+    for module in ("answering", "batching", "core", "journal", "served_model", "waiting"):
         monkeypatch.setattr(f"services.gateway.{module}.monotonic", lambda: time.monotonic() + sum(passed_s))
     return passed_s.append
 
