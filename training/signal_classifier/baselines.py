@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from training.signal_classifier.data import SignalData
 from training.signal_classifier.features import measure_features
+from training.signals.recordings import SignalData
 
 
 def predict_by_features(data: SignalData, rate_hz: float) -> np.ndarray:

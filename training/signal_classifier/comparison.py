@@ -18,11 +18,12 @@ from training.engine.runs import train_all
 from training.labels.difference import read_right
 from training.labels.table import format_table
 from training.sequences.patch_encoders import NetworkName
-from training.signal_classifier.data import GENERATED, load_data
+from training.signal_classifier.data import load_data
 from training.signal_classifier.evaluate import judge_baselines
 from training.signal_classifier.network import load_network
 from training.signal_classifier.recipe import PRESETS
 from training.signal_classifier.session import train
+from training.signals.recordings import GENERATED
 
 NETWORKS: tuple[NetworkName, ...] = ("cnn", *(name for name in get_args(NetworkName) if name != "cnn"))
 

@@ -18,8 +18,8 @@ from training.labels.groups import measure_groups
 from training.labels.pictures import draw_groups
 from training.labels.record import record_evaluation
 from training.signal_classifier.baselines import predict_by_centroid, predict_by_features
-from training.signal_classifier.data import SignalData
 from training.signal_classifier.pictures import draw_signals
+from training.signals.recordings import SignalData
 
 NETWORK, FEATURES, CENTROID = "network", "logistic regression on features", "nearest mean spectrum"
 _BANDS = 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 from training.labels.difference import compare_runs
 from training.models import Model
 from training.signal_classifier.comparison import compare_all
-from training.signal_classifier.data import DATA_SETS
 from training.signal_classifier.recipe import PRESETS, Recipe
 from training.signal_classifier.servable import describe_release
 from training.signal_classifier.session import train
+from training.signals.recordings import DATA_SETS
 
 MODEL = Model[Recipe](
     kind="signal_classifier",

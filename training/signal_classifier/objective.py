@@ -9,9 +9,9 @@ from torch import Tensor
 
 from training.engine.seeds import generator_for
 from training.labels.objective import LabelTask
-from training.signal_classifier.data import Signals
 from training.signal_classifier.network import SignalClassifier
 from training.signal_classifier.program import predict_logits
+from training.signals.recordings import Signals
 
 
 class SignalTask(LabelTask[SignalClassifier]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.signal_classifier.data import SignalData
+from training.signals.recordings import SignalData
 
 _NUM_COLUMNS = 2
 

@@ -11,9 +11,10 @@ from training.engine.seeds import generator_for
 from training.labels.program import CalibratedProgram
 from training.labels.servable import Noun, describe_ranking, guess_majority, score_labels
 from training.release.spec import HeldOut, ProgramSpec, ReleaseSpec, TensorSpec, describe_row_program
-from training.signal_classifier.data import SignalData, load_data
+from training.signal_classifier.data import load_data
 from training.signal_classifier.network import SignalClassifier, load_network
 from training.signal_classifier.recipe import Recipe
+from training.signals.recordings import SignalData
 
 _CALIBRATION_SEED = 20_261_127
 _NOUN = Noun("label", "labels")

@@ -17,12 +17,13 @@ from training.engine.runs import NETWORK, finish_run, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.labels.figures import fit_temperature
-from training.signal_classifier.data import SignalData, load_data
+from training.signal_classifier.data import load_data
 from training.signal_classifier.evaluate import evaluate_run
 from training.signal_classifier.network import build_network
 from training.signal_classifier.objective import SignalTask
 from training.signal_classifier.program import predict_logits
 from training.signal_classifier.recipe import Recipe
+from training.signals.recordings import SignalData
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:

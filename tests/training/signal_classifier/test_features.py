@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from training.signal_classifier.baselines import predict_by_centroid, predict_by_features
-from training.signal_classifier.data import SignalData, Signals
 from training.signal_classifier.features import find_beats, measure_features
+from training.signals.recordings import SignalData, Signals
 
 
 def spikes(places, length=500):
