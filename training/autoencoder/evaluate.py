@@ -22,7 +22,6 @@ from training.autoencoder.network import Autoencoder, load_network
 from training.autoencoder.pictures import Drawn, draw_all
 from training.autoencoder.program import answer_images
 from training.autoencoder.scores import (
-    area_under_curve,
     explained_share,
     measure_sparsity,
     root_mean_square,
@@ -33,7 +32,8 @@ from training.images.evidence import measure_divergence
 from training.images.linear_probe import probe_linearly
 from training.images.pixels import scale_images
 from training.labels.difference import describe_right
-from training.release.statistics import bootstrap_interval, describe_figure, paired_bootstrap, wilson_interval
+from training.labels.unusual import describe_alarms, describe_detection
+from training.release.statistics import describe_figure
 
 EVALUATION = "evaluation.json"
 PREDICTIONS = "predictions.npz"
@@ -59,15 +59,13 @@ def evaluate_run(run: Path, data: CodedData) -> dict[str, Any]:
         name: describe_unusual(network, components, data.seen_test, images, stored["threshold"])
         for name, images in data.unusual.items()
     }
-    alarms = int((answer.deviation > stored["threshold"]).sum())
-    n = len(answer.deviation)
     content = {
         "dataset": f"{data.images.name} test",
-        "n": n,
+        "n": len(answer.deviation),
         "methods": methods,
         "code": describe_codes(network, components, data.images.test.images),
         "threshold": stored["threshold"],
-        "false_alarms": {"value": alarms / n, "interval": wilson_interval(alarms, n)},
+        "false_alarms": describe_alarms(answer.deviation, stored["threshold"]),
         "unusual": unusual,
     }
     write_json(run / EVALUATION, content)
@@ -115,21 +113,7 @@ def describe_unusual(
     own = answer_images(network, images).deviation
     drawn = components.decode(components.encode(images)).astype(np.float32)
     other = np.sqrt(np.square(drawn - images.numpy()).mean((1, 2, 3)))
-    rows, baseline = (np.column_stack([numbers, is_unusual]) for numbers in (own, other))
-    low, high, p_value = paired_bootstrap(rows, baseline, area_under_curve)
-    area, other_area = area_under_curve(rows), area_under_curve(baseline)
-    detected = int((own[is_unusual] > threshold).sum())
-    return {
-        "n": len(unusual),
-        "area_under_curve": {"value": area, "interval": bootstrap_interval(rows, area_under_curve)},
-        COMPONENTS: {
-            "value": other_area,
-            "difference": area - other_area,
-            "difference_interval": (low, high),
-            "p_value": p_value,
-        },
-        "detected": {"value": detected / len(unusual), "interval": wilson_interval(detected, len(unusual))},
-    }
+    return describe_detection(own, {COMPONENTS: other}, is_unusual, threshold)
 
 
 @torch.no_grad()

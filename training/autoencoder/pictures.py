@@ -20,6 +20,7 @@ from training.autoencoder.program import answer_images, decode_codes
 from training.images.evidence import measure_divergence
 from training.images.grids import arrange_grid
 from training.images.pixels import scale_images
+from training.labels.unusual import draw_deviations
 
 _NUM_SHOWN, _NUM_DIMENSIONS, _NUM_STEPS = 10, 12, 9
 _MOST_DEVIATIONS = 3.0  # farthest from the middle that a value is moved
@@ -39,7 +40,9 @@ class Drawn:
 def draw_all(run: Path, drawn: Drawn) -> None:
     """Draw every picture into the run's folder."""
     draw_reconstructions(drawn, run / "reconstructions.png")
-    draw_deviations(drawn, run / "deviations.png")
+    groups = {"usual": drawn.data.seen_test} | drawn.data.unusual
+    deviations = {name: answer_images(drawn.network, images).deviation for name, images in groups.items()}
+    draw_deviations(deviations, drawn.threshold, "grey levels", run / "deviations.png")
     draw_traversals(drawn, run / "traversals.png")
     draw_map(drawn, run / "map.png")
 
@@ -51,20 +54,6 @@ def draw_reconstructions(drawn: Drawn, path: Path) -> None:
     if "as given" in drawn.found:
         rows = {"image": rows.pop("image"), "as given": drawn.found["as given"]} | rows
     _draw_rows({name: images[:_NUM_SHOWN] for name, images in rows.items()}, path)
-
-
-def draw_deviations(drawn: Drawn, path: Path) -> None:
-    """How far usual and unusual images deviate, and where the threshold lies."""
-    figure, axes = _make_figure((7, 4))
-    groups = {"usual": drawn.data.seen_test} | drawn.data.unusual
-    deviations = {name: answer_images(drawn.network, images).deviation for name, images in groups.items()}
-    bins = np.linspace(0, max(float(each.max()) for each in deviations.values()), 50)
-    for name, values in deviations.items():
-        axes.hist(values, bins, density=True, alpha=0.5, label=f"{name} ({len(values)})")
-    axes.axvline(drawn.threshold, color="black", linewidth=1, label=f"threshold {drawn.threshold:.1f}")
-    axes.set(xlabel="deviation, grey levels", ylabel="density")
-    axes.legend()
-    figure.savefig(path, dpi=100)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What reconstructions are worth, image by image, and how well a number tells unusual images from usual ones.
+"""What reconstructions are worth, image by image, and by how few values codes are carried.
 
 Dimensions: N images, Z values of a code, H height, W width, C channels.
 """
@@ -30,27 +30,6 @@ def explained_share(scores: np.ndarray) -> float:
 def root_mean_square(scores: np.ndarray) -> float:
     """What a pixel is off by, in grey levels, of scores [N, 2]."""
     return float(np.sqrt(scores[:, 0].mean()))
-
-
-def find_threshold(deviations: np.ndarray, usual_share: float) -> float:
-    """The deviation that another usual image stays below with at least this chance, from those of N usual ones.
-
-    Below N = share / (1 − share) no deviation promises that, and the greatest is taken.
-    Source: Vovk, Gammerman and Shafer 2005, conformal prediction: the ⌈(N + 1) share⌉th smallest.
-    """
-    place = min(math.ceil((len(deviations) + 1) * usual_share), len(deviations))
-    return float(np.sort(deviations)[place - 1])
-
-
-def area_under_curve(rows: np.ndarray) -> float:
-    """Chance that an unusual row has the greater number of two, ties counting half, of rows [N, 2]: number, is unusual.
-
-    Source: Hanley and McNeil 1982: the area under the ROC curve is the Mann-Whitney statistic.
-    """
-    numbers, unusual = rows[:, 0], rows[:, 1] > 0
-    usual = np.sort(numbers[~unusual])
-    below, up_to = (np.searchsorted(usual, numbers[unusual], side) for side in ("left", "right"))
-    return float((below + up_to).mean() / (2 * len(usual)))
 
 
 def measure_sparsity(codes: np.ndarray) -> float:

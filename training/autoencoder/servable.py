@@ -22,10 +22,10 @@ from training.engine.device import place
 from training.engine.runs import read_run, refuse_other_data
 from training.engine.seeds import generator_for
 from training.images.tensor import describe_image_inputs, describe_image_tensor, list_image_options, name_colours
+from training.labels.unusual import describe_threshold
 from training.release.spec import (
     Baseline,
     HeldOut,
-    ParameterSpec,
     ProgramSpec,
     ReleaseSpec,
     TensorSpec,
@@ -52,7 +52,11 @@ def describe_release(run: Path, device: str) -> ReleaseSpec:
         inputs=describe_image_inputs(data.images.shape),
         input_sets=(("image",), ("encoded",)),
         outputs=_describe_outputs(data, recipe),
-        parameters=(_describe_threshold(stored["threshold"], recipe),),
+        parameters=(
+            describe_threshold(
+                stored["threshold"], recipe.usual_share, row="an image", unit="grey levels", maximum=_MOST_LEVELS
+            ),
+        ),
         handler_options={"threshold": stored["threshold"]} | list_image_options(data.images.shape),
         held_out=_describe_held_out(data),
         margin=recipe.margin,
@@ -95,17 +99,6 @@ def _describe_outputs(data: CodedData, recipe: Recipe) -> tuple[TensorSpec, ...]
             maximum=_MOST_LEVELS,
         ),
         TensorSpec(name="unusual", datatype="BOOL", shape=(-1,), meaning="whether the deviation exceeds the threshold"),
-    )
-
-
-def _describe_threshold(threshold: float, recipe: Recipe) -> ParameterSpec:
-    return ParameterSpec(
-        name="threshold",
-        kind="double",
-        meaning=f"deviation in grey levels above which an image is unusual; if absent {threshold:.4g}, which at most "
-        f"{100 * (1 - recipe.usual_share):.2g} % of usual images are expected to exceed",
-        minimum=0,
-        maximum=_MOST_LEVELS,
     )
 
 

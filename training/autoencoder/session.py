@@ -13,7 +13,6 @@ from training.autoencoder.network import Autoencoder
 from training.autoencoder.objective import MONITOR, AutoencoderTask
 from training.autoencoder.program import answer_images
 from training.autoencoder.recipe import Recipe
-from training.autoencoder.scores import find_threshold
 from training.engine.checkpoint import save_atomically
 from training.engine.cost import count_parameters
 from training.engine.device import choose_device, limit_threads, place
@@ -25,6 +24,7 @@ from training.engine.schedules import make_schedule
 from training.engine.seeds import seed_everything
 from training.images.augmentation import TrainingBatches
 from training.images.data_checks import announce
+from training.labels.unusual import find_threshold
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Path:

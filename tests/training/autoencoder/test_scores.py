@@ -4,9 +4,7 @@ import torch
 
 from training.autoencoder.baselines import PrincipalComponents
 from training.autoencoder.scores import (
-    area_under_curve,
     explained_share,
-    find_threshold,
     measure_sparsity,
     root_mean_square,
     score_images,
@@ -20,18 +18,6 @@ def test_the_explained_share_is_held_against_the_mean_image():
     assert scores.tolist() == [[100, 2500], [100, 2500]]
     assert explained_share(scores) == pytest.approx(0.96)
     assert root_mean_square(scores) == 10
-
-
-def test_the_threshold_is_the_conformal_quantile():
-    deviations = np.arange(1, 100.0)
-    assert find_threshold(deviations, 0.9) == 90
-    assert find_threshold(deviations, 0.99) == 99
-    assert find_threshold(deviations, 0.999) == 99  # of too few the greatest
-
-
-def test_the_area_counts_pairs_in_which_the_unusual_row_has_the_greater_number():
-    rows = np.array([[1, 0], [2, 0], [2, 1], [3, 1]], float)
-    assert area_under_curve(rows) == pytest.approx((1.5 + 2) / 4)
 
 
 def test_sparsity_goes_from_codes_of_equal_values_to_those_of_one():
