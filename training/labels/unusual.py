@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from training.release.spec import ParameterSpec
-from training.release.statistics import bootstrap_interval, paired_bootstrap, wilson_interval
+from training.release.statistics import bootstrap_interval, describe_figure, wilson_interval
 
 _NUM_BINS = 50
 
@@ -47,23 +47,14 @@ def describe_detection(
     Beside it other methods' deviations [N] of the same rows, and own − other, paired.
     """
     rows = np.column_stack([own, is_unusual])
-    area = area_under_curve(rows)
     count, detected = int(is_unusual.sum()), int((own[is_unusual] > threshold).sum())
     found: dict[str, Any] = {
         "n": count,
-        "area_under_curve": {"value": area, "interval": bootstrap_interval(rows, area_under_curve)},
+        "area_under_curve": {"value": area_under_curve(rows), "interval": bootstrap_interval(rows, area_under_curve)},
         "detected": {"value": detected / count, "interval": wilson_interval(detected, count)},
     }
     for method, numbers in others.items():
-        baseline = np.column_stack([numbers, is_unusual])
-        low, high, p_value = paired_bootstrap(rows, baseline, area_under_curve)
-        value = area_under_curve(baseline)
-        found[method] = {
-            "value": value,
-            "difference": area - value,
-            "difference_interval": (low, high),
-            "p_value": p_value,
-        }
+        found[method] = describe_figure(np.column_stack([numbers, is_unusual]), rows, area_under_curve)
     return found
 
 

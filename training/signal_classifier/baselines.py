@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from training.signal_classifier.features import measure_features
+from training.signals.features import measure_features
 from training.signals.recordings import SignalData
 
 

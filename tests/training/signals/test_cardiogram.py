@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.signal_classifier.features import find_beats
 from training.signals.cardiogram import LABELS, draw_cardiograms
+from training.signals.features import find_beats
 
 RATE_HZ = 125.0
 COUNT = 40
