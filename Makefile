@@ -1,5 +1,8 @@
 # Everything a person types. Bare `make` lists the targets; CI runs `make check test`.
 MODELS ?= classifier
+ifeq ($(MODELS),all)
+override MODELS := $(notdir $(patsubst %/model.py,%,$(wildcard training/*/model.py)))
+endif
 PRESET ?= demo
 SEED ?= 1
 STORE ?= model_store/archives
