@@ -31,9 +31,12 @@ def find_threshold(deviations: np.ndarray, usual_share: float) -> float:
 def area_under_curve(rows: np.ndarray) -> float:
     """Chance that an unusual row has the greater number of two, ties counting half, of rows [N, 2]: number, is unusual.
 
+    A draw of a bootstrap that has none of either tells nothing: 0.5.
     Source: Hanley and McNeil 1982: the area under the ROC curve is the Mann-Whitney statistic.
     """
     numbers, unusual = rows[:, 0], rows[:, 1] > 0
+    if unusual.all() or not unusual.any():
+        return 0.5
     usual = np.sort(numbers[~unusual])
     below, up_to = (np.searchsorted(usual, numbers[unusual], side) for side in ("left", "right"))
     return float((below + up_to).mean() / (2 * len(usual)))
@@ -84,7 +87,7 @@ def draw_deviations(deviations: Mapping[str, np.ndarray], threshold: float, unit
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    bins = np.linspace(0, max(float(each.max()) for each in deviations.values()), _NUM_BINS)
+    bins = np.linspace(0, max(float(each.max()) for each in deviations.values()), _NUM_BINS).tolist()
     for name, values in deviations.items():
         axes.hist(values, bins, density=True, alpha=0.5, label=f"{name} ({len(values)})")
     axes.axvline(threshold, color="black", linewidth=1, label=f"threshold {threshold:.3g}")

@@ -1,1 +1,1 @@
-"""What several kinds need of signals: generated electrocardiograms, and what spoils a recording."""
+"""What several kinds need of signals: generated electrocardiograms and disturbances, recordings, measured beats."""

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from services.client.connecting import Connect, connecting
+from services.client.deviation_table import print_deviations
 from services.client.image_files import name_files
 from services.client.images import as_picture
 from services.client.options import JsonOption, VersionOption
@@ -43,7 +41,7 @@ def run(
     if as_json:
         print(json.dumps([_describe(path, each) for path, each in zip(images, found, strict=True)]))
     else:
-        _print_table(model, [path.name for path in images], found)
+        print_deviations(model, "image", [path.name for path in images], found, 1)
     if codes is not None:
         np.save(codes, np.stack([each.code for each in found]))
     if out is not None:
@@ -64,13 +62,3 @@ def _describe(path: Path, found: Reconstruction) -> dict[str, object]:
         "version": found.version,
         "error": found.error,
     }
-
-
-def _print_table(model: str, names: list[str], found: list[Reconstruction]) -> None:
-    table = Table("image", "deviation", "unusual", title=f"{model} {found[0].version}", title_justify="left")
-    for name, each in zip(names, found, strict=True):
-        if each.error:
-            table.add_row(escape(name), f"[red]{escape(each.error)}[/red]")
-        else:
-            table.add_row(escape(name), f"{each.deviation:.1f}", "yes" if each.is_unusual else "")
-    Console().print(table)

@@ -14,6 +14,7 @@ def test_the_threshold_is_the_conformal_quantile():
 def test_the_area_counts_pairs_in_which_the_unusual_row_has_the_greater_number():
     rows = np.array([[1, 0], [2, 0], [2, 1], [3, 1]], float)
     assert area_under_curve(rows) == pytest.approx((1.5 + 2) / 4)
+    assert area_under_curve(rows[:2]) == area_under_curve(rows[2:]) == 0.5
 
 
 def test_detection_is_held_against_another_method_on_the_same_rows():
