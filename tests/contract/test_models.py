@@ -122,6 +122,14 @@ def test_a_file_name_that_several_kinds_share_has_one_meaning_in_the_readme():
     assert {name for name, count in counts.items() if count > 1} <= explained
 
 
+@pytest.mark.parametrize("kind", sorted({*list_kinds()} - {"classifier"}))  # which judges what others draw
+def test_no_code_but_its_own_names_a_kind(kind):
+    own = (TRAINING / kind, HANDLERS / f"{kind}.py", TRAINING.parent / "services" / "client")
+    rooms = (TRAINING, HANDLERS, *(TRAINING.parent / name for name in ("services", "loadtests", "k8s", "model_store")))
+    code = [path for room in rooms for path in room.rglob("*.py") if not any(path.is_relative_to(each) for each in own)]
+    assert [path for path in code if re.search(rf"""["']{kind}["']""", path.read_text())] == []
+
+
 @pytest.mark.parametrize(
     "name", [path.stem for path in sorted(HANDLERS.glob("[a-z]*.py")) if path.stem not in INFRASTRUCTURE]
 )
