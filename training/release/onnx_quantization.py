@@ -19,6 +19,7 @@ from handlers.device import Cpu
 from handlers.program import load_program
 from training.release.float_operations import find_float_operations
 from training.release.left_out import LeftOutError
+from training.release.onnx_activations import multiply_gates
 from training.release.onnx_ranges import METHODS, find_ranges
 from training.release.rounding import PORTABLE, PORTABLE_WEIGHT_BITS, Rounding
 
@@ -69,7 +70,9 @@ def _prepare(source: Path, work: Path) -> tuple[Path, list[str]]:
     """Write a file's simplified form; also name what in it is worth quantizing."""
     path = work / "prepared.onnx"
     quant_pre_process(source, path, skip_symbolic_shape=True)
-    layers = [node.name for node in onnx.load(path).graph.node if node.op_type in _CORE]
+    graph = onnx.load(path).graph
+    in_floats = {*find_float_operations(graph, _CORE)}
+    layers = [node.name for node in graph.node if node.op_type in _CORE and node.name not in in_floats]
     if not layers:
         raise LeftOutError("it has no convolution or matrix product to quantize")
     return path, [name for name in layers if name]
@@ -104,6 +107,7 @@ def _quantize(
             nodes_to_quantize=[*only],
             nodes_to_exclude=[*rounding.in_floats, *find_float_operations(graph, _CORE)],
         )
+    multiply_gates(path)
 
 
 def _answer(path: Path, batches: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:

@@ -100,3 +100,25 @@ def test_what_cannot_be_quantized_is_left_out(tmp_path):
     source = save(SUM, tmp_path / "net.onnx")
     with pytest.raises(LeftOutError, match="no convolution or matrix product"):
         quantize_statically(source, tmp_path / "int8.onnx", [[draw(2, 4)]])
+
+
+def test_a_first_convolution_of_few_products_stays_in_floats(tmp_path):
+    """Rounding what comes in costs more than 9 products for each value save; the next one, of 72, is rounded."""
+    text = CONVOLUTION.replace("rows, 3, 8, 8] x", "rows, 1, 8, 8] x").replace(
+        "y = Relu (z)", "bent = Relu (z)\n    [second] y = Conv <pads = [1, 1, 1, 1]> (bent, weights)"
+    )
+    model = onnx.parser.parse_model(text.replace("    z = Conv", "    [first] z = Conv"))
+    for name, value in {"weight": draw(8, 1, 3, 3), "weights": draw(8, 8, 3, 3)}.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    onnx.save(model, tmp_path / "net.onnx")
+    int8 = quantize_statically(tmp_path / "net.onnx", tmp_path / "int8.onnx", [[draw(16, 1, 8, 8)]])
+    arrays = [onnx.numpy_helper.to_array(value) for value in onnx.load(int8).graph.initializer]
+    assert [array.shape for array in arrays if array.ndim == 4 and array.dtype == np.float32] == [(8, 1, 3, 3)]
+    assert [array.shape for array in arrays if array.dtype == np.int8 and array.ndim == 4] == [(8, 8, 3, 3)]
+
+
+def test_a_program_of_such_a_convolution_alone_is_left_out(tmp_path):
+    text = CONVOLUTION.replace("rows, 3, 8, 8] x", "rows, 1, 8, 8] x").replace("    z = Conv", "    [first] z = Conv")
+    source = save(text, tmp_path / "net.onnx", draw(8, 1, 3, 3))
+    with pytest.raises(LeftOutError, match="no convolution or matrix product"):
+        quantize_statically(source, tmp_path / "int8.onnx", [[draw(16, 1, 8, 8)]])
