@@ -19,6 +19,8 @@ def evaluate_run(
     temperature: float,
     membership: Mapping[str, Any],
     privacy: Mapping[str, Any] | None,
+    *,
+    pictures: bool,
 ) -> dict[str, Any]:
     """Record what the logits float32 [N, K] of the test images are worth; return the headline figures.
 
@@ -26,7 +28,7 @@ def evaluate_run(
     """
     further = {"membership": membership} | ({"privacy": privacy} if privacy else {})
     headline = record_evaluation(
-        run, logits, data.test.labels, temperature, data.labels, f"{data.name} test", **further
+        run, logits, data.test.labels, temperature, data.labels, f"{data.name} test", pictures=pictures, **further
     )
     headline |= {f"membership_{name}": membership[name] for name in ("auc", "auc_interval")}
     return headline | ({f"privacy_{name}": privacy[name] for name in ("epsilon", "delta")} if privacy else {})

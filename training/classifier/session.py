@@ -64,7 +64,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     )
     with limit_threads(recipe.max_threads):
         progress = fit(task, plan, run, resume=options.resume)
-    metrics = finish_classifier(run, recipe, data, task, device)
+    metrics = finish_classifier(run, recipe, data, task, device, pictures=options.pictures)
     finish_run(run, {**metrics, "train_s": round(progress.elapsed_s, 1), "steps": progress.step})
     return run
 
@@ -242,7 +242,9 @@ def make_parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict]:
     return [group for group in groups if group["params"]]
 
 
-def finish_classifier(run: Path, recipe: Recipe, data: ImageData, task: ClassifierTask, device: torch.device) -> dict:
+def finish_classifier(
+    run: Path, recipe: Recipe, data: ImageData, task: ClassifierTask, device: torch.device, *, pictures: bool
+) -> dict:
     """Calibrate on validation data, measure on test data, and store network, figures and pictures."""
     program = Program(task.normalization, task.best_network, test_flip=recipe.test_flip)
     temperature = fit_temperature(predict_logits(program, data.validation.images, device), data.validation.labels)
@@ -260,4 +262,4 @@ def finish_classifier(run: Path, recipe: Recipe, data: ImageData, task: Classifi
     seen = data.train.take(torch.arange(min(len(data.train), len(data.test))))
     membership = measure_membership(predict_logits(program, seen.images, device), seen.labels, logits, data.test.labels)
     privacy = task.updater.privacy.describe() if task.updater.privacy else None
-    return evaluate_run(run, logits, data, temperature, membership, privacy)
+    return evaluate_run(run, logits, data, temperature, membership, privacy, pictures=pictures)

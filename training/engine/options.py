@@ -20,3 +20,4 @@ class TrainOptions:
     resume: bool = False
     overwrite: bool = False
     command: str = ""
+    pictures: bool = True  # somebody will look at them: nobody does where a classifier only judges another run

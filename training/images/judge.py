@@ -1,7 +1,7 @@
 """Classifiers that training of what draws images needs: one to judge it, one that learns from its images.
 
-Both are ordinary runs of the kind `classifier`, trained as a person would train them, in folders of their own inside
-the generator's run.
+Both are ordinary runs of the kind `classifier`, trained as a person would train them but for pictures, which nobody
+looks at, in folders of their own inside the generator's run.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def train_classifier(
         device=str(device),
         seed=seed,
         overwrite=out.exists(),
+        pictures=False,
     )
     metrics: dict[str, Any] = read_run(model.train(asked, options))["metrics"]
     return metrics

@@ -24,16 +24,18 @@ def record_evaluation(
     temperature: float,
     names: tuple[str, ...],
     dataset: str,
+    *,
+    pictures: bool = True,
     **further: Any,
 ) -> dict[str, Any]:
-    """Write figures, pictures and the predictions that `--compare` needs; return the headline figures.
+    """Write figures, pictures if wanted, and the predictions that `--compare` needs; return the headline figures.
 
     `logits` float32 [N, K] and `labels` int64 [N] are those of the test rows; `further` figures are written beside.
     """
     figures = {"dataset": dataset} | evaluate_predictions(logits, labels, temperature, names) | further
     write_json(run / EVALUATION, figures)
     np.savez_compressed(run / PREDICTIONS, logits=logits.numpy(), labels=labels.numpy())
-    if importlib.util.find_spec("matplotlib") is not None:
+    if pictures and importlib.util.find_spec("matplotlib") is not None:
         draw_all(run, logits, labels.numpy(), temperature, np.array(figures["confusion_matrix"]), names)
     return {name: figures[name] for name in ("accuracy", "accuracy_interval", "n", "ece", "temperature")}
 

@@ -83,7 +83,7 @@ def few_images(tmp_path_factory):
 )
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(recipe, few_images, tmp_path, monkeypatch):
     data, recipe = few_images, replace(recipe, validation_fraction=0.2)
-    monkeypatch.setattr("training.classifier.session.evaluate_run", lambda *given: {})
+    monkeypatch.setattr("training.classifier.session.evaluate_run", lambda *given, **named: {})
     train(recipe, make_options(tmp_path / "whole", data=data))
     with interrupted_after(ClassifierTask, 3), pytest.raises(Interrupted, match="stopped after step 4"):
         train(recipe, make_options(tmp_path / "broken", data=data))

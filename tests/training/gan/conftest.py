@@ -35,11 +35,6 @@ TINY = replace(
 make_options = partial(runs.make_options, model="gan", data="glyphs")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _judges_leave_no_pictures(no_pictures):
-    """Judges and students are classifiers."""
-
-
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     return train(TINY, make_options(tmp_path_factory.mktemp("gan") / "run"))

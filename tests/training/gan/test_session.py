@@ -75,6 +75,8 @@ def eyes(finished_run, data):
 def test_a_run_leaves_network_figures_and_pictures(finished_run):
     for name in ("network.pt", "checkpoint.pt", "samples.png", "neighbours.png", "features.npz", "judge/network.pt"):
         assert (finished_run / name).is_file(), name
+    assert (finished_run / "judge/evaluation.json").is_file()
+    assert not (finished_run / "judge/confusion_matrix.png").exists()
     figures = json.loads((finished_run / "evaluation.json").read_text())
     record = read_run(finished_run)
     assert record["finished"]
