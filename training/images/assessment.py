@@ -25,13 +25,13 @@ from training.images.features import Description, FeatureNetwork
 from training.images.grids import arrange_grid, save_picture
 from training.images.judge import Judged, train_classifier
 from training.images.kernel_distance import measure_kernel_distance
-from training.images.splits import ImageData, digest_of
+from training.images.splits import ImageData, Split, digest_of
 from training.release.statistics import wilson_interval
 
 EVALUATION = "evaluation.json"
 FEATURES = "features.npz"
 NEIGHBOURS = "neighbours.png"
-_SAMPLES, _STUDENT = 30, 31
+_SAMPLES = 30
 _NUM_COVERED = 5000
 _NUM_PICTURED, _NUM_NEIGHBOURS = 10, 5
 
@@ -67,7 +67,9 @@ def assess_images(
     Distances are about what `eyes` see, everything about classes is the judge's. Features of samples and of test images
     stay in the run, for comparisons with other runs.
     """
-    samples = drawing.sample(data, recipe.num_samples, generator_for(seed, _SAMPLES))
+    num_learned = len(data.train) + len(data.validation) if drawing.conditional else 0
+    drawn = drawing.sample(data, max(recipe.num_samples, num_learned), generator_for(seed, _SAMPLES))
+    samples = drawn.take(torch.arange(recipe.num_samples))
     found = judge.describe(samples.images)
     train = judge.describe(data.train.images)
     draw_neighbours(samples.images, found.features, data.train.images, train.features, run / NEIGHBOURS)
@@ -84,7 +86,7 @@ def assess_images(
         figures["label_fidelity"] = right / len(samples)
         figures["label_fidelity_interval"] = list(wilson_interval(right, len(samples)))
         figures["classification_accuracy_score"] = score_as_training_data(
-            run, recipe, data, drawing, device=judge.device, seed=seed
+            run, recipe, data, drawn.take(torch.arange(num_learned)), device=judge.device, seed=seed
         )
     return figures
 
@@ -116,14 +118,12 @@ def measure_inception_score(probabilities: np.ndarray) -> float:
 
 
 def score_as_training_data(
-    run: Path, recipe: Assessed, data: ImageData, drawing: Drawing, *, device: torch.device, seed: int
+    run: Path, recipe: Assessed, data: ImageData, drawn: Split, *, device: torch.device, seed: int
 ) -> float:
-    """Train a classifier on generated images alone; return its accuracy on real test images.
+    """Train a classifier on drawn images alone; return its accuracy on real test images.
 
     Source: Ravuri and Vinyals 2019, Classification Accuracy Score, https://arxiv.org/abs/1905.10887.
     """
-    count = len(data.train) + len(data.validation)
-    drawn = drawing.sample(data, count, generator_for(seed, _STUDENT))
     with tempfile.TemporaryDirectory(prefix="student-", dir=run) as folder:
         file = Path(folder) / "generated.npz"
         arrays = {"images": drawn.images, "labels": drawn.labels}
