@@ -24,7 +24,7 @@ from training.gan.objective import Game
 from training.gan.program import make_drawing
 from training.images.adversarial_losses import DISCRIMINATOR_LOSSES, GENERATOR_LOSSES
 from training.images.augmentation import TrainingBatches
-from training.images.dcgan import Discriminator
+from training.images.dcgan import Discriminator, hold_spectral_norms
 from training.images.gradient_penalties import penalize_gradient, penalize_real_gradient
 from training.images.pixels import scale_images
 from training.images.validation import Validation
@@ -78,6 +78,7 @@ class AdversarialTask(Resumable):
             real = self._shrink(scale_images(images))
             metrics |= self._teach_discriminator(real, fake.detach(), labels, step, turn)
         self.discriminator.requires_grad_(False)
+        hold_spectral_norms(self.discriminator)  # they have followed in the discriminator's own turn
         metrics |= self._teach_generator(fake, labels, step)
         if self.average:
             self.average.update(self.generator)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import ParametrizationList
 
 from training.images.batch_deviation import BatchDeviation
 from training.images.norms import ConditionalNorm, ImageNorm, UnconditionalNorm
@@ -204,6 +205,17 @@ def normalize_spectrally(layers: Iterable[nn.Module]) -> None:
     """
     for layer in layers:
         spectral_norm(layer)
+
+
+def hold_spectral_norms(network: nn.Module) -> None:
+    """Leave the singular vectors of all weights as they are until the network is told to train again.
+
+    Otherwise they follow the weights by a step of power iteration whenever these are used, and one for each change of
+    the weights is enough. Source: Miyato et al. 2018, appendix A, algorithm 1.
+    """
+    for module in network.modules():
+        if isinstance(module, ParametrizationList):
+            module.eval()
 
 
 def _generator_norm(width: int, num_classes: int) -> nn.Module:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.images.dcgan import Discriminator, Generator, start_size
+from training.images.dcgan import Discriminator, Generator, hold_spectral_norms, start_size
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,21 @@ def test_a_spectral_norm_of_one_bounds_how_fast_a_layer_changes():
         discriminator(torch.randn(4, 1, 16, 16))
     largest = torch.linalg.matrix_norm(discriminator.convs[1].weight.flatten(1), 2)
     assert float(largest) == pytest.approx(1, abs=0.02)
+
+
+def test_held_spectral_norms_keep_their_vectors_until_the_network_trains_again():
+    discriminator = Discriminator(widths=(8, 16), shape=(16, 16, 1), norm="spectral", num_classes=3)
+
+    def changes_weights():
+        before = [layer.weight.clone() for layer in (*discriminator.convs, discriminator.head)]
+        discriminator(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
+        after = [layer.weight for layer in (*discriminator.convs, discriminator.head)]
+        return [not torch.equal(*pair) for pair in zip(before, after, strict=True)]
+
+    hold_spectral_norms(discriminator)
+    assert not any(changes_weights())
+    discriminator.train()
+    assert any(changes_weights())
 
 
 def test_maps_of_a_discriminator_that_nothing_normalizes_do_not_fade():
