@@ -39,7 +39,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     record_findings(run, findings)
     num_parameters = count_parameters(task.network)
     print(f"{num_parameters} parameters, {num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
-    plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
+    plan = Plan(num_steps=num_steps, validate_every=-(-num_steps // recipe.num_validations), monitor=MONITOR)
     with limit_threads(recipe.max_threads):
         progress = fit(task, plan, run, resume=options.resume)
     keep_network(run, data, recipe, task.best_network)

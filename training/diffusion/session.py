@@ -51,7 +51,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
         f"{num_parameters} parameters, {num_steps} steps of {recipe.batch_size} images on {device}",
         file=sys.stderr,
     )
-    plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
+    plan = Plan(num_steps=num_steps, validate_every=-(-num_steps // recipe.num_validations), monitor=MONITOR)
     with limit_threads(recipe.max_threads):
         # A run that was interrupted while its judge was trained has no checkpoint yet.
         progress = fit(task, plan, run, resume=options.resume and (run / CHECKPOINT).exists())

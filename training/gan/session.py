@@ -48,7 +48,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Path:
     seed_everything(options.seed)
     task, num_steps = make_task(recipe, data, judge, device, options.seed)
     print(f"{num_steps} steps of {recipe.batch_size} images on {device}", file=sys.stderr)
-    plan = Plan(num_steps=num_steps, validate_every=max(1, num_steps // recipe.num_validations), monitor=MONITOR)
+    plan = Plan(num_steps=num_steps, validate_every=-(-num_steps // recipe.num_validations), monitor=MONITOR)
     try:
         with limit_threads(recipe.max_threads):
             # A run that was interrupted while its judge was trained has no checkpoint yet.

@@ -114,6 +114,13 @@ def test_an_interrupted_run_resumes_bit_exactly(preset, task, changes, start, ju
         assert_same(state, parts["task"][name])
 
 
+def test_a_run_validates_as_often_as_asked_for_whatever_its_steps(start, judge, monkeypatch):
+    recipe = replace(shrink(PRESETS["full"], epochs=0.4, **judge), num_validations=3)
+    monkeypatch.setattr("training.gan.session.evaluate_generator", lambda *given, **named: {})
+    lines = [json.loads(line) for line in (train(recipe, start()) / "curves.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "validation/frechet" in line] == [3, 6, 7]
+
+
 def assert_same(first, second):
     if isinstance(first, torch.Tensor):
         assert torch.equal(first, second)
