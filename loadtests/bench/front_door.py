@@ -38,7 +38,7 @@ def compare_front_door(triton_python: Path, *, repeats: int, measure_s: float, c
 
     Raises:
         FrontDoorError: Triton's environment is missing, or a side did not start or answered wrongly.
-        H2loadError: h2load is missing, or its calls failed.
+        CeilingError: h2load is missing, or its calls failed.
     """
     if not triton_python.exists():
         folder = triton_python.parent.parent

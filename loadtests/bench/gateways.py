@@ -19,7 +19,7 @@ def compare_gateways(gateways: int, *, workers: int, repeats: int, measure_s: fl
 
     Raises:
         FrontDoorError: a side did not start or answered wrongly.
-        H2loadError: h2load is missing, or its calls failed.
+        CeilingError: h2load is missing, or its calls failed.
     """
     with release_tiny(console) as (folder, body), contextlib.ExitStack() as servers:
         sides = {

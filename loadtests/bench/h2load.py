@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.bench.ceiling import Ceiling, CeilingError
 from services.client.credentials import KEY_HEADER
 
 _UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -19,16 +19,6 @@ _TIMES = re.compile(r"time for request:\s+(\S+)\s+(\S+)\s+(\S+)")
 
 
 GRPC_HEADERS = ("content-type: application/grpc", "te: trailers")
-
-
-class H2loadError(RuntimeError):
-    """h2load is missing or did not measure."""
-
-
-@dataclass(frozen=True, slots=True)
-class H2loadResult:
-    requests_per_s: float
-    mean_ms: float
 
 
 def write_grpc_frame(message: bytes, path: Path) -> None:
@@ -48,17 +38,17 @@ def run_h2load(
     headers: Sequence[str] = GRPC_HEADERS,
     http1: bool = False,
     threads: int = 1,
-) -> H2loadResult:
+) -> Ceiling:
     """Post a body, a gRPC call's unless the headers say otherwise, from `callers` connections, one at a time each.
 
     h2load counts HTTP 200 as success whatever the gRPC status is: check one answer before.
 
     Raises:
-        H2loadError: not installed, or calls failed.
+        CeilingError: not installed, or calls failed.
     """
     program = shutil.which("h2load")
     if program is None:
-        raise H2loadError("h2load is not installed; on Debian: apt-get install nghttp2-client")
+        raise CeilingError("h2load is not installed; on Debian: apt-get install nghttp2-client")
     command = [
         program,
         "-t",
@@ -80,17 +70,17 @@ def run_h2load(
     finished, requests, times = _FINISHED.search(output), _REQUESTS.search(output), _TIMES.search(output)
     statuses = _STATUSES.search(output)
     if done.returncode != 0 or not (finished and requests and times):
-        raise H2loadError(f"h2load against {address} failed:\n{output}{done.stderr}")
+        raise CeilingError(f"h2load against {address} failed:\n{output}{done.stderr}")
     _, failed, errored, timed_out = map(int, requests.groups())
     # Over HTTP/1.1 it reads no status from a line without a reason, as TorchServe's, and counts each answer as failed.
     is_unread = http1 and statuses is not None and not any(map(int, statuses.groups()))
     if errored or timed_out or (failed and not is_unread):
-        raise H2loadError(f"calls to {address} failed: {requests[0]}; {statuses[0] if statuses else 'no statuses'}")
-    return H2loadResult(float(finished[1]), _parse_ms(times[3]))
+        raise CeilingError(f"calls to {address} failed: {requests[0]}; {statuses[0] if statuses else 'no statuses'}")
+    return Ceiling(float(finished[1]), _parse_ms(times[3]))
 
 
 def _parse_ms(text: str) -> float:
     match = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
     if match is None:
-        raise H2loadError(f"h2load printed {text!r} where a time was expected")
+        raise CeilingError(f"h2load printed {text!r} where a time was expected")
     return float(match[1]) * _UNITS_MS[match[2]]

@@ -56,7 +56,7 @@ def measure_polling(*, pages: int, repeats: int, measure_s: float, console: Cons
 
     Raises:
         FrontDoorError: the server did not start or refused.
-        H2loadError: h2load is missing, or its calls failed.
+        CeilingError: h2load is missing, or its calls failed.
     """
     with release_tiny(console) as (folder, body), start_ours(folder) as server:
         to = server.wait_ready()

@@ -47,7 +47,7 @@ def compare_protection(*, repeats: int, measure_s: float, console: Console) -> b
 
     Raises:
         FrontDoorError: a side did not start or answered wrongly.
-        H2loadError: h2load is missing, or its calls failed.
+        CeilingError: h2load is missing, or its calls failed.
     """
     with release_tiny(console) as (folder, body), contextlib.ExitStack() as opened:
         certificate, key_file = write_certificate(folder)

@@ -17,7 +17,7 @@ from rich.console import Console
 from host.child import end_with_parent
 from host.ports import find_free_ports
 from loadtests.addresses import Addresses
-from loadtests.bench.h2load import H2loadError
+from loadtests.bench.ceiling import CeilingError
 from loadtests.bench.ratio import Ratio, measure_ratio
 from loadtests.measure.recording import Part
 from loadtests.peers.catalogue import Peer, java_path
@@ -64,7 +64,7 @@ def compare_peer(
             our_door = open_ours(program, ours.grpc, ours.http, over_grpc=door.is_grpc)
             our_door.ask()
             throughput, latency = _measure(peer.name, our_door, door, program.folder, repeats, seconds, console)
-    except (PeerError, H2loadError) as error:
+    except (PeerError, CeilingError) as error:
         console.print(f"  cannot run: {error}", highlight=False, markup=False)
         return Comparison(peer=peer.name, over=over, why_not=str(error))
     return Comparison(peer=peer.name, over=over, throughput=_take(throughput), latency=_take(latency))

@@ -14,7 +14,9 @@ from typing import Literal
 import grpc
 import numpy as np
 
-from loadtests.bench.h2load import GRPC_HEADERS, H2loadResult, run_h2load, write_grpc_frame
+from loadtests.bench.ceiling import Ceiling
+from loadtests.bench.h2load import GRPC_HEADERS, run_h2load, write_grpc_frame
+from loadtests.bench.rest_ceiling import run_rest_load
 from loadtests.generate.payload import make_rest_bodies, make_rest_path
 from loadtests.peers.environments import PeerError
 from loadtests.peers.program import PeerProgram
@@ -56,26 +58,19 @@ class Door:
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise PeerError(f"{type(error).__name__}: {error}") from error
 
-    def measure(self, folder: Path, *, callers: int, seconds: float) -> H2loadResult:
+    def measure(self, folder: Path, *, callers: int, seconds: float) -> Ceiling:
         """Have `callers` ask again and again, each when it has its answer.
 
         Raises:
-            H2loadError: h2load is missing, or requests failed.
+            CeilingError: no generator is installed, or requests failed.
         """
         body = folder / "request.bin"
         if self.is_grpc:
             write_grpc_frame(self.message, body)
         else:
             body.write_bytes(self.message)
-        return run_h2load(
-            self.address,
-            self.path,
-            body,
-            callers=callers,
-            duration_s=seconds,
-            headers=self.headers,
-            http1=not self.is_grpc,
-        )
+        run = run_h2load if self.is_grpc else run_rest_load
+        return run(self.address, self.path, body, callers=callers, duration_s=seconds, headers=self.headers)
 
     def _ask_grpc(self) -> bytes:
         pool = messages()

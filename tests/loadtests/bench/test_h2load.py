@@ -1,6 +1,7 @@
 import pytest
 
-from loadtests.bench.h2load import H2loadError, run_h2load
+from loadtests.bench.ceiling import CeilingError
+from loadtests.bench.h2load import run_h2load
 
 REPORT = """finished in 2.00s, 50.00 req/s, 10KB/s
 requests: 100 total, 100 started, 100 done, {succeeded} succeeded, {failed} failed, {errored} errored, 0 timeout
@@ -44,12 +45,12 @@ def test_posts_a_grpc_call_unless_told_otherwise(h2load, tmp_path):
 )
 def test_failed_calls_are_no_figures(h2load, tmp_path, counts):
     h2load(**counts)
-    with pytest.raises(H2loadError, match=r"calls to 127\.0\.0\.1:9 failed"):
+    with pytest.raises(CeilingError, match=r"calls to 127\.0\.0\.1:9 failed"):
         call(tmp_path, http1=True)
 
 
 def test_answers_whose_status_h2load_cannot_read_count(h2load, tmp_path):
     h2load(failed=100)  # a status line without a reason, as TorchServe's
     assert call(tmp_path, http1=True).requests_per_s == 50.0
-    with pytest.raises(H2loadError, match="failed"):
+    with pytest.raises(CeilingError, match="failed"):
         call(tmp_path)
