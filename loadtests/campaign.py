@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
 from loadtests.addresses import Addresses
 from loadtests.bound import choose_bound
 from loadtests.generate.agreement import compare_doors
-from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Remote, Traffic, aim
+from loadtests.generate.plan import ClosedLoop, OpenLoop, Probing, Protocol, Remote, Traffic, aim
 from loadtests.generate.processes import run_closed_loop, run_open_loop, run_rate_search, run_remote_closed_loop
 from loadtests.judge.load import describe_load
 from loadtests.judge.rate_search import RateSearch
@@ -104,7 +103,7 @@ class Campaign:
         subject: Subject,
         round_: int,
         callers: tuple[int, ...],
-        protocol: Literal["grpc", "rest"],
+        protocol: Protocol,
         spare_s: float,
         *,
         is_planned: bool = True,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from loadtests.generate.plan import Protocol
 from loadtests.judge.load import Load
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.verdict import Verdict
@@ -32,7 +33,7 @@ class Run(Part):
 
     version: str
     kind: Kind
-    protocol: Literal["grpc", "rest"]
+    protocol: Protocol
     round: int
     callers: int | None = None
     rate: float | None = None

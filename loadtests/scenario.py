@@ -18,6 +18,9 @@ protocol: rest
 bound_ms: 20
 targets: [{model: classifier, called: {model: resnet}}]
 load: {kind: singlestream, seconds: 20}
+
+TorchServe itself, with an archive of the store in its model store and `--disable-token-auth`, is `protocol: torchserve`
+and its inference address as `url`: what the gateway adds, or takes away, is the difference.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from loadtests.addresses import split_address
 from loadtests.generate.arrivals import draw_arrivals_until
+from loadtests.generate.plan import Protocol
 
 Rate = Annotated[float, Field(gt=0, description="requests a second")]
 Seconds = Annotated[float, Field(gt=0)]
@@ -137,7 +142,7 @@ class Scenario(_Strict):
     load: Load
     bound_ms: float = Field(gt=0)
     warm_up_s: float = Field(default=1.0, ge=0)
-    protocol: Literal["grpc", "rest"] = "grpc"
+    protocol: Protocol = "grpc"
     url: str | None = None
     seed: int = 1
 
@@ -145,6 +150,24 @@ class Scenario(_Strict):
     def _streams_have_one_target(self) -> Scenario:
         if isinstance(self.load, Streams) and len(self.targets) > 1:
             raise ValueError(f"{self.load.kind} asks one target, not {len(self.targets)}; a mixture needs arrivals")
+        return self
+
+    @model_validator(mode="after")
+    def _url_fits(self) -> Scenario:
+        if self.url is None:
+            return self
+        is_http = self.url.startswith(("http://", "https://"))
+        if self.protocol == "grpc":
+            split_address(self.url)
+        if is_http == (self.protocol == "grpc"):
+            expected = "host:port, for gRPC" if is_http else f"http://host:port, for {self.protocol}"
+            raise ValueError(f"the url {self.url!r} is not {expected}")
+        return self
+
+    @model_validator(mode="after")
+    def _torchserve_needs_versions(self) -> Scenario:
+        if self.protocol == "torchserve" and any(each.called and not each.called.version for each in self.targets):
+            raise ValueError("TorchServe is asked for a version: say `called: {model: …, version: …}`, or leave it out")
         return self
 
     @model_validator(mode="before")

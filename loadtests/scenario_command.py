@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadtests.addresses import Addresses
+from loadtests.addresses import Addresses, split_address
 from loadtests.measure.host import describe_host
 from loadtests.options import (
     GrpcUrlOption,
@@ -21,10 +21,10 @@ from loadtests.options import (
     open_server,
     open_store,
 )
-from loadtests.report.scenario_page import ScenarioResults, write_scenario_report
-from loadtests.report.scenario_table import make_table
+from loadtests.report.scenario_page import write_scenario_report
+from loadtests.report.scenario_table import find_headline, make_table
 from loadtests.scenario import ScenarioError, read_scenario
-from loadtests.scenario_run import run_scenario
+from loadtests.scenario_run import ScenarioResults, run_scenario
 from loadtests.subject import find_variant
 from model_store.settings import DEFAULT_ROOT
 from services.client import Tls
@@ -55,6 +55,8 @@ def run_file(
     models = list(dict.fromkeys(target.model for target in plan.targets))
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=plan.url or grpc_url, http=(plan.url or http_url).rstrip("/"), tls=tls)
+    if plan.protocol == "grpc":
+        split_address(given.grpc)
     with open_server(serve, store, models, folder, given) as addresses:
         subjects = [find_variant(release, variant) for release, variant in resolved]
         with console.status(plan.name):
@@ -67,6 +69,7 @@ def run_file(
         scenario=plan,
         outcomes=tuple(outcomes),
     )
+    console.print(find_headline(plan, outcomes), style="bold", highlight=False)
     console.print(make_table(f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes))
     console.print(f"Report: {write_scenario_report(results, folder)}")
     raise typer.Exit(0 if all(outcome.is_good for outcome in outcomes) else 1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.addresses import Addresses
-from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Scheduled, Traffic, aim
+from loadtests.generate.plan import NO_BOUND_MS, OpenLoop, Protocol, Scheduled, Traffic, aim
 from loadtests.generate.processes import run_open_loop, run_scheduled
 from loadtests.judge.load import Load, describe_load
 from loadtests.judge.verdict import Verdict, judge
+from loadtests.measure.host import Host
 from loadtests.measure.recording import Part, Recording
 from loadtests.presets import MULTI_STREAM_ROWS
 from loadtests.results import Scenario as MlperfScenario
@@ -25,14 +26,32 @@ KINDS: dict[str, MlperfScenario] = {
 class Outcome(Part):
     """One target of a scenario: what it did, and whether it held the bound; Offline, which has none, is only valid."""
 
-    name: str
+    model: str
+    version: str
+    kind: str
+    protocol: Protocol
     recording: Recording
     load: Load | None
     verdict: Verdict
 
     @property
+    def name(self) -> str:
+        return f"{self.model} {self.version}".rstrip()
+
+    @property
     def is_good(self) -> bool:
         return self.verdict.valid and (self.load is None or self.load.state == "held")
+
+
+class ScenarioResults(Part):
+    """`scenario.json`: what was asked for and what came of it, with the recordings of a campaign's runs."""
+
+    name: str
+    created: str
+    command: str
+    host: Host
+    scenario: Scenario
+    outcomes: tuple[Outcome, ...]
 
 
 def run_scenario(
@@ -45,22 +64,30 @@ def run_scenario(
         GeneratorError: a generator broke.
     """
     traffics = [_aim(plan, target, subject, addresses) for target, subject in zip(plan.targets, subjects, strict=True)]
-    names = [f"{traffic.model} {traffic.version}".rstrip() for traffic in traffics]
     if isinstance(plan.load, Streams):
         kind = KINDS[plan.load.kind]
         recording = run_open_loop(
             OpenLoop(traffic=traffics[0], scenario=kind, measure_s=plan.load.seconds, bound_ms=NO_BOUND_MS)
         )
-        return [judge_target(names[0], recording, None if kind == "Offline" else plan.bound_ms)]
+        return [judge_target(plan, traffics[0], recording)]
     recordings = run_scheduled(_schedule(plan, traffics), processes=processes)
-    return [judge_target(name, recording, plan.bound_ms) for name, recording in zip(names, recordings, strict=True)]
+    return [judge_target(plan, *each) for each in zip(traffics, recordings, strict=True)]
 
 
-def judge_target(name: str, recording: Recording, bound_ms: float | None) -> Outcome:
-    """Judge what one target did, within a bound where there is one."""
+def judge_target(plan: Scenario, traffic: Traffic, recording: Recording) -> Outcome:
+    """Judge what one target did, within the bound; Offline has none."""
+    bound_ms = None if plan.load.kind == "offline" else plan.bound_ms
     load = None if bound_ms is None else describe_load(recording, bound_ms)
     verdict = judge(recording, bound_ms=bound_ms, needs_percentile=bound_ms is not None)
-    return Outcome(name=name, recording=recording, load=load, verdict=verdict)
+    return Outcome(
+        model=traffic.model,
+        version=traffic.version,
+        kind=plan.load.kind,
+        protocol=traffic.protocol,
+        recording=recording,
+        load=load,
+        verdict=verdict,
+    )
 
 
 def _aim(plan: Scenario, target: Target, subject: Subject, addresses: Addresses) -> Traffic:

@@ -27,6 +27,7 @@ NUM_CONNECTIONS = 8
 RECONNECT_S = 0.2
 _PREFIX_BYTES = 5
 _STATUSES = {str(status.value[0]).encode(): status.name for status in grpc.StatusCode}
+START_ONE = "start one (`serve`) or give another address"
 OK, EXPIRED, CONNECTION_LOST = "OK", "DEADLINE_EXCEEDED", "CONNECTION_LOST"
 
 # What an ended call is told: its status, its answer or why it failed, and when, in time.monotonic()'s seconds.
@@ -192,7 +193,7 @@ class LeanChannel:
             for index in range(NUM_CONNECTIONS):
                 self._connections.append(await self._connect(index))
         except OSError as error:
-            raise ConnectionError(f"no server answers at {self._authority}: {error}") from error
+            raise ConnectionError(f"no server answers at {self._authority}: {error}; {START_ONE}") from error
 
     def call(
         self,

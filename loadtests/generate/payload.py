@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,18 @@ from services.client.rest_wire import RestBody, encode_rest_request
 from services.client.wire import encode_infer_request
 
 _MOST_PAYLOADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBody:
+    """A serialized ModelInferRequest, as a worker takes it through TorchServe."""
+
+    body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says of the body how it is to be read."""
+        return {"Content-Type": "application/octet-stream"}
 
 
 def read_rows(examples_path: Path, input_names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -58,6 +71,11 @@ def make_bodies(traffic: Traffic) -> list[bytes]:
 def make_bodies_of_rest(traffic: Traffic) -> list[RestBody]:
     """The same over REST."""
     return make_rest_bodies(_read_batches(traffic), traffic.outputs)
+
+
+def make_bodies_of_torchserve(traffic: Traffic) -> list[PackedBody]:
+    """The same for TorchServe itself."""
+    return [PackedBody(body) for body in make_bodies(traffic)]
 
 
 def _read_batches(traffic: Traffic) -> list[dict[str, np.ndarray]]:

@@ -14,10 +14,14 @@ from services.client.tls import NO_TLS, Tls
 NO_BOUND_MS = 1e6
 
 
+# The Open Inference Protocol over gRPC or REST, or the same request to TorchServe itself (over REST).
+Protocol = Literal["grpc", "rest", "torchserve"]
+
+
 class Traffic(Part):
     """What to send and where to; without a version, the server's own choice."""
 
-    protocol: Literal["grpc", "rest"] = "grpc"
+    protocol: Protocol = "grpc"
     url: str
     tls: Tls = NO_TLS
     model: str
@@ -106,9 +110,7 @@ class Scheduled(Part):
     timeout_s: float
 
 
-def aim(
-    subject: Subject, addresses: Addresses, *, protocol: Literal["grpc", "rest"] = "grpc", rows_per_request: int = 1
-) -> Traffic:
+def aim(subject: Subject, addresses: Addresses, *, protocol: Protocol = "grpc", rows_per_request: int = 1) -> Traffic:
     """Aim traffic at one variant."""
     return Traffic(
         protocol=protocol,

@@ -83,7 +83,7 @@ class Sender:
         try:
             asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result()
         except BaseException:
-            self._stop()
+            self.close()
             raise
 
     def submit(self, queries: Sequence[Query]) -> None:

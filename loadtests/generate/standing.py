@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from host.child import end_with_parent
 from loadtests.generate.lean_grpc import CallError
@@ -20,6 +20,8 @@ from loadtests.measure.recording import Part
 
 Plan = TypeVar("Plan", bound=Part)
 PREFIX = "MILLRACE_"
+# The exit status of a generator whose last line says all that there is to know.
+KNOWN_REASON = 3
 Key = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -81,7 +83,9 @@ class Generator:
     def _describe_end(self) -> GeneratorError:
         status = self._process.wait()
         self._log.seek(0)
-        said = self._log.read().decode(errors="replace")[-4000:]
+        said = self._log.read().decode(errors="replace").strip()[-4000:]
+        if status == KNOWN_REASON:
+            return GeneratorError(said.splitlines()[-1])
         return GeneratorError(f"loadtests.generate.{self._module} ended with {status}:\n{said}")
 
 
@@ -114,11 +118,16 @@ def follow_plans(kind: type[Plan], follow: Callable[[Plan], bytes]) -> None:
         try:
             came = follow(plan)
         except CallError as error:
-            sys.exit(f"the first request failed: {error}")
+            _give_up(f"the first request failed: {error}")
         except OSError as error:  # nobody listens, or too few workers came
-            sys.exit(str(error))
+            _give_up(str(error))
         answers.write(came + b"\n")
         answers.flush()
+
+
+def _give_up(reason: str) -> NoReturn:
+    print(" ".join(reason.split()), file=sys.stderr)
+    sys.exit(KNOWN_REASON)
 
 
 def generator_environment() -> dict[str, str]:

@@ -25,8 +25,11 @@ def query(url: str, expression: str) -> list[dict[str, Any]]:
     """Evaluate an expression now and return its samples as Prometheus gives them.
 
     Raises:
+        ValueError: that is no URL.
         PrometheusError: no answer, or one that is not Prometheus's.
     """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} is no URL of a Prometheus server; expected http://host:9090")
     asked = f"{url.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
     try:
         with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as response:

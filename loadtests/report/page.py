@@ -11,11 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loadtests.judge.load import MEANINGS
 from loadtests.judge.recommendation import count_reasons, find_held, find_peak_rows_per_s
+from loadtests.measure.recording import Part
 from loadtests.report import charts
 from loadtests.report.frontier import draw_frontier, list_front, list_places
 from loadtests.report.percentiles import PERCENTILES, list_supported
 from loadtests.report.picture import make_png_url
-from loadtests.report.records import make_histogram_log, make_json_lines
+from loadtests.report.records import list_runs, write_records
 from loadtests.report.table import make_csv, make_markdown
 from loadtests.results import (
     ModelResults,
@@ -36,7 +37,6 @@ def write_report(results: Results, folder: Path) -> Path:
     Beside the page: `report.md`, and the runs as `runs.csv`, `runs.jsonl` and `latencies.hlog`.
     """
     table = make_csv(results)
-    raw = gzip.compress(results.model_dump_json().encode(), mtime=0)
     page = (
         open_templates()
         .get_template("index.html.j2")
@@ -45,16 +45,20 @@ def write_report(results: Results, folder: Path) -> Path:
             percentiles=PERCENTILES,
             models=[describe_model(model) for model in results.models],
             csv_url=_make_data_url("text/csv", table.encode()),
-            raw_url=_make_data_url("application/gzip", raw),
+            raw_url=make_raw_url(results),
         )
     )
     (folder / "runs.csv").write_text(table, encoding="utf-8")
-    (folder / "runs.jsonl").write_text(make_json_lines(results), encoding="utf-8")
-    (folder / "latencies.hlog").write_text(make_histogram_log(results), encoding="utf-8")
+    write_records(list_runs(results), folder)
     (folder / "report.md").write_text(make_markdown(results), encoding="utf-8")
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def make_raw_url(results: Part) -> str:
+    """All that was measured, as a file to download from within the page."""
+    return _make_data_url("application/gzip", gzip.compress(results.model_dump_json().encode(), mtime=0))
 
 
 def open_templates() -> Environment:

@@ -7,37 +7,33 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from loadtests.measure.host import Host
-from loadtests.measure.recording import Part, Recording
+from loadtests.measure.recording import Recording
 from loadtests.report.charts import PALETTE, find_window_s, list_middles, trace_latencies
-from loadtests.report.page import open_templates
+from loadtests.report.page import make_raw_url, open_templates
 from loadtests.report.percentiles import PERCENTILES, list_supported
-from loadtests.report.scenario_table import name_state, why
+from loadtests.report.records import list_targets, write_records
+from loadtests.report.scenario_table import find_headline, make_markdown, name_state, why
 from loadtests.report.svg import Line, draw_both, draw_lines, make_linear_axis, make_log_axis
-from loadtests.scenario import Scenario
-from loadtests.scenario_run import Outcome
-
-
-class ScenarioResults(Part):
-    """`scenario.json`: what was asked for and what came of it, with the recordings of a campaign's runs."""
-
-    name: str
-    created: str
-    command: str
-    host: Host
-    scenario: Scenario
-    outcomes: tuple[Outcome, ...]
+from loadtests.scenario_run import ScenarioResults
 
 
 def write_scenario_report(results: ScenarioResults, folder: Path) -> Path:
-    """Write `scenario.json` and the page `index.html` into a folder."""
+    """Write the page `index.html` into a folder, and beside it what a campaign's report has there.
+
+    That is all of it as `scenario.json`, `report.md`, and the targets as `runs.jsonl` and `latencies.hlog`.
+    """
     (folder / "scenario.json").write_text(results.model_dump_json(indent=1))
+    (folder / "report.md").write_text(make_markdown(results), encoding="utf-8")
+    write_records(list_targets(results), folder)
     recordings = [outcome.recording for outcome in results.outcomes]
     page = (
         open_templates()
         .get_template("scenario.html.j2")
         .render(
             results=results,
+            headline=find_headline(results.scenario, results.outcomes),
+            is_good=all(outcome.is_good for outcome in results.outcomes),
+            raw_url=make_raw_url(results),
             percentiles=PERCENTILES,
             targets=[
                 {

@@ -1,4 +1,4 @@
-"""What became of a scenario, as a table."""
+"""What became of a scenario: in one sentence, and as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from loadtests.judge.load import MEANINGS
-from loadtests.scenario_run import Outcome
+from loadtests.scenario import Scenario
+from loadtests.scenario_run import Outcome, ScenarioResults
+
+COLUMNS = ("offered", "in time", "refused", "failed", "p50", "p99", "worst")
+# What answered so needs no more evidence: errors are no noise.
+SHOWN_BY_ANY = frozenset({"refusing", "failing"})
+
+
+def find_headline(scenario: Scenario, outcomes: Sequence[Outcome]) -> str:
+    """Say who held the bound, who did not, and of whom nothing is known."""
+    if scenario.load.kind == "offline" and outcomes[0].is_good:
+        return f"{outcomes[0].name} answered {outcomes[0].recording.rows_per_s:,.0f} rows/s"
+    held = [outcome for outcome in outcomes if outcome.is_good]
+    missed = [outcome for outcome in outcomes if outcome not in held and _is_shown(outcome)]
+    unknown = [outcome for outcome in outcomes if outcome not in held and outcome not in missed]
+    within = f"{scenario.bound_ms:g} ms"
+    said = [f"{_join(held)} held {within}"] if held else []
+    said += [f"{outcome.name} did not hold {within}: it {_mean(outcome)}" for outcome in missed]
+    said += [f"nothing is shown of {_join(unknown)}: INVALID or too few requests"] if unknown else []
+    return "; ".join(said)
 
 
 def make_table(title: str, outcomes: Sequence[Outcome]) -> Table:
@@ -16,26 +35,32 @@ def make_table(title: str, outcomes: Sequence[Outcome]) -> Table:
         title=title, title_justify="left", caption="requests; latency from schedule, ms", caption_justify="left"
     )
     table.add_column("target", no_wrap=True)
-    for column in ("offered", "in time", "refused", "failed", "p50", "p99", "worst"):
+    for column in COLUMNS:
         table.add_column(column, justify="right")
     table.add_column("state", no_wrap=True)
     table.add_column("that is")
     for outcome in outcomes:
-        load, recording = outcome.load, outcome.recording
-        latencies = [recording.find_percentile_ms(percentile) for percentile in (50.0, 99.0)]
-        cells = ["never" if latency_ms is None else f"{latency_ms:.1f}" for latency_ms in latencies]
-        worst = f"{recording.latencies().max_ms:.1f}"
-        counts = (load.in_time, load.refused, load.failed + load.expired) if load else ("–", "–", recording.num_errors)
-        table.add_row(
-            outcome.name,
-            str(recording.num_offered),
-            *map(str, counts),
-            *cells,
-            worst,
-            name_state(outcome),
-            why(outcome),
-        )
+        table.add_row(outcome.name, *_list_cells(outcome), name_state(outcome), why(outcome))
     return table
+
+
+def make_markdown(results: ScenarioResults) -> str:
+    """The answer, and the table, for a pull request."""
+    scenario, host = results.scenario, results.host
+    parts = [
+        f"### {find_headline(scenario, results.outcomes)}",
+        "",
+        f"{scenario.name}: {scenario.load.kind} over {scenario.protocol}, bound {scenario.bound_ms:g} ms; requests; "
+        "latency from schedule, ms",
+        "",
+        f"| target | {' | '.join(COLUMNS)} | state | that is |",
+        f"|---|{'---:|' * len(COLUMNS)}---|---|",
+    ]
+    for outcome in results.outcomes:
+        cells = (outcome.name, *_list_cells(outcome), name_state(outcome), why(outcome))
+        parts.append(f"| {' | '.join(cells)} |")
+    parts += ["", f"{host.cpu}, {host.cores_usable} cores; `{results.command}`; {results.created}"]
+    return "\n".join(parts) + "\n"
 
 
 def name_state(outcome: Outcome) -> str:
@@ -47,4 +72,32 @@ def name_state(outcome: Outcome) -> str:
 def why(outcome: Outcome) -> str:
     """Say why a run is INVALID, else what its state means."""
     reasons = "; ".join(f"{reason.kind}: {reason.text}" for reason in outcome.verdict.reasons)
-    return reasons or (MEANINGS[outcome.load.state] if outcome.load else "")
+    return reasons or _mean(outcome)
+
+
+def _list_cells(outcome: Outcome) -> list[str]:
+    load, recording = outcome.load, outcome.recording
+    latencies = [recording.find_percentile_ms(percentile) for percentile in (50.0, 99.0)]
+    counts = (load.in_time, load.refused, load.failed + load.expired) if load else ("–", "–", recording.num_errors)
+    return [
+        str(recording.num_offered),
+        *map(str, counts),
+        *("never" if latency_ms is None else f"{latency_ms:.1f}" for latency_ms in latencies),
+        f"{recording.latencies().max_ms:.1f}",
+    ]
+
+
+def _is_shown(outcome: Outcome) -> bool:
+    """Whether it is shown that a target did not hold the bound."""
+    if outcome.load is None:
+        return False
+    state = outcome.load.state
+    return state in SHOWN_BY_ANY or (outcome.verdict.valid and state in ("slow", "overloaded"))
+
+
+def _mean(outcome: Outcome) -> str:
+    return MEANINGS[outcome.load.state] if outcome.load else ""
+
+
+def _join(outcomes: Sequence[Outcome]) -> str:
+    return " and ".join(outcome.name for outcome in outcomes)

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from model_store.open_inference import INTERNAL_ERROR, messages
 from model_store.signing import Keyring
 from model_store.store import Store
 from tests import builders
@@ -47,6 +48,13 @@ def rest_url():
 
 
 @pytest.fixture
+def torchserve_url():
+    """TorchServe's own door: models `double`, `broken` and `foreign`, which is not one of ours."""
+    with run_http_server(TorchServeDoor) as door:
+        yield f"http://127.0.0.1:{door.server_port}"
+
+
+@pytest.fixture
 def rest_tls(tmp_path):
     """The same by TLS: its URL, and the certificate to trust."""
     certificate, key = write_certificate(tmp_path)
@@ -71,6 +79,26 @@ class RestDoor(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(head) + len(data)))
         self.end_headers()
         self.wfile.write(head + data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class TorchServeDoor(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        request = messages().ModelInferRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+        response = messages().ModelInferResponse(model_name=request.model_name)
+        response.raw_output_contents.append((np.frombuffer(request.raw_input_contents[0], np.float32) * 2).tobytes())
+        if request.model_name == "broken":
+            response.parameters[INTERNAL_ERROR].string_param = "Traceback"
+        data = b"seven" if request.model_name == "foreign" else response.SerializeToString()
+        path = f"/predictions/{request.model_name}/{request.model_version}/packed"
+        self.send_response(200 if self.path == path else 404)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def log_message(self, *arguments):
         pass

@@ -1,3 +1,4 @@
+import re
 import sys
 
 import pytest
@@ -46,6 +47,16 @@ def test_no_server_is_one_line(loadtest, store, tmp_path):
     )
     assert status == 1
     assert "nothing answers at 127.0.0.1:1" in err
+
+
+def test_a_scenario_without_a_server_is_one_line_too(loadtest, store, tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "name: a\nbound_ms: 5\ntargets: [{model: double}]\nload: {kind: soak, rate: 1, seconds: 1}"
+    )
+    where = ("--store", store.root, "--out", tmp_path / "report")
+    status, _, err = loadtest("scenario", tmp_path / "a.yaml", *where, "--grpc-url", "127.0.0.1:1")
+    assert status == 1
+    assert re.fullmatch(r"loadtest: no server answers at 127\.0\.0\.1:1: .*; start one \(`serve`\) or .*\n", err)
 
 
 def test_a_missing_variant_is_named(loadtest, store):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from loadtests.report.scenario_page import ScenarioResults
 from loadtests.scenario import ScenarioError, read_scenario, schedule_arrivals
+from loadtests.scenario_run import ScenarioResults
 from tests.loadtests.test_cli import loadtest as loadtest  # the fixture
 from tests.services.client.open_inference_server import run_server
 
@@ -74,7 +74,21 @@ def test_recorded_arrivals_are_replayed_at_their_speed(read, tmp_path):
         (HEAD.replace("}]", "}, {model: b}]") + "load: {kind: offline, seconds: 1}", "offline asks one target, not 2"),
         (
             HEAD + "protocol: http\nload: {kind: soak, rate: 1, seconds: 1}",
-            "protocol: Input should be 'grpc' or 'rest'",
+            "protocol: Input should be 'grpc', 'rest' or 'torchserve'",
+        ),
+        (
+            HEAD + "url: far\nprotocol: rest\nload: {kind: soak, rate: 1, seconds: 1}",
+            "the url 'far' is not http://host:port, for rest",
+        ),
+        (
+            HEAD + "url: http://far:1\nload: {kind: soak, rate: 1, seconds: 1}",
+            "the url 'http://far:1' is not host:port, for gRPC",
+        ),
+        (HEAD + "url: far\nload: {kind: soak, rate: 1, seconds: 1}", "'far' is no address; expected host:port"),
+        (
+            "name: test\nbound_ms: 5\nprotocol: torchserve\ntargets: [{model: a, called: {model: b}}]\n"
+            "load: {kind: soak, rate: 1, seconds: 1}",
+            "TorchServe is asked for a version",
         ),
         ("a: [", "is not YAML"),
     ],
@@ -130,6 +144,15 @@ def test_a_stream_over_rest_asks_a_server_that_is_not_ours_by_its_own_names(run,
     (outcome,) = ScenarioResults.model_validate_json((folder / "scenario.json").read_bytes()).outcomes
     assert outcome.recording.requests > 3
     assert outcome.recording.errors == {}
+
+
+def test_torchserve_itself_is_measured_beside_its_gateway(run, torchserve_url):
+    load = f"url: {torchserve_url}\nprotocol: torchserve\nwarm_up_s: 0\nload: {{kind: server, rate: 50, seconds: 0.5}}"
+    status, out, folder = run(HEAD + load)
+    (outcome,) = ScenarioResults.model_validate_json((folder / "scenario.json").read_bytes()).outcomes
+    assert (outcome.name, outcome.protocol) == ("double 1-int8", "torchserve")
+    assert (outcome.recording.requests > 10, outcome.recording.errors) == (True, {})
+    assert (status == 0) == ("held, VALID" in out)
 
 
 def test_offline_is_judged_without_a_bound(run):

@@ -20,6 +20,7 @@ from loadtests.measure.time_split import split_time
 from loadtests.watch import look
 from services.gateway.metrics import Metrics
 from tests.loadtests.conftest import run_http_server
+from tests.loadtests.test_cli import loadtest as loadtest  # the fixture
 
 BINARY = shutil.which("prometheus")
 needs_prometheus = pytest.mark.skipif(BINARY is None, reason="prometheus is not installed (Debian: prometheus)")
@@ -178,6 +179,11 @@ def evaluate(traffic: Traffic, expression: str) -> float:
     at_s = traffic.recording.started + traffic.recording.duration_s
     (sample,) = query(traffic.url, re.sub(r"(\[\d+[sm]\])", rf"\1 @ {at_s:.3f}", expression))
     return float(sample["value"][1])
+
+
+def test_what_is_no_url_is_a_mistake_of_the_callers(loadtest):
+    status, _, err = loadtest("watch", "--prometheus", "prom:9090", "--bound", "50")
+    assert (status, "'prom:9090' is no URL of a Prometheus server; expected http://host:9090" in err) == (2, True)
 
 
 def test_what_is_no_prometheus_is_said_to_be_none():

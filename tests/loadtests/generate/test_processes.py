@@ -207,6 +207,15 @@ def test_open_loops_go_over_rest_too(traffic, rest_url):
         run_scheduled(plan_schedule(rest.model_copy(update={"url": "http://127.0.0.1:1"}), 0.0))
 
 
+def test_torchserve_is_asked_itself_and_its_200_for_a_broken_handler_is_an_error(traffic, torchserve_url):
+    direct = traffic.model_copy(update={"protocol": "torchserve", "url": torchserve_url})
+    (scheduled,) = run_scheduled(plan_schedule(direct, 0.0, 0.05, 0.1))
+    assert (scheduled.requests, scheduled.errors) == (3, {})
+    for model, status in (("broken", "MODEL_FAILED"), ("foreign", "UNREADABLE")):
+        with pytest.raises(GeneratorError, match=status):
+            run_scheduled(plan_schedule(direct.model_copy(update={"model": model}), 0.0))
+
+
 def test_one_process_follows_one_plan_after_the_other_with_the_environment_of_each(traffic, monkeypatch):
     plan = plan_schedule(traffic, 0.0, 0.1)
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from loadtests.generate.plan import Traffic
 from loadtests.measure.host import describe_host
 from loadtests.report import write_report
 from loadtests.report.comparison_page import write_comparison
-from loadtests.report.scenario_page import ScenarioResults, write_scenario_report
+from loadtests.report.scenario_page import write_scenario_report
 from loadtests.scenario import Scenario
-from loadtests.scenario_run import judge_target
+from loadtests.scenario_run import ScenarioResults, judge_target
 from tests.browser import open_browser
 from tests.loadtests import synthetic
 from tests.loadtests.report.test_report import results as results  # the fixture
@@ -26,9 +27,13 @@ def write_scenario(folder):
     targets = [{"model": "double"}, {"model": "a-model-with-a-long-name"}]
     scenario = Scenario.model_validate({"name": "lunch", "bound_ms": 50, "targets": targets, "load": load})
     servers = (synthetic.serve_in(0.01), synthetic.serve_with_stalls(0.01, every_s=10, stall_s=1))
+    traffics = [
+        Traffic(url="far:8001", model=target.model, version="1-int8", examples_path=folder, input_names=("x",))
+        for target in scenario.targets
+    ]
     outcomes = tuple(
-        judge_target(target.model, synthetic.run(server, 100).recording, 50.0)
-        for target, server in zip(scenario.targets, servers, strict=True)
+        judge_target(scenario, traffic, synthetic.run(server, 100).recording)
+        for traffic, server in zip(traffics, servers, strict=True)
     )
     results = ScenarioResults(
         name="lunch",
