@@ -22,7 +22,7 @@ from loadtests.options import (
     open_store,
 )
 from loadtests.report.scenario_page import write_scenario_report
-from loadtests.report.scenario_table import find_headline, make_table
+from loadtests.report.scenario_table import find_headline, print_outcomes
 from loadtests.scenario import ScenarioError, read_scenario
 from loadtests.scenario_run import ScenarioResults, run_scenario
 from loadtests.subject import find_variant
@@ -70,6 +70,6 @@ def run_file(
         outcomes=tuple(outcomes),
     )
     console.print(find_headline(plan, outcomes), style="bold", highlight=False)
-    console.print(make_table(f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes))
+    print_outcomes(console, f"{plan.name}: bound {plan.bound_ms:g} ms", outcomes)
     console.print(f"Report: {write_scenario_report(results, folder)}")
     raise typer.Exit(0 if all(outcome.is_good for outcome in outcomes) else 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from loadtests.judge.load import MEANINGS
@@ -25,23 +27,22 @@ def find_headline(scenario: Scenario, outcomes: Sequence[Outcome]) -> str:
     within = f"{scenario.bound_ms:g} ms"
     said = [f"{_join(held)} held {within}"] if held else []
     said += [f"{outcome.name} did not hold {within}: it {_mean(outcome)}" for outcome in missed]
-    said += [f"nothing is shown of {_join(unknown)}: INVALID or too few requests"] if unknown else []
+    said += [f"nothing is shown of {outcome.name}: {_doubt(outcome)}" for outcome in unknown]
     return "; ".join(said)
 
 
-def make_table(title: str, outcomes: Sequence[Outcome]) -> Table:
-    """One row a target."""
-    table = Table(
-        title=title, title_justify="left", caption="requests; latency from schedule, ms", caption_justify="left"
-    )
-    table.add_column("target", no_wrap=True)
+def print_outcomes(console: Console, title: str, outcomes: Sequence[Outcome]) -> None:
+    """Print one row a target, and below it what each row means; fits 80 columns."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("target")
     for column in COLUMNS:
-        table.add_column(column, justify="right")
-    table.add_column("state", no_wrap=True)
-    table.add_column("that is")
+        table.add_column(column, justify="right", no_wrap=True)
     for outcome in outcomes:
-        table.add_row(outcome.name, *_list_cells(outcome), name_state(outcome), why(outcome))
-    return table
+        table.add_row(outcome.name, *_list_cells(outcome))
+    console.print(table)
+    for outcome in outcomes:
+        console.print(f"{outcome.name}: {name_state(outcome)}: {why(outcome)}", highlight=False, markup=False)
+    console.print("Counts are requests; latencies are ms, from when each was scheduled.", style="dim")
 
 
 def make_markdown(results: ScenarioResults) -> str:
@@ -93,6 +94,11 @@ def _is_shown(outcome: Outcome) -> bool:
         return False
     state = outcome.load.state
     return state in SHOWN_BY_ANY or (outcome.verdict.valid and state in ("slow", "overloaded"))
+
+
+def _doubt(outcome: Outcome) -> str:
+    reasons = outcome.verdict.reasons
+    return f"INVALID, {reasons[0].kind}" if reasons else _mean(outcome)
 
 
 def _mean(outcome: Outcome) -> str:

@@ -2,17 +2,19 @@
 
 import base64
 import gzip
+import io
 import json
 import re
 
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
+from rich.console import Console
 
 from loadtests.generate.plan import Traffic
 from loadtests.measure.host import describe_host
 from loadtests.report.scenario_page import draw_rates, write_scenario_report
-from loadtests.report.scenario_table import find_headline
+from loadtests.report.scenario_table import find_headline, print_outcomes
 from loadtests.scenario import Scenario
 from loadtests.scenario_run import Outcome, ScenarioResults, judge_target
 from tests.loadtests import synthetic
@@ -62,9 +64,9 @@ def test_the_answer_names_who_held_the_bound_and_who_did_not(tmp_path, servers, 
 
 def test_what_proves_nothing_is_said_to(tmp_path):
     results = run_against(tmp_path, (FAST,), length_s=0.3)
-    assert find_headline(results.scenario, results.outcomes) == (
-        "nothing is shown of a 1-int8: INVALID or too few requests"
-    )
+    (reason, *_) = results.outcomes[0].verdict.reasons
+    said = find_headline(results.scenario, results.outcomes)
+    assert said == f"nothing is shown of a 1-int8: INVALID, {reason.kind}"
 
 
 def test_a_run_without_a_bound_is_answered_by_its_throughput(tmp_path):
@@ -81,6 +83,18 @@ def test_the_answer_comes_first_on_the_page_and_in_a_pull_request(tmp_path):
     assert markdown.startswith("### a 1-int8 held 50 ms; b 1-int8 did not hold 50 ms")
     row = r"\| b 1-int8 \| \d+ \| 0 \| 0 \| 0 \| 100\.\d \| 100\.\d \| 100\.\d \| slow, VALID \|"
     assert re.search(row, markdown)
+
+
+def test_the_table_fits_eighty_columns_with_its_reasons_below(tmp_path):
+    results = run_against(tmp_path, (FAST, SLOW))
+    output = io.StringIO()
+    print_outcomes(Console(file=output, width=80), "lunch", results.outcomes)
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = (line for line in lines if line.split()[:2] == ["a", "1-int8"])
+    offered = str(results.outcomes[0].recording.num_offered)
+    assert row.split()[2:6] == [offered, offered, "0", "0"]
+    assert "b 1-int8: slow, VALID: kept up with the arrivals, but took longer than the bound" in lines
 
 
 def test_other_tools_can_read_a_scenario_as_they_read_a_campaign(tmp_path):
