@@ -123,16 +123,21 @@ def explain_run(run: Run) -> str:
 
 def describe_run(model: ModelResults, run: Run) -> dict[str, Any]:
     """One row of the table of runs."""
-    load = f"{run.callers} callers" if run.callers else f"{run.rate:,.0f}/s offered" if run.rate else ""
     uncorrected = run.recording.model_copy(update={"corrected": None})
     return {
         "run": run,
         "variant": split_version(run.version)[1],
-        "load": load,
+        "load": _name_load(run),
         "latencies": list_supported(run.recording),
         "uncorrected": list_supported(uncorrected) if run.rate else {},
         "colour": charts.assign_colours(model)[run.version],
     }
+
+
+def _name_load(run: Run) -> str:
+    if run.callers:
+        return f"{run.callers} caller{'s' if run.callers > 1 else ''}"
+    return f"{run.rate:,.0f}/s offered" if run.rate else ""
 
 
 def format_number(value: float | None, digits: int = 3) -> str:

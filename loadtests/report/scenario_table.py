@@ -28,7 +28,8 @@ def find_headline(scenario: Scenario, outcomes: Sequence[Outcome]) -> str:
     said = [f"{_join(held)} held {within}"] if held else []
     said += [f"{outcome.name} did not hold {within}: it {_mean(outcome)}" for outcome in missed]
     said += [f"nothing is shown of {outcome.name}: {_doubt(outcome)}" for outcome in unknown]
-    return "; ".join(said)
+    text = "; ".join(said)
+    return text[0].upper() + text[1:] if not held and not missed else text
 
 
 def print_outcomes(console: Console, title: str, outcomes: Sequence[Outcome]) -> None:

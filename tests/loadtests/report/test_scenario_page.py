@@ -66,7 +66,7 @@ def test_what_proves_nothing_is_said_to(tmp_path):
     results = run_against(tmp_path, (FAST,), length_s=0.3)
     (reason, *_) = results.outcomes[0].verdict.reasons
     said = find_headline(results.scenario, results.outcomes)
-    assert said == f"nothing is shown of a 1-int8: INVALID, {reason.kind}"
+    assert said == f"Nothing is shown of a 1-int8: INVALID, {reason.kind}"
 
 
 def test_a_run_without_a_bound_is_answered_by_its_throughput(tmp_path):
