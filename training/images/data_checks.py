@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
 
 from training.images.splits import ImageData, Split
 
@@ -19,16 +22,8 @@ def announce(data: ImageData) -> list[str]:
 def find_faults(data: ImageData) -> list[str]:
     """Say what whoever reads figures of this data should know; empty where nothing was found."""
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
-    digests = {name: _list_digests(part) for name, part in parts.items()}
-    trained = set(digests["training"])
-    findings = []
-    for name in ("validation", "test"):
-        if count := sum(digest in trained for digest in digests[name]):
-            share = count / len(parts[name])
-            findings.append(
-                f"{count} of {len(parts[name])} {name} images ({share:.2%}) are training images too, bit for bit: "
-                f"figures may be too good by as much"
-            )
+    digests = {name: _list_digests(part.images) for name, part in parts.items()}
+    findings = _count_leaks(digests)
     labels = defaultdict(set)
     for name, part in parts.items():
         for digest, label in zip(digests[name], part.labels.tolist(), strict=True):
@@ -44,8 +39,27 @@ def find_faults(data: ImageData) -> list[str]:
     return findings
 
 
-def _list_digests(split: Split) -> list[bytes]:
-    rows = split.images.contiguous().flatten(1).numpy()
+def find_leaks(train: Tensor, validation: Tensor, test: Tensor) -> list[str]:
+    """Say how many held-out images uint8 [N, H, W, C] are training images too; empty where none is."""
+    parts = {"training": train, "validation": validation, "test": test}
+    return _count_leaks({name: _list_digests(images) for name, images in parts.items()})
+
+
+def _count_leaks(digests: Mapping[str, Sequence[bytes]]) -> list[str]:
+    trained = set(digests["training"])
+    findings = []
+    for name in ("validation", "test"):
+        if count := sum(digest in trained for digest in digests[name]):
+            share = count / len(digests[name])
+            findings.append(
+                f"{count} of {len(digests[name])} {name} images ({share:.2%}) are training images too, bit for bit: "
+                f"figures may be too good by as much"
+            )
+    return findings
+
+
+def _list_digests(images: Tensor) -> list[bytes]:
+    rows = images.contiguous().flatten(1).numpy()
     return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
 
 

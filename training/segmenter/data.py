@@ -11,6 +11,7 @@ from torch import Tensor
 
 from training.engine.data_path import find_path
 from training.engine.seeds import generator_for
+from training.images.data_checks import find_leaks
 from training.images.splits import SPLIT_SEED, count_validation
 from training.segmenter.masked_folder import load_masked_folder
 from training.segmenter.recipe import Recipe
@@ -63,13 +64,17 @@ class RecordedSource:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneData:
-    """What a run trains on, and what it is measured with; no test scene is ever trained on or chosen by."""
+    """What a run trains on, and what it is measured with; no test scene is ever trained on or chosen by.
+
+    `findings` say what whoever reads its figures should know.
+    """
 
     name: str
     classes: tuple[str, ...]
     source: Source
     validation: Scenes
     test: Scenes
+    findings: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -112,6 +117,7 @@ def load_data(data: str, data_root: Path, recipe: Recipe) -> SceneData:
         source=RecordedSource(train, recipe.flip),
         validation=validation,
         test=test,
+        findings=tuple(find_leaks(train.images, validation.images, test.images)),
     )
 
 

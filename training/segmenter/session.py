@@ -14,7 +14,7 @@ from training.engine.loop import Plan, Progress, fit
 from training.engine.optimization import Updater
 from training.engine.options import TrainOptions
 from training.engine.pruning import prune_channels
-from training.engine.runs import NETWORK, finish_run, start_run
+from training.engine.runs import NETWORK, finish_run, record_findings, start_run
 from training.engine.schedules import make_schedule
 from training.engine.seeds import generator_for, seed_everything
 from training.segmenter.data import SceneData, draw_calibration, load_data
@@ -41,7 +41,9 @@ def fit_segmenter(recipe: Recipe, options: TrainOptions, data: SceneData) -> tup
     seed_everything(options.seed)
     task = make_task(recipe, data, device, options.seed)
     run = start_run(options, recipe)
+    record_findings(run, data.findings)
     num_parameters = count_parameters(task.network)
+    print("".join(f"note: {finding}\n" for finding in data.findings), end="", file=sys.stderr)
     print(
         f"{num_parameters} parameters, {recipe.steps} steps of {recipe.batch_size} images on {device}; "
         f"{len(data.validation)} images of {data.name} validate, {len(data.test)} test",

@@ -43,6 +43,19 @@ def test_a_folder_is_cut_into_parts_that_share_no_scene(tiny_recipe, tmp_path):
     levels = [set(part.images[:, 0, 0, 0].tolist()) for part in parts]
     assert [len(found) for found in levels] == [13, 3, 4]
     assert set.union(*levels) == set(range(0, 200, 10))
+    assert data.findings == ()
+
+
+def test_test_pictures_that_train_are_told(tiny_recipe, tmp_path):
+    for part, levels in (("train", range(0, 200, 10)), ("test", (0, 10, 20, 5))):
+        for row, level in enumerate(levels):
+            write_scene(tmp_path / "own" / part, f"{row:02}", square(1), level=level)
+    data = load_data("folder:own", tmp_path, replace(tiny_recipe, resolution=8))
+    trained = data.source.scenes.images[:, 0, 0, 0].tolist()
+    count = sum(level in trained for level in (0, 10, 20))
+    assert count > 0
+    (finding,) = data.findings
+    assert finding.startswith(f"{count} of 4 test images ({count / 4:.2%}) are training images too")
 
 
 def test_a_test_part_is_taken_as_it_is_and_classes_go_by_number(tmp_path):

@@ -16,11 +16,12 @@ from training.engine.interruption import Interrupted
 from training.engine.runs import train_all
 from training.release.capture import capture
 from training.segmenter.comparison import format_table, list_recipes
+from training.segmenter.data import load_data
 from training.segmenter.difference import compare_runs
 from training.segmenter.network import load_network
 from training.segmenter.objective import SegmenterTask
 from training.segmenter.servable import describe_release
-from training.segmenter.session import train
+from training.segmenter.session import fit_segmenter, train
 
 make_options = partial(runs.make_options, model="segmenter", data="shapes")
 
@@ -54,6 +55,13 @@ def test_a_run_leaves_figures_by_class_beside_those_of_the_baselines_and_picture
     assert metrics["mean_iou"] == pytest.approx(network["mean_iou"]["value"], abs=1e-4)
     for name in ("masks.png", "iou_by_class.png"):
         assert (finished_run / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_wrong_with_the_data_is_said_and_kept_with_the_run(tiny_recipe, tmp_path, capsys):
+    data = replace(load_data("shapes", tmp_path, tiny_recipe), findings=("2 of 4 test images are training images too",))
+    run, _ = fit_segmenter(replace(tiny_recipe, steps=1), make_options(tmp_path / "run"), data)
+    assert json.loads((run / "run.json").read_text())["data_findings"] == list(data.findings)
+    assert "note: 2 of 4 test images" in capsys.readouterr().err
 
 
 def test_interrupted_and_resumed_run_equals_uninterrupted_bit_for_bit(finished_run, tiny_recipe, tmp_path, monkeypatch):
