@@ -5,6 +5,7 @@ A graph belongs to the shapes that it was recorded with, and keeps memory of its
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     # Runs a program once more and returns what computes the same outputs anew from what its inputs hold by then.
     Record = Callable[[Run, list[torch.Tensor]], tuple[Callable[[], None], Sequence[torch.Tensor]]]
 
+_LOG = logging.getLogger(__name__)
 MOST_ROWS = 8  # above, kernels take longer than their launches
 _MOST_GRAPHS = 8
 # How often shapes must have come: a decoder's inputs grow, and most of their shapes come once in an answer.
@@ -23,10 +25,14 @@ _CALLS_BEFORE = 3
 
 
 class GraphedProgram:
-    """A program that is replayed where few rows come in shapes that came before."""
+    """A program that is replayed where few rows come in shapes that came before.
+
+    One that cannot be recorded is run as ever: callers would otherwise be told of it, in every fourth of their calls.
+    """
 
     def __init__(self, run: Run, record: Record) -> None:
         self._run, self._record = run, record
+        self._is_recordable = True
         self._calls: Counter[tuple[object, ...]] = Counter()
         self._graphs: dict[
             tuple[object, ...], tuple[list[torch.Tensor], Callable[[], None], Sequence[torch.Tensor]]
@@ -37,14 +43,19 @@ class GraphedProgram:
             return self._run(inputs)
         key = tuple((tensor.shape, tensor.dtype) for tensor in inputs)
         if key not in self._graphs:
-            if len(self._graphs) == _MOST_GRAPHS:
+            if not self._is_recordable or len(self._graphs) == _MOST_GRAPHS:
                 return self._run(inputs)
             self._calls[key] += 1
             if self._calls[key] <= _CALLS_BEFORE:
                 return self._run(inputs)
             del self._calls[key]
             held = [tensor.clone() for tensor in inputs]
-            self._graphs[key] = (held, *self._record(self._run, held))
+            try:
+                self._graphs[key] = (held, *self._record(self._run, held))
+            except RuntimeError as error:
+                _LOG.warning("it is not replayed as CUDA graphs, because it cannot be recorded: %s", error)
+                self._is_recordable = False
+                return self._run(inputs)
         held, replay, outputs = self._graphs[key]
         for place, tensor in zip(held, inputs, strict=True):
             place.copy_(tensor)
@@ -53,14 +64,21 @@ class GraphedProgram:
 
 
 def record_cuda_graph(run: Run, inputs: list[torch.Tensor]) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
-    """Record what a program launches.
+    """Record what a program launches, on the device of its inputs.
 
     Raises:
         RuntimeError: the program waits for its device, which cannot be recorded.
     """
     import torch
 
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = run(inputs)
+    device = inputs[0].device
+    # The calling thread's device may be another, and torch would record what is launched there: nothing.
+    with torch.cuda.device(device):
+        before = torch.cuda.current_stream(device)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=torch.cuda.Stream(device)):
+                outputs = run(inputs)
+        finally:
+            torch.cuda.set_stream(before)  # where recording fails torch leaves its own in place (2.13)
     return graph.replay, outputs
