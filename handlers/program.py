@@ -1,7 +1,7 @@
 """Released programs: files that map tensors to tensors, without any network class.
 
 `*.pt2` is an exported program, run as it is; `*.so` is a library made by AOTInductor, its kernels beside it; `*.onnx`
-is run by onnxruntime, on a GPU by its TensorRT. This is the one place that knows. An `.onnx` file imports no torch.
+is run by onnxruntime. This is the one place that knows. An `.onnx` file imports no torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from handlers.cuda_graphs import GraphedProgram, record_cuda_graph
 from handlers.device import Device
-from handlers.tensorrt import check_provider, list_providers
+from handlers.onnx_providers import check_provider, list_providers
 
 if TYPE_CHECKING:
     import torch
@@ -119,8 +119,9 @@ def _load_onnx(path: Path, device: Device) -> Program:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.use_deterministic_compute = True
     if device.type == "cuda":
-        session = onnxruntime.InferenceSession(path, options, providers=list_providers(path, device.name))
-        check_provider(session.get_providers())
+        providers = list_providers(path, device.name)
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        check_provider(providers[0][0], session.get_providers())
     else:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs = [value.name for value in session.get_inputs()]

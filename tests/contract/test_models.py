@@ -60,7 +60,7 @@ INFRASTRUCTURE = (
     "control",
     "call_socket",
     "alarm",
-    "tensorrt",
+    "onnx_providers",
 )
 
 MEASURED = {

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from handlers.onnx_providers import OPTIONS_NAME
 from handlers.target import is_portable
-from handlers.tensorrt import OPTIONS_NAME
 from training.release.spec import ReleaseSpec
 
 # Imported late: a worker's folder alone needs the protocol compiler.

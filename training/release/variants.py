@@ -19,6 +19,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from handlers.onnx_providers import CUDA, TENSORRT
 from handlers.target import describe_host
 from host.instruction_sets import cpu_features
 from training.release.capture import capture_again, leave_bounds
@@ -28,9 +29,10 @@ from training.release.rounding import DEFAULTS, Rounding
 # Imported late: each variant is made in a process of its own, and onnx and torchao take seconds to load.
 
 CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
-CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8", "tensorrt")
-# Run by onnxruntime: bound neither to an instruction set nor to a release of torch.
+CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8", "onnx", "tensorrt")
+# Run by onnxruntime: bound neither to an instruction set or a GPU's architecture nor to a release of torch.
 PORTABLE_VARIANTS = ("onnx", "onnx-int8")
+_PROVIDERS = {"onnx": CUDA, "tensorrt": TENSORRT}  # by which onnxruntime runs variants on a GPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,10 @@ def required_capability(variant: str, device: torch.device) -> str:
     Raises:
         LeftOutError: this machine lacks it.
     """
+    if device.type == "cuda" and variant in _PROVIDERS:
+        from training.release.onnx_gpu import check_installed
+
+        check_installed(_PROVIDERS[variant])
     if variant == "eager" or variant in PORTABLE_VARIANTS:
         return ""
     if device.type == "cuda":
@@ -75,10 +81,6 @@ def required_capability(variant: str, device: torch.device) -> str:
         major, minor = torch.cuda.get_device_capability(device)
         if variant == "fp8" and (major, minor) < FLOAT8_CAPABILITY:
             raise LeftOutError(f"this GPU (sm_{major}{minor}) has no float8: it takes sm_89")
-        if variant == "tensorrt":
-            from training.release.tensorrt import check_tensorrt
-
-            check_tensorrt()
         return f"sm_{major}{minor}"
     level, *extensions = cpu_features()
     if variant == "bf16" and "BF16" not in extensions:
@@ -95,7 +97,7 @@ def describe_target(variant: str, device: torch.device) -> dict[str, str]:
         LeftOutError: this machine cannot make it.
     """
     target = describe_host(device) | {"capability": required_capability(variant, device)}
-    return target | {"torch_version": ""} if variant in (*PORTABLE_VARIANTS, "tensorrt") else target
+    return target | {"torch_version": ""} if variant in (*PORTABLE_VARIANTS, *_PROVIDERS) else target
 
 
 def load_compiler() -> None:
@@ -114,14 +116,15 @@ def make_program(blueprint: Blueprint) -> Path:
     blueprint.folder.mkdir(parents=True, exist_ok=True)
     if blueprint.variant == "eager":
         return Path(shutil.copy(blueprint.source, blueprint.folder))
+    device = torch.device(blueprint.device)
+    if device.type == "cuda" and blueprint.variant in _PROVIDERS:
+        from training.release.onnx_gpu import build_engines, export_for_gpu
+
+        make = build_engines if blueprint.variant == "tensorrt" else export_for_gpu
+        return make(torch.export.load(blueprint.source), blueprint.folder / "program.onnx", blueprint.device)
     if blueprint.variant in PORTABLE_VARIANTS:
         return _make_portable(blueprint)
     program = torch.export.load(blueprint.source)
-    device = torch.device(blueprint.device)
-    if blueprint.variant == "tensorrt":
-        from training.release.tensorrt import build_engines
-
-        return build_engines(program, blueprint.folder / "program.onnx", blueprint.device)
     if blueprint.variant in ("bf16", "fp16"):
         dtype = torch.bfloat16 if blueprint.variant == "bf16" else torch.float16
         module = _drop_dtype_checks(program.module(check_guards=False))

@@ -1,4 +1,4 @@
-"""What is asked of onnxruntime's TensorRT, with a stand-in for its session: there is no GPU here."""
+"""What is asked of onnxruntime on a GPU, with a stand-in for its session: there is no GPU here."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 
 from handlers.device import Cpu, OnnxGpu, open_device
+from handlers.onnx_providers import CUDA, OPTIONS_NAME, TENSORRT, ProviderMissingError
 from handlers.program import load_program
-from handlers.tensorrt import CUDA, OPTIONS_NAME, TENSORRT
 from tests.handlers.conftest import BRIGHTNESS_ONNX
 
 BUILT_WITH = {"trt_fp16_enable": True, "trt_profile_max_shapes": "images:16x8x6x3"}
@@ -52,9 +52,25 @@ def test_engines_are_looked_for_beside_the_program_as_they_were_built(program, m
     assert probabilities.argmax(1).tolist() == [2, 2]
 
 
-def test_a_worker_without_tensorrt_refuses_what_was_released_for_it(program, monkeypatch):
-    with pytest.raises(RuntimeError, match=f"runs it by {CUDA}, CPUExecutionProvider here; install onnxruntime-gpu"):
-        load(program, OnnxGpu("cuda"), monkeypatch, [CUDA, "CPUExecutionProvider"])
+def test_without_engines_the_program_is_for_cudas_kernels(program, monkeypatch):
+    (program.parent / OPTIONS_NAME).unlink()
+    run, asked = load(program, open_device("cuda", for_onnx=True), monkeypatch, [CUDA, "CPUExecutionProvider"])
+    assert asked == [[(CUDA, {"device_id": 0})]]
+    assert run([np.full((1, 8, 6, 3), 3, np.uint8)])[0].argmax(1).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("has_engines", "there", "message"),
+    [
+        (True, [CUDA, "CPUExecutionProvider"], f"onnxruntime's Tensorrt, and runs by {CUDA}, CPUExecutionProvider"),
+        (False, ["CPUExecutionProvider"], "onnxruntime's CUDA, and runs by CPUExecutionProvider here; install"),
+    ],
+)
+def test_a_worker_without_what_was_released_for_refuses(program, monkeypatch, has_engines, there, message):
+    if not has_engines:
+        (program.parent / OPTIONS_NAME).unlink()
+    with pytest.raises(ProviderMissingError, match=message):
+        load(program, OnnxGpu("cuda"), monkeypatch, there)
 
 
 def test_on_a_cpu_nothing_else_is_asked_whatever_onnxruntime_has(program, monkeypatch):

@@ -1,4 +1,7 @@
-"""`tensorrt`: a program as ONNX, with engines of half precision that onnxruntime's TensorRT builds on this GPU."""
+"""`onnx` and `tensorrt` on GPUs: a program as ONNX, which onnxruntime runs there by its CUDA kernels or by TensorRT.
+
+The first is bound to no GPU's architecture. TensorRT's engines, of half precision, are built on this GPU.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,45 @@ from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from handlers.device import OnnxGpu
+from handlers.onnx_providers import OPTIONS_NAME, ProviderMissingError
 from handlers.program import load_program
-from handlers.tensorrt import OPTIONS_NAME, TENSORRT
 from training.release.capture import find_bounds, input_values
 from training.release.left_out import LeftOutError
 from training.release.onnx_export import export_onnx
 
 
-def check_tensorrt() -> None:
-    """Pass where onnxruntime has TensorRT.
+def check_installed(provider: str) -> None:
+    """Pass where onnxruntime was built with what runs programs on a GPU.
 
     Raises:
-        LeftOutError: it has not, or is not installed.
+        LeftOutError: it was not, or is not installed.
     """
     try:
         import onnxruntime
     except ImportError:
         raise LeftOutError("onnxruntime is not installed") from None
     there = onnxruntime.get_available_providers()
-    if TENSORRT not in there:
-        raise LeftOutError(f"this onnxruntime has no TensorRT, only {', '.join(there)}")
+    if provider not in there:
+        name = provider.removesuffix("ExecutionProvider")
+        raise LeftOutError(f"this onnxruntime has no {name}, only {', '.join(there)}")
+
+
+def export_for_gpu(program: ExportedProgram, path: Path, device_name: str) -> Path:
+    """Write a program as ONNX to `path`, once this GPU is seen to run it.
+
+    Raises:
+        LeftOutError: it has no ONNX form, or onnxruntime lacks a library that it was built for.
+    """
+    export_onnx(move_to_device_pass(program, "cpu"), path)
+    _try_to_load(path, device_name)
+    return path
 
 
 def build_engines(program: ExportedProgram, path: Path, device_name: str) -> Path:
     """Write a program as ONNX to `path`, and its engines and the options that find them beside it.
 
     Raises:
-        LeftOutError: it has no ONNX form, or a size without a bound.
+        LeftOutError: it has no ONNX form, a size without a bound, or onnxruntime lacks TensorRT's libraries.
     """
     sizes = [_bound_sizes(program, value) for value in input_values(program)]
     export_onnx(move_to_device_pass(program, "cpu"), path)
@@ -54,8 +69,16 @@ def build_engines(program: ExportedProgram, path: Path, device_name: str) -> Pat
         "trt_profile_max_shapes": most,
     }
     (path.parent / OPTIONS_NAME).write_text(json.dumps(options, indent=2))
-    load_program(path, OnnxGpu(device_name))
+    _try_to_load(path, device_name)
     return path
+
+
+def _try_to_load(path: Path, device_name: str) -> None:
+    """Load a program as a worker will: what onnxruntime was built with may still not start for want of a library."""
+    try:
+        load_program(path, OnnxGpu(device_name))
+    except ProviderMissingError as error:
+        raise LeftOutError(str(error)) from error
 
 
 def _bound_sizes(program: ExportedProgram, value: torch.Tensor) -> tuple[list[int], list[int]]:
