@@ -27,7 +27,8 @@ def open_handler(
     manifest = json.loads((folder / "manifest.json").read_text())
     check_target(manifest["target"], device)
     kind = manifest["kind"] if "kind" in manifest else manifest["handler"]  # the latter in older archives
-    for_onnx = all(file.endswith(".onnx") for file in manifest["programs"].values())
+    files = manifest["programs"].values()
+    for_onnx = bool(files) and all(file.endswith(".onnx") for file in files)
     opened = open_device(device, num_threads, has_graphs=has_graphs, num_slots=num_slots, for_onnx=for_onnx)
     return find_handler(kind)(manifest, folder, opened)
 

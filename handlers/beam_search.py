@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from handlers.device import Device
+from handlers.device import Cpu, Device
 from handlers.program import Program
 from handlers.sampling import Sampler, Sampling
 
@@ -140,8 +140,8 @@ class Beams:
         if num_old:
             cache[: place + 1, :, :num_old] = self._cache[: place + 1]
         self._cache = cache
-        self._memory = self._append(self._memory, memory, (1, memory.ndim - 2), 0)
-        self._source_bias = self._append(self._source_bias, source_bias, (0, 1), -np.inf)
+        self._memory = _append_rows(self._memory, memory, (1, memory.ndim - 2), 0, self._device)
+        self._source_bias = _append_rows(self._source_bias, source_bias, (0, 1), -np.inf, self._device)
         ancestors = np.zeros((num_places, num_old + num_new, self.beam_size), np.int64)
         ancestors[: place + 1, :num_old] = self._ancestors[: place + 1]
         self._ancestors = ancestors
@@ -154,7 +154,7 @@ class Beams:
         self._pieces = np.append(self._pieces, np.full((*shape, place), PAD, np.int64), 0)
         for index, weights in enumerate(self._weights):
             new = np.zeros((num_new, weights.shape[1], source.shape[1]), weights.dtype)
-            self._weights[index] = self._append(weights, new, (0, 2), 0)
+            self._weights[index] = _append_rows(weights, new, (0, 2), 0, Cpu())  # these have been fetched
 
     def drop(self, keys: Iterable[int]) -> None:
         """Take out sentences that nobody waits for; unknown ones were done already."""
@@ -287,22 +287,6 @@ class Beams:
         lengths: np.ndarray = self._num_places - self._starts
         return lengths
 
-    def _append(self, old: Any, new: Any, axes: tuple[int, int], fill: float) -> Any:
-        """Join rows, the first of two axes, whose sources, the second, may be of other lengths."""
-        if old is None or old.shape[axes[0]] == 0:
-            return new
-        shape = list(new.shape)
-        shape[axes[0]] += old.shape[axes[0]]
-        shape[axes[1]] = max(old.shape[axes[1]], new.shape[axes[1]])
-        joined = self._device.empty(shape, new)
-        joined[...] = fill
-        for part, begin in ((old, 0), (new, old.shape[axes[0]])):
-            place = [slice(None)] * len(shape)
-            place[axes[0]] = slice(begin, begin + part.shape[axes[0]])
-            place[axes[1]] = slice(part.shape[axes[1]])
-            joined[tuple(place)] = part
-        return joined
-
     def _trace_weights(self, index: int, parent: int, length: int) -> np.ndarray | None:
         """Collect a hypothesis' source weights [T, S] along its ancestors; place t + 1 names the beam of step t."""
         if not self.alignments:
@@ -319,3 +303,20 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> np.ndarray:
     for index, row in enumerate(rows):
         padded[index, : len(row)] = row
     return padded
+
+
+def _append_rows(old: Any, new: Any, axes: tuple[int, int], fill: float, device: Device) -> Any:
+    """Join rows, the first of two axes, whose sources, the second, may be of other lengths; both on a device."""
+    if old is None or old.shape[axes[0]] == 0:
+        return new
+    shape = list(new.shape)
+    shape[axes[0]] += old.shape[axes[0]]
+    shape[axes[1]] = max(old.shape[axes[1]], new.shape[axes[1]])
+    joined = device.empty(shape, new)
+    joined[...] = fill
+    for part, begin in ((old, 0), (new, old.shape[axes[0]])):
+        place = [slice(None)] * len(shape)
+        place[axes[0]] = slice(begin, begin + part.shape[axes[0]])
+        place[axes[1]] = slice(part.shape[axes[1]])
+        joined[tuple(place)] = part
+    return joined

@@ -64,6 +64,10 @@ def _load_exported(path: Path, device: Device) -> Program:
     from torch.utils import _pytree as pytree
 
     exported = torch.export.load(path)
+    if device.type == "cuda":  # the file names the GPU that it was released on, and a worker may have another
+        from torch.export.passes import move_to_device_pass
+
+        exported = move_to_device_pass(exported, device.name)
     module = exported.module(check_guards=False)
     in_spec = exported.call_spec.in_spec
     assert in_spec is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
 from training.release.capture import dynamic_shapes_of
@@ -68,12 +69,18 @@ class _Flat(torch.nn.Module):
 
     def __init__(self, program: ExportedProgram) -> None:
         super().__init__()
+        self.program = program
         self.module = program.module(check_guards=False)
         self.in_spec = program.call_spec.in_spec
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         arguments, keywords = pytree.tree_unflatten(list(tensors), self.in_spec)
         return tuple(pytree.tree_leaves(self.module(*arguments, **keywords)))
+
+    def to(self, device: torch.device) -> _Flat:  # type: ignore[override] - what is asked of it here
+        """Move weights, and the devices that an exported program has built in, which nn.Module does not know of."""
+        self.module = move_to_device_pass(self.program, device).module(check_guards=False)
+        return self
 
     def eval(self) -> _Flat:
         """Do nothing: an exported program has its mode built in, and refuses to be asked for another."""

@@ -211,3 +211,21 @@ def test_programs_that_remember_are_refused(save):
 
     with pytest.raises(ValueError, match=r"changes its own buffers in each call \(calls\)"):
         describe_user_program(save(Counting(), torch.ones(3, 4)), "net")
+
+
+class Numbered(nn.Module):
+    """Makes a tensor on the device that it is exported on."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x):
+        return x * self.weight + torch.arange(4, device=x.device)
+
+
+def test_a_program_that_was_exported_on_one_device_is_released_for_another(save):
+    """A GPU, for a user; here one that only knows shapes."""
+    module = describe_user_program(save(Numbered(), torch.ones(3, 4)), "net").programs["main"].module
+    (found,) = module.to(torch.device("meta"))(torch.ones(5, 4, device="meta"))
+    assert (found.device.type, found.shape) == ("meta", (5, 4))
