@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from model_store.baseline_words import tell_baseline
 from model_store.part import Part
 
 
@@ -42,13 +43,6 @@ class BaselineTest(Part):
         """Whether something was learned; if not, the release was made with --allow-untrained."""
         return self.interval[0] > 0
 
-    @property
-    def in_words(self) -> str:
-        """The figures, and a warning where they show nothing learned."""
-        words = "beats" if self.is_beaten else "UNTRAINED, allowed so: not shown to beat"
-        low, high = self.interval
-        return f"{words} {self.name} ({self.value:.4f}) by {self.difference:+.4f} ({low:+.4f} … {high:+.4f})"
-
 
 class Quality(Part):
     metric: str
@@ -69,7 +63,7 @@ class Quality(Part):
     @property
     def learned_in_words(self) -> str:
         """What shows that the reference has learned something."""
-        return self.baseline.in_words if self.baseline else "nobody checked: there is no baseline"
+        return tell_baseline(self.baseline) if self.baseline else "nobody checked: there is no baseline"
 
 
 class InputFeature(Part):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
@@ -14,7 +14,17 @@ import torch
 
 from host.cpu import count_cores
 
-Call = Callable[[int], object]  # answers a number of rows, and returns when the answer is on the host
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way to run a network.
+
+    `call` answers a number of rows, and returns when the answer is on the host. Threads that `enter` before may call
+    beside each other, as the slots of a worker; None: only one may.
+    """
+
+    call: Callable[[int], object]
+    enter: Callable[[], None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +37,7 @@ class Effort:
     least_s: float
 
 
+_NUM_TOGETHER = 2
 # A graph waits for three calls before it is recorded.
 ON_GPU = Effort(nums_rows=(1, 8, 64), warm_up_calls=6, least_calls=10, least_s=0.3)
 # There the table shows that everything runs, and little more: what a GPU answers in a millisecond takes it a second.
@@ -35,13 +46,17 @@ ON_CPU = Effort(nums_rows=(1, 8, 16), warm_up_calls=2, least_calls=3, least_s=0.
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One line of the table, a time for each number of rows; `memory_bytes` is the GPU's, at most, None on a CPU."""
+    """One line of the table, a time for each number of rows.
+
+    `together_rows_per_s` is None where there is no two at once; `memory_bytes` is the GPU's that it keeps, whoever
+    asked the driver for it, None on a CPU.
+    """
 
     name: str
     quality: float | None
     nums_rows: tuple[int, ...]
     times_ms: tuple[float, ...]
-    together_rows_per_s: float
+    together_rows_per_s: float | None
     memory_bytes: int | None
 
     @property
@@ -49,24 +64,27 @@ class Figures:
         return 1000 * self.nums_rows[-1] / self.times_ms[-1]
 
 
-def measure(name: str, open_call: Callable[[], Call], device: torch.device, quality: float | None = None) -> Figures:
-    """Open a way to run a network and measure it, then a second one beside it, each on a stream of its own."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-    before_bytes = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+def measure(name: str, open_way: Callable[[], Way], device: torch.device, quality: float | None = None) -> Figures:
+    """Open a way to run a network and measure it, alone and by two threads at once."""
     effort = ON_GPU if device.type == "cuda" else ON_CPU
-    call = open_call()
-    times_ms = tuple(1000 * _seconds_per_call(call, num_rows, effort) for num_rows in effort.nums_rows)
-    memory_bytes = torch.cuda.max_memory_allocated(device) - before_bytes if device.type == "cuda" else None
+    gc.collect()
+    torch.cuda.empty_cache()  # what others have left would be taken, and not be counted
+    before_bytes = _free_bytes(device)
+    way = open_way()
+    times_ms = tuple(1000 * _seconds_per_call(way.call, num_rows, effort) for num_rows in effort.nums_rows)
     return Figures(
         name=name,
         quality=quality,
         nums_rows=effort.nums_rows,
         times_ms=times_ms,
-        together_rows_per_s=_run_together([call, open_call()], device, effort),
-        memory_bytes=memory_bytes,
+        memory_bytes=before_bytes - _free_bytes(device) if device.type == "cuda" else None,
+        together_rows_per_s=_run_together(way, device, effort) if way.enter is not None else None,
     )
+
+
+def _free_bytes(device: torch.device) -> int:
+    """The GPU's memory that nobody holds, by its driver: torch does not know what onnxruntime and libraries took."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0
 
 
 def print_figures(figures: Sequence[Figures]) -> None:
@@ -85,12 +103,12 @@ def _in_words(figures: Figures) -> tuple[str, ...]:
         "" if figures.quality is None else f"{figures.quality:.4f}",
         *(f"{time_ms:.3f}" for time_ms in figures.times_ms),
         f"{figures.rows_per_s:,.0f}",
-        f"{figures.together_rows_per_s:,.0f}",
+        "" if figures.together_rows_per_s is None else f"{figures.together_rows_per_s:,.0f}",
         "" if figures.memory_bytes is None else f"{figures.memory_bytes / 1e6:.1f}",
     )
 
 
-def _seconds_per_call(call: Call, num_rows: int, effort: Effort) -> float:
+def _seconds_per_call(call: Callable[[int], object], num_rows: int, effort: Effort) -> float:
     for _ in range(effort.warm_up_calls):
         call(num_rows)
     times_s: list[float] = []
@@ -102,43 +120,35 @@ def _seconds_per_call(call: Call, num_rows: int, effort: Effort) -> float:
     return median(times_s)
 
 
-def _run_together(calls: Sequence[Call], device: torch.device, effort: Effort) -> float:
-    """Rows per second of all calls together, each in a thread."""
-    ready = threading.Barrier(len(calls))
+def _run_together(way: Way, device: torch.device, effort: Effort) -> float:
+    """Rows per second of two threads together."""
+    ready = threading.Barrier(_NUM_TOGETHER)
     num_rows = effort.nums_rows[-1]
 
-    def repeat(call: Call) -> float:
-        with _place_of_its_own(device, len(calls)):
-            try:
-                for _ in range(effort.warm_up_calls):
-                    call(num_rows)
-            except BaseException:
-                ready.abort()  # or the others would wait for this one for ever
-                raise
-            ready.wait()
-            started_s, num_calls, seconds = time.perf_counter(), 0, 0.0
-            while seconds < effort.least_s:
-                call(num_rows)
-                num_calls += 1
-                seconds = time.perf_counter() - started_s
+    def repeat() -> float:
+        if device.type == "cpu":  # a part of the cores, for which threads would otherwise fight for minutes
+            torch.set_num_threads(max(1, count_cores() // _NUM_TOGETHER))
+        try:
+            assert way.enter is not None
+            way.enter()
+            for _ in range(effort.warm_up_calls):
+                way.call(num_rows)
+        except BaseException:
+            ready.abort()  # or the others would wait for this one for ever
+            raise
+        ready.wait()
+        started_s, num_calls, seconds = time.perf_counter(), 0, 0.0
+        while seconds < effort.least_s:
+            way.call(num_rows)
+            num_calls += 1
+            seconds = time.perf_counter() - started_s
         return num_rows * num_calls / seconds
 
     num_threads = torch.get_num_threads()
-    with ThreadPoolExecutor(len(calls)) as pool:
-        running = [pool.submit(repeat, call) for call in calls]
+    with ThreadPoolExecutor(_NUM_TOGETHER) as pool:
+        running = [pool.submit(repeat) for _ in range(_NUM_TOGETHER)]
     torch.set_num_threads(num_threads)
     failures = [error for each in running if (error := each.exception())]
     if failures:  # first what broke, not who waited for it
         raise min(failures, key=lambda error: isinstance(error, threading.BrokenBarrierError))
     return sum(each.result() for each in running)
-
-
-@contextlib.contextmanager
-def _place_of_its_own(device: torch.device, num_beside: int) -> Iterator[None]:
-    """A stream on a GPU; on a CPU a part of the cores, for which threads would otherwise fight for minutes."""
-    if device.type == "cuda":
-        with torch.cuda.stream(torch.cuda.Stream(device)):
-            yield
-    else:
-        torch.set_num_threads(max(1, count_cores() // num_beside))
-        yield

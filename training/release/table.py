@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import sys
 from collections.abc import Sequence
 
+from model_store.baseline_words import tell_baseline
 from model_store.frontier import FRONT_MARK, in_brackets
-from model_store.measured import BaselineTest
 from training.release.evaluation import Evaluated, EvaluatedParent, Evaluation
 from training.release.spec import ReleaseSpec, TensorSpec
 from training.release.value_ranges import in_words
@@ -71,7 +70,7 @@ def _describe_learning(evaluation: Evaluation) -> str:
     found = evaluation.baseline
     if found is None:
         return "has no baseline: nobody checked whether it has learned anything"
-    return BaselineTest.model_validate(dataclasses.asdict(found)).in_words
+    return tell_baseline(found)
 
 
 def _print_range(tensor: TensorSpec) -> None:
