@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +42,12 @@ def check(spec: ReleaseSpec, evaluation: Evaluation, device: torch.device) -> li
 
 def list_openings(folder: Path, device: torch.device) -> dict[str, Callable[[], Handler]]:
     """Ways to open a variant, by words after its name: plainly, with graphs, and on each further GPU of this kind."""
-    openings = {"": lambda: open_handler(folder, str(device))}
+    openings: dict[str, Callable[[], Handler]] = {"": partial(open_handler, folder, str(device))}
     if device.type == "cuda":
-        for other in list_other_gpus(device):
-            openings[f" on {other}"] = lambda other=other: open_handler(folder, other)
-        for name in [str(device), *list_other_gpus(device)] if is_compiled(folder) else ():
-            openings[f" with graphs on {name}"] = lambda name=name: open_handler(folder, name, has_graphs=True)
+        others = list_other_gpus(device)
+        openings |= {f" on {name}": partial(open_handler, folder, name) for name in others}
+        for name in [str(device), *others] if is_compiled(folder) else ():
+            openings[f" with graphs on {name}"] = partial(open_handler, folder, name, has_graphs=True)
     return openings
 
 

@@ -77,7 +77,7 @@ class _Flat(torch.nn.Module):
         arguments, keywords = pytree.tree_unflatten(list(tensors), self.in_spec)
         return tuple(pytree.tree_leaves(self.module(*arguments, **keywords)))
 
-    def to(self, device: torch.device) -> _Flat:  # type: ignore[override] - what is asked of it here
+    def to(self, device: torch.device) -> _Flat:  # type: ignore[override]
         """Move weights, and the devices that an exported program has built in, which nn.Module does not know of."""
         self.module = move_to_device_pass(self.program, device).module(check_guards=False)
         return self
