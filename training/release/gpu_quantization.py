@@ -1,7 +1,8 @@
 """Linear layers of 8 bits for GPUs: weights rounded once, activations by a scale of their row's own.
 
 Both forms are what torch runs on tensor cores; what else a program does stays as it is. They compute the same on a CPU,
-slowly, which is how they are tested.
+slowly, which is how they are tested. torchao's own forms take the place of modules' weights, and a captured program has
+no modules left.
 
 Dimensions: N rows, I inputs, O outputs of a linear layer.
 """
