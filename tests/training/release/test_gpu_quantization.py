@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from training.release.dynamic_quantization import quantize_dynamically
 from training.release.gpu_quantization import FLOAT8_MULTIPLE, INT8_MULTIPLE, Float8Linear, PaddedLinear
@@ -46,3 +47,13 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(form, multiple, error, oper
 def test_a_program_whose_layers_are_of_other_sizes_is_left_out(form, multiple, error, operator):
     with pytest.raises(NotQuantizableError, match=f"no linear layer of multiples of {multiple}"):
         quantize_dynamically(export(nn.Linear(6, 10), 6), form, multiple)
+
+
+@FORMS
+def test_a_gpus_own_checks_of_sizes_and_layouts_are_passed(form, multiple, error, operator):
+    """Of tensors that know no more than their shapes and that they are on a GPU, which takes none."""
+    with FakeTensorMode(), torch.device("cuda"):
+        module = nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 10))
+        quantized = quantize_dynamically(export(module, 48), form, multiple)
+    (product,) = [node for node in quantized.graph.nodes if operator in str(node.target)]
+    assert product.meta["val"].device.type == "cuda"
