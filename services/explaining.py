@@ -71,6 +71,11 @@ def _find_archive(release: Release) -> Path:
         archive = release.archive_path(VARIANT)
     except UnknownReleaseError as error:
         raise InvalidRequestError(f"explanations need the variant {VARIANT}: {error}") from None
+    if release.manifests[VARIANT].target.device != "cpu":
+        raise InvalidRequestError(
+            f"{release.model} release {release.number} was released for GPUs, and explanations are computed on the "
+            "CPU: release it with --device cpu too, and ask that one"
+        )
     takes_signals = any(tensor.name == "signal" for tensor in release.manifests[VARIANT].inputs)
     module = _SIGNAL_MODULE if takes_signals else _MODULE
     with zipfile.ZipFile(archive) as packed:

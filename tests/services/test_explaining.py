@@ -1,6 +1,7 @@
 """Explanations by a process of an archive's own, from the release to the verb."""
 
 import asyncio
+import dataclasses
 import importlib.util
 import json
 import os
@@ -117,6 +118,15 @@ async def test_a_server_without_what_explains_says_so(store, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # as in an image that leaves it out
     with pytest.raises(InvalidRequestError, match="this server cannot explain: torch is not installed beside it"):
         await Explanations().explain(store.open("brightness", 1), b"")
+
+
+async def test_a_release_for_gpus_says_which_one_can_be_explained(store):
+    release = store.open("brightness", 1)
+    manifest = release.manifests["eager"]
+    on_gpu = manifest.model_copy(update={"target": manifest.target.model_copy(update={"device": "cuda"})})
+    release = dataclasses.replace(release, manifests={**release.manifests, "eager": on_gpu})
+    with pytest.raises(InvalidRequestError, match=r"brightness release 1 was released for GPUs.*with --device cpu too"):
+        await Explanations().explain(release, b"")
 
 
 @pytest.mark.parametrize(("model", "has"), [("net", "manifest.json"), ("signals", "handlers/explain.py")])
