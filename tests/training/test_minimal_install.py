@@ -31,7 +31,14 @@ recipe = replace(model.presets["demo"], **tiny)
 options = TrainOptions(model="classifier", preset="demo", data=recipe.data, data_root=out, out=out, device="cpu")
 spec = model.describe_release(model.train(recipe, options), "cpu")
 print(spec.description)
+import torch
 import training.gpu_check  # and all that builds, runs and judges variants
+from training.release.variants import LeftOutError, required_capability
+for variant, device in (("onnx", "cpu"), ("onnx", "cuda"), ("tensorrt", "cuda")):
+    try:
+        required_capability(variant, torch.device(device))
+    except LeftOutError as error:
+        print(error)
 print(sorted(Filter.hidden & {name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -41,5 +48,7 @@ def test_classifier_trains_and_what_releases_it_is_imported_with_torch_and_numpy
         [sys.executable, "-c", SCRIPT, str(tmp_path / "run")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == ["compact for glyphs: 10 classes, 20×20×1 images", "[]"]
+    described, *left_out, imported = done.stdout.splitlines()[-5:]
+    assert (described, imported) == ("compact for glyphs: 10 classes, 20×20×1 images", "[]")
+    assert left_out == ["not installed: onnx, onnxscript, onnxruntime"] * 3
     assert "generated glyphs take the place of digits" in done.stderr

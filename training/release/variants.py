@@ -5,7 +5,7 @@ Each is made from the exported eager program or another variant alone, so that i
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import logging
 import shutil
 import warnings
@@ -32,6 +32,7 @@ CPU_VARIANTS = ("eager", "compiled", "bf16", "int8", "onnx", "onnx-int8")
 CUDA_VARIANTS = ("eager", "compiled", "fp16", "bf16", "int8", "fp8", "onnx", "tensorrt")
 # Run by onnxruntime: bound neither to an instruction set or a GPU's architecture nor to a release of torch.
 PORTABLE_VARIANTS = ("onnx", "onnx-int8")
+_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _PROVIDERS = {"onnx": CUDA, "tensorrt": TENSORRT}  # by which onnxruntime runs variants on a GPU
 
 
@@ -67,12 +68,14 @@ def required_capability(variant: str, device: torch.device) -> str:
     """The CPU instruction set or GPU architecture that a variant's program needs; '' = any.
 
     Raises:
-        LeftOutError: this machine lacks it.
+        LeftOutError: this machine lacks it, or what the variant is made with.
     """
+    if variant in (*PORTABLE_VARIANTS, *_PROVIDERS):
+        _check_onnx()
     if device.type == "cuda" and variant in _PROVIDERS:
-        from training.release.onnx_gpu import check_installed
+        from training.release.onnx_gpu import check_built_with
 
-        check_installed(_PROVIDERS[variant])
+        check_built_with(_PROVIDERS[variant])
     if variant == "eager" or variant in PORTABLE_VARIANTS:
         return ""
     if device.type == "cuda":
@@ -88,6 +91,13 @@ def required_capability(variant: str, device: torch.device) -> str:
     # Inductor compiles every program for VNNI where the CPU has it.
     used = [extension for extension in extensions if extension == "VNNI" or extension.lower() == variant]
     return "+".join([level, *used])
+
+
+def _check_onnx() -> None:
+    """Pass where what makes and runs ONNX files is; the GPU check needs nothing but torch and numpy."""
+    missing = [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LeftOutError(f"not installed: {', '.join(missing)}")
 
 
 def describe_target(variant: str, device: torch.device) -> dict[str, str]:

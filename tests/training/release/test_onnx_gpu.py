@@ -1,6 +1,8 @@
 """What onnxruntime runs on GPUs, made at release time by a stand-in for onnxruntime's session: there is no GPU here."""
 
 import json
+import shutil
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +17,7 @@ from handlers.program import load_program
 from training.release.capture import capture
 from training.release.content import copy_program
 from training.release.left_out import LeftOutError
+from training.release.onnx_export import export_onnx
 from training.release.onnx_gpu import build_engines, export_for_gpu
 from training.release.spec import ProgramSpec
 from training.release.variants import Blueprint, describe_target, make_program
@@ -82,7 +85,20 @@ class LackingSession(BuildingSession):
         return ["CPUExecutionProvider"]
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # the exporter's own
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The program's ONNX form, for tests of what is done with it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the exporter's own
+        return export_onnx(capture_raised(32), tmp_path_factory.mktemp("exported") / "program.onnx")
+
+
+@pytest.fixture
+def _exported_before(exported, monkeypatch):
+    monkeypatch.setattr("training.release.onnx_gpu.export_onnx", lambda program, path: shutil.copy(exported, path))
+
+
+@pytest.mark.usefixtures("_exported_before")
 @pytest.mark.parametrize(("make", "name"), [(build_engines, "Tensorrt"), (export_for_gpu, "CUDA")])
 def test_without_the_providers_libraries_a_variant_is_left_out_not_broken(tmp_path, monkeypatch, make, name):
     monkeypatch.setattr(onnxruntime, "InferenceSession", LackingSession)
@@ -102,7 +118,7 @@ class AskedSession(LackingSession):
         return [CUDA]
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # the exporter's own
+@pytest.mark.usefixtures("_exported_before")
 def test_onnx_on_a_gpu_is_the_portable_file_run_by_cudas_kernels(tmp_path, monkeypatch):
     torch.export.save(capture_raised(32), tmp_path / "main.pt2")
     blueprint = Blueprint(variant="onnx", source=tmp_path / "main.pt2", folder=tmp_path / "made", device="cuda:1")
