@@ -38,7 +38,8 @@ class Program(nn.Module):
         if not self.test_flip:
             return self.network(x)
         both = self.network(torch.cat([x, x.flip(3)]))
-        return (both[: len(images_NHWC)] + both[len(images_NHWC) :]) / 2
+        num_images = images_NHWC.shape[0]  # len() would fix their number while this is captured
+        return (both[:num_images] + both[num_images:]) / 2
 
     def forward(self, images_NHWC: Tensor) -> Tensor:
         return (self.logits(images_NHWC) / self.temperature).softmax(1)

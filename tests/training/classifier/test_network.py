@@ -15,6 +15,8 @@ from training.classifier.transfer import PRETRAINED
 from training.engine.optimization import Updater
 from training.engine.schedules import make_schedule
 from training.images.normalization import Normalization
+from training.release.capture import capture
+from training.release.spec import ProgramSpec
 
 SMALL = replace(FULL, widths=(8, 12, 16))
 
@@ -139,6 +141,15 @@ def test_test_flip_makes_the_program_blind_to_mirroring():
     program = Program(Normalization.of(images), build_network(SMALL, (28, 28, 1), 10), test_flip=True)
     with torch.no_grad():
         torch.testing.assert_close(program(images), program(images.flip(2)))
+
+
+def test_a_program_that_looks_at_mirror_images_is_captured_for_any_number_of_images():
+    images = make_images(4, size=8)
+    program = Program(Normalization.of(images), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), test_flip=True)
+    rows = ({0: torch.export.Dim("rows", min=1, max=16)},)
+    captured = capture(ProgramSpec(module=program, example_inputs=(images,), dynamic_shapes=rows), torch.device("cpu"))
+    others = make_images(7, size=8)
+    torch.testing.assert_close(captured.module()(others), program(others))
 
 
 def test_narrow_networks_learn_in_large_steps():
