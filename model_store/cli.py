@@ -9,7 +9,7 @@ import typer
 
 from model_store.evidence import read_records
 from model_store.exit_status import exit_status_of
-from model_store.frontier import FRONT_MARK, figures_of, find_front, in_brackets
+from model_store.frontier import FRONT_MARK, in_brackets
 from model_store.live_gate import read_progress
 from model_store.manifest import Manifest
 from model_store.measured import ParentRun, Quality, Speed
@@ -231,8 +231,7 @@ def _describe(release: Release, manifest: Manifest) -> list[str]:
 
 def _describe_frontier(release: Release) -> list[str]:
     """All variants side by side, those that no other beats marked; and the run that they were made from."""
-    served = [release.manifests[variant] for variant in release.index.archives]
-    front = find_front({one.variant: figures_of(one.quality.paired, one.speed, one.size_bytes) for one in served})
+    front = release.front
     rows: list[tuple[str, Quality | ParentRun, Speed, int]] = [
         (variant, manifest.quality, manifest.speed, manifest.size_bytes)
         for variant, manifest in release.manifests.items()

@@ -5,9 +5,11 @@ All that was measured counts only as far as its 95 % intervals lie apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from model_store.manifest import Manifest
 
 Interval = tuple[float, float]
 FRONT_MARK = "◆"
@@ -79,6 +81,11 @@ def find_front(variants: Mapping[str, Figures]) -> list[str]:
         for name, others in beaten_by.items():
             beaten_by[name] = others.union(*(beaten_by[other] for other in others))
     return [name for name, others in beaten_by.items() if all(name in beaten_by[other] for other in others)]
+
+
+def find_front_of(manifests: Iterable[Manifest]) -> list[str]:
+    """Name the variants on the front of those that may be served, by their manifests."""
+    return find_front({one.variant: figures_of(one.quality.paired, one.speed, one.size_bytes) for one in manifests})
 
 
 def in_brackets(interval: Interval | None, form: str) -> str:

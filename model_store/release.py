@@ -12,6 +12,7 @@ import numpy as np
 
 from model_store.certificate import Certificate
 from model_store.examples import read_examples
+from model_store.frontier import find_front_of
 from model_store.golden import GoldenAnswer
 from model_store.manifest import Manifest, ReleaseIndex
 
@@ -54,6 +55,16 @@ class Release:
         """Variants that may be served, the default first."""
         default = self.index.default
         return (default, *sorted(variant for variant in self.index.archives if variant != default))
+
+    @property
+    def reference(self) -> str:
+        """The variant that the others are compared with."""
+        return min(self.variants, key=lambda variant: self.manifests[variant].quality.paired is not None)
+
+    @property
+    def front(self) -> list[str]:
+        """Variants that may be served and that no other beats in quality, speed and size, in the order of archives."""
+        return find_front_of(self.manifests[variant] for variant in self.index.archives)
 
     @property
     def digest(self) -> str:

@@ -39,7 +39,9 @@ def serve(
         list[str] | None, typer.Argument(help="Models, each a name or name:release; all if none is given.")
     ] = None,
     store: Annotated[Path, typer.Option(envvar="MILLRACE_STORE", help="Folder of the store.")] = DEFAULT_ROOT,
-    variants: Annotated[str, typer.Option(help="Comma-separated names, the default first; or all.")] = "default",
+    variants: Annotated[
+        str, typer.Option(help="Comma-separated names, the default first, reference or front; or all.")
+    ] = "default",
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 = every network. [127.0.0.1]")] = None,
     http_port: Annotated[int | None, typer.Option(min=0, max=65535, help="REST; 0 = any free port. [8000]")] = None,
     grpc_port: Annotated[int | None, typer.Option(min=0, max=65535, help="gRPC; 0 = any free port. [8001]")] = None,

@@ -25,8 +25,9 @@ class Wish:
     """What a process was asked to serve.
 
     `models` are names, whose current releases are followed, or `name:release` for one release whatever comes; none =
-    all models that the store has. `variants` are names, the first of which is the default, or `all` or
-    `default`. With `setup`, each gets the certificate for being served so on this machine, if there is one.
+    all models that the store has. `variants` are names, the first of which is the default, or `all`;
+    `default`, `reference` and `front` stand for what each release calls so. With `setup`, each gets the certificate for
+    being served so on this machine, if there is one.
     """
 
     models: tuple[str, ...]
@@ -201,7 +202,13 @@ class Planner:
         )
 
     def _named_variants(self, release: Release, default: str) -> list[str]:
-        names = list(dict.fromkeys(default if name == "default" else name for name in self.wish.variants))
+        usable = self._usable(release)
+        meant = {
+            "default": [default],
+            "reference": [release.reference],
+            "front": [name for name in release.front if name in usable],
+        }
+        names = list(dict.fromkeys(name for word in self.wish.variants for name in meant.get(word, [word])))
         for name in names:
             release.archive_path(name)  # says why a variant may not be served
             self._check_fits(release, name)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from loadtests.report.charts import PALETTE, assign_colours
 from loadtests.report.svg import Axis, Line, draw_both, draw_lines, make_linear_axis, make_log_axis
 from loadtests.results import ModelResults
-from model_store.frontier import Interval, figures_of, find_front
+from model_store.frontier import Interval, find_front_of
 from model_store.measured import PairedTest, ParentRun, Quality, Speed
 
 
@@ -45,7 +45,7 @@ class Place:
 
 def list_front(model: ModelResults) -> list[str]:
     """Name the served variants that no other beats in quality, speed and size, as the release measured them."""
-    return find_front({one.variant: figures_of(one.quality.paired, one.speed, one.size_bytes) for one in model.served})
+    return find_front_of(model.served)
 
 
 def list_places(model: ModelResults) -> list[Place]:

@@ -48,6 +48,18 @@ def test_serves_what_was_named_and_makes_it_the_default(store):
     assert select_variants(store, ["one"], ["eager", "int8"], "cpu").versions("one") == ["2-eager", "2-int8"]
 
 
+def test_words_stand_for_what_each_release_calls_so(tmp_path):
+    store = Store(tmp_path / "store", Keyring(tmp_path / "keys"))
+    small = {"size_bytes": 500_000}
+    publish_release(
+        store, "net", {"eager": {}, "compiled": {}, "int8": small, "fp16": small | on("cuda")}, default="int8"
+    )
+    publish_release(store, "other", {"eager": {}, "onnx": small}, default="onnx")
+    catalogue = select_variants(store, ["net", "other"], ["default", "reference", "front"], "cpu")
+    assert catalogue.versions("net") == ["1-int8", "1-eager"]
+    assert catalogue.versions("other") == ["1-onnx", "1-eager"]
+
+
 def test_says_why_a_variant_is_not_served(store):
     with pytest.raises(UnknownReleaseError, match="no variant 'bf16': too inaccurate"):
         select_variants(store, ["one"], ["bf16"], "cpu")
