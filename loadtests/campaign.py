@@ -17,24 +17,25 @@ from loadtests.judge.load import describe_load
 from loadtests.judge.rate_search import RateSearch
 from loadtests.judge.recommendation import find_peak_rows_per_s, recommend
 from loadtests.judge.settling import find_times_longer, may_settle
-from loadtests.judge.significance import find_minimum_requests
-from loadtests.judge.verdict import judge
+from loadtests.judge.significance import find_minimum_requests, find_supported_percentile
+from loadtests.judge.verdict import MINIMUM_PERCENTILE, judge
 from loadtests.measure.metrics import WORKER_BYTES, Metrics
 from loadtests.measure.neighbours import Neighbours, watch_neighbours
 from loadtests.measure.recording import Recording
 from loadtests.measure.scraper import scrape
 from loadtests.measure.time_split import split_time
-from loadtests.presets import MULTI_STREAM_ROWS, START_S, Preset, estimate_campaign_s, estimate_sweep_s
+from loadtests.presets import MULTI_STREAM_ROWS, START_S, Preset, estimate_confirmation_s, estimate_sweep_s
 from loadtests.results import Kind, ModelResults, Run, Scenario, Search
-from loadtests.subject import Subject, list_subjects
+from loadtests.subject import Subject, choose_subjects
 from model_store.release import Release
 
+GENERATORS = ("closed_loop", "probing", "open_loop")
 FIRST_PROBE = 0.5  # of the sweep's peak
 STEP_DOWN = 0.9
 CONFIRMATIONS = 3
 MOST_REPEATS = 3
-# A confirmation goes on until p99 can be shown with a few requests over it, within reason.
-CONFIRM_REQUESTS, MOST_CONFIRM = find_minimum_requests(99.0, 3), 2.5
+# A confirmation goes on until p99 can be shown with a few requests over it, within reason; where that cannot be, p90.
+CONFIRM_OVER, MOST_CONFIRM = 3, 2.5
 
 Advance = Callable[[str, float], None]
 
@@ -43,7 +44,8 @@ Advance = Callable[[str, float], None]
 class Campaign:
     """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take.
 
-    Without `bound_ms` each model gets one from its own service time. The callers of closed loops are `processes` on
+    Of a model its reference, its default and `variants` (names, `front` or `all`) are measured. Without `bound_ms` each
+    model gets one from its own service time. The callers of closed loops are `processes` on
     this machine, or `remote` ones.
     """
 
@@ -51,13 +53,16 @@ class Campaign:
     preset: Preset
     processes: int
     advance: Advance
+    variants: Sequence[str] = ("all",)
     remote: Remote | None = None
     bound_ms: float | None = None
 
-    def measure(self, release: Release) -> tuple[ModelResults, str]:
-        """Measure every variant of a release that may be served; also return who scraped the metrics."""
-        subjects = list_subjects(release)
-        end_s = monotonic() + estimate_campaign_s(self.preset, len(subjects))
+    def measure(self, release: Release, end_s: float) -> tuple[ModelResults, str]:
+        """Measure variants of a release; also return who scraped the metrics.
+
+        Runs are made again until `end_s`, a time by `monotonic`.
+        """
+        subjects = choose_subjects(release, self.variants)
         searches: list[Search] = []
         default = next(subject for subject in subjects if subject.is_default)
         agreement = compare_doors(default, self.addresses)
@@ -96,7 +101,8 @@ class Campaign:
                 used_s = sum(run.recording.duration_s for run in runs)
                 spare_s = max(0.0, spare_s + len(runs) * self.preset.most_s - used_s)
                 yield from runs
-        yield from self._sweep(default, 0, self.preset.rest_callers, "rest", spare_s)
+        if self.preset.rest_callers:
+            yield from self._sweep(default, 0, self.preset.rest_callers, "rest", spare_s)
 
     def _sweep(
         self,
@@ -115,6 +121,7 @@ class Campaign:
             warm_up_s=preset.warm_up_s,
             least_s=preset.least_s,
             most_s=preset.most_s,
+            wanted_error=preset.wanted_error,
             spare_s=spare_s,
         )
         planned_s = estimate_sweep_s(preset, callers) if is_planned else 0.0
@@ -134,7 +141,9 @@ class Campaign:
         failed = [probe.rate for probe in found.probes if probe.outcome == "fails"]
         rate = found.held or min(failed or [probe.rate for probe in found.probes])
         longest_s = MOST_CONFIRM * self.preset.confirm_s if found.held or not failed else 0.0
-        measure_s = max(self.preset.confirm_s, min(longest_s, CONFIRM_REQUESTS / rate))
+        percentile = find_supported_percentile(int(rate * longest_s), at_most=99.0) or MINIMUM_PERCENTILE
+        enough_s = find_minimum_requests(percentile, CONFIRM_OVER) / rate
+        measure_s = max(self.preset.confirm_s, min(longest_s, enough_s))
         for attempt in range(CONFIRMATIONS):
             run = self._run_scenario(subject, "Server", bound_ms, rate=rate, measure_s=measure_s, round_=attempt)
             yield run
@@ -160,7 +169,8 @@ class Campaign:
 
     def _run_fixed_scenarios(self, subject: Subject, bound_ms: float) -> Iterator[Run]:
         preset, rows = self.preset, subject.manifest.max_rows
-        yield self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
+        if preset.offline_s:
+            yield self._run_scenario(subject, "Offline", bound_ms, measure_s=preset.offline_s, rows=rows)
         if preset.streams:
             yield self._run_scenario(subject, "SingleStream", bound_ms, measure_s=preset.confirm_s)
             rows = min(MULTI_STREAM_ROWS, rows)
@@ -246,9 +256,8 @@ class Campaign:
             warm_up_s=self.preset.warm_up_s if rate else 0.0,
             rate=rate or 1.0,
         )
-        # A rate that has to be confirmed again was not planned for.
-        longest_s = max(self.preset.confirm_s, self.preset.offline_s)
-        planned_s = 0.0 if round_ or not is_planned else plan.warm_up_s + min(measure_s, longest_s) + START_S
+        planned_s = estimate_confirmation_s(self.preset) if rate else measure_s + START_S
+        planned_s = 0.0 if round_ or not is_planned else planned_s
         with self._step(f"{subject.name}: {kind}", planned_s) as neighbours:
             recording = run_open_loop(plan)
             around = neighbours()

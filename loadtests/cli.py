@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import accumulate, islice
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import typer
@@ -15,11 +17,12 @@ from rich.console import Console
 from host.progress import ProgressBar
 from loadtests.addresses import Addresses
 from loadtests.bench.cli import app as bench
-from loadtests.campaign import Campaign
+from loadtests.campaign import GENERATORS, Campaign
 from loadtests.capacity.command import certify_model
 from loadtests.capacity.tune_command import tune_model
 from loadtests.generate.plan import Remote
 from loadtests.generate.processes import work_for
+from loadtests.generate.standing import start_generators
 from loadtests.judge.difference import compare_results
 from loadtests.measure.host import describe_host
 from loadtests.options import (
@@ -46,6 +49,7 @@ from loadtests.report.summary import print_summary
 from loadtests.report.table import make_comparison
 from loadtests.results import ModelResults, Results, read_results, write_results
 from loadtests.scenario_command import run_file
+from loadtests.subject import choose_subjects
 from loadtests.watch import watch
 from model_store.exit_status import exit_status_of
 from model_store.settings import DEFAULT_ROOT
@@ -84,13 +88,26 @@ def run(
     models: ModelsArgument = None,
     store: StoreOption = DEFAULT_ROOT,
     serve: ServeOption = False,
-    preset: Annotated[str, typer.Option(help=f"how thoroughly: {', '.join(PRESETS)}")] = "demo",
+    variants: Annotated[
+        str | None,
+        typer.Option(
+            help="beside each model's reference and default: names, comma-separated, front (no other is as good and "
+            "better in something) or all [default: all of one model, front of several]"
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"how thoroughly: {', '.join(PRESETS)} [default: demo; for several models without --minutes brief]"
+        ),
+    ] = None,
     bound_ms: Annotated[
         float | None,
         typer.Option("--bound", help="p99 to stay within, in ms; none: from each model's own service time", min=0.1),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="shorten all steps so that it ends in so many; none: as the preset has them")
+        float | None,
+        typer.Option(help="shorten all steps so that measuring ends in so many; none: as the preset has them"),
     ] = None,
     processes: Annotated[int, typer.Option(help="Locust processes that share the callers of a level", min=1)] = 1,
     workers: Annotated[
@@ -106,24 +123,30 @@ def run(
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
 ) -> None:
-    """Load-test every variant of MODELS and write a report. Example: loadtest run classifier --serve --preset full"""
+    """Load-test variants of MODELS and write a report. Example: loadtest run classifier --serve --preset full"""
+    releases = [open_release(store, model) for model in models or list_models(store)]
+    is_one = len(releases) == 1
+    preset = preset or ("demo" if is_one or minutes is not None else "brief")
     if preset not in PRESETS:
         raise typer.BadParameter(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}")
-    releases = [open_release(store, model) for model in models or list_models(store)]
+    wanted = ("all" if is_one else "front") if variants is None else variants
+    words = [word.strip() for word in wanted.split(",") if word.strip()]
     folder = out or default_report_folder()
     folder.mkdir(parents=True, exist_ok=True)
     host = describe_host()
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url, tls=tls)
-    num_variants = [len(release.variants) for release in releases]
+    num_variants = [len(choose_subjects(release, words)) for release in releases]
     plan = PRESETS[preset] if minutes is None else fit_preset(PRESETS[preset], num_variants, 60 * minutes)
-    total_s = sum(estimate_campaign_s(plan, number) for number in num_variants)
+    planned_s = [estimate_campaign_s(plan, number) for number in num_variants]
     found: list[ModelResults] = []
     scraped_by = ""
     names = [release.model for release in releases]
+    if serve:  # a server's start leaves a core idle for seconds
+        start_generators(GENERATORS)
     with (
-        open_server(serve, store, names, folder, given) as addresses,
-        ProgressBar("measuring, s", total=round(total_s)) as bar,
+        open_server(serve, store, names, folder, given, ("default", "reference", *words)) as addresses,
+        ProgressBar("measuring, s", total=round(sum(planned_s))) as bar,
     ):
         campaign = Campaign(
             addresses=addresses,
@@ -132,9 +155,11 @@ def run(
             processes=processes,
             remote=Remote(address=listen, num_workers=workers) if workers else None,
             advance=lambda what, planned_s: bar.advance(round(planned_s), what),
+            variants=words,
         )
-        for release in releases:
-            measured, scraped_by = campaign.measure(release)
+        ends_s = accumulate(planned_s, initial=monotonic())  # what one model leaves of its time, others may use
+        for release, end_s in zip(releases, islice(ends_s, 1, None), strict=True):
+            measured, scraped_by = campaign.measure(release, end_s)
             found.append(measured)
     results = Results(
         name=folder.name,

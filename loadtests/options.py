@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -64,12 +64,19 @@ def open_release(root: Path, model: str) -> Release:
 
 
 @contextmanager
-def open_server(serve: bool, store: Path, models: list[str], folder: Path, given: Addresses) -> Iterator[Addresses]:
+def open_server(
+    serve: bool,
+    store: Path,
+    models: list[str],
+    folder: Path,
+    given: Addresses,
+    variants: Sequence[str] = ("all",),
+) -> Iterator[Addresses]:
     """Give the addresses of the server that is tested: one started for the test, else as they were given."""
     if not serve:
         yield given
         return
-    with run_server(store, models, folder) as server:
+    with run_server(store, models, folder, variants=variants) as server:
         with Console().status(f"Starting {', '.join(models)}"):
             addresses = server.wait_ready()
         yield addresses

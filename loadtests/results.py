@@ -112,6 +112,18 @@ class ModelResults(Part):
         return order_manifests(manifest for manifest in self.manifests if manifest.variant in self.index.archives)
 
     @property
+    def tested(self) -> list[Manifest]:
+        """Manifests of the variants that were load-tested, in the same order."""
+        versions = {run.version for run in self.runs}
+        return [manifest for manifest in self.served if manifest.version in versions]
+
+    @property
+    def untested(self) -> list[Manifest]:
+        """Manifests of the others that may be served: of them only their release tells."""
+        tested = self.tested
+        return [manifest for manifest in self.served if manifest not in tested]
+
+    @property
     def rejected(self) -> list[Manifest]:
         return [manifest for manifest in self.manifests if manifest.variant not in self.index.archives]
 
@@ -172,6 +184,13 @@ def count_valid(runs: Iterable[Run]) -> tuple[int, int]:
     """Count the valid runs, and all."""
     verdicts = [run.verdict.valid for run in runs]
     return sum(verdicts), len(verdicts)
+
+
+def describe_release_speed(manifest: Manifest) -> str:
+    """What a release measured of a variant's speed, in a phrase."""
+    speed = manifest.speed
+    threads = "one thread" if speed.threads == 1 else f"{speed.threads} threads"
+    return f"{speed.rows_per_s:,.0f} rows/s and {speed.single_row_ms:.3g} ms for one row on {threads}, says its release"
 
 
 def describe_repeats(runs: Iterable[Run]) -> str:

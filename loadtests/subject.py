@@ -50,6 +50,22 @@ def list_subjects(release: Release) -> list[Subject]:
     ]
 
 
+def choose_subjects(release: Release, variants: Sequence[str]) -> list[Subject]:
+    """The variants that a load test measures, in their order: the reference, the default and what else is named.
+
+    `variants` are names, or `front` or `all`.
+
+    Raises:
+        UnknownReleaseError: one is not in the release or may not be served; says why.
+    """
+    chosen = {release.reference, release.index.default}
+    for word in variants:
+        chosen |= {*release.variants} if word == "all" else {*release.front} if word == "front" else {word}
+    for variant in chosen:
+        release.archive_path(variant)
+    return [subject for subject in list_subjects(release) if subject.manifest.variant in chosen]
+
+
 def find_variant(release: Release, variant: str, outputs: Sequence[str] = ()) -> Subject:
     """Find one variant of a release, to be asked for `outputs`.
 

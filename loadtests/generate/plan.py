@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from loadtests.addresses import Addresses
+from loadtests.judge.verdict import WELL_KNOWN
 from loadtests.measure.recording import Part
 from loadtests.subject import Subject
 from services.client.tls import NO_TLS, Tls
@@ -35,8 +36,9 @@ class Traffic(Part):
 class ClosedLoop(Part):
     """Each caller sends its next request when its last one is answered; one level after the other (Locust).
 
-    A level lasts `least_s`, and up to `most_s` until its mean latency is known well. What levels leave of their time,
-    and `spare_s` from before, those may use that `most_s` did not tell enough of for a verdict.
+    A level lasts `least_s`, and up to `most_s` until its mean latency is known within the share `wanted_error` (95 %).
+    What levels leave of their time, and `spare_s` from before, those may use that `most_s` did not tell enough of for a
+    verdict.
     """
 
     traffic: Traffic
@@ -44,6 +46,7 @@ class ClosedLoop(Part):
     warm_up_s: float
     least_s: float
     most_s: float
+    wanted_error: float = WELL_KNOWN
     spare_s: float = 0.0
 
 

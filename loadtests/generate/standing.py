@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from host.child import end_with_parent
@@ -104,8 +104,14 @@ def take_generator(module: str) -> Generator:
     return Generator(module, generator_environment())
 
 
+def start_generators(modules: Sequence[str]) -> None:
+    """Have one of each begin to load, to stand ready once something else is."""
+    for module in modules:
+        give_back(module, Generator(module, generator_environment()))
+
+
 def give_back(module: str, generator: Generator) -> None:
-    """Let one that has followed its plan stand ready for the next."""
+    """Let one that follows no plan stand ready for the next."""
     _idle[_make_key(module)].append(generator)
 
 

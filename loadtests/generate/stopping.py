@@ -8,19 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.generate.plan import ClosedLoop
-from loadtests.judge.verdict import ALLOWED_ERROR, is_settled
-
-# A level goes on until its mean latency is known this well (95 %), half of what a verdict asks for; in the time that
-# others left over, until a verdict has what it asks for.
-WANTED_ERROR = 0.05
-ENOUGH_ERROR = 0.9 * ALLOWED_ERROR
+from loadtests.judge.verdict import ENOUGH_ERROR, is_settled
 
 
 def has_lasted(plan: ClosedLoop, spare_s: float, means_ms: Sequence[float], elapsed_s: float) -> bool:
     """Decide whether a level is over, from its windows' mean latencies so far."""
     if elapsed_s >= plan.most_s + spare_s:
         return True
-    error = WANTED_ERROR if elapsed_s < plan.most_s else ENOUGH_ERROR
+    error = plan.wanted_error if elapsed_s < plan.most_s else ENOUGH_ERROR
     return is_settled(means_ms, error)
 
 

@@ -99,12 +99,15 @@ def choose_proof(rate: float, bound_s: float, length_s: float) -> tuple[float, f
 def search_rate(
     run_probe: Callable[[float], Probe], *, bound_ms: float, first_rate: float, budget_s: float, resolution: float
 ) -> RateSearch:
-    """Search from `first_rate` until held and failed rates lie within `resolution`, or the budget is spent."""
+    """Search from `first_rate` until held and failed rates lie within `resolution`, or the budget is spent.
+
+    The last probe is one of which half an average one's time was left, so that the budget is kept on average.
+    """
     probes: list[Probe] = []
     held: float | None = None
     failed: list[float] = []
     rate, step = first_rate, STEP
-    while not probes or sum(probe.seconds for probe in probes) < budget_s:
+    while not probes or sum(probe.seconds for probe in probes) * (1 + 0.5 / len(probes)) < budget_s:
         probe = run_probe(rate)
         probes.append(probe)
         if probe.outcome == "holds":

@@ -36,8 +36,10 @@ def find_peak_rows_per_s(runs: Sequence[Run], version: str) -> float:
 def recommend(
     index: ReleaseIndex, manifests: Sequence[Manifest], runs: Sequence[Run], bound_ms: float
 ) -> Recommendation:
-    """Recommend one of the variants that passed the gate, if a valid run shows it to hold the bound."""
-    served = [manifest for manifest in manifests if manifest.variant in index.archives]
+    """Recommend one of the variants that passed the gate and were tested, if a valid run shows it to hold the bound."""
+    tested = {run.version for run in runs}
+    served = [one for one in manifests if one.variant in index.archives and one.version in tested]
+    untested = [one.variant for one in manifests if one.variant in index.archives and one.version not in tested]
     best = max(served, key=lambda manifest: _rank(runs, manifest.version))
     held = find_held(runs, best.version)
     standing = _find_standing(served, runs)
@@ -52,7 +54,7 @@ def recommend(
         standing=standing,
         headline=headlines[standing],
         reasons=tuple(reasons),
-        caveats=tuple(_find_caveats(index, best, held, runs)),
+        caveats=(*_find_caveats(index, best, held, runs), *_name_untested(untested)),
     )
 
 
@@ -107,6 +109,13 @@ def _explain_quality(best: Manifest) -> str:
         f"{text}; against {quality.paired.reference} on the same rows {quality.paired.difference:+.4g} "
         f"({low:+.4g} to {high:+.4g}). The gate {'passed' if best.gate.passed else 'refused'} it: {best.gate.why}."
     )
+
+
+def _name_untested(variants: Sequence[str]) -> list[str]:
+    if not variants:
+        return []
+    verb = "were" if len(variants) > 1 else "was"
+    return [f"{', '.join(variants)} {verb} not load-tested; `--variants all` measures every variant."]
 
 
 def _find_caveats(index: ReleaseIndex, best: Manifest, held: Run | None, runs: Sequence[Run]) -> list[str]:

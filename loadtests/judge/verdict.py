@@ -19,6 +19,8 @@ from loadtests.measure.recording import FEWEST_WINDOWS, Part, Recording
 MINIMUM_PERCENTILE = 90.0
 # The mean of a run is to be known this well (95 %), and may wander by as much from its first half to its second.
 ALLOWED_ERROR = 0.1
+# A run that can be ended at any time is ended at this, where it is to be VALID and no more, and where known well.
+ENOUGH_ERROR, WELL_KNOWN = 0.9 * ALLOWED_ERROR, 0.5 * ALLOWED_ERROR
 FEWEST_CALM_WINDOWS = 4
 FEWEST_REQUESTS = 20
 SATURATED_CORES_PER_PROCESS = 0.95

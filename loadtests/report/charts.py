@@ -197,7 +197,7 @@ def draw_speed(model: ModelResults) -> Markup:
     """Peak throughput, one row a variant, beside the quality."""
     colours = assign_colours(model)
     bars = []
-    for manifest in model.served:
+    for manifest in model.tested:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
         piece = (peak, colours[manifest.version], f"{manifest.variant}: {peak:,.0f} rows/s")
         bars.append(Bar(label=manifest.variant, pieces=[piece], figure=f"{peak:,.0f} rows/s"))

@@ -45,7 +45,7 @@ def draw_rates(parts: Sequence[Entry]) -> Markup:
     """Requests a second held within each test's bound, one row a test and variant."""
     bars = []
     for test, model, colour in parts:
-        for manifest in model.served:
+        for manifest in model.tested:
             run = find_held(model.runs, manifest.version)
             rate = (run.rate or 0.0) if run else 0.0
             figure = f"{rate:,.0f}/s" if run else "none shown"
@@ -73,7 +73,7 @@ def _describe(parts: Sequence[Entry]) -> dict[str, Any]:
     rows = []
     for test, model, colour in parts:
         reference = find_peak_rows_per_s(model.runs, model.served[0].version)
-        variants = [describe_variant(model, manifest, reference) for manifest in model.served]
+        variants = [describe_variant(model, manifest, reference) for manifest in model.tested]
         rows.append(
             {
                 "test": test,

@@ -23,6 +23,7 @@ from loadtests.results import (
     Results,
     Run,
     count_valid,
+    describe_release_speed,
     describe_repeats,
     find_worker_mb,
     pick_open_loop,
@@ -87,7 +88,7 @@ def describe_model(model: ModelResults) -> dict[str, Any]:
         "charts": charts.draw_charts(model),
         "places": places,
         "frontier": draw_frontier(places, model.served[0].quality.metric),
-        "legend": [(manifest.variant, colours[manifest.version]) for manifest in model.served],
+        "legend": [(manifest.variant, colours[manifest.version]) for manifest in model.tested],
         "best": next(row for row in variants if row["manifest"].version == model.recommendation.version),
     }
 
@@ -100,6 +101,8 @@ def describe_variant(model: ModelResults, manifest: Manifest, reference: float) 
         "manifest": manifest,
         "colour": charts.assign_colours(model)[manifest.version],
         "is_default": manifest.variant == model.index.default,
+        "is_tested": manifest in model.tested,
+        "release_speed": describe_release_speed(manifest),
         "is_front": manifest.variant in list_front(model),
         "is_best": model.recommendation.standing == "shown" and manifest.version == model.recommendation.version,
         "worker_mb": find_worker_mb(model.runs, manifest.version),

@@ -13,6 +13,7 @@ from loadtests.results import (
     Results,
     Run,
     count_valid,
+    describe_release_speed,
     describe_repeats,
     find_worker_mb,
     pick_open_loop,
@@ -35,6 +36,8 @@ def print_summary(results: Results, console: Console) -> None:
         console.print(_make_table(model))
         if model.alerts:
             console.print(f"  [yellow]alerts that fired: {', '.join(model.alerts)}[/yellow]", highlight=False)
+        for manifest in model.untested:
+            console.print(f"  {manifest.variant} not load-tested: {describe_release_speed(manifest)}", highlight=False)
         for manifest in model.rejected:
             console.print(f"  [red]{manifest.variant} refused by the gate[/red]: {manifest.gate.why}", highlight=False)
         for variant, why in model.index.left_out.items():
@@ -75,9 +78,8 @@ def _make_table(model: ModelResults) -> Table:
     for column in ("quality", "MB", "peak", "×", "held", "p50", "p99"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("at that rate")
-    served = model.served
-    reference = find_peak_rows_per_s(model.runs, served[0].version)
-    for manifest in served:
+    reference = find_peak_rows_per_s(model.runs, model.served[0].version)
+    for manifest in model.tested:
         peak = find_peak_rows_per_s(model.runs, manifest.version)
         name = f"{manifest.variant} *" if manifest.variant == model.index.default else manifest.variant
         gain = f"{peak / reference:.1f}" if reference else ""

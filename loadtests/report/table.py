@@ -13,6 +13,7 @@ from loadtests.results import (
     Results,
     Run,
     count_valid,
+    describe_release_speed,
     describe_repeats,
     find_worker_mb,
     pick_open_loop,
@@ -53,7 +54,8 @@ def make_markdown(results: Results) -> str:
             f"| variant | {quality} | worker MB | peak rows/s | held requests/s | p50 ms | p99 ms | verdict |",
             "|---|---:|---:|---:|---:|---:|---:|---|",
         ]
-        parts += [_make_row(model, manifest.version) for manifest in model.served]
+        parts += [_make_row(model, manifest.version) for manifest in model.tested]
+        parts += ["", *(f"{one.variant} not load-tested: {describe_release_speed(one)}  " for one in model.untested)]
         parts += ["", "worker MB: the most that they held, pages that several processes share in parts (PSS)", ""]
     host = results.host
     parts.append(f"{host.cpu}, {host.cores_usable} cores; `{results.command}`; {results.created}")
@@ -77,7 +79,7 @@ def make_comparison(tests: Sequence[Results]) -> str:
                 if model.index.model == name:
                     valid, total = count_valid(model.runs)
                     head = f"| {test.name}, release {model.index.release} | {model.bound.ms:g} | {valid} of {total} "
-                    parts += [head + _make_row(model, manifest.version) for manifest in model.served]
+                    parts += [head + _make_row(model, manifest.version) for manifest in model.tested]
         parts.append("")
     for test in tests:
         host = test.host
@@ -87,7 +89,7 @@ def make_comparison(tests: Sequence[Results]) -> str:
 
 
 def _make_row(model: ModelResults, version: str) -> str:
-    manifest = next(manifest for manifest in model.served if manifest.version == version)
+    manifest = next(manifest for manifest in model.tested if manifest.version == version)
     name = f"**{manifest.variant}**" if manifest.variant == model.index.default else manifest.variant
     memory_mb = find_worker_mb(model.runs, version)
     memory = "" if memory_mb is None else f"{memory_mb:,.0f}"

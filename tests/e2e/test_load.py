@@ -16,6 +16,7 @@ PRESET = Preset(
     warm_up_s=0.3,
     least_s=0.5,
     most_s=0.5,
+    wanted_error=0.05,
     rest_callers=(2,),
     search_s=2.0,
     least_probe_s=0.6,
@@ -37,7 +38,7 @@ def measure(released, served, tmp_path, monkeypatch):
         monkeypatch.setenv("MILLRACE_KEYS", str(released.keys))
         monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
         doors = ["--grpc-url", served.grpc, "--http-url", f"http://{served.http}", "--metrics-url", served.metrics]
-        arguments = ["run", *models, "--store", str(released.store), "--out", str(tmp_path), *doors]
+        arguments = ["run", *models, "--store", str(released.store), "--out", str(tmp_path), "--preset", "demo", *doors]
         monkeypatch.setattr(sys, "argv", ["loadtest", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()

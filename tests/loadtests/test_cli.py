@@ -41,6 +41,12 @@ def test_an_unknown_preset_is_named(loadtest, store):
     assert "'huge'" in err
 
 
+def test_an_unknown_variant_of_a_load_test_is_named(loadtest, store):
+    status, _, err = loadtest("run", "double", "--store", store.root, "--variants", "int8,fp8")
+    assert status == 2
+    assert "double release 1 has no variant 'fp8'; it has int8, eager" in err
+
+
 def test_no_server_is_one_line(loadtest, store, tmp_path):
     status, _, err = loadtest(
         "run", "double", "--store", store.root, "--grpc-url", "127.0.0.1:1", "--out", tmp_path / "report"

@@ -74,7 +74,7 @@ def measure(machine, preset, release, addresses, monkeypatch):
     monkeypatch.setattr("loadtests.campaign.run_rate_search", machine.search)
     monkeypatch.setattr("loadtests.campaign.monotonic", lambda: machine.now_s)
     campaign = Campaign(addresses=addresses, preset=preset, processes=1, advance=lambda what, planned_s: None)
-    return campaign.measure(release)[0]
+    return campaign.measure(release, end_s=estimate_campaign_s(preset, len(release.variants)))[0]
 
 
 def test_a_demo_on_a_wandering_machine_is_mostly_valid_within_the_planned_time(store, rest_url, monkeypatch):

@@ -78,6 +78,15 @@ def test_a_first_rate_that_is_far_off_costs_few_probes():
     assert 40 / 1.12 <= found.held < 40
 
 
+def test_no_probe_is_begun_of_which_less_than_half_fits_into_the_budget():
+    def probe(rate):
+        return Probe(rate=rate, requests=500, over=0, seconds=2.0, outcome="holds")
+
+    for budget_s, num_probes in ((6.9, 3), (7.1, 4)):
+        found = search_rate(probe, bound_ms=50.0, first_rate=100, budget_s=budget_s, resolution=1.1)
+        assert len(found.probes) == num_probes
+
+
 @pytest.mark.parametrize(("bound_s", "rate", "percentile"), [(0.01, 400, 99.0), (0.3, 400, 99.0), (1.0, 30, 90.0)])
 def test_a_probe_can_always_prove_what_it_is_asked(bound_s, rate, percentile):
     length_s = max(4.0, 10 * bound_s) - bound_s

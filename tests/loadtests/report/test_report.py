@@ -23,6 +23,7 @@ from loadtests.measure.neighbours import Neighbour, Neighbours
 from loadtests.measure.time_split import TimeSplit
 from loadtests.report import write_report
 from loadtests.report.comparison_page import write_comparison
+from loadtests.report.percentiles import PERCENTILES
 from loadtests.report.picture import make_png_url
 from loadtests.report.summary import print_summary
 from loadtests.report.svg import draw_lines, make_linear_axis, make_log_axis
@@ -210,6 +211,25 @@ def test_a_searched_rate_that_loadgen_refuses_is_not_shown_as_held(results, tmp_
         "arrivals, but took longer than the bound. LoadGen's run at 450 is INVALID: too noisy.</p>"
     ) in page
     assert "<small>not&nbsp;450</small>" in page
+
+
+def test_a_variant_that_was_not_load_tested_stands_with_its_releases_figures(results, tmp_path, capsys):
+    (model,) = results.models
+    index = model.index.model_copy(update={"archives": {**model.index.archives, "onnx": "0"}})
+    manifests = (*model.manifests, make_manifest("onnx", model="classifier", release=3, speed=250.0))
+    advice = recommend(index, manifests, model.runs, BOUND_MS)
+    model = model.model_copy(update={"index": index, "manifests": manifests, "recommendation": advice})
+    more = results.model_copy(update={"models": (model,)})
+    said = "not load-tested: 250 rows/s and 1 ms for one row on one thread, says its release"
+    page = write_report(more, tmp_path).read_text()
+    assert re.search(rf'</i>onnx</th>.*?<td colspan="{5 + len(PERCENTILES)}">{said}</td>', page, re.S)
+    assert "onnx: 0 rows/s" not in page
+    assert f"onnx {said}" in make_markdown(more)
+    assert "| onnx |" not in make_markdown(more)
+    print_summary(more, Console(width=200))
+    assert f"onnx {said}" in capsys.readouterr().out
+    assert "onnx was not load-tested; `--variants all` measures every variant." in advice.caveats
+    assert advice.headline == "Deploy classifier 3-int8"
 
 
 def test_two_models_share_a_report_that_begins_with_both(results, tmp_path):
