@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from model_store.manifest import Manifest
+if TYPE_CHECKING:  # the GPU check runs where pydantic is not installed
+    from model_store.manifest import Manifest
 
 Interval = tuple[float, float]
 FRONT_MARK = "◆"
