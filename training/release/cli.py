@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from host.exclusion import together_in
 from host.memory import keep_freed_memory
 from host.threads import share_cores
 from model_store.manifest import NAME_PATTERN
@@ -131,7 +132,10 @@ def release_model(
     search: bool = False,
     allow_untrained: bool = False,
 ) -> Release:
-    """Build, measure and publish a release; prints its table."""
+    """Build, measure and publish a release; prints its table.
+
+    What others release into the same store meanwhile is built beside it, and timed before or after it.
+    """
     from training.release.archive import publish
     from training.release.build import build_variants
     from training.release.evaluation import evaluate_variants
@@ -142,20 +146,28 @@ def release_model(
     from training.release.table import print_evaluation
 
     device = choose_device(device_name)
-    reference = check_reference(spec, device)
-    spec = reference.spec
-    for_search, for_gate = halve(spec.held_out) if search else (spec.held_out, spec.held_out)
-    spec = replace(spec, held_out=for_gate)
-    parent = measure_parent(spec, device)
-    with store.building(spec.model) as (number, folder), tempfile.TemporaryDirectory(prefix="release-") as work:
+    with (
+        store.building(spec.model) as (number, folder),
+        together_in(store.root, _tell_waiting) as alone,
+        tempfile.TemporaryDirectory(prefix="release-") as work,
+    ):
+        reference = check_reference(spec, device)
+        spec = reference.spec
+        for_search, for_gate = halve(spec.held_out) if search else (spec.held_out, spec.held_out)
+        spec = replace(spec, held_out=for_gate)
+        parent = measure_parent(spec, device)
         built = build_variants(spec, device=device, release=number, work=Path(work), wanted=wanted)
         if search:
-            built = search_roundings(built, replace(spec, held_out=for_search), device, Path(work) / "search")
+            built = search_roundings(built, replace(spec, held_out=for_search), device, Path(work) / "search", alone)
         evaluation = evaluate_variants(
-            built, spec, device, reference.finding, objective, parent, allow_untrained=allow_untrained
+            built, spec, device, reference.finding, objective, parent, allow_untrained=allow_untrained, alone=alone
         )
         print_evaluation(spec, evaluation)
         return publish(store, folder, spec, evaluation, describe_source(spec.seed))
+
+
+def _tell_waiting() -> None:
+    typer.echo("waiting until no other release is built for this store, to measure speeds", err=True)
 
 
 @dataclass(frozen=True)

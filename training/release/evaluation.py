@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from handlers.archive import open_handler
 from handlers.base import Handler
+from host.exclusion import Alone
 from host.progress import ProgressBar
 from model_store.default_variant import Objective, choose_default
 from model_store.frontier import Figures, figures_of, find_front
@@ -91,8 +93,11 @@ def evaluate_variants(
     parent: Parent | None = None,
     *,
     allow_untrained: bool = False,
+    alone: Alone = nullcontext,
 ) -> Evaluation:
     """Gate the built variants and time them against each other; `found` is what the networks' own row check found.
+
+    They are timed in the context that `alone` makes.
 
     Where the run was made from another, its `parent`, all variants are compared with that too; this decides nothing.
 
@@ -114,7 +119,8 @@ def evaluate_variants(
     if not allow_untrained:
         refuse_untrained(baseline, measured[reference], spec.held_out)
     timed = handlers if parent is None else handlers | {_PARENT: parent.handler}
-    speeds = measure_speed(timed, spec.held_out, spec.max_rows)
+    with alone():
+        speeds = measure_speed(timed, spec.held_out, spec.max_rows)
     variants: dict[str, Evaluated] = {}
     for variant, folder in built.folders.items():
         comparison = against_parent = None

@@ -20,6 +20,7 @@ import torch
 
 from handlers.archive import open_handler
 from handlers.base import Handler
+from host.exclusion import Alone
 from host.instruction_sets import cpu_features
 from host.progress import ProgressBar
 from training.release.build import Built
@@ -37,19 +38,26 @@ _NUMS_IN_FLOATS = (0, 1, 2)
 Way = Mapping[str, Rounding]  # role → how its program is rounded
 
 
-def search_roundings(built: Built, spec: ReleaseSpec, device: torch.device, work: Path) -> Built:
+def search_roundings(built: Built, spec: ReleaseSpec, device: torch.device, work: Path, alone: Alone) -> Built:
     """Replace each static int8 variant by its fastest rounding that passes on the held-out rows of `spec`.
 
-    Where none passes it is the one that comes nearest to it. What is rounded as its rows come is not searched.
+    Where none passes it is the one that comes nearest to it. What is rounded as its rows come is not searched. Ways are
+    timed in the context that `alone` makes.
     """
     for variant, blueprints in built.blueprints.items():
         if variant in built.folders:
-            built = _search_variant(built, variant, blueprints, spec, device, work / variant)
+            built = _search_variant(built, variant, blueprints, spec, device, work / variant, alone)
     return built
 
 
 def _search_variant(
-    built: Built, variant: str, blueprints: Mapping[str, Blueprint], spec: ReleaseSpec, device: torch.device, work: Path
+    built: Built,
+    variant: str,
+    blueprints: Mapping[str, Blueprint],
+    spec: ReleaseSpec,
+    device: torch.device,
+    work: Path,
+    alone: Alone,
 ) -> Built:
     default = dict.fromkeys(blueprints, DEFAULTS[variant])
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
@@ -73,7 +81,7 @@ def _search_variant(
                     content = work / f"{place}-content"
                     tried.append((way, _lay_out(built.folders[variant], content, paths, way)))
                 bar.advance(1, _in_words(way))
-    trials = _try(built, tried, spec, device)
+    trials = _try(built, tried, spec, device, alone)
     chosen = choose(trials)
     trials[chosen] = dataclasses.replace(trials[chosen], is_chosen=True)
     found = Search(
@@ -161,13 +169,16 @@ def _lay_out(content: Path, folder: Path, programs: Mapping[str, Path], way: Way
     return folder
 
 
-def _try(built: Built, tried: Sequence[tuple[Way, Path]], spec: ReleaseSpec, device: torch.device) -> list[Trial]:
+def _try(
+    built: Built, tried: Sequence[tuple[Way, Path]], spec: ReleaseSpec, device: torch.device, alone: Alone
+) -> list[Trial]:
     reference = next(iter(built.folders))
     handlers: dict[str, Handler] = {
         str(place): open_handler(folder, str(device)) for place, (_, folder) in enumerate(tried)
     }
     exact = measure_quality(open_handler(built.folders[reference], str(device)), spec.held_out, spec.max_rows)
-    timings = measure_speed(handlers, spec.held_out, spec.max_rows)
+    with alone():
+        timings = measure_speed(handlers, spec.held_out, spec.max_rows)
     trials = []
     for (place, handler), (way, _) in zip(handlers.items(), tried, strict=True):
         measured = measure_quality(handler, spec.held_out, spec.max_rows)
