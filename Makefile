@@ -20,18 +20,19 @@ RUN := $(UV) run --no-sync
 PYTHON ?= python3
 # Without PYTHON=… what `setup` installed, where it did: the machine's own Python seldom has torch.
 CHECKED_PYTHON = $(if $(filter file,$(origin PYTHON)),$(or $(wildcard .venv/bin/python),$(PYTHON)),$(PYTHON))
-# Trainings at once: demos of several models share the cores, most of them take one thread; other presets take them all.
-TRAININGS = $(if $(and $(filter demo,$(PRESET)),$(word 2,$(MODELS))),2,1)
+# Demos of several models share the cores, since most of a training or release takes one; other presets take them all.
+ARE_TOGETHER = $(and $(filter demo,$(PRESET)),$(word 2,$(MODELS)))
 comma := ,
 space := $(subst ,, )
 MODEL_LIST = $(subst $(space),$(comma),$(strip $(MODELS)))
 
-# Train each of MODELS, with further options; of two at once the lines say whose they are.
-train_models = printf '%s\n' $(MODELS) | xargs -P $(TRAININGS) -I MODEL bash -o pipefail -c \
-  '$(if $(filter 2,$(TRAININGS)),export OMP_NUM_THREADS=$$(( ($$(nproc) + 1) / 2 ));) \
-  $(RUN) train MODEL --preset $(PRESET) --seed $(SEED) --out runs/MODEL/$(PRESET) $(1) \
-  $(if $(filter 2,$(TRAININGS)),2>&1 | sed -u "s/^/MODEL: /")'
-release_models = for model in $(MODELS); do $(RUN) release runs/$$model/$(PRESET) --store $(STORE) || exit 1; done
+# Run a command for each MODEL of MODELS, two at once where they are together: then the lines say whose they are.
+for_each_model = printf '%s\n' $(MODELS) | xargs -P $(if $(ARE_TOGETHER),2,1) -I MODEL bash -o pipefail -c \
+  '$(1) $(if $(ARE_TOGETHER),2>&1 | sed -u "s/^/MODEL: /")'
+train_models = $(call for_each_model,$(if $(ARE_TOGETHER),OMP_NUM_THREADS=$$(( ($$(nproc) + 1) / 2 ))) \
+  $(RUN) train MODEL --preset $(PRESET) --seed $(SEED) --out runs/MODEL/$(PRESET) $(1))
+# A number of threads would be compiled into what is released.
+release_models = $(call for_each_model,$(RUN) release runs/MODEL/$(PRESET) --store $(STORE))
 
 # A demo's is what the load test itself takes: several models are measured more briefly than one.
 load_preset = $(if $(filter-out demo,$(PRESET)),--preset $(PRESET))
