@@ -27,7 +27,7 @@ def smoke(released, served, monkeypatch):
 def test_every_deployed_model_answers_a_signed_example(smoke):
     result = smoke()
     assert result.exit_code == 0, result.output
-    assert [line.split(" answered in ")[0] for line in result.output.splitlines()] == [
+    assert [line.split(" answered in ")[0] for line in result.stdout.splitlines()] == [
         "brightness 1-eager",
         "scale 1-eager",
         "shades 1-eager",
