@@ -67,7 +67,12 @@ def show_tensor(name: str, row: np.ndarray | bytes) -> Shown:
         texts = [item.decode(errors="replace") if isinstance(item, bytes) else str(item) for item in array.ravel()]
         return Shown(name=name, text=", ".join(texts)[:MOST_CHARACTERS])
     if array.size == 1:
-        return Shown(name=name, text=f"{array.item():.4g}")
-    first = ", ".join(f"{value:.3g}" for value in array.ravel()[:MOST_NUMBERS])
+        return Shown(name=name, text=_write_number(array.item(), 4))
+    first = ", ".join(_write_number(value, 3) for value in array.ravel()[:MOST_NUMBERS].tolist())
     shape = "×".join(map(str, array.shape))
-    return Shown(name=name, text=f"{shape} numbers, largest {array.max():.4g}: {first}, …")
+    return Shown(name=name, text=f"{shape} numbers, largest {_write_number(array.max().item(), 4)}: {first}, …")
+
+
+def _write_number(value: float, digits: int) -> str:
+    """Round a fraction; a whole number, a seed for one, and a Boolean are what they are."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

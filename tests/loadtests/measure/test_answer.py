@@ -23,3 +23,10 @@ def test_texts_are_decoded_and_come_before_numbers():
 def test_many_numbers_are_named_by_their_shape():
     shown = show_tensor("precoder", np.arange(12, dtype=np.float32).reshape(3, 4))
     assert shown.text == "3×4 numbers, largest 11: 0, 1, 2, 3, …"
+
+
+def test_whole_numbers_and_booleans_are_not_rounded():
+    assert show_tensor("seed", np.int64(1_234_567)).text == "1234567"
+    assert show_tensor("unusual", np.bool_(True)).text == "True"
+    shown = show_tensor("ids", np.arange(1_000_001, 1_000_007))
+    assert shown.text == "6 numbers, largest 1000006: 1000001, 1000002, 1000003, 1000004, …"
