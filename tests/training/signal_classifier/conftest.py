@@ -4,6 +4,7 @@ from functools import partial
 import pytest
 
 from tests.training import runs
+from tests.training.signals.sizes import TINY
 from training.signal_classifier.recipe import DEMO, Recipe
 from training.signal_classifier.session import train
 
@@ -11,24 +12,7 @@ from training.signal_classifier.session import train
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Recipe:
     """A recipe that takes milliseconds."""
-    return replace(
-        DEMO,
-        num_samples=250,
-        patch=8,
-        width=8,
-        num_layers=2,
-        num_heads=2,
-        features=8,
-        num_train=60,
-        num_validation=20,
-        num_test=40,
-        steps=4,
-        batch_size=8,
-        validate_every=4,
-        num_calibration=12,
-        num_examples=3,
-        max_rows=8,
-    )
+    return replace(DEMO, **TINY, patch=8, width=8, num_layers=2, num_heads=2, features=8)
 
 
 @pytest.fixture(scope="session")

@@ -4,28 +4,15 @@ from functools import partial
 import pytest
 
 from tests.training import runs
+from tests.training.signals.sizes import TINY
 from training.signal_denoiser.recipe import DEMO, Recipe
 from training.signal_denoiser.session import train
 
 
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Recipe:
-    """A recipe that takes milliseconds; 250 samples are no multiple of 4."""
-    return replace(
-        DEMO,
-        num_samples=250,
-        width=4,
-        depth=2,
-        num_train=60,
-        num_validation=20,
-        num_test=40,
-        steps=4,
-        batch_size=8,
-        validate_every=4,
-        num_calibration=12,
-        num_examples=3,
-        max_rows=8,
-    )
+    """A recipe that takes milliseconds."""
+    return replace(DEMO, **TINY, width=4, depth=2)
 
 
 @pytest.fixture(scope="session")
