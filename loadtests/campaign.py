@@ -45,8 +45,8 @@ class Campaign:
     """A plan against one server; `advance` is told what has been done and how many seconds it was planned to take.
 
     Of a model its reference, its default and `variants` (names, `front` or `all`) are measured. Without `bound_ms` each
-    model gets one from its own service time. The callers of closed loops are `processes` on
-    this machine, or `remote` ones.
+    model gets one from its own service time. The callers of closed loops are `processes` on this machine, or `remote`
+    ones.
     """
 
     addresses: Addresses

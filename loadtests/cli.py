@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import accumulate, islice
 from pathlib import Path
 from time import monotonic
@@ -42,7 +43,7 @@ from loadtests.options import (
     open_store,
 )
 from loadtests.peers.command import peers
-from loadtests.presets import PRESETS, estimate_campaign_s, fit_preset
+from loadtests.presets import PRESETS, Preset, estimate_campaign_s, fit_preset
 from loadtests.report import write_report
 from loadtests.report.comparison_page import write_comparison
 from loadtests.report.summary import print_summary
@@ -52,6 +53,7 @@ from loadtests.scenario_command import run_file
 from loadtests.subject import choose_subjects
 from loadtests.watch import watch
 from model_store.exit_status import exit_status_of
+from model_store.release import Release
 from model_store.settings import DEFAULT_ROOT
 from model_store.signing import VerificationError
 from services.client import ClientError, Tls
@@ -125,20 +127,14 @@ def run(
 ) -> None:
     """Load-test variants of MODELS and write a report. Example: loadtest run classifier --serve --preset full"""
     releases = [open_release(store, model) for model in models or list_models(store)]
-    is_one = len(releases) == 1
-    preset = preset or ("demo" if is_one or minutes is not None else "brief")
-    if preset not in PRESETS:
-        raise typer.BadParameter(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}")
-    wanted = ("all" if is_one else "front") if variants is None else variants
-    words = [word.strip() for word in wanted.split(",") if word.strip()]
+    preset = _choose_preset(preset, len(releases), minutes)
+    words = _choose_variants(variants, len(releases))
     folder = out or default_report_folder()
     folder.mkdir(parents=True, exist_ok=True)
     host = describe_host()
     tls = Tls(ca=tls_ca, certificate=tls_cert, key=tls_key)
     given = Addresses(grpc=grpc_url, http=http_url, metrics=metrics_url, tls=tls)
-    num_variants = [len(choose_subjects(release, words)) for release in releases]
-    plan = PRESETS[preset] if minutes is None else fit_preset(PRESETS[preset], num_variants, 60 * minutes)
-    planned_s = [estimate_campaign_s(plan, number) for number in num_variants]
+    plan, planned_s = _plan(preset, releases, words, minutes)
     found: list[ModelResults] = []
     scraped_by = ""
     names = [release.model for release in releases]
@@ -173,6 +169,27 @@ def run(
     write_results(results, folder)
     print_summary(results, console)
     console.print(f"Report: {write_report(results, folder)}")
+
+
+def _choose_preset(given: str | None, num_models: int, minutes: float | None) -> str:
+    preset = given or ("demo" if num_models == 1 or minutes is not None else "brief")
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}")
+    return preset
+
+
+def _choose_variants(given: str | None, num_models: int) -> list[str]:
+    words = ("all" if num_models == 1 else "front") if given is None else given
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _plan(
+    preset: str, releases: Sequence[Release], variants: Sequence[str], minutes: float | None
+) -> tuple[Preset, list[float]]:
+    """Shorten a preset to the minutes, if there are any; also return how many seconds each model will take."""
+    num_variants = [len(choose_subjects(release, variants)) for release in releases]
+    plan = PRESETS[preset] if minutes is None else fit_preset(PRESETS[preset], num_variants, 60 * minutes)
+    return plan, [estimate_campaign_s(plan, number) for number in num_variants]
 
 
 @app.command()
